@@ -1,0 +1,24 @@
+"""Builds the one extension, cossign._core; everything else is in pyproject.toml."""
+
+import os
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+# COSSIGN_LINETRACE=1 builds a core that reports its lines to coverage (see `make coverage`); never for use.
+linetrace = os.environ.get("COSSIGN_LINETRACE") == "1"
+
+core = Extension(
+    "cossign._core",
+    ["src/cossign/_core.pyx"],
+    define_macros=[("CYTHON_TRACE_NOGIL", "1")] if linetrace else [],
+)
+
+setup(
+    ext_modules=cythonize(
+        [core],
+        annotate=os.environ.get("COSSIGN_ANNOTATE") == "1",
+        compiler_directives={"linetrace": linetrace},
+        force=linetrace,
+    )
+)

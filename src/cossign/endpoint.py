@@ -1,0 +1,121 @@
+"""Bucket and region to host: the default domain, the legacy regions, acceleration, and Domain templates."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from cossign.errors import MissingParameter, ParameterError
+
+_BUCKET = re.compile(r"[a-z0-9-]+-[0-9]+")
+_REGION = re.compile(r"[a-z0-9-]+")
+_SCHEME = re.compile(r"([a-zA-Z]+)://")
+_HOST = re.compile(r"[A-Za-z0-9._~-]+(:[0-9]+)?")
+# The regions of COS's first years, whose hosts have no "cos." (cos-wx-sdk-v5, src/base.js, getUrl).
+_LEGACY_REGIONS = frozenset({"cn-south", "cn-south-2", "cn-north", "cn-east", "cn-southwest", "sg"})
+
+
+class Endpoint(NamedTuple):
+    """Where objects live.
+
+    Attributes:
+        base: the URL up to the object's path, without a last slash: ``https://examplebucket-...myqcloud.com``.
+        host: the value of the Host header.
+    """
+
+    base: str
+    host: str
+
+
+def check_bucket(bucket: Any, parameter: str = "bucket") -> str:
+    """The bucket, if it is ``<BucketName>-<APPID>``; otherwise a ParameterError."""
+    if not isinstance(bucket, str):
+        raise ParameterError(parameter, f"must be a str, not {type(bucket).__name__}")
+    if not _BUCKET.fullmatch(bucket):
+        raise ParameterError(
+            parameter, 'should format as "test-1250000000": lower-case letters, digits and hyphens, then the APPID'
+        )
+    if len(bucket) > 60:
+        raise ParameterError(parameter, f"must have at most 60 characters with its APPID, not {len(bucket)}")
+    return bucket
+
+
+def check_region(region: Any, parameter: str = "region") -> str:
+    """The region, if it is one by its form; otherwise a ParameterError."""
+    if not isinstance(region, str):
+        raise ParameterError(parameter, f"must be a str, not {type(region).__name__}")
+    if "cos." in region:
+        raise ParameterError(parameter, 'should not be start with "cos.": give the bare region, such as "ap-beijing"')
+    if not _REGION.fullmatch(region):
+        raise ParameterError(
+            parameter, 'format error: lower-case letters, digits and hyphens only, such as "ap-beijing"'
+        )
+    return region
+
+
+def endpoint(
+    bucket: str | None,
+    region: str | None,
+    *,
+    domain: str | None = None,
+    scheme: str = "https",
+    accelerate: bool = False,
+    named: tuple[str, str, str] = ("bucket", "region", "domain"),
+) -> Endpoint:
+    """The endpoint of a bucket.
+
+    Args:
+        bucket: ``<BucketName>-<APPID>``; None only with a `domain` that does not need it.
+        region: for example ``ap-beijing``; likewise.
+        domain: a host of your own, with or without a scheme; a template of {Bucket}, {BucketName}, {AppId} and
+            {Region}, in single or double braces ({{Bucket}} is the name without the APPID), in any case. Unknown
+            names are removed.
+        scheme: "https" or "http", unless `domain` names one.
+        accelerate: use the global acceleration host.
+        named: what to call bucket, region and domain in an error.
+
+    Raises:
+        ParameterError: a part is missing, or not of its form.
+
+    >>> endpoint("examplebucket-1250000000", "ap-beijing").host
+    'examplebucket-1250000000.cos.ap-beijing.myqcloud.com'
+    >>> endpoint("examplebucket-1250000000", "ap-beijing", domain="{BucketName}.example.com").base
+    'https://examplebucket.example.com'
+    """
+    if not domain:
+        if bucket is None:
+            raise MissingParameter(named[0], 'such as "examplebucket-1250000000"')
+        if region is None:
+            raise MissingParameter(named[1], 'such as "ap-beijing"')
+    elif not isinstance(domain, str):
+        raise ParameterError(named[2], f"must be a str, not {type(domain).__name__}")
+    if scheme not in ("https", "http"):
+        raise ParameterError("scheme", 'must be "https" or "http"')
+    bucket = "" if bucket is None else check_bucket(bucket, named[0])
+    region = "" if region is None else check_region(region, named[1])
+    if accelerate:
+        region = "accelerate"
+    if not domain:
+        host = f"{bucket}.{region}.myqcloud.com" if region in _LEGACY_REGIONS else f"{bucket}.cos.{region}.myqcloud.com"
+        return Endpoint(f"{scheme}://{host}", host)
+
+    short, _, appid = bucket.rpartition("-")
+    once = {"{appid}": appid, "{bucketname}": short, "{bucket}": bucket, "{region}": region}
+    twice = {"{{appid}}": appid, "{{bucket}}": short, "{{region}}": region}
+    url = re.sub(r"\{\{.*?\}\}", lambda name: twice.get(name[0].lower(), ""), domain)
+    url = re.sub(r"\{.*?\}", lambda name: once.get(name[0].lower(), ""), url)
+    found = _SCHEME.match(url)
+    if not found:
+        url = f"{scheme}://{url}"
+    elif found[1].lower() not in ("https", "http"):
+        raise ParameterError(named[2], "must be an https:// or http:// host")
+    url = url.removesuffix("/")
+    host = url.partition("://")[2].partition("/")[0]
+    if not _HOST.fullmatch(host):
+        raise ParameterError(
+            named[2],
+            "must be a host name, with a port or a path if need be, in ASCII (an international name in its xn-- form)",
+        )
+    if not re.fullmatch(r"[!-~]*", url) or "?" in url or "#" in url:
+        raise ParameterError(named[2], "must not hold spaces, control characters, '?' or '#'")
+    return Endpoint(url, host)

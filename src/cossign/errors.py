@@ -1,0 +1,106 @@
+"""The exceptions: one ladder, so that a handler can catch as much or as little as it wants.
+
+No message, and no attribute, ever holds a SecretKey, a SignKey, a token or an expected signature.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BadSignature",
+    "CosSignError",
+    "CredentialsError",
+    "KeyNameError",
+    "MalformedSignature",
+    "ParameterError",
+    "SignatureExpired",
+    "SignatureMismatch",
+    "SignatureNotYetValid",
+    "UnknownSecretId",
+]
+
+
+class CosSignError(ValueError):
+    """The root of everything that cossign raises on purpose."""
+
+
+class ParameterError(CosSignError):
+    """A parameter is missing, unknown, or of a wrong type or shape; the message names it.
+
+    Attributes:
+        parameter: the parameter's name, as the caller spells it (``"Expires"``, ``"query['a']"``).
+        index: in bulk calls the row's position in the input, counted from 0; otherwise None.
+        reason: the message without the parameter and the row.
+    """
+
+    def __init__(self, parameter: str, reason: str, index: int | None = None) -> None:
+        self.parameter = parameter
+        self.reason = reason
+        self.index = index
+        where = parameter if index is None else f"{parameter}[{index}]"
+        super().__init__(f"{where} {reason}")
+
+    def __reduce__(self) -> tuple[type[ParameterError], tuple[str, str, int | None]]:
+        return type(self), (self.parameter, self.reason, self.index)
+
+
+class MissingParameter(ParameterError):
+    """A documented parameter was not given; worded as the official SDKs word it."""
+
+    def __init__(self, parameter: str, reason: str, index: int | None = None) -> None:
+        super().__init__(parameter, reason, index)
+        where = "" if index is None else f" (row {index})"
+        self.args = (f"missing param {parameter}{where}: {reason}",)
+
+
+class KeyNameError(ParameterError):
+    """An object key that COS cannot hold, or that no client can send; in bulk calls ``index`` is its row."""
+
+
+class CredentialsError(CosSignError):
+    """No usable SecretId and SecretKey; the message says where they were looked for."""
+
+
+class BadSignature(CosSignError):
+    """A URL or a request whose signature does not hold.
+
+    Attributes:
+        http_string: the HttpString that the URL or request amounts to, or None where it could not be read.
+        string_to_sign: the StringToSign, likewise.
+        key_time: ``(start, end)`` in Unix seconds, likewise.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        http_string: str | None = None,
+        string_to_sign: str | None = None,
+        key_time: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.http_string = http_string
+        self.string_to_sign = string_to_sign
+        self.key_time = key_time
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), self.args, self.__dict__
+
+
+class MalformedSignature(BadSignature):
+    """The signature's parameters are missing, doubled, or not of their documented form."""
+
+
+class SignatureMismatch(BadSignature):
+    """The signature is of another request, or was made with another SecretKey."""
+
+
+class SignatureExpired(BadSignature):
+    """The signature is right, and its KeyTime has ended."""
+
+
+class SignatureNotYetValid(BadSignature):
+    """The signature is right, and its KeyTime has not begun."""
+
+
+class UnknownSecretId(BadSignature):
+    """The SecretId (q-ak) is none of those that the verifier holds."""

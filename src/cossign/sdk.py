@@ -1,0 +1,796 @@
+"""The documented facade: COS.getAuthorization and cos.getObjectUrl of Tencent's Mini Program SDK, in one and in bulk.
+
+Parameters are named and behave as in Tencent's documentation ("Generating Pre-Signed URL", product 436, page 36162) and
+in cos-wx-sdk-v5 1.8 (src/util.js, src/base.js), so that its samples translate line by line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from cossign import _core
+from cossign._core import KEY, SIGNATURE, Template, encode_component
+from cossign.credentials import Credentials
+from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint
+from cossign.errors import CosSignError, CredentialsError, MissingParameter, ParameterError
+from cossign.signer import checked_headers, checked_mapping, checked_method, checked_span, http_pieces, q_fields
+
+__all__ = ["COS", "getAuthorization"]
+
+R = TypeVar("R")
+Callback = Callable[[Any, Any], object]
+
+_SIGNED_HEADERS = frozenset(
+    [
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-length",
+        "content-md5",
+        "content-type",
+        "expect",
+        "expires",
+        "host",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-unmodified-since",
+        "origin",
+        "range",
+        "transfer-encoding",
+        "pic-operations",
+    ]
+)
+_AUTHORIZATION = (
+    "SecretId",
+    "SecretKey",
+    "Method",
+    "Key",
+    "Pathname",
+    "UseRawKey",
+    "Query",
+    "Headers",
+    "Expires",
+    "KeyTime",
+    "Bucket",
+    "Region",
+    "ForceSignHost",
+    "SystemClockOffset",
+)
+_OBJECT_URL = (
+    "Bucket",
+    "Region",
+    "Key",
+    "Sign",
+    "Method",
+    "Query",
+    "QueryString",
+    "Headers",
+    "Expires",
+    "Protocol",
+    "Domain",
+    "UseAccelerate",
+    "ForceSignHost",
+)
+_OPTIONS = (
+    "SecretId",
+    "SecretKey",
+    "SecurityToken",
+    "XCosSecurityToken",
+    "StartTime",
+    "ExpiredTime",
+    "Domain",
+    "Protocol",
+    "UseAccelerate",
+    "ForceSignHost",
+    "SystemClockOffset",
+    "getAuthorization",
+    "getSTS",
+)
+# Options of the SDK that concern transfers and reports only: accepted, so that an existing call ports as it is.
+_WITHOUT_EFFECT = frozenset(
+    [
+        "ChunkRetryTimes",
+        "FileParallelLimit",
+        "ChunkParallelLimit",
+        "ChunkSize",
+        "SliceSize",
+        "CopyChunkParallelLimit",
+        "CopyChunkSize",
+        "CopySliceSize",
+        "MaxPartNumber",
+        "ProgressInterval",
+        "UploadQueueSize",
+        "ServiceDomain",
+        "CompatibilityMode",
+        "Timeout",
+        "CorrectClockSkew",
+        "UploadCheckContentMd5",
+        "UploadAddMetaMd5",
+        "UploadIdCacheLimit",
+        "HttpDNSServiceId",
+        "SimpleUploadMethod",
+        "AutoSwitchHost",
+        "CopySourceParser",
+        "ObjectKeySimplifyCheck",
+        "DeepTracker",
+        "TrackerDelay",
+        "CustomId",
+        "BeaconReporter",
+        "ClsReporter",
+    ]
+)
+_NAMED = ("Bucket", "Region", "Domain")
+
+
+class ObjectUrl(dict[str, Any]):
+    """What a callback gets: ``data.Url`` and ``data["Url"]``; ``data.Urls`` in bulk."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+# --- Parameters -------------------------------------------------------------------------------------------------------
+
+
+def _parameters(given: Any, named: dict[str, Any], known: Iterable[str]) -> dict[str, Any]:
+    """One mapping or keywords as a dict of what was given; None counts as not given."""
+    if given is not None and not isinstance(given, Mapping):
+        raise ParameterError("parameters", f"must be keywords or one mapping, not {type(given).__name__}")
+    parameters = {**(given or {}), **named}
+    names = {name.lower(): name for name in known}
+    for name in parameters:
+        if name in names.values():
+            continue
+        near = difflib.get_close_matches(str(name).lower(), list(names), 1, 0.5)
+        hint = f"did you mean {names[near[0]]}?" if near else f"known are {', '.join(names.values())}"
+        raise ParameterError(str(name), f"is an unknown parameter: {hint}")
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _text(parameters: Mapping[str, Any], name: str) -> str:
+    value = parameters.get(name, "")
+    if not isinstance(value, str):
+        raise ParameterError(name, f"must be a str, not {type(value).__name__}")
+    return value
+
+
+def _flag(parameters: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise ParameterError(name, f"must be True or False, not {type(value).__name__}")
+    return value
+
+
+def _keys(parameters: Mapping[str, Any]) -> Iterable[str]:
+    keys = parameters.get("Keys")
+    if keys is None:
+        raise MissingParameter("Keys", "an iterable of objects' names")
+    if isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable):
+        raise ParameterError("Keys", f"must be an iterable of str, not {type(keys).__name__}")
+    return keys
+
+
+def _seconds(value: Any, name: str) -> int | None:
+    """Expires, StartTime or ExpiredTime: a number or a numeric string; None, 0 and "" are not given."""
+    number: Any = value
+    if isinstance(value, str):
+        try:
+            number = float(value) if value.strip() else 0
+        except ValueError:
+            raise ParameterError(name, "must be a number of seconds") from None
+        if value.strip() and number == 0:
+            raise ParameterError(name, "must be greater than 0 seconds")
+    if number is None:
+        return None
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise ParameterError(name, f"must be a number of seconds, not {type(value).__name__}")
+    if not math.isfinite(number) or number != int(number):
+        raise ParameterError(name, "must be a whole, finite number of seconds: KeyTime holds Unix seconds")
+    if number < 0:
+        raise ParameterError(name, "must be greater than 0 seconds")
+    return int(number) or None
+
+
+def _ten_digits(options: Mapping[str, Any], name: str, text: str) -> int | None:
+    value = _seconds(options.get(name), name)
+    if value is not None and len(str(value)) != 10:
+        raise ParameterError(name, f'is wrong: {text} "{name}" should be 10 digits: Unix seconds, not milliseconds')
+    return value
+
+
+def _now(options: Mapping[str, Any]) -> float:
+    """The clock in Unix seconds, corrected by SystemClockOffset (milliseconds)."""
+    offset = options.get("SystemClockOffset", 0)
+    if isinstance(offset, bool) or not isinstance(offset, (int, float)) or not math.isfinite(offset):
+        raise ParameterError("SystemClockOffset", "must be a number of milliseconds")
+    return (math.floor(time.time() * 1000) + offset) / 1000
+
+
+def _key_time(now: float, expires: int | None) -> str:
+    start = math.floor(now + 0.5) - 1
+    return checked_span(start, start + (900 if expires is None else expires), "Expires")
+
+
+def _signed_headers(headers: Mapping[str, Any], host: str | None) -> dict[str, Any]:
+    """The SDK's filter of header names, and Host unless there is one."""
+    checked_headers(headers, "Headers")
+    signed = {
+        name: value
+        for name, value in headers.items()
+        if not isinstance(name, str)
+        or "x-cos-" in (lower := name.lower())
+        or "x-ci-" in lower
+        or lower in _SIGNED_HEADERS
+    }
+    if host is not None:
+        named = [name for name in signed if isinstance(name, str) and name.lower() == "host"]
+        if not any(signed[name] for name in named):
+            for name in named:
+                del signed[name]
+            signed["Host"] = host
+    return signed
+
+
+def _javascript_order(name: Any) -> bytes:
+    """The SDK sorts a URL's query by the raw lower-cased name, as JavaScript compares: by UTF-16 units."""
+    return str(name).lower().encode("utf-16-be", "surrogatepass")
+
+
+def _credentials(parameters: Mapping[str, Any]) -> Credentials:
+    for name in ("SecretId", "SecretKey"):
+        if not parameters.get(name):
+            raise MissingParameter(name, "from the API keys page of your account")
+    return _checked(Credentials, parameters["SecretId"], parameters["SecretKey"])
+
+
+def _checked(make: Callable[..., Credentials], *values: Any) -> Credentials:
+    """Credentials, or a ParameterError in the documentation's names."""
+    try:
+        return make(*values)
+    except CredentialsError as error:
+        field, _, reason = str(error).partition(" ")
+        names = {"secret_id": "SecretId", "secret_key": "SecretKey", "token": "SecurityToken"}
+        raise ParameterError(names.get(field, field), reason) from None
+
+
+# --- getAuthorization -------------------------------------------------------------------------------------------------
+
+
+def _authorization(parameters: dict[str, Any], credentials: Credentials, rules: int, name: str) -> Template:
+    method = checked_method(_text(parameters, "Method") or "get", "Method")
+    query = checked_mapping(parameters.get("Query"), "Query")
+    headers = checked_mapping(parameters.get("Headers"), "Headers")
+    raw = _flag(parameters, "UseRawKey", False)
+    path: bytes | int = KEY
+    pathname = _text(parameters, "Pathname")
+    if pathname:
+        try:
+            path = (pathname if raw or pathname.startswith("/") else "/" + pathname).encode()
+        except UnicodeEncodeError:
+            raise ParameterError("Pathname", "is not valid Unicode: it holds a lone surrogate") from None
+    bucket, region = _text(parameters, "Bucket"), _text(parameters, "Region")
+    if bucket:
+        check_bucket(bucket, "Bucket")
+    if region:
+        check_region(region, "Region")
+    host = None
+    if bucket and region and _flag(parameters, "ForceSignHost", True):
+        host = f"{bucket}.cos.{region}.myqcloud.com"
+    signed = _signed_headers(headers, host)
+    key_time = _text(parameters, "KeyTime")
+    if key_time:
+        found = re.fullmatch(r"([0-9]{1,10});([0-9]{1,10})", key_time)
+        if not found:
+            raise ParameterError("KeyTime", "must be '<start>;<end>' in Unix seconds")
+        checked_span(int(found[1]), int(found[2]), "KeyTime")
+    else:
+        key_time = _key_time(_now(parameters), _seconds(parameters.get("Expires"), "Expires"))
+    url_param_list, http_parameters, _ = _core.canonical(query, "Query")
+    header_list, http_headers, _ = _core.canonical(signed, "Headers")
+    return Template(
+        http_pieces(method, path, http_parameters, http_headers),
+        [q_fields(credentials.secret_id, key_time, header_list, url_param_list), SIGNATURE],
+        credentials._secret.sign_key(key_time),
+        rules | (0 if raw else _core._KEEP_SLASH),
+        name,
+    )
+
+
+def getAuthorization(parameters: Mapping[str, Any] | None = None, /, **named: Any) -> str:
+    """The Authorization of a request, as ``COS.getAuthorization`` of the Mini Program SDK makes it.
+
+    Args:
+        SecretId: required.
+        SecretKey: required.
+        Method: "get" when missing.
+        Key: the object's key; empty for the bucket.
+        Query: parameters to sign.
+        Headers: headers to sign; names that the SDK does not sign are dropped.
+        Expires: seconds; 900 when missing, 0 or empty.
+        Pathname: the path instead of Key.
+        UseRawKey: put a slash before Key even if it begins with one.
+        KeyTime: ``"start;end"`` in Unix seconds, instead of Expires.
+        Bucket, Region: with both, Host is signed.
+        ForceSignHost: False not to add Host.
+        SystemClockOffset: milliseconds to add to the clock.
+
+    Returns:
+        The value of the Authorization header; percent-encoded whole, of the URL parameter ``sign``.
+
+    Raises:
+        ParameterError: a parameter is missing, unknown or not of its form; the message names it.
+
+    Source: product 436, page 36162; cos-wx-sdk-v5, src/util.js, getAuth.
+
+    >>> getAuthorization(SecretId="AKIDEXAMPLE", SecretKey="example-key", Method="get", Key="picture.jpg", Expires=60,
+    ...                  Query={}, Headers={}).partition("&")[0]
+    'q-sign-algorithm=sha1'
+    """
+    given = _parameters(parameters, named, _AUTHORIZATION)
+    template = _authorization(given, _credentials(given), 0, "Key")
+    return _core.sign_one(template, _text(given, "Key"))
+
+
+def _bulk(known: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple("Keys" if name == "Key" else name for name in known)
+
+
+def getAuthorizations(parameters: Mapping[str, Any] | None = None, /, **named: Any) -> list[str]:
+    """`getAuthorization` for each of ``Keys``, at one instant; every other parameter is the same.
+
+    >>> len(getAuthorizations(SecretId="AKIDEXAMPLE", SecretKey="example-key", Method="get", Keys=["a.jpg", "b.jpg"]))
+    2
+    """
+    given = _parameters(parameters, named, _bulk(_AUTHORIZATION))
+    template = _authorization(given, _credentials(given), 0, "Keys")
+    return _core.sign_many(template, _checked_each(_keys(given)), (), (), None)
+
+
+def _checked_each(keys: Iterable[Any]) -> Iterable[str]:
+    """Keys, with None refused: the documented call has no null."""
+    for index, key in enumerate(keys):
+        if key is None:
+            raise MissingParameter("Keys", "the object's name, not None", index)
+        yield key
+
+
+# --- getObjectUrl -----------------------------------------------------------------------------------------------------
+
+
+class _Request:
+    """What all keys of a getObjectUrl or getObjectUrls have in common, checked."""
+
+    def __init__(self, options: dict[str, Any], parameters: dict[str, Any], name: str) -> None:
+        self.name = name
+        self.now = _now(options)
+        for required in ("Bucket", "Region"):
+            if not parameters.get(required):
+                raise MissingParameter(required, "which getObjectUrl needs")
+        if _text({**options, **parameters}, "Protocol") not in ("", "https", "http", "https:", "http:"):
+            raise ParameterError("Protocol", 'must be "https:" or "http:"')
+        merged = {**options, **parameters}
+        accelerate = _flag(merged, "UseAccelerate", False)
+        self.bucket, self.region = parameters["Bucket"], parameters["Region"]
+        self.endpoint: Endpoint = endpoint(
+            self.bucket, self.region, domain=_text(merged, "Domain"), accelerate=accelerate, named=_NAMED
+        )
+        self.sign = _flag(parameters, "Sign", True)
+        self.method = checked_method(_text(parameters, "Method") or "get", "Method")
+        self.query = checked_mapping(parameters.get("Query"), "Query")
+        self.expires = _seconds(parameters.get("Expires"), "Expires")
+        self.force_host = _flag(parameters, "ForceSignHost", True) and _flag(options, "ForceSignHost", True)
+        self.url_param_list, self.http_parameters, cased = _core.canonical(self.query, "Query")
+        if len(self.query) > 1:
+            order = sorted(self.query.items(), key=lambda pair: _javascript_order(pair[0]))
+            self.query_text = _core.encoded_pairs(order, "Query")
+        else:
+            self.query_text = b"".join(cased)  # type: ignore[arg-type]
+        extra = _text(parameters, "QueryString")
+        if extra:
+            if re.search(r"[\0-\x20\x7f#]", extra):
+                raise ParameterError("QueryString", "must not hold spaces, control characters or '#': encode them")
+            try:
+                self.query_text += (b"&" if self.query_text else b"") + extra.encode()
+            except UnicodeEncodeError:
+                raise ParameterError("QueryString", "is not valid Unicode: it holds a lone surrogate") from None
+        given = checked_mapping(parameters.get("Headers"), "Headers")
+        kept = {
+            name: value
+            for name, value in given.items()
+            if value != "" and str(name).lower() not in ("content-type", "cache-control")
+        }
+        self.headers = _signed_headers(kept, self.endpoint.host if self.force_host else None)
+
+    def template(self, between: list[bytes | int], http: list[bytes | int], sign_key: Any) -> Template:
+        """A URL with `between` its path and its own query."""
+        text: list[bytes | int] = [self.endpoint.base.encode(), KEY, *between]
+        if self.query_text:
+            text.append((b"&" if between else b"?") + self.query_text)
+        return Template(http, text, sign_key, _core._DROP_SLASH | _core._REQUIRED, self.name)
+
+    def unsigned(self) -> Template:
+        return self.template([], [], None)
+
+    def signed(self, credentials: Credentials, start: int | None, end: int | None, extra: bytes = b"") -> Template:
+        """A URL signed here; start and end are those of the options or of temporary credentials."""
+        if start is not None and self.expires is not None:
+            key_time = checked_span(start, start + self.expires, "Expires")
+        elif start is not None and end is not None:
+            key_time = checked_span(start, end, "ExpiredTime")
+        else:
+            key_time = _key_time(self.now, self.expires)
+        header_list, http_headers, _ = _core.canonical(self.headers, "Headers")
+        again = encode_component(self.url_param_list).lower()
+        between: list[bytes | int] = [
+            b"?" + q_fields(credentials.secret_id, key_time, header_list, again), SIGNATURE
+        ]  # fmt: skip
+        token = credentials.token
+        if token is not None:
+            extra = b"&x-cos-security-token=" + token.encode() + extra
+        between.append(extra)
+        http = http_pieces(self.method, KEY, self.http_parameters, http_headers)
+        return self.template(between, http, credentials._secret.sign_key(key_time))
+
+
+class _Answer:
+    """A provider's answer: ready credentials, or a ready Authorization for one key."""
+
+    def __init__(self, given: Any, scope: Any, sts: bool) -> None:
+        source = "getSTS" if sts else "getAuthorization"
+        if isinstance(given, str):
+            given = {"Authorization": given}
+        if not isinstance(given, Mapping):
+            raise ParameterError(
+                source, f"callback params format error: {type(given).__name__} is no mapping and no str"
+            )
+        self.scope = scope
+        self.scope_limit = bool(given.get("ScopeLimit"))
+        self.credentials: Credentials | None = None
+        self.start: int | None = None
+        self.end: int | None = None
+        self.between = b""
+        self.extra = b"".join(
+            b"&%b=%b" % (name, _text(given, key).encode())
+            for name, key in ((b"clientIP", "ClientIP"), (b"clientUA", "ClientUA"), (b"token", "Token"))
+            if given.get(key)
+        )
+        token = given.get("SecurityToken") or given.get("XCosSecurityToken")
+        authorization = None if sts else given.get("Authorization")
+        if authorization:
+            self.between = self._ready(authorization, token, source)
+            return
+        values = []
+        for field, other in (("TmpSecretId", "SecretId"), ("TmpSecretKey", "SecretKey")):
+            value = given.get(field) or (given.get(other) if sts else None)
+            if not value:
+                raise ParameterError(source, f'callback params missing "{field}"')
+            values.append(value)
+        if not token:
+            raise ParameterError(source, 'callback params missing "SecurityToken"')
+        self.start = _ten_digits(given, "StartTime", f"{source} callback params")
+        self.end = _ten_digits(given, "ExpiredTime", f"{source} callback params")
+        if self.end is None:
+            raise ParameterError(source, 'callback params missing "ExpiredTime"')
+        self.credentials = _checked(Credentials, *values, token)
+
+    @staticmethod
+    def _ready(authorization: Any, token: Any, source: str) -> bytes:
+        """A URL's middle from an Authorization made elsewhere."""
+        fields = ("q-sign-algorithm=", "q-ak=", "q-sign-time=", "q-key-time=", "q-url-param-list=")
+        if not isinstance(authorization, str) or not re.fullmatch(r"[!-~]+", authorization):
+            raise ParameterError(source, "callback params format error: Authorization")
+        if all(field in authorization for field in fields) and "q-signature" in authorization:
+            names = re.search("q-url-param-list=([^&]*)", authorization)
+            assert names
+            again = encode_component(names[1].encode()).decode().lower()
+            text = authorization[: names.start(1)] + again + authorization[names.end(1) :]
+        elif re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", authorization):
+            text = "sign=" + encode_component(authorization.encode()).decode()
+        else:
+            raise ParameterError(source, "callback params format error: Authorization")
+        middle = (
+            "?" + text + (f"&x-cos-security-token={_text({'SecurityToken': token}, 'SecurityToken')}" if token else "")
+        )
+        return middle.encode()
+
+    @property
+    def shared(self) -> bool:
+        """Whether it serves other keys, too."""
+        return self.credentials is not None and not self.scope_limit
+
+    def serves(self, moment: int) -> bool:
+        """Whether its time has begun and not ended; the SDK allows 30 s for the request."""
+        return (self.start is None or moment >= self.start) and self.end is not None and moment < self.end
+
+    def template(self, request: _Request) -> Template:
+        if self.credentials is None:
+            return request.template([self.between + self.extra], [], None)
+        return request.signed(self.credentials, self.start, self.end, self.extra)
+
+
+class COS:
+    """The documented client, as far as it signs.
+
+    Args (keywords or one mapping):
+        SecretId, SecretKey: permanent or temporary credentials.
+        SecurityToken (or XCosSecurityToken): the token of temporary ones; stands in the URL as it is given.
+        StartTime, ExpiredTime: when those begin and end, Unix seconds of 10 digits.
+        Domain: a host or a template, as in `cossign.endpoint.endpoint`.
+        Protocol: accepted as the Mini Program SDK accepts it: URLs are https unless Domain names a scheme.
+        UseAccelerate: use the global acceleration host.
+        ForceSignHost: False not to sign Host.
+        SystemClockOffset: milliseconds to add to the clock.
+        getAuthorization: ``provider(options, callback)``; it calls ``callback`` at once or later, from any thread, with
+            an Authorization or with {TmpSecretId, TmpSecretKey, SecurityToken, StartTime, ExpiredTime}.
+        getSTS: likewise, for temporary credentials only.
+
+    The SDK's options that concern transfers are accepted and have no effect.
+
+    >>> cos = COS({"SecretId": "AKIDEXAMPLE", "SecretKey": "example-key"})
+    >>> cos.getObjectUrl(Bucket="examplebucket-1250000000", Region="ap-beijing", Key="picture.jpg", Sign=False)
+    'https://examplebucket-1250000000.cos.ap-beijing.myqcloud.com/picture.jpg'
+    """
+
+    getAuthorization = staticmethod(getAuthorization)
+    getAuthorizations = staticmethod(getAuthorizations)
+
+    def __init__(self, options: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+        if options is not None and not isinstance(options, Mapping):
+            raise ParameterError("options", f"must be keywords or one mapping, not {type(options).__name__}")
+        given = {
+            name: value for name, value in {**(options or {}), **named}.items()
+            if name not in _WITHOUT_EFFECT and not (name == "ForcePathStyle" and not value)
+        }  # fmt: skip
+        if "ForcePathStyle" in given:
+            raise ParameterError("ForcePathStyle", "is not supported: COS takes virtual-hosted-style URLs only")
+        given = _parameters(given, {}, _OPTIONS)
+        for name in ("getAuthorization", "getSTS"):
+            if name in given and not callable(given[name]):
+                raise ParameterError(name, f"must be a function (options, callback), not {type(given[name]).__name__}")
+        token = given.pop("SecurityToken", "") or given.pop("XCosSecurityToken", "")
+        secret_id, secret_key = given.pop("SecretId", ""), given.pop("SecretKey", "")
+        self._secret_id: Any = secret_id
+        self._credentials: Credentials | None = None
+        if secret_id and secret_key:
+            self._credentials = _checked(Credentials, secret_id, secret_key, token or None)
+        elif secret_id or secret_key:
+            self._missing = "SecretKey" if secret_id else "SecretId"
+        else:
+            self._missing = "SecretId"
+        self._options = given
+        self._temporary: list[_Answer] = []
+        self._lock = threading.Lock()
+
+    def getAuth(self, parameters: Mapping[str, Any] | None = None, /, **named: Any) -> str:
+        """`getAuthorization` with this client's credentials and SystemClockOffset as defaults.
+
+        As in the SDK, one leading slash of Key is dropped.
+
+        >>> COS(SecretId="AKIDEXAMPLE", SecretKey="example-key").getAuth(Method="get", Key="a.jpg").partition("&")[0]
+        'q-sign-algorithm=sha1'
+        """
+        given = _parameters(parameters, named, _AUTHORIZATION)
+        if self._options.get("SystemClockOffset") is not None:
+            given.setdefault("SystemClockOffset", self._options["SystemClockOffset"])
+        if self._credentials is None or given.get("SecretId") or given.get("SecretKey"):
+            credentials = _credentials(
+                {
+                    "SecretId": given.get("SecretId") or self._secret_id,
+                    "SecretKey": given.get("SecretKey") or (self._credentials and self._credentials.secret_key),
+                }
+            )
+        else:
+            credentials = self._credentials
+        return _core.sign_one(_authorization(given, credentials, _core._DROP_SLASH, "Key"), _text(given, "Key"))
+
+    def getObjectUrl(
+        self, parameters: Mapping[str, Any] | None = None, callback: Callback | None = None, /, **named: Any
+    ) -> str | None:
+        """An object's URL, signed or not.
+
+        Args (keywords or one mapping; then a callback):
+            Bucket: ``<BucketName>-<APPID>``, required.
+            Region: for example ``ap-beijing``, required.
+            Key: the object's key, required; one leading slash is dropped.
+            Sign: False for a URL without a signature; True when missing.
+            Method: "GET" when missing.
+            Query: parameters that are signed and stand in the URL.
+            QueryString: put after those as it is, not signed.
+            Headers: headers to sign; Content-Type, Cache-Control and empty ones are not.
+            Expires: seconds; 900 when missing, 0 or empty.
+            Protocol, Domain, UseAccelerate, ForceSignHost: as in `COS`, for this call.
+            callback: ``callback(err, data)``; ``data.Url`` is the URL.
+
+        Returns:
+            The URL. With a provider that has not answered yet, the unsigned one, and the signed one goes to the
+            callback. None if the callback got an error.
+
+        Raises:
+            ParameterError: a parameter is missing, unknown or not of its form; only where there is no callback.
+
+        Source: product 436, page 36162; cos-wx-sdk-v5, src/base.js, getObjectUrl.
+
+        >>> cos = COS(SecretId="AKIDEXAMPLE", SecretKey="example-key")
+        >>> parameters = {"Bucket": "examplebucket-1250000000", "Region": "ap-beijing", "Key": "picture.jpg"}
+        >>> cos.getObjectUrl({**parameters, "Sign": False}, lambda err, data: print(err or data.Url))
+        https://examplebucket-1250000000.cos.ap-beijing.myqcloud.com/picture.jpg
+        'https://examplebucket-1250000000.cos.ap-beijing.myqcloud.com/picture.jpg'
+        """
+        callback = named.pop("callback", callback)
+
+        def work() -> tuple[str, bool]:
+            given = _parameters(parameters, named, _OBJECT_URL)
+            request = _Request(self._options, given, "Key")
+            key = _text(given, "Key")
+            if not key:
+                raise MissingParameter("Key", "the object's name, such as 'picture.jpg'")
+            if request.sign and self._provider:
+                urls, later = self._provided(request, [key], lambda urls: self._deliver(callback, "Url", urls[0]))
+                return urls[0], later
+            return _core.sign_one(self._own_template(request), key), False
+
+        return self._reported(work, callback, "Url")
+
+    def getObjectUrls(
+        self, parameters: Mapping[str, Any] | None = None, callback: Callback | None = None, /, **named: Any
+    ) -> list[str] | None:
+        """`getObjectUrl` for each of ``Keys``, at one instant; every other parameter is the same.
+
+        Returns:
+            The list of URLs, in order; with a callback also ``data.Urls``.
+
+        >>> cos = COS(SecretId="AKIDEXAMPLE", SecretKey="example-key")
+        >>> len(cos.getObjectUrls(Bucket="examplebucket-1250000000", Region="ap-beijing", Keys=["a.jpg", "b.jpg"]))
+        2
+        """
+        callback = named.pop("callback", callback)
+
+        def work() -> tuple[list[str], bool]:
+            given = _parameters(parameters, named, _bulk(_OBJECT_URL))
+            request = _Request(self._options, given, "Keys")
+            keys = _checked_each(_keys(given))
+            if request.sign and self._provider:
+                return self._provided(request, list(keys), lambda urls: self._deliver(callback, "Urls", urls))
+            return _core.sign_many(self._own_template(request), keys, (), (), None), False
+
+        return self._reported(work, callback, "Urls")
+
+    # --- What both share
+
+    @property
+    def _provider(self) -> Callable[..., object] | None:
+        return self._options.get("getAuthorization") or self._options.get("getSTS")
+
+    def _own_template(self, request: _Request) -> Template:
+        """The template without a provider: unsigned, or signed with the client's own credentials."""
+        if not request.sign:
+            return request.unsigned()
+        if self._credentials is None:
+            raise MissingParameter(self._missing, "give COS both SecretId and SecretKey, or getAuthorization")
+        start = _ten_digits(self._options, "StartTime", "params")
+        return request.signed(self._credentials, start, _ten_digits(self._options, "ExpiredTime", "params"))
+
+    def _reported(self, work: Callable[[], tuple[R, bool]], callback: Callback | None, field: str) -> R | None:
+        """Run `work`; its value, unless that comes later, or its error goes to the callback where there is one."""
+        if callback is not None and not callable(callback):
+            raise ParameterError("callback", f"must be a function (err, data), not {type(callback).__name__}")
+        try:
+            value, later = work()
+        except CosSignError as error:
+            if callback is None:
+                raise
+            callback(error, None)
+            return None
+        if not later:
+            self._deliver(callback, field, value)
+        return value
+
+    @staticmethod
+    def _deliver(callback: Callback | None, field: str, value: Any) -> None:
+        if callback is not None:
+            if isinstance(value, CosSignError):
+                callback(value, None)
+            else:
+                callback(None, ObjectUrl({field: value}))
+        elif isinstance(value, CosSignError):
+            raise value
+
+    def _provided(self, request: _Request, keys: list[str], deliver: Callable[[Any], None]) -> tuple[list[str], bool]:
+        """URLs by the provider's answers: one answer serves all keys, unless it is for one key alone.
+
+        Returns:
+            The URLs and False; or, while an answer is outstanding, the unsigned URLs and True: then `deliver` gets the
+            URLs, or the error, when the last answer has come.
+        """
+        urls: list[str] = [""] * len(keys)
+        lock = threading.Lock()
+        state = {"open": len(keys), "left": False}
+        failed: list[CosSignError] = []
+
+        def receive(first: int, last: int, answer: _Answer | CosSignError) -> None:
+            """Keys first to last - 1 have their answer."""
+            try:
+                if isinstance(answer, CosSignError):
+                    raise answer
+                urls[first:last] = _core.sign_many(answer.template(request), keys[first:last], (), (), None)
+            except CosSignError as error:
+                failed.append(error)
+            with lock:
+                state["open"] -= last - first
+                done_later = state["left"] and not state["open"]
+            if done_later:
+                deliver(failed[0] if failed else urls)
+
+        def answered_first(answer: _Answer | CosSignError) -> None:
+            if isinstance(answer, CosSignError) or answer.shared:
+                receive(0, len(keys), answer)
+                return
+            receive(0, 1, answer)
+            for index in range(1, len(keys)):
+                self._ask(request, keys[index], lambda each, index=index: receive(index, index + 1, each))  # type: ignore[misc]
+
+        if keys:
+            self._ask(request, keys[0], answered_first)
+        with lock:
+            state["left"] = True
+            later = state["open"] > 0
+        if failed and not later:
+            raise failed[0]
+        if later:
+            return _core.sign_many(request.unsigned(), keys, (), (), None), True
+        return urls, False
+
+    def _ask(self, request: _Request, key: str, receive: Callable[[_Answer | CosSignError], None]) -> None:
+        """Answer for one key: from the cache, or by the provider; `receive` is called once, now or later."""
+        if not key:
+            raise MissingParameter(request.name, "the object's name, such as 'picture.jpg'")
+        key = key.removeprefix("/")
+        action = "name/cos:PutObject" if request.method.upper() == "PUT" else "name/cos:GetObject"
+        scope = [{"action": action, "bucket": request.bucket, "region": request.region, "prefix": key}]
+        with self._lock:
+            moment = math.floor(request.now + 0.5) + 30
+            self._temporary = [known for known in self._temporary if known.serves(moment)]
+            fitting = [known for known in self._temporary if known.shared or known.scope == scope]
+        if fitting and fitting[-1].end is not None and fitting[-1].end - request.now > 60:
+            receive(fitting[-1])
+            return
+        asked: dict[str, Any] = {"Bucket": request.bucket, "Region": request.region}
+        sts = "getAuthorization" not in self._options
+        if not sts:
+            asked.update(
+                Method=request.method,
+                Key=key,
+                Pathname="/" + key,
+                Query=dict(request.query),
+                Headers=dict(request.headers),
+                Scope=scope,
+                SystemClockOffset=self._options.get("SystemClockOffset", 0),
+                ForceSignHost=request.force_host,
+            )
+        once = threading.Lock()
+
+        def answer(given: Any = None) -> None:
+            if not once.acquire(blocking=False):
+                return
+            try:
+                found = _Answer(given, scope, sts)
+            except CosSignError as error:
+                receive(error)
+                return
+            if found.credentials is not None:
+                with self._lock:
+                    self._temporary.append(found)
+            receive(found)
+
+        assert self._provider is not None
+        self._provider(asked, answer)

@@ -1,0 +1,593 @@
+"""Signer: the Pythonic interface. It checks and prepares once, then hands plain values to the core."""
+
+from __future__ import annotations
+
+import operator
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, overload
+
+from cossign import _core
+from cossign._core import KEY, SIGNATURE, Column, SignKey, Template, Verified, encode_component
+from cossign.credentials import Credentials, CredentialsProvider
+from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint
+from cossign.errors import BadSignature, CredentialsError, MissingParameter, ParameterError
+
+__all__ = ["BulkResult", "Signer", "engines"]
+
+Scalar = str | int | float | bool | None
+Query = Mapping[str, Scalar]
+Headers = Mapping[str, Scalar]
+KeyTime = tuple[int, int]
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a method, RFC 9110, 5.6.2
+_LATEST = 9_999_999_999  # KeyTime's seconds have ten digits
+
+
+def engines() -> tuple[str, ...]:
+    """The engines of this machine, fastest first; "hashlib" is always last and always there.
+
+    >>> engines()[-1]
+    'hashlib'
+    """
+    return _core.engines()
+
+
+class BulkResult(list[str | None]):
+    """What a bulk call with ``on_error="null"`` returns: the list, and what was wrong with the rows that are None.
+
+    Attributes:
+        errors: ``(index, reason)`` for each bad row.
+    """
+
+    def __init__(self, values: Iterable[str | None] = (), errors: Sequence[tuple[int, str]] = ()) -> None:
+        super().__init__(values)
+        self.errors = list(errors)
+
+
+# --- What the documented facade shares --------------------------------------------------------------------------------
+
+
+def checked_method(method: Any, parameter: str = "method") -> str:
+    """A method's name, in its own case."""
+    if not isinstance(method, str):
+        raise ParameterError(parameter, f"must be a str, not {type(method).__name__}")
+    if not _TOKEN.fullmatch(method):
+        raise ParameterError(parameter, 'must be an HTTP method, such as "GET"')
+    return method
+
+
+def checked_mapping(value: Any, parameter: str) -> Mapping[str, Any]:
+    """A mapping, or an empty one for None."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ParameterError(parameter, f"must be a mapping of names to values, not {type(value).__name__}")
+    return value
+
+
+def checked_headers(headers: Mapping[str, Any], parameter: str) -> None:
+    """Refuse header names and values that would break the request apart."""
+    for name, value in headers.items():
+        for part in (name, value):
+            if isinstance(part, str) and ("\r" in part or "\n" in part or "\0" in part):
+                raise ParameterError(f"{parameter}[{name!r}]", "must not hold CR, LF or NUL")
+
+
+def checked_span(start: int, end: int, parameter: str) -> str:
+    """KeyTime's text, if its end is after its start and both are Unix seconds."""
+    if not 0 <= start <= _LATEST or not 0 <= end <= _LATEST:
+        raise ParameterError(parameter, f"must keep KeyTime within 0 and {_LATEST} Unix seconds")
+    if end <= start:
+        raise ParameterError(parameter, "must end after it starts: KeyTime is (start, end)")
+    return f"{start};{end}"
+
+
+def q_fields(
+    secret_id: str,
+    key_time: str,
+    header_list: bytes,
+    url_param_list: bytes,
+    encode: Callable[[bytes], bytes] = bytes,
+) -> bytes:
+    """An Authorization up to the signature; `encode` is put on every value."""
+    time_ = encode(key_time.encode())
+    return b"q-sign-algorithm=sha1&q-ak=%b&q-sign-time=%b&q-key-time=%b" % (
+        encode(secret_id.encode()),
+        time_,
+        time_,
+    ) + b"&q-header-list=%b&q-url-param-list=%b&q-signature=" % (encode(header_list), encode(url_param_list))
+
+
+def http_pieces(
+    method: str, path: bytes | int, http_parameters: list[bytes | int], http_headers: list[bytes | int]
+) -> list[bytes | int]:
+    """HttpString's pieces; `path` is KEY or a constant."""
+    return [method.lower().encode() + b"\n", path, b"\n", *http_parameters, b"\n", *http_headers, b"\n"]
+
+
+# --- Signer -----------------------------------------------------------------------------------------------------------
+
+
+def _column(value: Any) -> Sequence[Any] | None:
+    """A bulk parameter's column, or None for a scalar."""
+    if isinstance(value, (str, bytes)):
+        return None
+    if isinstance(value, Sequence):
+        return value
+    if hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1:  # numpy, pandas
+        return value.tolist()  # type: ignore[no-any-return]
+    return None
+
+
+def _whole(value: Any, parameter: str) -> int:
+    if not isinstance(value, bool):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise ParameterError(parameter, f"must be a whole number of seconds, not {type(value).__name__}")
+
+
+class Signer:
+    """Signs and verifies for one bucket; immutable, and safe to share between threads.
+
+    Args:
+        credentials: Credentials, or a provider with ``get() -> Credentials``.
+        bucket: ``<BucketName>-<APPID>``.
+        region: for example ``ap-beijing``.
+        domain: a host of your own instead of the default one; see `cossign.endpoint.endpoint` for templates.
+        scheme: "https" or "http".
+        expires: how many seconds a signature holds, unless a call says otherwise.
+        sign_host: sign the Host header, so that a signature holds for this bucket alone.
+        accelerate: use the global acceleration host.
+        strict: check keys by COS's naming rules, and refuse what HTTP clients would change on the way.
+        engine: "auto", or one of `engines()`. The environment variable COSSIGN_ENGINE overrides "auto".
+
+    Raises:
+        ParameterError: a parameter is not of its form; the message names it.
+
+    Source: Tencent Cloud, COS, "Request Signature" (product 436, page 7778).
+
+    >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+    >>> signer.presign("picture.jpg", key_time=(1557989753, 1557996953)).partition("?")[0]
+    'https://b-1250000000.cos.ap-beijing.myqcloud.com/picture.jpg'
+    """
+
+    __slots__ = ("_endpoint", "_last", "_options", "_provider", "expires", "sign_host", "strict")
+
+    expires: int
+    sign_host: bool
+    strict: bool
+    _provider: CredentialsProvider
+    _endpoint: Endpoint | None
+    _options: dict[str, Any]
+    _last: list[tuple[Credentials, int, Template]]
+
+    def __init__(
+        self,
+        credentials: CredentialsProvider,
+        *,
+        bucket: str | None = None,
+        region: str | None = None,
+        domain: str | None = None,
+        scheme: str = "https",
+        expires: int = 900,
+        sign_host: bool = True,
+        accelerate: bool = False,
+        strict: bool = True,
+        engine: str = "auto",
+    ) -> None:
+        if not callable(getattr(credentials, "get", None)) or isinstance(credentials, Mapping):
+            raise ParameterError("credentials", "must be Credentials, or a provider with get() -> Credentials")
+        for name, flag in (("sign_host", sign_host), ("accelerate", accelerate), ("strict", strict)):
+            if not isinstance(flag, bool):
+                raise ParameterError(name, f"must be True or False, not {type(flag).__name__}")
+        where = None
+        if domain or (bucket is not None and region is not None):
+            where = endpoint(bucket, region, domain=domain, scheme=scheme, accelerate=accelerate)
+        else:
+            if bucket is not None:
+                check_bucket(bucket)
+            if region is not None:
+                check_region(region)
+        checked_span(0, _whole(expires, "expires"), "expires")
+        chosen = (os.environ.get("COSSIGN_ENGINE") or "auto") if engine == "auto" else engine
+        if chosen not in ("auto", *engines()):
+            raise ParameterError("engine", f"must be one of: auto, {', '.join(engines())}")
+        put = object.__setattr__
+        put(self, "_provider", credentials)
+        put(self, "_endpoint", where)
+        put(self, "_last", [])
+        put(self, "expires", int(expires))
+        put(self, "sign_host", sign_host)
+        put(self, "strict", strict)
+        put(self, "_options", {
+            "bucket": bucket, "region": region, "domain": domain, "scheme": scheme, "expires": expires,
+            "sign_host": sign_host, "accelerate": accelerate, "strict": strict, "engine": engine,
+        })  # fmt: skip
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a Signer is immutable: make a new one")
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self._options.items() if value is not None)
+        return f"Signer({self._provider!r}, {options})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if isinstance(self._provider, Credentials):
+            raise TypeError(
+                "a Signer with literal credentials cannot be pickled: a pickled secret is a leaked secret. "
+                "Give it a provider, such as EnvironmentCredentials()"
+            )
+        return _rebuilt, (self._provider, self._options)
+
+    # --- Signing
+
+    def presign(
+        self,
+        key: str,
+        *,
+        method: str = "GET",
+        expires: int | None = None,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        key_time: KeyTime | None = None,
+    ) -> str:
+        """A presigned URL, every value percent-encoded as the page asks.
+
+        Args:
+            key: the object's key, not encoded, without a leading slash.
+            method: the method that the URL is for.
+            expires: seconds, > 0, for which it holds from now on; the Signer's own when None.
+            query: parameters that are signed and stand in the URL.
+            headers: headers that are signed; whoever uses the URL must send them.
+            key_time: ``(start, end)`` in Unix seconds, instead of `expires`.
+
+        Returns:
+            The URL.
+
+        Raises:
+            ParameterError: a parameter is not of its form.
+            KeyNameError: COS cannot hold such a key, or no client can send it.
+            CredentialsError: there are no credentials, or they have expired.
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> signer.presign("a.txt", query={"response-content-type": "text/plain"}).rpartition("&")[2]
+        'response-content-type=text%2Fplain'
+        """
+        credentials = self._credentials()
+        if query is None and headers is None and expires is None and key_time is None and method == "GET":
+            start = int(time.time()) - 1
+            if self._last:
+                known = self._last[0]
+                if known[1] == start and known[0] is credentials:
+                    return _core.sign_one(known[2], key)
+            template = self._url_template(credentials, method, self._key_time(start, None, None), {}, {}, "key")
+            self._last[:] = [(credentials, start, template)]
+            return _core.sign_one(template, key)
+        span = self._key_time(int(time.time()) - 1, expires, key_time)
+        return _core.sign_one(self._url_template(credentials, method, span, query, headers, "key"), key)
+
+    @overload
+    def presign_many(
+        self, keys: Iterable[str], *, method: str | Sequence[str] = "GET", expires: int | Sequence[int] | None = None,
+        query: Mapping[str, Scalar | Sequence[Scalar]] | None = None, headers: Headers | None = None,
+        key_time: KeyTime | None = None, on_error: Literal["raise"] = "raise",
+    ) -> list[str]: ...  # fmt: skip
+    @overload
+    def presign_many(
+        self, keys: Iterable[str | None], *, method: str | Sequence[str] = "GET",
+        expires: int | Sequence[int] | None = None, query: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
+        headers: Headers | None = None, key_time: KeyTime | None = None, on_error: Literal["raise", "null"] = "raise",
+    ) -> list[str | None]: ...  # fmt: skip
+    def presign_many(
+        self,
+        keys: Iterable[str | None],
+        *,
+        method: str | Sequence[str] = "GET",
+        expires: int | Sequence[int] | None = None,
+        query: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
+        headers: Headers | None = None,
+        key_time: KeyTime | None = None,
+        on_error: Literal["raise", "null"] = "raise",
+    ) -> list[Any]:
+        """Presigned URLs for many keys, all at one instant.
+
+        Args:
+            keys: any iterable of str; None in it gives None.
+            method: as in `presign`, or a sequence as long as `keys`.
+            expires: likewise.
+            query: as in `presign`; a value may be a sequence as long as `keys`.
+            headers: as in `presign`.
+            key_time: as in `presign`.
+            on_error: "raise" at the first bad row, returning nothing; or "null": bad rows become None, and the result
+                (a `BulkResult`) has the list ``errors`` of (index, reason).
+
+        Returns:
+            A list of URLs, in the order of `keys`.
+
+        Raises:
+            KeyNameError: a key cannot be signed; ``index`` is its row, from 0.
+            ParameterError: a parameter is not of its form.
+            CredentialsError: there are no credentials, or they have expired.
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> len(signer.presign_many(f"{number}.jpg" for number in range(1000)))
+        1000
+        """
+        if isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable):
+            raise ParameterError("keys", f"must be an iterable of str, not {type(keys).__name__}")
+        if on_error not in ("raise", "null"):
+            raise ParameterError("on_error", 'must be "raise" or "null"')
+        errors: list[tuple[int, str]] | None = [] if on_error == "null" else None
+        credentials = self._credentials()
+        start = int(time.time()) - 1
+        columns: list[Sequence[Any]] = []
+        names: list[str] = []
+        fixed: dict[str, Any] = {}
+        for name, value in checked_mapping(query, "query").items():
+            column = _column(value)
+            fixed[name] = value if column is None else Column(len(columns))
+            if column is not None:
+                columns.append(column)
+                names.append(f"query[{name!r}]")
+        methods, spans = _column(method), _column(expires)
+        if columns or methods is not None or spans is not None:
+            keys = keys if isinstance(keys, Sequence) else list(keys)
+            rows = len(keys)
+            given = [*zip(names, columns, strict=True), ("method", methods), ("expires", spans)]
+            for name, column in given:
+                if column is not None and len(column) != rows:
+                    raise ParameterError(name, f"must be as long as keys: {rows} rows, not {len(column)}")
+
+        def template(method: Any, expires: Any, index: int | None = None) -> Template:
+            try:
+                span = self._key_time(start, expires, key_time)
+                return self._url_template(credentials, method, span, fixed, headers, "keys")
+            except ParameterError as error:
+                raise type(error)(error.parameter, error.reason, index) if index is not None else error from None
+
+        if methods is None and spans is None:
+            signed = _core.sign_many(template(method, expires), keys, tuple(columns), tuple(names), errors)
+            return signed if errors is None else BulkResult(signed, errors)
+
+        # One batch for each method and expiry that occurs: SignKey depends on the expiry.
+        assert isinstance(keys, Sequence)
+        groups: dict[tuple[Any, Any], list[int]] = {}
+        for index in range(len(keys)):
+            pair = method if methods is None else methods[index], expires if spans is None else spans[index]
+            groups.setdefault(pair, []).append(index)
+        result: list[Any] = [None] * len(keys)
+        for (one_method, one_expires), indices in groups.items():
+            found: list[tuple[int, str]] | None = None if errors is None else []
+            try:
+                signed = _core.sign_many(
+                    template(one_method, one_expires, indices[0]),
+                    [keys[index] for index in indices],
+                    tuple([column[index] for index in indices] for column in columns),
+                    tuple(names),
+                    found,
+                )
+            except ParameterError as error:
+                if errors is None:
+                    if error.parameter in ("method", "expires"):
+                        raise
+                    raise type(error)(error.parameter, error.reason, indices[error.index or 0]) from None
+                if error.parameter not in ("method", "expires"):
+                    raise
+                errors.extend((index, f"{error.parameter} {error.reason}") for index in indices)
+                continue
+            for index, value in zip(indices, signed, strict=True):
+                result[index] = value
+            if errors is not None and found is not None:
+                errors.extend((indices[index], reason) for index, reason in found)
+        return result if errors is None else BulkResult(result, sorted(errors))
+
+    def authorization(
+        self,
+        method: str,
+        key: str,
+        *,
+        expires: int | None = None,
+        query: Query | None = None,
+        headers: Headers | None = None,
+        key_time: KeyTime | None = None,
+    ) -> str:
+        """The value of the Authorization header for a request.
+
+        Args and raises: as in `presign`; every header given is signed, and Host is added.
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> "q-header-list=host;range" in signer.authorization("GET", "a.txt", headers={"Range": "bytes=0-9"})
+        True
+        """
+        credentials = self._credentials()
+        span = self._key_time(int(time.time()) - 1, expires, key_time)
+        url_param_list, http_parameters, _ = _core.canonical(checked_mapping(query, "query"), "query")
+        header_list, http_headers = self._signed_headers(headers)
+        template = Template(
+            http_pieces(checked_method(method), KEY, http_parameters, http_headers),
+            [q_fields(credentials.secret_id, span, header_list, url_param_list), SIGNATURE],
+            self._sign_key(credentials, span),
+            self._rules(),
+            "key",
+        )
+        return _core.sign_one(template, key)
+
+    def object_url(self, key: str, *, query: Query | None = None) -> str:
+        """The object's URL without a signature, for public objects.
+
+        Args and raises: as in `presign`.
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> signer.object_url("a b.txt")
+        'https://b-1250000000.cos.ap-beijing.myqcloud.com/a%20b.txt'
+        """
+        _, _, cased = _core.canonical(checked_mapping(query, "query"), "query")
+        text = [self._where().base.encode(), KEY, *([b"?"] if cased else []), *cased]
+        return _core.sign_one(Template([], text, None, self._rules(), "key"), key)
+
+    # --- Verifying
+
+    def verify(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        headers: Headers | None = None,
+        credentials: CredentialsProvider | Mapping[str, Credentials] | None = None,
+    ) -> Verified:
+        """Judge a presigned URL, or a request by its Authorization, as COS would.
+
+        Takes both URL forms (percent-encoded or as the SDKs write them), the ``sign=`` parameter, and lists and
+        parameters in any order and case. The comparison takes constant time.
+
+        Args:
+            url: the URL as it was requested; or its target (``/key?...``) with Host among the headers.
+            method: the request's method.
+            headers: the request's headers. Host is taken from the URL unless it is given.
+            credentials: instead of the Signer's own: Credentials, a provider, or a mapping of SecretId to Credentials
+                (while keys are rotated).
+
+        Returns:
+            Verified: who signed what, and for how long.
+
+        Raises:
+            MalformedSignature: there is no signature, or it is not of its form.
+            UnknownSecretId: signed with a SecretId that is not in `credentials`.
+            SignatureMismatch: another request was signed, or with another SecretKey.
+            SignatureNotYetValid, SignatureExpired: right, but not now.
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> signer.verify(signer.presign("a.txt")).key
+        'a.txt'
+        """
+        if not isinstance(url, str):
+            raise ParameterError("url", f"must be a str, not {type(url).__name__}")
+        return _core.judge(url, checked_method(method), _texts(headers), self._secrets(credentials), int(time.time()))
+
+    def verify_many(
+        self,
+        urls: Iterable[str],
+        *,
+        method: str = "GET",
+        headers: Headers | None = None,
+        credentials: CredentialsProvider | Mapping[str, Credentials] | None = None,
+    ) -> Sequence[Verified | BadSignature]:
+        """Judge many URLs at one instant; a bad one gives its BadSignature instead of raising it.
+
+        Args: as in `verify`, for all of `urls`.
+
+        Returns:
+            For each URL, in order, a Verified or a BadSignature.
+
+        >>> from cossign import Credentials, Signer, Verified
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> [isinstance(result, Verified) for result in signer.verify_many([signer.presign("a.txt"), "https://b/a.txt"])]
+        [True, False]
+        """
+        if isinstance(urls, (str, bytes)) or not isinstance(urls, Iterable):
+            raise ParameterError("urls", f"must be an iterable of str, not {type(urls).__name__}")
+        checked_method(method)
+        given, secrets, now = _texts(headers), self._secrets(credentials), int(time.time())
+        results: list[Verified | BadSignature] = []
+        for index, url in enumerate(urls):
+            if not isinstance(url, str):
+                raise ParameterError("urls", f"must be a str, not {type(url).__name__}", index)
+            try:
+                results.append(_core.judge(url, method, given, secrets, now))
+            except BadSignature as error:
+                results.append(error.with_traceback(None))
+        return results
+
+    # --- What the calls share
+
+    def _credentials(self) -> Credentials:
+        credentials = self._provider.get()
+        if credentials.expires_at is not None and time.time() >= credentials.expires_at:
+            raise CredentialsError("the temporary credentials have expired: get new ones")
+        return credentials
+
+    def _where(self) -> Endpoint:
+        if self._endpoint is None:
+            raise MissingParameter("bucket", "and region: give Signer both, or a domain")
+        return self._endpoint
+
+    def _rules(self) -> int:
+        return _core._STRICT if self.strict else 0
+
+    def _key_time(self, start: int, expires: Any, key_time: Any) -> str:
+        """KeyTime's text, from now's start."""
+        if key_time is not None:
+            if not isinstance(key_time, tuple) or len(key_time) != 2:
+                raise ParameterError("key_time", "must be a tuple (start, end) of Unix seconds")
+            return checked_span(_whole(key_time[0], "key_time"), _whole(key_time[1], "key_time"), "key_time")
+        seconds = self.expires if expires is None else _whole(expires, "expires")
+        if seconds <= 0:
+            raise ParameterError("expires", "must be greater than 0 seconds")
+        return checked_span(start, start + seconds, "expires")
+
+    def _sign_key(self, credentials: Credentials, span: str) -> SignKey:
+        return credentials._secret.sign_key(span)
+
+    def _signed_headers(self, headers: Any) -> tuple[bytes, list[bytes | int]]:
+        """(HeaderList, HttpHeaders), Host added."""
+        signed = dict(checked_mapping(headers, "headers"))
+        checked_headers(signed, "headers")
+        if self.sign_host and not any(isinstance(name, str) and name.lower() == "host" for name in signed):
+            signed["Host"] = self._where().host
+        header_list, http_headers, _ = _core.canonical(signed, "headers")
+        return header_list, http_headers
+
+    def _url_template(
+        self, credentials: Credentials, method: Any, span: str, query: Any, headers: Any, parameter: str
+    ) -> Template:
+        """A presigned URL in the documented form."""
+        url_param_list, http_parameters, cased = _core.canonical(checked_mapping(query, "query"), "query")
+        header_list, http_headers = self._signed_headers(headers)
+        fields = q_fields(credentials.secret_id, span, header_list, url_param_list, encode_component)
+        text: list[bytes | int] = [self._where().base.encode(), KEY, b"?" + fields, SIGNATURE]
+        token = credentials.token
+        if token is not None:
+            text.append(b"&x-cos-security-token=" + encode_component(token.encode()))
+        if cased:
+            text += [b"&", *cased]
+        http = http_pieces(checked_method(method), KEY, http_parameters, http_headers)
+        return Template(http, text, self._sign_key(credentials, span), self._rules(), parameter)
+
+    def _secrets(self, credentials: Any) -> dict[str, Any]:
+        """What `judge` looks SecretIds up in."""
+        if isinstance(credentials, Mapping):
+            for name, each in credentials.items():
+                if not isinstance(each, Credentials):
+                    raise ParameterError("credentials", f"must map SecretIds to Credentials, not {type(each).__name__}")
+                if name != each.secret_id:
+                    raise ParameterError("credentials", "must map each SecretId to its own Credentials")
+            known = list(credentials.values())
+        else:
+            known = [(self._provider if credentials is None else credentials).get()]
+        return {each.secret_id: (each._secret, each._token) for each in known}
+
+
+def _rebuilt(provider: CredentialsProvider, options: dict[str, Any]) -> Signer:
+    return Signer(provider, **options)
+
+
+def _texts(headers: Any) -> list[tuple[str, str]]:
+    """A request's headers as (name, value) pairs of str."""
+    given = checked_mapping(headers, "headers")
+    checked_headers(given, "headers")
+    pairs = []
+    for name, value in given.items():
+        if not isinstance(name, str) or not isinstance(value, (str, int)) or isinstance(value, bool):
+            raise ParameterError(f"headers[{name!r}]", f"must be a str, not {type(value).__name__}")
+        pairs.append((name, str(value)))
+    return pairs
