@@ -213,7 +213,7 @@ def _now(options: Mapping[str, Any]) -> float:
     offset = options.get("SystemClockOffset", 0)
     if isinstance(offset, bool) or not isinstance(offset, (int, float)) or not math.isfinite(offset):
         raise ParameterError("SystemClockOffset", "must be a number of milliseconds")
-    return (math.floor(time.time() * 1000) + offset) / 1000
+    return (round(time.time() * 1e6) // 1000 + offset) / 1000
 
 
 def _key_time(now: float, expires: int | None) -> str:

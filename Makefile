@@ -1,0 +1,54 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both make their own environment in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NODE_MODULES := tests/oracles/node_modules
+
+.PHONY: demo test bench lint coverage golden clean
+
+# Keys of this machine's own files become presigned URLs, and every one verifies.
+demo: $(VENV)/demo.stamp
+	$(BIN)/python bench/demo.py
+
+# Everything: linters, types, unit tests, official SDKs, README, packaging.
+test: $(VENV)/test.stamp oracles
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+# Ratios to other signers, in turn, on this machine.
+bench: $(VENV)/test.stamp
+	$(BIN)/python -m bench
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+# Line coverage of the Cython core: a second build that reports its lines, in its own environment.
+coverage: oracles
+	$(PYTHON) -m venv .venv/coverage
+	COSSIGN_LINETRACE=1 .venv/coverage/bin/pip install --quiet -e '.[test]'
+	.venv/coverage/bin/python -m coverage run --rcfile=tests/core.coveragerc -m pytest -q -p no:cacheprovider -m "not slow"
+	.venv/coverage/bin/python -m coverage report --rcfile=tests/core.coveragerc
+	rm -f src/cossign/_core.c src/cossign/_core.*.so
+
+# The SDKs' answers that machines without Node.js test with.
+golden: $(VENV)/test.stamp oracles
+	$(BIN)/python -m tests.oracles.make_golden
+
+.PHONY: oracles
+oracles:
+	@if command -v npm >/dev/null; then \
+	  test -d $(NODE_MODULES)/cos-wx-sdk-v5 || \
+	  npm ci --prefix tests/oracles --omit=dev --no-audit --no-fund --ignore-scripts --loglevel=error; \
+	else echo "npm is not installed: the tests against the JavaScript SDKs will be skipped"; fi
+
+$(VENV)/demo.stamp: pyproject.toml setup.py src/cossign/_core.pyx
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[cli]'
+	touch $@
+
+$(VENV)/test.stamp: pyproject.toml setup.py src/cossign/_core.pyx
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist demo src/*.egg-info src/cossign/_core.c src/cossign/_core.*.so $(NODE_MODULES)
