@@ -35,7 +35,9 @@ def reference_signature(asked: Request, answered: str) -> str | None:
     if not all(isinstance(value, str) for value in (*query.values(), *headers.values())):
         return None
     fields = dict(re.findall("(q-[a-z-]+)=([^&]*)", answered))
-    signed = [(name, value) for name, value in headers.items() if encoded(name).lower() in fields["q-header-list"].split(";")]
+    signed = [
+        (name, value) for name, value in headers.items() if encoded(name).lower() in fields["q-header-list"].split(";")
+    ]
     if asked["call"] == "getObjectUrl":
         host, path = answered.partition("?")[0].partition("://")[2].split("/", 1)
         path = "/" + parameters["Key"].removeprefix("/")

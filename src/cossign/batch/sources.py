@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import hashlib
@@ -82,17 +83,11 @@ class Source:
     def _file(self, name: str, form: str, raw: IO[bytes]) -> Iterator[Chunk]:
         before = self.position
         shown = "stdin" if name == "-" else name
-        with _unzipped(name, raw) as data:
-            chunks = {"txt": self._txt, "csv": self._csv, "jsonl": self._jsonl}[form](shown, data)
-            try:
-                for chunk in chunks:
-                    if self.size is not None:
-                        self.position = before + raw.tell()
-                    yield chunk
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise InputError(f"{shown} is not a whole gzip file ({error}): fetch it again") from None
-            except csv.Error as error:
-                raise InputError(f"{shown} is not CSV: {error}") from None
+        with _unzipped(name, raw) as data, _readable(shown):
+            for chunk in {"txt": self._txt, "csv": self._csv, "jsonl": self._jsonl}[form](shown, data):
+                if self.size is not None:
+                    self.position = before + (raw.tell() if not raw.closed else 0)
+                yield chunk
         self.position = before
 
     def _txt(self, name: str, data: IO[bytes]) -> Iterator[Chunk]:
@@ -102,17 +97,19 @@ class Source:
             row += len(lines)
 
     def _csv(self, name: str, data: IO[bytes]) -> Iterator[Chunk]:
-        text = io.TextIOWrapper(data, "utf-8-sig", "surrogateescape", newline="")
-        rows = csv.reader(text)
-        header = next(rows, None)
-        if header is None:
-            return
-        for wanted in (self.key_column, *self.columns):
-            if wanted not in header:
-                option = "--key-column" if wanted == self.key_column else "--query-column"
-                raise InputError(f"{name} has no column {wanted!r}, only {', '.join(header)}: name one with {option}")
-        places = {wanted: header.index(wanted) for wanted in (self.key_column, *self.columns)}
-        yield from self._records(name, rows, lambda row: {wanted: row[place] for wanted, place in places.items()})
+        with io.TextIOWrapper(data, "utf-8-sig", "surrogateescape", newline="") as text:
+            rows = csv.reader(text)
+            header = next(rows, None)
+            if header is None:
+                return
+            for wanted in (self.key_column, *self.columns):
+                if wanted not in header:
+                    option = "--key-column" if wanted == self.key_column else "--query-column"
+                    raise InputError(
+                        f"{name} has no column {wanted!r}, only {', '.join(header)}: name one with {option}"
+                    )
+            places = {wanted: header.index(wanted) for wanted in (self.key_column, *self.columns)}
+            yield from self._records(name, rows, lambda row: {wanted: row[place] for wanted, place in places.items()})
 
     def _jsonl(self, name: str, data: IO[bytes]) -> Iterator[Chunk]:
         def record(line: str) -> dict[str, Any]:
@@ -164,18 +161,32 @@ class Source:
             raise InputError("an inventory's other columns cannot be used yet: export it as CSV")
         fields, files = _manifest(path)
         place = fields.index("Key")
+        if self.size is not None:
+            self.size += sum(int(entry["size"]) for entry in files) - os.path.getsize(path)
+        before = self.position
         for entry in files:
             file = _data_file(path, entry)
-            with _opened(str(file)) as raw, _unzipped(str(file), raw) as data:
-                text = io.TextIOWrapper(data, "ascii", "surrogateescape", newline="")
-                decode = _decoded_key(place, self.key_column)
-                try:
-                    yield from self._records(str(file), csv.reader(text), decode)
-                except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                    raise InputError(f"{file} is not a whole gzip file ({error}): fetch it again") from None
-                except csv.Error as error:
-                    raise InputError(f"{file} is not CSV: {error}") from None
-        self.position += os.path.getsize(path)
+            with (
+                _opened(str(file)) as raw,
+                _unzipped(str(file), raw) as data,
+                io.TextIOWrapper(data, "ascii", "surrogateescape", newline="") as text,
+                _readable(str(file)),
+            ):
+                for chunk in self._records(str(file), csv.reader(text), _decoded_key(place, self.key_column)):
+                    self.position = before + raw.tell()
+                    yield chunk
+            before = self.position = before + file.stat().st_size
+
+
+@contextlib.contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Turn what the decoders raise into an InputError with the file's name."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{name} is not a whole gzip file ({error}): fetch it again") from None
+    except csv.Error as error:
+        raise InputError(f"{name} is not CSV: {error}") from None
 
 
 def _decoded_key(place: int, key_column: str) -> Any:
@@ -250,6 +261,8 @@ def _manifest(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         manifest = json.loads(path.read_bytes())
         form, schema, files = manifest["fileFormat"], manifest["fileSchema"], manifest["files"]
         entries = [{name: str(entry[name]) for name in ("key", "size", "md5Checksum")} for entry in files]
+        if not all(entry["size"].isdecimal() for entry in entries):
+            raise TypeError
     except ValueError as error:
         raise InputError(f"{path} is not JSON: {error}") from None
     except KeyError as error:

@@ -1,0 +1,494 @@
+"""The command, as a user runs it: formats, exit statuses, streams, and that nothing half-written is left."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import gzip
+import hashlib
+import io
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from cossign import Signer
+from cossign.cli import main
+from tests.conftest import BUCKET, REGION, SECRET_KEY
+
+WHERE = ["-b", BUCKET, "-r", REGION]
+START = ["--start", "1700000000"]
+TIMES = (1_700_000_000, 1_700_000_900)
+COMMAND = [sys.executable, "-m", "cossign.cli"]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: None) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str, data: bytes = b"", **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [*COMMAND, *arguments], input=data, capture_output=True, check=False, env={**os.environ, **environment}
+    )
+
+
+def presigned(signer: Signer, keys: list[str], **named: Any) -> list[str]:
+    return signer.presign_many(keys, key_time=TIMES, **named)
+
+
+def left() -> list[str]:
+    return sorted(path.name for path in Path().iterdir())
+
+
+ODD = ["a b", "腾讯/云.txt", 'quo"te', "comma,here", "+%&=", "tail\\", "emoji😀"]
+
+
+# --- presign: formats
+
+
+def test_text(signer: Signer) -> None:
+    Path("keys.txt").write_bytes(b"\xef\xbb\xbf" + "\r\n".join(ODD).encode())
+    assert main(["presign", "keys.txt", "-o", "urls.txt", *WHERE, *START]) == 0
+    assert Path("urls.txt").read_text().splitlines() == presigned(signer, ODD)
+    assert left() == ["keys.txt", "urls.txt"]
+
+
+def test_text_across_blocks(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cossign.batch.sources._BLOCK", 7)
+    Path("keys.txt").write_text("\n".join(ODD) + "\n")
+    assert main(["presign", "keys.txt", "-o", "urls.txt", *WHERE, *START]) == 0
+    assert Path("urls.txt").read_text().splitlines() == presigned(signer, ODD)
+
+
+def test_csv_to_csv_with_columns(signer: Signer) -> None:
+    with open("in.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows([["size", "path", "type"], *[["1", key, f"t/{key}"] for key in [*ODD, "new\nline"]]])
+    code = main(
+        [
+            "presign",
+            "in.csv",
+            "--key-column",
+            "path",
+            "--query-column",
+            "response-content-type=type",
+            "--query",
+            "a=b",
+            "-o",
+            "out.csv.gz",
+            *WHERE,
+            *START,
+        ]
+    )
+    assert code == 0
+    with gzip.open("out.csv.gz", "rt", newline="") as file:
+        rows = list(csv.reader(file))
+    keys = [*ODD, "new\nline"]
+    assert rows[0] == ["key", "url"]
+    assert rows[1:] == [
+        list(row)
+        for row in zip(
+            keys,
+            presigned(signer, keys, query={"response-content-type": [f"t/{key}" for key in keys], "a": "b"}),
+            strict=True,
+        )
+    ]
+
+
+def test_jsonl(signer: Signer) -> None:
+    Path("in.jsonl.gz").write_bytes(gzip.compress("".join(json.dumps({"key": key}) + "\n" for key in ODD).encode()))
+    assert (
+        main(
+            [
+                "presign",
+                "in.jsonl.gz",
+                "-o",
+                "out.ndjson",
+                *WHERE,
+                *START,
+                "-X",
+                "PUT",
+                "-H",
+                "x-cos-acl: private",
+                "--expires",
+                "15m",
+            ]
+        )
+        == 0
+    )
+    rows = [json.loads(line) for line in Path("out.ndjson").read_text().splitlines()]
+    assert rows == [
+        {"key": key, "url": url}
+        for key, url in zip(ODD, presigned(signer, ODD, method="PUT", headers={"x-cos-acl": "private"}), strict=True)
+    ]
+
+
+def inventory(keys: list[str], *, parts: int = 2, folder: str = "report", **changes: Any) -> Path:
+    """An inventory report: a manifest and gzipped CSV files without a header."""
+    root = Path(folder)
+    root.mkdir(exist_ok=True)
+    entries = []
+    for number in range(parts):
+        text = io.StringIO()
+        csv.writer(text).writerows(["1250000000", BUCKET, quote(key, safe=""), "5"] for key in keys[number::parts])
+        data = gzip.compress(text.getvalue().encode(), mtime=0)
+        (root / f"{number}.csv.gz").write_bytes(data)
+        entries.append(
+            {
+                "key": f"cos_bucket_inventory/1/b/{number}.csv.gz",
+                "size": str(len(data)),
+                "md5Checksum": hashlib.md5(data).hexdigest(),
+            }
+        )
+    manifest = {
+        **json.loads((Path(__file__).parent / "golden" / "inventory-manifest.json").read_text()),
+        "fileSchema": "Appid, Bucket, Key, Size",
+        "files": entries,
+        **changes,
+    }
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    return root / "manifest.json"
+
+
+def test_inventory(signer: Signer) -> None:
+    keys = [*ODD, "new\nline"]
+    manifest = inventory(keys)
+    assert main(["presign", str(manifest), "-o", "urls.txt", *WHERE, *START]) == 0
+    assert Path("urls.txt").read_text().splitlines() == presigned(signer, keys[0::2] + keys[1::2])
+    assert main(["presign", "report", "-o", "again.txt", *WHERE, *START]) == 0
+    assert Path("again.txt").read_text() == Path("urls.txt").read_text()
+
+
+def test_inventory_under_its_bucket_relative_path(signer: Signer) -> None:
+    manifest = inventory(["a"], parts=1)
+    data = Path("cos_bucket_inventory/1/b/0.csv.gz")
+    data.parent.mkdir(parents=True)
+    Path("report/0.csv.gz").rename(data)
+    assert main(["presign", str(manifest), "-o", "urls.txt", *WHERE, *START]) == 0
+    assert Path("urls.txt").read_text().splitlines() == presigned(signer, ["a"])
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"fileFormat": "ORC"}, "only CSV"), ({"fileSchema": "Appid, Bucket"}, "has no Key"), ({"files": 5}, "not of that form"), ({"files": [{"key": "a"}]}, "has no 'size'"),
+        ({"files": [{"key": "../../etc/passwd", "size": 1, "md5Checksum": ""}]}, "outside"), ({"files": [{"key": "gone.csv.gz", "size": 1, "md5Checksum": ""}]}, "is missing"),
+    ],
+)  # fmt: skip
+def test_broken_manifests(changes: Any, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = inventory(["a"], **changes)
+    assert main(["presign", str(manifest), "-o", "urls.txt", *WHERE]) == 2
+    assert said in capsys.readouterr().err
+    assert left() == ["report"]
+
+
+@pytest.mark.parametrize(
+    "damage, said", [(b"{", "not JSON"), (b"{}", "no 'fileFormat'"), (b"[]", "not of that form"), (b"\xff", "not JSON")]
+)
+def test_no_manifest_at_all(damage: bytes, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("manifest.json").write_bytes(damage)
+    assert main(["presign", "manifest.json", *WHERE]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_altered_and_truncated_data_files(capsys: pytest.CaptureFixture[str]) -> None:
+    manifest = inventory([f"key{index}" for index in range(10_000)], parts=1)
+    file = Path("report/0.csv.gz")
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert main(["presign", str(manifest), "-o", "urls.txt", *WHERE]) == 2
+    assert "another MD5" in capsys.readouterr().err
+    file.write_bytes(data[:-1])
+    assert main(["presign", str(manifest), "-o", "urls.txt", *WHERE]) == 2
+    assert "bytes, not the manifest's" in capsys.readouterr().err
+    entry = {"key": "0.csv.gz", "size": str(len(data) - 9), "md5Checksum": hashlib.md5(data[:-9]).hexdigest()}
+    file.write_bytes(data[:-9])
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "files": [entry]}))
+    assert main(["presign", str(manifest), "-o", "urls.txt", *WHERE]) == 2
+    assert "not a whole gzip file" in capsys.readouterr().err
+    assert left() == ["report"]
+
+
+def test_directories_in_order_and_stdin(signer: Signer) -> None:
+    Path("d").mkdir()
+    Path("d/b.txt").write_text("2\n")
+    Path("d/a.csv").write_text("key\n1\n")
+    Path("d/.hidden").write_text("x")
+    Path("c.txt").write_text("3\n")
+    done = run("presign", "d", "c.txt", "-", *WHERE, *START, data=b"4\n")
+    assert done.stdout.decode().splitlines() == presigned(signer, ["1", "2", "3", "4"])
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    "name, data",
+    [("a.txt", b""), ("a.csv", b""), ("a.csv", b"key\n"), ("a.jsonl", b""), ("a.txt.gz", gzip.compress(b""))],
+)
+def test_empty_inputs(name: str, data: bytes) -> None:
+    Path(name).write_bytes(data)
+    assert main(["presign", name, "-o", "urls.txt", *WHERE]) == 0
+    assert Path("urls.txt").read_bytes() == b""
+
+
+# --- presign: bad input
+
+
+@pytest.mark.parametrize(
+    "name, data, said",
+    [
+        ("k.txt", b"a\nb\n\xff\nc", "k.txt, row 3: key is not valid UTF-8"), ("k.txt", b"a\n\nb", "k.txt, row 2: key is empty"), ("k.txt", b"a\n/b", "row 2: key begins with"),
+        ("k.csv", b"x,key\n1,a\n2\n", "k.csv, row 2: has too few columns"), ("k.csv", b"key\n\xff\n", "k.csv, row 1: key is not valid UTF-8"),
+        ("k.jsonl", b'{"key": "a"}\n{"key"\n', "k.jsonl, row 2: is not JSON"), ("k.jsonl", b'{"key": 5}\n', "row 1: key is no string"),
+        ("k.jsonl", b"[]\n", "row 1: has not a JSON object"), ("k.jsonl", b'{"a": 5}\n', "row 1: has not the field 'key'"),
+    ],
+)  # fmt: skip
+def test_bad_rows(name: str, data: bytes, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path(name).write_bytes(data)
+    assert main(["presign", name, "-o", "urls.txt", *WHERE]) == 1
+    assert said in capsys.readouterr().err
+    assert left() == [name]
+
+
+def test_a_bad_row_far_down_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("k.txt").write_bytes(b"".join(b"key%d\n" % row if row != 123_456 else b"\xfe\n" for row in range(1, 200_000)))
+    assert main(["presign", "k.txt", "-o", "urls.txt", *WHERE]) == 1
+    assert "k.txt, row 123456: key is not valid UTF-8" in capsys.readouterr().err
+    rows = [json.dumps({"key": "a"}) for _ in range(20_000)]
+    rows[19_999] = "{}"
+    Path("k.jsonl").write_text("\n".join(rows))
+    assert main(["presign", "k.jsonl", "-o", "urls.txt", *WHERE]) == 1
+    assert "k.jsonl, row 20000: has not the field 'key'" in capsys.readouterr().err
+    assert left() == ["k.jsonl", "k.txt"]
+
+
+@pytest.mark.parametrize("form", ["txt", "csv", "jsonl"])
+@pytest.mark.parametrize("on_error", ["skip", "null"])
+def test_on_error(form: str, on_error: str, signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("k.txt").write_bytes(b"a\n\xff\nb\n..\n")
+    assert main(["presign", "k.txt", "-o", f"urls.{form}", "--on-error", on_error, *WHERE, *START]) == 1
+    assert "2 of 4 rows are bad; the first: k.txt, row 2: key is not valid UTF-8" in capsys.readouterr().err
+    a, b = presigned(signer, ["a", "b"])
+    data = Path(f"urls.{form}").read_bytes()
+    rows = [(b"a", a), (b"b", b)] if on_error == "skip" else [(b"a", a), (b"\xff", None), (b"b", b), (b"..", None)]
+    if form == "txt":
+        assert data.decode().split("\n")[:-1] == [url or "" for _, url in rows]
+    elif form == "csv":
+        assert data.splitlines() == [b"key,url", *[key + b"," + (url or "").encode() for key, url in rows]]
+    else:
+        assert [json.loads(line)["url"] for line in data.splitlines()] == [url for _, url in rows]
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["presign", "gone.txt", *WHERE], "gone.txt does not exist"), (["presign", "k.xyz", *WHERE], "--from"), (["presign", "k.txt", "-o", "u.xyz", *WHERE], "--to"),
+        (["presign", "k.csv", *WHERE], "no column 'key', only a, b"), (["presign", "k.csv", "--key-column", "a", "--query-column", "q=c", *WHERE], "no column 'c'"),
+        (["presign", "k.txt", "--query-column", "q=c", *WHERE], "no columns"), (["presign", "k.txt", "-b", "x", "-r", REGION], "bucket should format"),
+        (["presign", "k.txt"], "missing param bucket"), (["presign", "k.txt", "-X", "G T", *WHERE], "method"), (["presign", "k.txt", "-o", "no/such/dir.txt", *WHERE], "No such file"),
+        (["presign", "empty", *WHERE], "has no files"), (["presign", "k.txt", "--start", "-5", *WHERE], "key_time"), (["presign", "bad.txt.gz", *WHERE], "not a whole gzip file"),
+        (["presign", "inv/manifest.json", "--from", "inventory", "--query-column", "a=b", *WHERE], "other columns"), (["presign", "nul.csv", *WHERE], "is not CSV"),
+    ],
+)  # fmt: skip
+def test_unreadable_input_and_usage(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, data in (
+        ("k.txt", b"a"),
+        ("k.xyz", b"a"),
+        ("k.csv", b"a,b\n1,2\n"),
+        ("bad.txt.gz", b"a\n"),
+        ("nul.csv", b'key\n"' + b"x" * 200_000),
+    ):
+        Path(name).write_bytes(data)
+    Path("empty").mkdir()
+    inventory(["a"], folder="inv")
+    before = left()
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err
+    assert left() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["presign"],
+        ["presign", "a", "--expires", "0"],
+        ["presign", "a", "--expires", "5y"],
+        ["presign", "a", "--query", "b"],
+        ["fly"],
+    ],
+)
+def test_usage(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
+def test_no_credentials(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("COS_SECRET_ID")
+    assert main(["presign", "-", *WHERE]) == 2
+    assert "COS_SECRET_ID" in capsys.readouterr().err
+
+
+# --- presign: streams and signals
+
+
+def test_head_ends_quietly() -> None:
+    Path("k.txt").write_bytes(b"".join(b"key%d\n" % row for row in range(300_000)))
+    command = " ".join([*COMMAND, "presign", "k.txt", *WHERE])
+    done = subprocess.run(
+        ["bash", "-c", f"{command} | head -3; echo ${{PIPESTATUS[0]}}"], capture_output=True, check=True, text=True
+    )
+    assert len(done.stdout.splitlines()) == 4
+    assert done.stdout.splitlines()[3] == "0"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted(number: signal.Signals, status: int) -> None:
+    with open("k.txt", "wb") as file:
+        for start in range(0, 3_000_000, 10_000):
+            file.write(b"".join(b"key%d\n" % row for row in range(start, start + 10_000)))
+    with subprocess.Popen([*COMMAND, "presign", "k.txt", "-o", "urls.txt", *WHERE], stderr=subprocess.PIPE) as process:
+        while not any(name.endswith(".part") for name in left()):
+            time.sleep(0.01)
+        time.sleep(0.2)
+        began = time.monotonic()
+        process.send_signal(number)
+        _, error = process.communicate(timeout=10)
+    assert time.monotonic() - began < 1
+    assert process.returncode == status
+    assert b"Traceback" not in error
+    assert left() == ["k.txt"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_a_full_disk() -> None:
+    Path("k.txt").write_bytes(b"key\n" * 10_000)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*COMMAND, "presign", "k.txt", *WHERE], stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert b"No space left on device" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_an_output_is_replaced_only_when_it_is_complete() -> None:
+    Path("urls.txt").write_text("old")
+    Path("k.txt").write_bytes(b"a\n\xff\n")
+    assert main(["presign", "k.txt", "-o", "urls.txt", *WHERE]) == 1
+    assert Path("urls.txt").read_text() == "old"
+    Path("k.txt").write_bytes(b"a\n")
+    assert main(["presign", "k.txt", "-o", "urls.txt", *WHERE]) == 0
+    assert Path("urls.txt").read_text().startswith("https://")
+
+
+def on_a_terminal(*arguments: str) -> str:
+    """What a command writes to a terminal on its stderr."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=slave) as process:
+        os.close(slave)
+        seen = b""
+        while True:
+            try:
+                data = os.read(master, 4096)
+            except OSError:
+                break
+            if not data:
+                break
+            seen += data
+    os.close(master)
+    assert process.returncode == 0
+    return seen.decode()
+
+
+def test_progress_on_a_terminal_only() -> None:
+    Path("k.txt").write_bytes(b"".join(b"key%d\n" % row for row in range(500_000)))
+    seen = on_a_terminal("presign", "k.txt", "-o", "urls.txt", *WHERE)
+    assert "rows/s" in seen
+    assert "500k/500k" in seen
+    assert on_a_terminal("presign", "k.txt", "-o", "urls.txt", "--no-progress", *WHERE) == ""
+    assert run("presign", "k.txt", "-o", "urls.txt", *WHERE).stderr == b""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_input() -> None:
+    """10 million keys take at most 10 MiB more than 1 million."""
+    peaks = []
+    for rows in (1_000_000, 10_000_000):
+        with open("k.txt", "wb") as file:
+            for start in range(0, rows, 10_000):
+                file.write(b"".join(b"photos/2026/11/23/img_%08d.jpg\n" % row for row in range(start, start + 10_000)))
+        code = (
+            "import resource; from cossign.cli import main; "
+            f"assert main(['presign', 'k.txt', '-o', 'urls.txt', *{WHERE!r}]) == 0; "
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+        peaks.append(int(done.stdout))
+        Path("urls.txt").unlink()
+    assert peaks[1] - peaks[0] < 10 * 1024, peaks
+
+
+# --- authorization, verify, engines, help
+
+
+def test_authorization(signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(
+            [
+                "authorization",
+                "PUT",
+                "a b",
+                *WHERE,
+                *START,
+                "-H",
+                "Content-Type: text/plain",
+                "--query",
+                "acl=",
+                "--expires",
+                "2h",
+            ]
+        )
+        == 0
+    )
+    expected = signer.authorization(
+        "PUT", "a b", query={"acl": ""}, headers={"Content-Type": "text/plain"}, key_time=(TIMES[0], TIMES[0] + 7200)
+    )
+    assert capsys.readouterr().out == expected + "\n"
+
+
+def test_verify(signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:
+    good, put = signer.presign("a"), signer.presign("b", method="PUT", headers={"x-cos-acl": "private"})
+    assert main(["verify", good]) == 0
+    assert capsys.readouterr().out.startswith("ok\tGET a\tuntil 20")
+    assert main(["verify", put, "-X", "PUT", "-H", "x-cos-acl: private"]) == 0
+    assert main(["verify", good, put]) == 1
+    assert "bad\t" in capsys.readouterr().out
+    done = run("verify", "-", data=f"{good}\n{good}0\n{good}\n".encode())
+    assert done.returncode == 1
+    assert done.stdout.startswith(b"bad\tline 2\tSignatureMismatch")
+    assert done.stderr == b"cossign: 3 URLs: 2 right, 1 wrong\n"
+    assert SECRET_KEY.encode() not in done.stdout + done.stderr
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, said in (
+        (["--help"], "exit status"),
+        (["presign", "--help"], "--on-error"),
+        (["--version"], "cossign 0."),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 0
+        assert said in capsys.readouterr().out

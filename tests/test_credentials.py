@@ -1,0 +1,120 @@
+"""Credentials and EnvironmentCredentials."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import traceback
+from typing import Any
+
+import pytest
+
+from cossign import COS, Credentials, CredentialsError, EnvironmentCredentials, Signer
+from tests.conftest import BUCKET, REGION
+
+
+def test_credentials_hold_and_hide() -> None:
+    made = Credentials("AKID", "hidden", token="hidden2", expires_at=2_000_000_000)
+    assert (made.secret_id, made.secret_key, made.token, made.expires_at) == (
+        "AKID",
+        "hidden",
+        "hidden2",
+        2_000_000_000,
+    )
+    assert made.get() is made
+    assert repr(made) == "Credentials(secret_id='AKID', secret_key=<secret>, token=<secret>, expires_at=2000000000)"
+    with pytest.raises(TypeError, match="leaked secret"):
+        pickle.dumps(made)
+    with pytest.raises(AttributeError, match="immutable"):
+        made.secret_id = "B"
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (("", "k"), "secret_id is empty"), (("A", ""), "secret_key is empty"), (("A", "hid den"), "secret_key holds"), (("A", "hidden\n"), "secret_key holds"),
+        (("A b", "k"), "secret_id holds"), ((None, "k"), "secret_id must be a str"), (("A", b"hidden"), "secret_key must be a str"),
+        (("A", "hidden", ""), "token is empty"), (("A", "hidden", "a\ud800"), "token holds"), (("A", "hidden", None, "soon"), "expires_at"), (("A", "hidden", None, True), "expires_at"),
+    ],
+)  # fmt: skip
+def test_bad_credentials(arguments: Any, said: str) -> None:
+    with pytest.raises(CredentialsError, match=said) as caught:
+        Credentials(*arguments)
+    assert "hid" not in "".join(traceback.format_exception(caught.value)).partition("CredentialsError")[2]
+
+
+NAMES = [
+    f"{prefix}_{name}" for prefix in ("COS", "TENCENTCLOUD") for name in ("SECRET_ID", "SECRET_KEY", "SESSION_TOKEN")
+]
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("prefix", ["COS", "TENCENTCLOUD"])
+def test_environment(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = EnvironmentCredentials()
+    monkeypatch.setenv(f"{prefix}_SECRET_ID", "A")
+    with pytest.raises(CredentialsError, match=f"{prefix}_SECRET_KEY is not set"):
+        provider.get()
+    monkeypatch.setenv(f"{prefix}_SECRET_KEY", "k")
+    first = provider.get()
+    assert (first.secret_id, first.secret_key, first.token) == ("A", "k", None)
+    assert provider.get() is first
+    monkeypatch.setenv(f"{prefix}_SESSION_TOKEN", "t")
+    assert provider.get().token == "t"
+    monkeypatch.setenv(f"{prefix}_SECRET_KEY", "hid den")
+    with pytest.raises(CredentialsError, match=f"{prefix}_SECRET_KEY holds") as caught:
+        provider.get()
+    assert "hid" not in str(caught.value)
+    assert repr(provider) == "EnvironmentCredentials()"
+    monkeypatch.delenv(f"{prefix}_SECRET_ID")
+    with pytest.raises(CredentialsError, match=f"{prefix}_SECRET_ID is not set"):
+        provider.get()
+
+
+def test_nothing_in_the_environment_says_what_to_set() -> None:
+    with pytest.raises(CredentialsError, match="set the environment variables COS_SECRET_ID and COS_SECRET_KEY"):
+        EnvironmentCredentials().get()
+
+
+def test_a_provider_is_asked_at_every_call() -> None:
+    class Rotating:
+        count = 0
+
+        def get(self) -> Credentials:
+            self.count += 1
+            return Credentials(f"AKID{self.count}", "k")
+
+    signer = Signer(Rotating(), bucket=BUCKET, region=REGION)
+    assert [
+        "AKID1&" in signer.presign("a"),
+        "AKID2&" in signer.presign("a"),
+        "AKID3&" in signer.presign_many(["a"])[0],
+    ] == [True] * 3
+
+
+def test_no_object_of_ours_keeps_the_secret_as_a_str() -> None:
+    """After signing, the only str that holds the SecretKey is the caller's own."""
+    secret = "".join(["very", "hidden", "key"])
+    signer = Signer(Credentials("AKID", secret), bucket=BUCKET, region=REGION)
+    cos = COS(SecretId="AKID", SecretKey=secret)
+    signer.presign("a")
+    cos.getObjectUrl(Bucket=BUCKET, Region=REGION, Key="a")
+    seen, todo = set(), [signer, cos]
+    while todo:
+        each = todo.pop()
+        if id(each) in seen or isinstance(each, type):
+            continue
+        seen.add(id(each))
+        assert not (isinstance(each, str) and secret in each)
+        assert not (isinstance(each, (bytes, bytearray)) and secret.encode() in each)
+        todo += [
+            other
+            for other in gc.get_referents(each)
+            if type(each).__module__ != "builtins" or isinstance(each, (dict, list, tuple))
+        ]
+    assert len(seen) > 10

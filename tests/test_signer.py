@@ -1,0 +1,330 @@
+"""Signer: presign, presign_many, authorization, object_url, and what it refuses."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pytest
+import time_machine
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cossign import (
+    BulkResult,
+    Credentials,
+    CredentialsError,
+    EnvironmentCredentials,
+    KeyNameError,
+    ParameterError,
+    Signer,
+    engines,
+)
+from tests import reference
+from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY
+
+KEYS = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\x18\x19\x1a\x1b"), min_size=1, max_size=80
+).filter(lambda key: key[0] not in "/\\" and not {".", ".."} & set(key.split("/")))
+TIMES = (1_700_000_000, 1_700_000_900)
+KEY_TIME = "1700000000;1700000900"
+
+
+def referred(key: str, query: dict[str, str], headers: dict[str, str], method: str = "GET") -> str:
+    return reference.signed(SECRET_KEY, method, "/" + key, query.items(), {**headers, "Host": HOST}.items(), KEY_TIME)[
+        "signature"
+    ]
+
+
+@given(KEYS, st.dictionaries(st.sampled_from(["a", "B", "response-content-type", "x/y"]), KEYS, max_size=3))
+def test_presign_is_the_reference_and_one_is_a_batch_of_one(key: str, query: dict[str, str]) -> None:
+    signer = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION)
+    url = signer.presign(key, query=query, key_time=TIMES)
+    assert signer.presign_many([key], query=query, key_time=TIMES) == [url]
+    parts = urlsplit(url)
+    assert unquote(parts.path) == "/" + key
+    fields = parse_qsl(parts.query, keep_blank_values=True)
+    assert dict(fields)["q-signature"] == referred(key, query, {})
+    assert sorted(fields[7:]) == sorted(query.items())
+    values = reference.signed(SECRET_KEY, "GET", "/" + key, query.items(), [("Host", HOST)], KEY_TIME)
+    assert f"q-signature={values['signature']}" in signer.authorization("GET", key, query=query, key_time=TIMES)
+
+
+def test_presigned_url_in_the_documented_form(signer: Signer) -> None:
+    made = Signer(Credentials(SECRET_ID, SECRET_KEY, token="to+k/en="), bucket=BUCKET, region=REGION).presign(
+        "a b/腾.txt", query={"b": "x y", "A/c": 'q"'}, headers={"Range": "bytes=0-9"}, key_time=TIMES
+    )
+    signature = referred("a b/腾.txt", {"b": "x y", "A/c": 'q"'}, {"Range": "bytes=0-9"})
+    assert made == (
+        f"https://{HOST}/a%20b/%E8%85%BE.txt?q-sign-algorithm=sha1&q-ak={SECRET_ID}"
+        "&q-sign-time=1700000000%3B1700000900&q-key-time=1700000000%3B1700000900"
+        f"&q-header-list=host%3Brange&q-url-param-list=a%252fc%3Bb&q-signature={signature}"
+        "&x-cos-security-token=to%2Bk%2Fen%3D&A%2Fc=q%22&b=x%20y"
+    )
+
+
+def test_the_clock_is_time_time_and_starts_a_second_ago(signer: Signer) -> None:
+    for moment in (1_700_000_000.9, 1_700_000_001.2, 1_700_000_001.9):
+        with time_machine.travel(moment, tick=False):
+            start = int(moment) - 1
+            assert f"q-sign-time={start}%3B{start + 900}&" in signer.presign("a")
+            assert f"q-sign-time={start}%3B{start + 60}&" in signer.presign("a", expires=60)
+
+
+def test_host_is_signed_unless_given_or_refused(credentials: Credentials, signer: Signer) -> None:
+    assert "q-header-list=host&" in signer.authorization("GET", "a")
+    given_host = signer.authorization("GET", "a", headers={"hOST": "x"}, key_time=TIMES)
+    assert reference.signed(SECRET_KEY, "get", "/a", [], [("host", "x")], KEY_TIME)["signature"] in given_host
+    assert "q-header-list=&" in Signer(credentials, sign_host=False).authorization("GET", "a")
+    with pytest.raises(ParameterError, match="bucket"):
+        Signer(credentials).authorization("GET", "a")
+
+
+def test_object_url(signer: Signer, credentials: Credentials) -> None:
+    assert signer.object_url("a b.jpg") == f"https://{HOST}/a%20b.jpg"
+    assert signer.object_url("a", query={"B": 1, "a": None}) == f"https://{HOST}/a?a=&B=1"
+    cdn = Signer(credentials, bucket=BUCKET, region=REGION, domain="cdn.example.com/base/", scheme="http")
+    assert cdn.object_url("x") == "http://cdn.example.com/base/x"
+    assert (
+        Signer(credentials, bucket=BUCKET, region=REGION, accelerate=True)
+        .object_url("x")
+        .startswith(f"https://{BUCKET}.cos.accelerate.")
+    )
+
+
+# --- Bulk
+
+
+@given(st.lists(st.one_of(KEYS, st.none()), max_size=200))
+def test_bulk_equals_single_in_order_with_nulls(keys: list[str | None]) -> None:
+    signer = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION)
+    expected = [None if key is None else signer.presign(key, key_time=TIMES) for key in keys]
+    assert signer.presign_many(keys, key_time=TIMES) == expected
+    assert signer.presign_many(iter(keys), key_time=TIMES) == expected
+
+
+@pytest.mark.parametrize("count", [*range(5), 63, 64, 65, 127, 128, 129, 1000])
+def test_every_tile_size(signer: Signer, count: int) -> None:
+    keys = ["é" * (index % 70) + str(index) for index in range(count)]
+    assert signer.presign_many(keys, key_time=TIMES) == [signer.presign(key, key_time=TIMES) for key in keys]
+
+
+def test_columns(signer: Signer) -> None:
+    keys = [f"k{index}" for index in range(130)]
+    names: list[Any] = [f'a"{index}' if index % 3 else None for index in range(130)]
+    query = {"fixed": "1", "name": names, "z": list(range(130))}
+    made = signer.presign_many(keys, query=query, key_time=TIMES)
+    assert made == [
+        signer.presign(key, query={"fixed": "1", "name": name, "z": index}, key_time=TIMES)
+        for index, (key, name) in enumerate(zip(keys, names, strict=True))
+    ]
+    with time_machine.travel(1_700_000_000.5, tick=False):
+        methods = ["GET" if index % 2 else "PUT" for index in range(130)]
+        expires = [60 * (1 + index % 4) for index in range(130)]
+        assert signer.presign_many(iter(keys), method=methods, expires=expires, query={"n": names}) == [
+            signer.presign(key, method=method, expires=seconds, query={"n": name})
+            for key, method, seconds, name in zip(keys, methods, expires, names, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("column", ["query", "method", "expires"])
+def test_a_column_of_another_length(signer: Signer, column: str) -> None:
+    values: Any = {"query": {"a": ["1"]}, "method": ["GET"], "expires": [1]}[column]
+    with pytest.raises(ParameterError, match=f"{column}.*as long as keys: 2 rows, not 1"):
+        signer.presign_many(["a", "b"], **{column: values})
+
+
+def test_bad_rows_in_columns_name_the_row(signer: Signer) -> None:
+    keys = ["a", "b", "c"]
+    with pytest.raises(ParameterError, match=r"query\['n'\]\[1\] must be a str, a number"):
+        signer.presign_many(keys, query={"n": ["1", object(), "2"]})
+    with pytest.raises(ParameterError, match=r"method\[2\] must be an HTTP method"):
+        signer.presign_many(keys, method=["GET", "GET", "G T"])
+    with pytest.raises(ParameterError, match=r"expires\[1\] must be greater than 0"):
+        signer.presign_many(keys, expires=[1, 0, 1])
+    with pytest.raises(KeyNameError, match=r"keys\[2\] is empty"):
+        signer.presign_many(["a", "b", ""], expires=[1, 2, 2])
+    result = signer.presign_many(
+        ["a", "", "c", "d"], method=["GET", "PUT", "P T", "PUT"], query={"n": [1, 2, 3, object()]}, on_error="null"
+    )
+    assert isinstance(result, BulkResult)
+    assert [index for index, _ in result.errors] == [1, 2, 3]
+    assert [value is None for value in result] == [False, True, True, True]
+
+
+def test_on_error_null(signer: Signer) -> None:
+    result = signer.presign_many(["a", "/b", None, "c\ud800", "d" * 851, 5, "e"], key_time=TIMES, on_error="null")  # type: ignore[list-item]
+    assert isinstance(result, BulkResult)
+    assert [value is None for value in result] == [False, True, True, True, True, True, False]
+    assert [index for index, _ in result.errors] == [1, 3, 4, 5]
+    assert all(reason for _, reason in result.errors)
+
+
+@pytest.mark.parametrize("place", [0, 63, 64, 200])
+def test_a_bad_row_is_named_and_nothing_is_returned(signer: Signer, place: int) -> None:
+    keys = [f"key{index}" for index in range(300)]
+    keys[place] = "../up"
+    with pytest.raises(KeyNameError, match=rf"keys\[{place}\].*segment") as caught:
+        signer.presign_many(keys)
+    assert caught.value.index == place
+    assert pickle.loads(pickle.dumps(caught.value)).index == place
+
+
+def test_an_iterable_that_fails_is_heard(signer: Signer) -> None:
+    def keys() -> Iterator[str]:
+        yield from map(str, range(100))
+        raise RuntimeError("the source broke")
+
+    with pytest.raises(RuntimeError, match="the source broke"):
+        signer.presign_many(keys())
+
+
+# --- Keys
+
+
+@pytest.mark.parametrize(
+    "key, said",
+    [
+        ("", "empty"), ("a" * 851, "850 bytes"), ("腾" * 284, "850 bytes"), ("/a", "begins with"), ("\\a", "begins with"),
+        ("a\x18", "control"), ("a\x1bb", "control"), ("..", "segment"), ("a/./b", "segment"), ("a/..", "segment"),
+        ("./a", "segment"), ("a\ud800", "surrogate"), (None, "must be a str"), (b"a", "must be a str"), (5, "must be a str"),
+    ],
+)  # fmt: skip
+def test_strict_refuses(signer: Signer, key: Any, said: str) -> None:
+    for call in (signer.presign, signer.object_url, lambda key: signer.authorization("GET", key)):
+        with pytest.raises(KeyNameError, match=said):
+            call(key)
+
+
+@pytest.mark.parametrize("key", ["a" * 850, "腾" * 283, "a/.b/c..d/...", "a\x17\x1c\n", "a//b", " ", ".hidden", "a."])
+def test_strict_allows(signer: Signer, key: str) -> None:
+    assert signer.verify(signer.presign(key)).key == key
+
+
+def test_not_strict(credentials: Credentials) -> None:
+    loose = Signer(credentials, bucket=BUCKET, region=REGION, strict=False)
+    for key in ("", "/a", "a/../b", "\x18", "a" * 2000):
+        assert f"q-signature={referred(key, {}, {})}" in loose.presign(key, key_time=TIMES)
+    with pytest.raises(KeyNameError, match="surrogate"):
+        loose.presign("\ud800")
+
+
+# --- Parameters
+
+
+@pytest.mark.parametrize("expires", [0, -1, float("nan"), float("inf"), True, 1.5, "60", 10**10])
+def test_bad_expires(signer: Signer, credentials: Credentials, expires: Any) -> None:
+    with pytest.raises(ParameterError, match="expires"):
+        signer.presign("a", expires=expires)
+    with pytest.raises(ParameterError, match="expires"):
+        signer.presign_many(["a"], expires=expires)
+    with pytest.raises(ParameterError, match="expires"):
+        Signer(credentials, expires=expires)
+
+
+@pytest.mark.parametrize("key_time", [(2, 1), (1, 1), (-1, 5), (1, 10**10), (1.0, 2), "1;2", (1,), [1, 2], (True, 2)])
+def test_bad_key_time(signer: Signer, key_time: Any) -> None:
+    with pytest.raises(ParameterError, match="key_time"):
+        signer.presign("a", key_time=key_time)
+
+
+@pytest.mark.parametrize("method", ["", "G T", "GET\n", "GET\r\nX", "ГЕТ", 5, None])
+def test_bad_method(signer: Signer, method: Any) -> None:
+    with pytest.raises(ParameterError, match="method"):
+        signer.presign("a", method=method)
+
+
+@pytest.mark.parametrize(
+    "named, said",
+    [
+        ({"query": [("a", "b")]}, "query must be a mapping"), ({"query": {1: "a"}}, "query must have str names"),
+        ({"query": {"": "a"}}, "query must not have an empty name"), ({"query": {"a": b"x"}}, r"query\['a'\] must be"),
+        ({"query": {"a": ["x"]}}, r"query\['a'\] must be"), ({"query": {"a": "\ud800"}}, "surrogate"),
+        ({"query": {"\ud800": "a"}}, "surrogate"), ({"headers": "Range"}, "headers must be a mapping"),
+        ({"headers": {"Range": "a\r\nX: y"}}, "CR, LF"), ({"headers": {"Ra\nnge": "a"}}, "CR, LF"),
+        ({"headers": {"a": object()}}, r"headers\['a'\] must be"),
+    ],
+)  # fmt: skip
+def test_bad_parameters(signer: Signer, named: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
+        signer.presign("a", **named)
+
+
+@pytest.mark.parametrize("keys", ["one", b"one", None, 5])
+def test_keys_must_be_an_iterable_of_keys(signer: Signer, keys: Any) -> None:
+    with pytest.raises(ParameterError, match="keys must be an iterable of str"):
+        signer.presign_many(keys)
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        ({"bucket": "nodash"}, "bucket"), ({"bucket": "Upper-1250000000"}, "bucket"), ({"bucket": "a-1\n"}, "bucket"),
+        ({"bucket": 5}, "bucket must be a str"), ({"bucket": "a" * 55 + "-1250000000"}, "at most 60"),
+        ({"region": "ap.beijing"}, "region"), ({"region": "cos.ap-beijing"}, "cos."), ({"region": 5}, "region must be a str"),
+        ({"domain": "a b"}, "domain"), ({"domain": "ftp://a"}, "domain"), ({"domain": "http://"}, "domain"),
+        ({"domain": "a/b?c"}, "domain"), ({"domain": "腾.cn"}, "xn--"), ({"domain": 5}, "domain must be a str"),
+        ({"scheme": "ftp", "domain": "a"}, "scheme"), ({"sign_host": 1}, "sign_host"), ({"engine": "warp"}, "engine must be one of"),
+    ],
+)  # fmt: skip
+def test_bad_options(credentials: Credentials, options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
+        Signer(credentials, **options)
+
+
+def test_without_an_endpoint_there_is_no_url(credentials: Credentials) -> None:
+    with pytest.raises(ParameterError, match="missing param bucket"):
+        Signer(credentials, region=REGION).presign("a")
+
+
+@pytest.mark.parametrize("credentials", [None, "AKID", {"SecretId": "a"}, ("a", "b")])
+def test_bad_credentials_parameter(credentials: Any) -> None:
+    with pytest.raises(ParameterError, match="credentials must be"):
+        Signer(credentials)
+
+
+def test_bad_on_error(signer: Signer) -> None:
+    with pytest.raises(ParameterError, match="on_error"):
+        signer.presign_many(["a"], on_error="ignore")  # type: ignore[call-overload]
+
+
+# --- The object
+
+
+def test_immutable_and_silent(signer: Signer) -> None:
+    with pytest.raises(AttributeError, match="immutable"):
+        signer.expires = 5
+    assert SECRET_KEY not in repr(signer)
+    assert BUCKET in repr(signer)
+
+
+def test_pickling(signer: Signer, environment: None) -> None:
+    with pytest.raises(TypeError, match="leaked secret"):
+        pickle.dumps(signer)
+    with pytest.raises(TypeError, match="leaked secret"):
+        copy.deepcopy(signer)
+    provided = Signer(EnvironmentCredentials(), bucket=BUCKET, region=REGION, expires=60)
+    data = pickle.dumps(provided)
+    assert SECRET_KEY.encode() not in data
+    assert pickle.loads(data).presign("a", key_time=TIMES) == signer.presign("a", key_time=TIMES)
+
+
+def test_engines(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engines()[-1] == "hashlib"
+    assert Signer(credentials, engine="hashlib")
+    monkeypatch.setenv("COSSIGN_ENGINE", "nonsense")
+    assert Signer(credentials, engine="hashlib")
+    with pytest.raises(ParameterError, match="engine"):
+        Signer(credentials)
+
+
+def test_expired_credentials_do_not_sign() -> None:
+    signer = Signer(Credentials("AKID", "k", "t", expires_at=time.time() - 1), bucket=BUCKET, region=REGION)
+    with pytest.raises(CredentialsError, match="expired"):
+        signer.presign("a")
+    with pytest.raises(CredentialsError, match="expired"):
+        signer.presign_many(["a"])

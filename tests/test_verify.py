@@ -1,0 +1,279 @@
+"""verify and verify_many: what they accept, and that they reject every change."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+import time_machine
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cossign import (
+    COS,
+    BadSignature,
+    Credentials,
+    MalformedSignature,
+    ParameterError,
+    SignatureExpired,
+    SignatureMismatch,
+    SignatureNotYetValid,
+    Signer,
+    UnknownSecretId,
+    Verified,
+)
+from tests import reference
+from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY
+from tests.test_signer import KEYS
+
+
+@given(
+    KEYS,
+    st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5), KEYS, max_size=3),
+    st.sampled_from(["GET", "PUT", "HEAD"]),
+)
+def test_verify_accepts_what_is_signed(key: str, query: dict[str, str], method: str) -> None:
+    signer = Signer(Credentials(SECRET_ID, SECRET_KEY, token="t/+="), bucket=BUCKET, region=REGION)
+    names = [name.encode().lower() for name in query]
+    if any(name.startswith(b"q-") or name in (b"sign", b"x-cos-security-token") for name in names):
+        return
+    verified = signer.verify(signer.presign(key, method=method, query=query), method=method)
+    assert (verified.key, verified.method, verified.secret_id) == (key, method, SECRET_ID)
+    cos = COS(SecretId=SECRET_ID, SecretKey=SECRET_KEY, SecurityToken="t/=")
+    url = cos.getObjectUrl(Bucket=BUCKET, Region=REGION, Key=key, Query=query, Method=method)
+    assert url is not None
+    accepting = {SECRET_ID: Credentials(SECRET_ID, SECRET_KEY)}
+    assert signer.verify(url, method=method, credentials=accepting).key == key
+    authorization = signer.authorization(method, key, query=query)
+    plain = signer.object_url(key, query=query)
+    headers = {"Authorization": authorization, "x-cos-security-token": "t/+="}
+    assert signer.verify(plain, method=method, headers=headers).key == key
+    joined = plain + ("&" if "?" in plain else "?") + "sign=" + quote(authorization, safe="")
+    assert signer.verify(joined + "&x-cos-security-token=t%2F%2B%3D", method=method).key == key
+
+
+def same_meaning(before: str, after: str) -> bool:
+    """Whether two URLs differ only in the case of hex digits, in that of names that COS compares without case, or in
+    how an empty value or an empty end is written."""
+
+    def normal(url: str) -> tuple[str, list[str]]:
+        head, _, query = url.partition("#")[0].partition("?")
+        parts = []
+        for part in filter(None, query.split("&")):
+            name, _, value = part.partition("=")
+            listed = name.lower() in ("q-header-list", "q-url-param-list")
+            parts.append(unquote(name).lower() + "=" + (unquote(value).lower() if listed else unquote(value)))
+        scheme, _, rest = head.partition("://")
+        return scheme.lower() + "://" + unquote(rest), parts
+
+    return normal(before) == normal(after)
+
+
+def test_verify_rejects_every_one_byte_change() -> None:
+    signer = Signer(Credentials(SECRET_ID, SECRET_KEY, token="tok"), bucket=BUCKET, region=REGION)
+    url = signer.presign(
+        "a b/腾+%.jpg", query={"response-Content-type": "text/plain; x", "z": ""}, headers={"Range": "bytes=0-9"}
+    )
+    headers = {"Range": "bytes=0-9"}
+    assert signer.verify(url, headers=headers).key == "a b/腾+%.jpg"
+    accepted = []
+    for place in range(len(url)):
+        for byte in {
+            "A",
+            "a",
+            "0",
+            "9",
+            "%",
+            "&",
+            "=",
+            ";",
+            "/",
+            "+",
+            " ",
+            "#",
+            "?",
+            "~",
+            "\n",
+            "\x80",
+            chr(ord(url[place]) ^ 1),
+            url[place].swapcase(),
+        }:
+            changed = url[:place] + byte + url[place + 1 :]
+            if byte == url[place]:
+                continue
+            try:
+                signer.verify(changed, headers=headers)
+            except BadSignature:
+                continue
+            accepted.append(changed)
+    assert all(same_meaning(url, changed) for changed in accepted), [
+        changed for changed in accepted if not same_meaning(url, changed)
+    ]
+    assert any(accepted), "hex digits in the other case mean the same"
+    for place in range(len(url)):
+        if url[:place] + url[place + 1 :] not in (url.replace("https", "http", 1), url.replace("&z=", "&z", 1)):
+            with pytest.raises(BadSignature):
+                signer.verify(url[:place] + url[place + 1 :], headers=headers)
+
+
+def test_a_request_of_another_method_or_header_is_rejected(signer: Signer) -> None:
+    url = signer.presign("a", method="PUT", headers={"x-cos-acl": "private"})
+    assert signer.verify(url, method="put", headers={"X-COS-ACL": "private", "Accept": "*/*"})
+    for method, headers in (("GET", {"x-cos-acl": "private"}), ("PUT", {"x-cos-acl": "public-read"}), ("PUT", {})):
+        with pytest.raises(SignatureMismatch) as caught:
+            signer.verify(url, method=method, headers=headers)
+        assert caught.value.key_time is not None
+    with pytest.raises(SignatureMismatch, match="'x-cos-acl' is signed, but not in the request"):
+        signer.verify(url, method="PUT")
+    with pytest.raises(SignatureMismatch):
+        signer.verify(url, method="PUT", headers={"x-cos-acl": "private", "Host": "other.example.com"})
+
+
+def test_lists_and_parameters_in_any_order_and_case(signer: Signer) -> None:
+    url = signer.presign("k", query={"a": "1", "B": "2"}, headers={"Range": "x", "x-cos-a": "y"})
+    headers = {"RANGE": "x", "X-Cos-A": "y"}
+    assert signer.verify(url, headers=headers)
+    changed = url.replace("q-header-list=host%3Brange%3Bx-cos-a", "Q-Header-List=X-Cos-A;host;Range")
+    changed = changed.replace("q-url-param-list=a%3Bb", "q-url-param-list=B;a").replace("&a=1&B=2", "&b=2&A=1")
+    assert changed.count("Q-Header-List") == changed.count("B;a") == changed.count("&b=2&A=1") == 1
+    head, _, query = changed.partition("?")
+    assert signer.verify(head + "?" + "&".join(reversed(query.split("&"))), headers=headers)
+
+
+def test_the_sdks_synchronous_list_of_names(signer: Signer) -> None:
+    """The JavaScript SDKs' return value leaves q-url-param-list un-encoded; its names are read all the same."""
+    url = signer.presign("k", query={"a/b": "1", "c": "2"})
+    assert signer.verify(url.replace("q-url-param-list=a%252fb%3Bc", "q-url-param-list=a%2fb;c")).url_param_list == (
+        "a%2fb",
+        "c",
+    )
+
+
+def test_unsigned_parameters_are_told(signer: Signer) -> None:
+    url = signer.presign("k", query={"a": "1"}) + "&response-content-disposition=attachment;filename=图片.jpg&c+d"
+    assert signer.verify(url).unsigned_params == ("response-content-disposition", "c d")
+    with pytest.raises(SignatureMismatch, match="signed 1 times, but 2 times in the request"):
+        signer.verify(signer.presign("k", query={"a": "1"}) + "&A=2")
+
+
+def test_plus_is_a_space_in_a_query_and_not_in_a_path(signer: Signer) -> None:
+    url = signer.presign("a+b", query={"name": "x y"})
+    assert signer.verify(url.replace("name=x%20y", "name=x+y").replace("a%2Bb", "a+b")).key == "a+b"
+
+
+def test_time(signer: Signer) -> None:
+    url = signer.presign("a", key_time=(1_700_000_000, 1_700_000_100))
+    for moment in (1_700_000_000, 1_700_000_100.9):
+        with time_machine.travel(moment, tick=False):
+            assert signer.verify(url).key_time == (1_700_000_000, 1_700_000_100)
+    with time_machine.travel(1_699_999_999, tick=False), pytest.raises(SignatureNotYetValid, match="1700000000"):
+        signer.verify(url)
+    with time_machine.travel(1_700_000_101, tick=False), pytest.raises(SignatureExpired, match="1700000100") as caught:
+        signer.verify(url)
+    assert caught.value.key_time == (1_700_000_000, 1_700_000_100)
+    assert caught.value.string_to_sign is not None
+    assert caught.value.http_string == f"get\n/a\n\nhost={HOST}\n"
+    assert pickle.loads(pickle.dumps(caught.value)).key_time == caught.value.key_time
+
+
+def test_q_sign_time_may_differ_from_q_key_time(signer: Signer) -> None:
+    """SignKey is made of q-key-time, StringToSign of q-sign-time, and both have to hold."""
+    values = reference.signed(SECRET_KEY, "get", "/a", [], [("Host", HOST)], "1700000000;1700009000")
+    string_to_sign = values["string_to_sign"].replace("1700000000;1700009000", "1700001000;1700002000")
+    import hashlib
+    import hmac
+
+    signature = hmac.new(values["sign_key"].encode(), string_to_sign.encode(), hashlib.sha1).hexdigest()
+    authorization = reference.authorization(SECRET_ID, "1700000000;1700009000", {**values, "signature": signature})
+    authorization = authorization.replace("q-sign-time=1700000000;1700009000", "q-sign-time=1700001000;1700002000")
+    with time_machine.travel(1_700_001_500, tick=False):
+        assert signer.verify(f"https://{HOST}/a", headers={"Authorization": authorization}).key_time == (
+            1_700_001_000,
+            1_700_002_000,
+        )
+    with time_machine.travel(1_700_003_000, tick=False), pytest.raises(SignatureExpired):
+        signer.verify(f"https://{HOST}/a", headers={"Authorization": authorization})
+
+
+def test_rotation(signer: Signer) -> None:
+    old, new = Credentials("AKIDOLD", "old"), Credentials("AKIDNEW", "new")
+    both = {"AKIDOLD": old, "AKIDNEW": new}
+    for each in (old, new):
+        url = Signer(each, bucket=BUCKET, region=REGION).presign("a")
+        assert signer.verify(url, credentials=both).secret_id == each.secret_id
+        assert signer.verify(url, credentials=each).secret_id == each.secret_id
+        with pytest.raises(UnknownSecretId, match="AKID"):
+            signer.verify(url)
+    for wrong in ({"AKIDOLD": new}, {"AKIDOLD": "old"}):
+        with pytest.raises(ParameterError, match="credentials must map"):
+            signer.verify("https://a/b", credentials=wrong)
+
+
+def test_a_wrong_key_and_a_wrong_token(credentials: Credentials) -> None:
+    url = Signer(Credentials(SECRET_ID, SECRET_KEY, "token"), bucket=BUCKET, region=REGION).presign("a")
+    with pytest.raises(SignatureMismatch, match="SecretKey") as caught:
+        Signer(Credentials(SECRET_ID, "another")).verify(url)
+    right = reference.signed(
+        SECRET_KEY, "get", "/a", [], [("Host", HOST)], re.findall(r"q-key-time=([0-9%B]+)", url)[0].replace("%3B", ";")
+    )
+    assert right["signature"] not in str(caught.value) + repr(vars(caught.value)).replace(url, "")
+    with pytest.raises(SignatureMismatch, match="token"):
+        Signer(Credentials(SECRET_ID, SECRET_KEY, "nekot")).verify(url)
+    with pytest.raises(SignatureMismatch, match="token"):
+        Signer(Credentials(SECRET_ID, SECRET_KEY, "token")).verify(url.replace("&x-cos-security-token=token", ""))
+    assert Signer(credentials).verify(url)
+
+
+GOOD = "q-sign-algorithm=sha1&q-ak=A&q-sign-time=1;2&q-key-time=1;2&q-header-list=&q-url-param-list=&q-signature=x"
+
+
+@pytest.mark.parametrize(
+    "url, said",
+    [
+        ("", "https://"), ("ftp://a/b?" + GOOD, "https://"), ("a/b?" + GOOD, "https://"), ("https://h/a", "no signature"),
+        ("https://h/a?" + GOOD.replace("q-ak=A&", ""), "q-ak is missing"), ("https://h/a?" + GOOD + "&q-ak=B", "q-ak is there twice"),
+        ("https://h/a?" + GOOD.replace("sha1", "md5"), "q-sign-algorithm"), ("https://h/a?" + GOOD.replace("time=1;2", "time=1"), "Unix seconds"),
+        ("https://h/a?" + GOOD.replace("time=1;2", "time=2;1"), "ends before"), ("https://h/a?" + GOOD.replace("time=1;2", "time=1;2.5"), "Unix seconds"),
+        ("https://h/a?sign=abc", "missing"), ("https://h/\ud800?" + GOOD, "surrogate"),
+    ],
+)  # fmt: skip
+def test_malformed(signer: Signer, url: str, said: str) -> None:
+    with pytest.raises(MalformedSignature, match=said):
+        signer.verify(url)
+
+
+@given(st.text(max_size=60), st.sampled_from(["", "https://h/a?", "https://h/a?" + GOOD + "&"]))
+def test_anything_is_judged(text: str, head: str) -> None:
+    with pytest.raises(BadSignature):
+        Signer(Credentials("B", "k")).verify(head + text)
+
+
+def test_verify_many(signer: Signer) -> None:
+    good = signer.presign_many([f"k{index}" for index in range(100)])
+    results = signer.verify_many([*good, "nonsense", good[0] + "0", good[1]])
+    assert [isinstance(result, Verified) for result in results] == [True] * 100 + [False, False, True]
+    assert isinstance(results[100], MalformedSignature)
+    assert isinstance(results[101], SignatureMismatch)
+    first = results[0]
+    assert isinstance(first, Verified)
+    assert first.key == "k0"
+    assert "k0" in repr(first)
+
+
+@pytest.mark.parametrize("bad", ["https://one", None, 5])
+def test_verify_many_takes_an_iterable_of_str(signer: Signer, bad: Any) -> None:
+    with pytest.raises(ParameterError, match="urls must be an iterable"):
+        signer.verify_many(bad)
+    with pytest.raises(ParameterError, match=r"urls\[1\] must be a str"):
+        signer.verify_many(["https://a", 5])  # type: ignore[list-item]
+    with pytest.raises(ParameterError, match="url must be a str"):
+        signer.verify(b"https://a")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("headers", ["a", {"a": object()}, {1: "a"}, {"a": "x\r\n"}])
+def test_verify_refuses_bad_headers(signer: Signer, headers: Any) -> None:
+    with pytest.raises(ParameterError, match="headers"):
+        signer.verify("https://a/b", headers=headers)
