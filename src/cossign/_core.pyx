@@ -35,6 +35,15 @@ cdef extern from "Python.h":
     void* PyUnicode_DATA(object text) noexcept
     Py_ssize_t PyUnicode_GET_LENGTH(object text) noexcept
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
+    ctypedef struct PyObject
+    ctypedef object (*PyCFunction)(object self, PyObject* argument)
+    ctypedef struct PyMethodDef:
+        PyCFunction ml_meth
+        int ml_flags
+    ctypedef struct PyMethodDescrObject:
+        PyMethodDef* d_method
+    int METH_NOARGS
+    int METH_O
 
 
 # --- Percent-encoding -------------------------------------------------------------------------------------------------
@@ -299,6 +308,38 @@ def engines():
     return ("hashlib",)
 
 
+# The methods of hashlib's hash objects as the C functions that they are: no attribute is looked up in the loop.
+cdef PyCFunction sha1_copy
+cdef PyCFunction sha1_update
+cdef PyCFunction sha1_digest
+
+
+cdef object call_copy(object self, PyObject* argument):
+    return self.copy()
+
+
+cdef object call_update(object self, PyObject* argument):
+    return self.update(<object>argument)
+
+
+cdef object call_digest(object self, PyObject* argument):
+    return self.digest()
+
+
+cdef PyCFunction c_method(object kind, str name, int flags, PyCFunction otherwise):
+    """A method's C function, or `otherwise` where this Python's hashlib passes arguments in another way."""
+    method = getattr(kind, name)
+    if type(method) is not type(str.lower):
+        return otherwise
+    definition = (<PyMethodDescrObject*>method).d_method
+    return definition.ml_meth if definition.ml_flags == flags else otherwise
+
+
+sha1_copy = c_method(type(sha1()), "copy", METH_NOARGS, call_copy)
+sha1_update = c_method(type(sha1()), "update", METH_O, call_update)
+sha1_digest = c_method(type(sha1()), "digest", METH_NOARGS, call_digest)
+
+
 cdef tuple hmac_states(const uint8_t* key, size_t size):
     """The SHA-1 states after HMAC's inner and outer pads (RFC 2104); the pads are wiped."""
     cdef bytearray pad = bytearray(64)
@@ -319,11 +360,12 @@ cdef tuple hmac_states(const uint8_t* key, size_t size):
 
 cdef bytes hmac_digest(object inner, object outer, bytes message):
     """HMAC-SHA1 of a message, from copies of the prepared states."""
-    inner = inner.copy()
-    inner.update(message)
-    outer = outer.copy()
-    outer.update(inner.digest())
-    return outer.digest()
+    cdef object state = sha1_copy(inner, NULL)
+    sha1_update(state, <PyObject*>message)
+    cdef object digest = sha1_digest(state, NULL)
+    state = sha1_copy(outer, NULL)
+    sha1_update(state, <PyObject*>digest)
+    return sha1_digest(state, NULL)
 
 
 def hmac_sha1(key: bytes, message: bytes, /) -> bytes:
@@ -616,15 +658,17 @@ cdef int hash_rows(SignKey key, Row* rows, Py_ssize_t count) except -1:
     Signature = hex(HMAC-SHA1(SignKey, "sha1\\n" KeyTime "\\n" hex(SHA1(HttpString)) "\\n"))
     """
     cdef Py_ssize_t i
-    cdef uint8_t[41] tail
     cdef bytes digest
-    tail[40] = c"\n"
+    cdef bytes tail = PyBytes_FromStringAndSize(NULL, 41)  # ours alone, so that each row may write it anew
+    cdef uint8_t* text = <uint8_t*>PyBytes_AS_STRING(tail)
+    text[40] = c"\n"
     for i in range(count):
         if rows[i].fault != FINE:
             continue
-        digest = sha1(PyBytes_FromStringAndSize(<const char*>rows[i].http, <Py_ssize_t>rows[i].http_size)).digest()
-        put_hex(tail, <const uint8_t*>PyBytes_AS_STRING(digest))
-        digest = hmac_digest(key.inner, key.outer, PyBytes_FromStringAndSize(<const char*>tail, 41))
+        state = sha1(PyBytes_FromStringAndSize(<const char*>rows[i].http, <Py_ssize_t>rows[i].http_size))
+        digest = sha1_digest(state, NULL)
+        put_hex(text, <const uint8_t*>PyBytes_AS_STRING(digest))
+        digest = hmac_digest(key.inner, key.outer, tail)
         put_hex(rows[i].hole, <const uint8_t*>PyBytes_AS_STRING(digest))
     return 0
 

@@ -1,0 +1,44 @@
+"""`make bench`: runs the suites on one core and prints ratios, medians and spread."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+RESULT = HERE.parent / ".benchmarks" / "signing.json"
+
+
+def main() -> int:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    RESULT.parent.mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", "--benchmark-quiet"]
+    done = subprocess.run([*command, f"--benchmark-json={RESULT}", str(HERE)], cwd=HERE.parent, check=False)
+    if done.returncode:
+        return done.returncode
+    result = json.loads(RESULT.read_text())
+    machine = result["machine_info"]
+    brand = machine.get("cpu", {}).get("brand_raw", platform.processor())
+    print(f"{brand}, one core; Python {platform.python_version()}; medians of 7 rounds\n")
+    groups: dict[str, list[tuple[str, float, float]]] = {}
+    for each in result["benchmarks"]:
+        rows, stats = each["extra_info"]["rows"], each["stats"]
+        label = each["param"] or each["name"].removeprefix("test_")
+        groups.setdefault(each["group"], []).append((label, stats["median"] / rows, stats["iqr"] / stats["median"]))
+    for group, rows in groups.items():
+        slowest = max(seconds for _, seconds, _ in rows)
+        print(f"| {group} | ratio | us a row | rows/s | spread (IQR) |\n|---|---:|---:|---:|---:|")
+        for label, seconds, spread in sorted(rows, key=lambda row: row[1]):
+            print(f"| {label} | {slowest / seconds:.1f} | {seconds * 1e6:.2f} | {1 / seconds:,.0f} | {spread:.0%} |")
+        print()
+    print(f"Kept in {RESULT}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""The linters, the types, the C compiler's warnings, the docstrings' examples and the README's code, as tests."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import os
+import pickle
+import pkgutil
+import re
+import shlex
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from Cython.Compiler import Main
+
+import cossign
+
+ROOT = Path(__file__).parent.parent
+MODULES = ["cossign", *(each.name for each in pkgutil.walk_packages(cossign.__path__, "cossign."))]
+
+
+def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("command", ["ruff check .", "ruff format --check src tests bench setup.py", "mypy"])
+def test_linters(command: str) -> None:
+    done = run(sys.executable, "-m", *shlex.split(command))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The core as C."""
+    target = tmp_path_factory.mktemp("core") / "_core.c"
+    options = Main.CompilationOptions(output_file=str(target), annotate=True, language_level=3)
+    source = str(ROOT / "src" / "cossign" / "_core.pyx")
+    result = Main.compile(source, options, full_module_name="cossign._core")
+    assert result.num_errors == 0
+    return target
+
+
+def test_the_c_compiles_without_warnings(generated: Path) -> None:
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC"))[0]
+    flags = [
+        "-Wall",
+        "-Wextra",
+        "-O2",
+        "-fPIC",
+        "-I",
+        sysconfig.get_path("include"),
+        "-c",
+        str(generated),
+        "-o",
+        os.devnull,
+    ]
+    done = run(compiler, *flags)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_python_in_the_batch_loop(generated: Path) -> None:
+    """`cython -a` scores each line by its calls into Python: the rows' loops have none."""
+    page = generated.with_suffix(".html").read_text()
+    scores = {
+        int(number): int(score)
+        for score, number in re.findall(
+            r'<pre class="cython line score-(\d+)"[^>]*>.?<span class="">0*(\d+)</span>', page
+        )
+    }
+    lines = (ROOT / "src" / "cossign" / "_core.pyx").read_text().splitlines()
+    assert len(scores) > 500
+    assert max(scores.values()) > 10
+    hot = ("put_encoded(", "key_fault(", "size_t bound(", "uint8_t* lay_out(", "void put_hex(", "uint8_t* put(")
+    starts = [
+        number
+        for number, line in enumerate(lines, 1)
+        if line.strip().startswith("cdef") and any(name in line for name in hot)
+    ]
+    starts += [number for number, line in enumerate(lines, 1) if line.strip() == "with nogil:"]
+    assert len(starts) == len(hot) + 1
+    for start in starts:
+        indent = len(lines[start - 1]) - len(lines[start - 1].lstrip())
+        body, scored = start + 1, 0
+        while not lines[body - 1].strip() or len(lines[body - 1]) - len(lines[body - 1].lstrip()) > indent:
+            assert scores.get(body, 0) == 0, f"_core.pyx:{body}: {lines[body - 1]}"
+            scored += body in scores
+            body += 1
+        assert scored
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings_run(name: str) -> None:
+    module = importlib.import_module(name)
+    failed, _ = doctest.testmod(module)
+    assert failed == 0
+
+
+def test_public_names_are_documented_with_an_example() -> None:
+    for name in cossign.__all__:
+        each = getattr(cossign, name)
+        assert each.__doc__, name
+    for call in (
+        cossign.Signer.presign,
+        cossign.Signer.presign_many,
+        cossign.Signer.verify,
+        cossign.Signer.verify_many,
+        cossign.Signer.authorization,
+        cossign.COS.getObjectUrl,
+        cossign.COS.getObjectUrls,
+        cossign.getAuthorization,
+    ):
+        assert ">>>" in str(call.__doc__), call
+
+
+def test_errors_are_one_ladder_and_pickle() -> None:
+    for name in cossign.errors.__all__:
+        kind = getattr(cossign.errors, name)
+        assert issubclass(kind, cossign.CosSignError)
+        error = kind("Key", "is wrong") if issubclass(kind, cossign.ParameterError) else kind("is wrong")
+        assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_importing_cossign_loads_the_standard_library_alone() -> None:
+    code = "import sys, cossign; print('\\n'.join(sorted({name.partition('.')[0] for name in sys.modules})))"
+    loaded = set(
+        run(sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); {code}").stdout.split()
+    )
+    assert "cossign" in loaded
+    foreign = {
+        name
+        for name in loaded - set(sys.stdlib_module_names) - {"cossign", "__main__"}
+        if not name.startswith(("_", "cython"))
+    }
+    assert not foreign
+
+
+# --- README
+
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_readme_python(tmp_path: Path) -> None:
+    """All Python of the README, from top to bottom, as one program."""
+    blocks = re.findall(r"```python\n(.*?)```", README, re.S)
+    assert len(blocks) >= 4
+    program = tmp_path / "readme.py"
+    program.write_text("\n".join(blocks))
+    done = run(sys.executable, str(program), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_readme_commands(tmp_path: Path) -> None:
+    """The README's commands after its two, in one shell."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.S)
+    usage = [block for block in blocks if "cossign " in block]
+    assert usage
+    assert any("make demo\nmake test" in block for block in blocks)
+    script = (
+        "set -euo pipefail\n"
+        + f'cossign() {{ {shlex.quote(sys.executable)} -m cossign.cli "$@"; }}\n'
+        + "\n".join(usage)
+    )
+    done = run("bash", "-c", script, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "urls.txt").read_text().startswith("https://")
+
+
+def test_the_changelog_knows_this_version() -> None:
+    assert f"## {cossign.__version__}" in (ROOT / "CHANGELOG.md").read_text()
