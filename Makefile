@@ -21,13 +21,15 @@ bench: $(VENV)/test.stamp
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-# Line coverage of the Cython core: a second build that reports its lines, in its own environment.
-coverage: oracles
-	$(PYTHON) -m venv .venv/coverage
-	COSSIGN_LINETRACE=1 .venv/coverage/bin/pip install --quiet -e '.[test]'
-	.venv/coverage/bin/python -m coverage run --rcfile=tests/core.coveragerc -m pytest -q -p no:cacheprovider -m "not slow"
-	.venv/coverage/bin/python -m coverage report --rcfile=tests/core.coveragerc
-	rm -f src/cossign/_core.c src/cossign/_core.*.so
+# Line coverage of the Cython core: a second build, in build/coverage, that reports its lines.
+coverage: $(VENV)/test.stamp
+	rm -rf build/coverage && mkdir -p build/coverage
+	cp -R src tests pyproject.toml setup.py README.md CHANGELOG.md build/coverage
+	rm -f build/coverage/src/cossign/_core.c build/coverage/src/cossign/_core.*.so
+	cd build/coverage && COSSIGN_LINETRACE=1 $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
+	cd build/coverage && PYTHONPATH=src $(CURDIR)/$(BIN)/python -m coverage run --rcfile=tests/core.coveragerc \
+	  -m pytest -q -p no:cacheprovider -m "not slow" tests --ignore=tests/e2e --ignore=tests/test_sourcecode.py
+	cd build/coverage && $(CURDIR)/$(BIN)/python -m coverage report --rcfile=tests/core.coveragerc
 
 # The SDKs' answers that machines without Node.js test with.
 golden: $(VENV)/test.stamp oracles

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import fcntl
+import functools
 import gzip
 import hashlib
 import io
@@ -359,7 +360,10 @@ def test_interrupted(number: signal.Signals, status: int) -> None:
     with open("k.txt", "wb") as file:
         for start in range(0, 3_000_000, 10_000):
             file.write(b"".join(b"key%d\n" % row for row in range(start, start + 10_000)))
-    with subprocess.Popen([*COMMAND, "presign", "k.txt", "-o", "urls.txt", *WHERE], stderr=subprocess.PIPE) as process:
+    # A shell starts its background jobs with SIGINT ignored, and that is inherited: not here.
+    command = [*COMMAND, "presign", "k.txt", "-o", "urls.txt", *WHERE]
+    restore = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=restore) as process:
         while not any(name.endswith(".part") for name in left()):
             time.sleep(0.01)
         time.sleep(0.2)

@@ -335,6 +335,7 @@ cdef PyCFunction c_method(object kind, str name, int flags, PyCFunction otherwis
     return definition.ml_meth if definition.ml_flags == flags else otherwise
 
 
+cdef object EMPTY_SHA1 = sha1()  # to copy: cheaper than to make one, with OpenSSL 3
 sha1_copy = c_method(type(sha1()), "copy", METH_NOARGS, call_copy)
 sha1_update = c_method(type(sha1()), "update", METH_O, call_update)
 sha1_digest = c_method(type(sha1()), "digest", METH_NOARGS, call_digest)
@@ -661,11 +662,16 @@ cdef int hash_rows(SignKey key, Row* rows, Py_ssize_t count) except -1:
     cdef bytes digest
     cdef bytes tail = PyBytes_FromStringAndSize(NULL, 41)  # ours alone, so that each row may write it anew
     cdef uint8_t* text = <uint8_t*>PyBytes_AS_STRING(tail)
+    cdef bytes http = b""  # likewise, for as long as HttpStrings have the same length
     text[40] = c"\n"
     for i in range(count):
         if rows[i].fault != FINE:
             continue
-        state = sha1(PyBytes_FromStringAndSize(<const char*>rows[i].http, <Py_ssize_t>rows[i].http_size))
+        if PyBytes_GET_SIZE(http) != <Py_ssize_t>rows[i].http_size:
+            http = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>rows[i].http_size)
+        memcpy(PyBytes_AS_STRING(http), rows[i].http, rows[i].http_size)
+        state = sha1_copy(EMPTY_SHA1, NULL)
+        sha1_update(state, <PyObject*>http)
         digest = sha1_digest(state, NULL)
         put_hex(text, <const uint8_t*>PyBytes_AS_STRING(digest))
         digest = hmac_digest(key.inner, key.outer, tail)
