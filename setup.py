@@ -1,6 +1,7 @@
 """Builds the one extension, cossign._core; everything else is in pyproject.toml."""
 
 import os
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -10,7 +11,10 @@ linetrace = os.environ.get("COSSIGN_LINETRACE") == "1"
 
 core = Extension(
     "cossign._core",
-    ["src/cossign/_core.pyx"],
+    ["src/cossign/_core.pyx", *map(str, sorted(Path("src/cossign/sha1").glob("*.c")))],
+    include_dirs=["src/cossign"],
+    depends=[str(header) for header in sorted(Path("src/cossign/sha1").glob("*.h"))],
+    extra_compile_args=[] if os.name == "nt" else ["-O3"],
     define_macros=[("CYTHON_TRACE_NOGIL", "1")] if linetrace else [],
 )
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import platform
+from collections.abc import Iterator
+
 import pytest
 
-from cossign import COS, Credentials, Signer
+from cossign import COS, Credentials, Signer, engines, sdk
 
 SECRET_ID = "AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q"
 SECRET_KEY = "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz"
 BUCKET = "examplebucket-1250000000"
 REGION = "ap-beijing"
+ENGINES = (  # of this kind of machine; its CPU may lack some
+    *(("armv8", "neon") if platform.machine() in ("aarch64", "arm64") else ("avx512", "avx2", "shani", "sse2")),
+    "portable",
+    "hashlib",
+)
 HOST = f"{BUCKET}.cos.{REGION}.myqcloud.com"
 
 
@@ -18,7 +26,19 @@ def credentials() -> Credentials:
     return Credentials(SECRET_ID, SECRET_KEY)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every engine in turn, as COSSIGN_ENGINE chooses it."""
+    if request.param not in engines():
+        pytest.skip(f"this CPU has no engine {request.param}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COSSIGN_ENGINE", request.param)
+        sdk._engine.cache_clear()
+        yield request.param
+    sdk._engine.cache_clear()
+
+
+@pytest.fixture
 def signer(credentials: Credentials) -> Signer:
     return Signer(credentials, bucket=BUCKET, region=REGION)
 

@@ -154,7 +154,7 @@ def test_worked_examples_verify_with_their_intermediate_values(
 def test_secrets_do_not_pickle_or_print() -> None:
     secret = _core.Secret(b"hidden-key")
     key = secret.sign_key("1;2")
-    for each in (secret, key, _core.Template([], [b"x"], None, 0, "key")):
+    for each in (secret, key, _core.Template([], [b"x"], None, 0, "key", _core.engine("auto"))):
         assert "hidden" not in repr(each)
         with pytest.raises(TypeError, match="pickled"):
             pickle.dumps(each)
@@ -172,6 +172,6 @@ def test_sign_keys_are_remembered_and_bounded() -> None:
 
 def test_templates_refuse_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="SignKey"):
-        _core.Template([b"a"], [_core.SIGNATURE], None, 0, "key")
+        _core.Template([b"a"], [_core.SIGNATURE], None, 0, "key", _core.engine("auto"))
     with pytest.raises(ValueError, match="columns"):
-        _core.sign_many(_core.Template([], [0], None, 0, "key"), ["a"], (), (), None)
+        _core.sign_many(_core.Template([], [0], None, 0, "key", _core.engine("auto")), ["a"], (), (), None)

@@ -17,6 +17,8 @@ from cossign import COS, KeyNameError, ParameterError, Signer
 from tests import reference
 from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY
 
+pytestmark = pytest.mark.usefixtures("engine")  # all of it by every engine
+
 WHERE = {"Bucket": BUCKET, "Region": REGION}
 NOW = 1_700_000_000
 TEMPORARY = {

@@ -27,6 +27,8 @@ from cossign import (
 from tests import reference
 from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY
 
+pytestmark = pytest.mark.usefixtures("engine")  # all of it by every engine
+
 KEYS = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\x18\x19\x1a\x1b"), min_size=1, max_size=80
 ).filter(lambda key: key[0] not in "/\\" and not {".", ".."} & set(key.split("/")))
@@ -318,8 +320,11 @@ def test_engines(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> N
     assert Signer(credentials, engine="hashlib")
     monkeypatch.setenv("COSSIGN_ENGINE", "nonsense")
     assert Signer(credentials, engine="hashlib")
-    with pytest.raises(ParameterError, match="engine"):
+    with pytest.raises(ParameterError, match=r"COSSIGN_ENGINE must be one of: auto, .*hashlib"):
         Signer(credentials)
+    monkeypatch.delenv("COSSIGN_ENGINE")
+    with pytest.raises(ParameterError, match="engine must be one of: auto"):
+        Signer(credentials, engine="sha0")
 
 
 def test_expired_credentials_do_not_sign() -> None:

@@ -29,6 +29,8 @@ from tests import reference
 from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY
 from tests.test_signer import KEYS
 
+pytestmark = pytest.mark.usefixtures("engine")  # all of it by every engine
+
 
 @given(
     KEYS,

@@ -1,9 +1,9 @@
 # cython: language_level=3, freethreading_compatible=True
 """The hot path: percent-encoding, canonicalisation, SignKey, and signing and judging whole batches.
 
-A `Template` holds what a batch has in common. A `Row` is one key's HttpString and output text side by side, with a
-hole where the signature goes. A tile of rows is laid out without the GIL, `hash_rows` fills the holes, and the rows
-become str. A single call is a batch of one.
+A `Template` holds what a batch has in common. A row is one key's HttpString and output text, with a hole where the
+signature goes. A tile of rows is laid out without the GIL, `hash_rows` fills the holes by one of the engines (sha1/, or
+hashlib), and the rows become str. A single call is a batch of one.
 
 Source of the algorithm: Tencent Cloud, COS, "Request Signature" (product 436, page 7778).
 """
@@ -18,6 +18,8 @@ from libc.string cimport memcpy, memset
 
 from hashlib import sha1
 from hmac import compare_digest
+from itertools import islice
+from os import urandom
 
 from cossign.errors import (
     KeyNameError,
@@ -45,6 +47,35 @@ cdef extern from "Python.h":
     int METH_NOARGS
     int METH_O
 
+cdef extern from "sha1/sha1.h" nogil:
+    enum:
+        SHA1_BLOCK
+        SHA1_TILE
+        SHA1_ENGINES
+    ctypedef struct sha1_key:
+        pass
+    ctypedef struct sha1_row:
+        const uint8_t* http
+        size_t size
+        uint8_t* hole
+    ctypedef struct sha1_engine:
+        const char* name
+    size_t sha1_engines(sha1_engine* engines) noexcept
+    void sha1_prepare(
+        sha1_key* key, const uint8_t* hmac_key, size_t size, const uint8_t* head, size_t head_size
+    ) noexcept
+    void sha1_sign(const sha1_engine* engine, const sha1_key* key, const sha1_row* rows, size_t count) noexcept
+    size_t sha1_blocks(size_t size) noexcept
+    void sha1_pad(uint8_t* message, size_t size, size_t before) noexcept
+
+cdef extern from "sha1/scan.h" nogil:
+    enum:
+        SCAN_SLACK
+    uint8_t* put_text(uint8_t* out, const uint8_t* text, size_t size) noexcept
+    uint8_t* put_exact(uint8_t* out, const uint8_t* text, size_t size) noexcept
+    bint scan_safe(const uint8_t* data) noexcept
+    bint scan_plain(uint8_t* key, size_t size) noexcept
+
 
 # --- Percent-encoding -------------------------------------------------------------------------------------------------
 
@@ -52,16 +83,26 @@ cdef bytes UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ" b"abcdefghijklmnopqrstuvwx
 cdef const uint8_t* UPPER_HEX = b"0123456789ABCDEF"
 cdef const uint8_t* LOWER_HEX = b"0123456789abcdef"
 
-# Per policy, the 256 bytes that stay as they are. A component is a name or a value; a path keeps its slashes, too.
-cdef uint8_t[256] COMPONENT
-cdef uint8_t[256] PATH
+
+cdef struct Escape:
+    uint8_t[3] text  # the byte itself, or %XX
+    uint8_t size
+
+# Per policy, what stands for each byte. A component is a name or a value; a path keeps its slashes, too.
+cdef Escape[256] COMPONENT
+cdef Escape[256] PATH
 
 
-cdef void _keep(uint8_t* policy, bytes kept) noexcept:
-    cdef uint8_t byte
-    memset(policy, 0, 256)
+cdef void _keep(Escape* policy, bytes kept) noexcept:
+    cdef int byte
+    for byte in range(256):
+        policy[byte].text[0] = c"%"
+        policy[byte].text[1] = UPPER_HEX[byte >> 4]
+        policy[byte].text[2] = UPPER_HEX[byte & 15]
+        policy[byte].size = 3
     for byte in kept:
-        policy[byte] = 1
+        policy[byte].text[0] = <uint8_t>byte
+        policy[byte].size = 1
 
 
 _keep(COMPONENT, UNRESERVED)
@@ -73,25 +114,23 @@ cdef struct Text:
     size_t size
 
 
-cdef inline uint8_t* put(uint8_t* out, const uint8_t* data, size_t size) noexcept nogil:
-    memcpy(out, data, size)
-    return out + size
-
-
-cdef inline uint8_t* put_encoded(uint8_t* out, Text text, const uint8_t* policy) noexcept nogil:
-    """Writes at most 3 * text.size bytes; returns the end."""
-    cdef size_t i
-    cdef uint8_t byte
-    for i in range(text.size):
-        byte = text.data[i]
-        if policy[byte]:
-            out[0] = byte
-            out += 1
-        else:
-            out[0] = c"%"
-            out[1] = UPPER_HEX[byte >> 4]
-            out[2] = UPPER_HEX[byte & 15]
-            out += 3
+cdef inline uint8_t* put_encoded(uint8_t* out, Text text, const Escape* policy) noexcept nogil:
+    """Writes at most 3 * text.size bytes, and SCAN_SLACK more without meaning; returns the end."""
+    cdef size_t i = 0
+    cdef size_t end
+    cdef const Escape* escape
+    while i < text.size:
+        if policy == PATH and i + 16 <= text.size and scan_safe(text.data + i):
+            memcpy(out, text.data + i, 16)
+            out += 16
+            i += 16
+            continue
+        end = min(i + 16, text.size)
+        while i < end:
+            escape = &policy[text.data[i]]
+            memcpy(out, escape, 4)
+            out += escape.size
+            i += 1
     return out
 
 
@@ -107,9 +146,9 @@ cdef inline Text text_of(bytes data) noexcept:
     return Text(<const uint8_t*>PyBytes_AS_STRING(data), <size_t>PyBytes_GET_SIZE(data))
 
 
-cdef bytes encoded(bytes data, const uint8_t* policy):
+cdef bytes encoded(bytes data, const Escape* policy):
     cdef Text text = text_of(data)
-    cdef uint8_t* buffer = <uint8_t*>PyMem_RawMalloc(3 * text.size + 1)
+    cdef uint8_t* buffer = <uint8_t*>PyMem_RawMalloc(3 * text.size + SCAN_SLACK)
     if buffer == NULL:
         raise MemoryError
     try:
@@ -301,12 +340,7 @@ def encoded_pairs(pairs, str parameter):
     ])
 
 
-# --- Keys of the HMAC -------------------------------------------------------------------------------------------------
-
-def engines():
-    """The engines that this machine has, fastest first; "hashlib" is always last and always there."""
-    return ("hashlib",)
-
+# --- hashlib's HMAC-SHA1 -------------------------------------------------------------------------------------------------
 
 # The methods of hashlib's hash objects as the C functions that they are: no attribute is looked up in the loop.
 cdef PyCFunction sha1_copy
@@ -383,11 +417,33 @@ cdef class SignKey:
     """SignKey = hex(HMAC-SHA1(SecretKey, KeyTime)), as prepared HMAC states; made by `Secret.sign_key`."""
 
     cdef readonly str key_time
-    cdef object inner  # has absorbed "sha1\n<KeyTime>\n", the constant head of StringToSign
+    cdef uint8_t[40] hexadecimal
+    cdef bytes head    # "sha1\n<KeyTime>\n", the constant head of StringToSign
+    cdef sha1_key native
+    cdef object inner  # hashlib's: has absorbed the head
     cdef object outer
+
+    def __dealloc__(self):
+        wipe(self.hexadecimal, sizeof(self.hexadecimal))
+        wipe(<uint8_t*>&self.native, sizeof(self.native))
 
     def __reduce__(self):
         raise TypeError("a SignKey cannot be pickled: it signs like the SecretKey it was made of")
+
+    cdef int for_hashlib(self) except -1:
+        """Prepare hashlib's states, too."""
+        if self.inner is None:
+            self.inner, self.outer = hmac_states(self.hexadecimal, 40)
+            self.inner.update(self.head)
+        return 0
+
+
+cdef void wipe(uint8_t* data, size_t size) noexcept:
+    """Overwrite a secret; volatile, so that no compiler leaves it out."""
+    cdef volatile uint8_t* wiped = data
+    cdef size_t i
+    for i in range(size):
+        wiped[i] = 0
 
 
 cdef class Secret:
@@ -406,11 +462,8 @@ cdef class Secret:
         self.sign_keys = {}
 
     def __dealloc__(self):
-        cdef volatile uint8_t* data = self.data
-        cdef Py_ssize_t i
-        if data != NULL:
-            for i in range(self.size):
-                data[i] = 0
+        if self.data != NULL:
+            wipe(self.data, <size_t>self.size)
             PyMem_RawFree(self.data)
 
     def reveal(self) -> str:
@@ -430,21 +483,122 @@ cdef class Secret:
         """
         cdef object times = key_time if sign_time is None or sign_time == key_time else (key_time, sign_time)
         cdef SignKey key = self.sign_keys.get(times)
-        cdef uint8_t[40] hexadecimal
+        cdef Text head
         if key is not None:
             return key
         key = SignKey()
         key.key_time = key_time
         inner, outer = hmac_states(self.data, <size_t>self.size)
         digest = hmac_digest(inner, outer, key_time.encode())
-        put_hex(hexadecimal, <const uint8_t*>PyBytes_AS_STRING(digest))
-        key.inner, key.outer = hmac_states(hexadecimal, 40)
-        memset(hexadecimal, 0, 40)
-        key.inner.update(b"sha1\n%b\n" % (sign_time or key_time).encode())
+        put_hex(key.hexadecimal, <const uint8_t*>PyBytes_AS_STRING(digest))
+        key.head = b"sha1\n%b\n" % (sign_time or key_time).encode()
+        head = text_of(key.head)
+        sha1_prepare(&key.native, key.hexadecimal, 40, head.data, head.size)
         if len(self.sign_keys) >= 64:
             self.sign_keys.clear()
         self.sign_keys[times] = key
         return key
+
+
+# --- Engines -----------------------------------------------------------------------------------------------------------
+
+cdef class Engine:
+    """What turns HttpStrings into signatures: native code, or "hashlib"."""
+
+    cdef readonly str name
+    cdef sha1_engine native
+    cdef bint is_native
+    cdef int proven  # 1: gives hashlib's bytes; -1: does not; 0: not asked yet
+
+    cdef bint works(self) except -1:
+        """Whether it gives hashlib's bytes; tried once, at the first use."""
+        if not self.proven:
+            self.proven = 1 if not self.is_native or agrees(self) else -1
+            if self.proven < 0:
+                import warnings
+
+                warnings.warn(
+                    f"cossign's engine {self.name!r} is switched off: on this machine it disagrees with hashlib. "
+                    "Please report this, with the machine's CPU",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+        return self.proven > 0
+
+
+cdef bint agrees(Engine engine) except -1:
+    """Sign the same HttpStrings natively and by hashlib: as many and as long as lead through every path of the lanes."""
+    cdef Engine hashlib = ENGINES[-1]
+    cdef SignKey key = Secret(urandom(36)).sign_key("1557989753;1557996953")
+    cdef list http_strings = [urandom(110 if number < 16 else 11 * number) for number in range(31)]
+    return signatures(engine, key, http_strings) == signatures(hashlib, key, http_strings)
+
+
+cdef tuple probed():
+    """The engines of this CPU, fastest first; "hashlib" is always last and always there."""
+    cdef sha1_engine[SHA1_ENGINES] natives
+    cdef Engine engine
+    cdef list found = []
+    cdef size_t i
+    for i in range(sha1_engines(natives)):
+        engine = Engine()
+        engine.name = natives[i].name.decode()
+        engine.native = natives[i]
+        engine.is_native = True
+        found.append(engine)
+    engine = Engine()
+    engine.name = "hashlib"
+    return (*found, engine)
+
+
+cdef tuple ENGINES = probed()
+
+
+def engines():
+    """The engines that this machine has, fastest first; "hashlib" is always last and always there."""
+    cdef Engine engine
+    return tuple([engine.name for engine in ENGINES if engine.works()])
+
+
+def engine(str name not None):
+    """The engine of that name, or the fastest for "auto"; ValueError if this machine has none such."""
+    cdef Engine each
+    for each in ENGINES:
+        if name in ("auto", each.name) and each.works():
+            return each
+    raise ValueError(name)
+
+
+cpdef list signatures(Engine engine, SignKey key, list http_strings):
+    """The signature of each HttpString (bytes), as bytes."""
+    cdef Py_ssize_t count = len(http_strings)
+    cdef sha1_row* rows = <sha1_row*>PyMem_RawMalloc(<size_t>(count + 1) * sizeof(sha1_row))
+    cdef uint8_t* http = NULL
+    cdef size_t size = SHA1_BLOCK
+    cdef Py_ssize_t i
+    cdef Text text
+    cdef bytes signed = PyBytes_FromStringAndSize(NULL, 40 * count)
+    try:
+        for i in range(count):
+            text = text_of(http_strings[i])
+            size += sha1_blocks(text.size) * SHA1_BLOCK
+        http = <uint8_t*>PyMem_RawMalloc(size)
+        if rows == NULL or http == NULL:
+            raise MemoryError
+        size = 0
+        for i in range(count):
+            text = text_of(http_strings[i])
+            memcpy(http + size, text.data, text.size)
+            sha1_pad(http + size, text.size, 0)
+            rows[i].http = http + size
+            rows[i].size = text.size
+            rows[i].hole = <uint8_t*>PyBytes_AS_STRING(signed) + 40 * i
+            size += sha1_blocks(text.size) * SHA1_BLOCK
+        hash_rows(engine, key, rows, count)
+    finally:
+        PyMem_RawFree(rows)
+        PyMem_RawFree(http)
+    return [signed[40 * i:40 * i + 40] for i in range(count)]
 
 
 # --- Rows and tiles ---------------------------------------------------------------------------------------------------
@@ -473,12 +627,13 @@ cdef dict REASONS = {
 }
 
 # What a Template does with a key; DROP_SLASH and KEEP_SLASH are the documented calls' ways with a leading slash.
-_DROP_SLASH, _KEEP_SLASH, _REQUIRED, _STRICT = 1, 2, 4, 8
+_DROP_SLASH, _KEEP_SLASH, _REQUIRED, _STRICT, _NO_NULL = 1, 2, 4, 8, 16
 cdef enum:
     DROP_SLASH = 1  # one leading slash of the key is dropped
     KEEP_SLASH = 2  # no slash is put before a key that begins with one
     REQUIRED = 4    # an empty key is a missing parameter
     STRICT = 8      # COS's naming rules are checked
+    NO_NULL = 16    # None is a missing parameter
 
 # Pieces of a Template that differ by row; from 0 on they are the columns.
 KEY = -1
@@ -489,7 +644,8 @@ cdef enum:
     TEXT_PIECE = -3
 
 cdef enum:
-    TILE = 64  # rows laid out and hashed at a time: they stay in the first caches
+    TILE = 128    # rows laid out and hashed at a time: they stay in the first caches (SHA1_TILE)
+    BLOCK = 512   # rows that a bulk call takes between two looks at Python objects and signals
 
 
 cdef struct Piece:
@@ -499,11 +655,8 @@ cdef struct Piece:
 
 cdef struct Row:
     Fault fault
-    uint8_t* http       # HttpString
-    size_t http_size
     uint8_t* text       # the URL or the Authorization
-    size_t text_size
-    uint8_t* hole       # where the signature's 40 characters go, or NULL
+    size_t size
 
 
 cdef inline Fault key_fault(Text key) noexcept nogil:
@@ -539,7 +692,7 @@ cdef class Template:
         parameter: what the keys are called in an error ("Key", "keys").
     """
 
-    cdef list constants       # keeps the pieces' text alive
+    cdef uint8_t* constants   # all constant text, SCAN_SLACK bytes readable behind it
     cdef Piece* pieces
     cdef Py_ssize_t http_count
     cdef Py_ssize_t count
@@ -548,31 +701,45 @@ cdef class Template:
     cdef int rules
     cdef bint ascii
     cdef bint signs
+    cdef bint signs_key       # the key stands in HttpString
     cdef Py_ssize_t columns
+    cdef Engine engine
     cdef readonly SignKey sign_key
     cdef readonly str parameter
 
-    def __cinit__(self, list http, list text, SignKey sign_key, int rules, str parameter):
+    def __cinit__(self, list http, list text, SignKey sign_key, int rules, str parameter, Engine engine not None):
         cdef Py_ssize_t i
         cdef Piece* piece
-        self.constants = []
+        cdef size_t place = 0
+        http = merged(http)
+        text = merged(text)
         self.sign_key = sign_key
+        self.engine = engine
         self.rules = rules
         self.parameter = parameter
         self.ascii = True
         self.http_count = len(http)
         self.count = len(http) + len(text)
+        http = http + text
+        for value in http:
+            if isinstance(value, bytes):
+                place += <size_t>PyBytes_GET_SIZE(value)
         self.pieces = <Piece*>PyMem_RawMalloc(<size_t>(self.count + 1) * sizeof(Piece))
-        if self.pieces == NULL:
+        self.constants = <uint8_t*>PyMem_RawMalloc(place + SCAN_SLACK)
+        if self.pieces == NULL or self.constants == NULL:
             raise MemoryError
+        memset(self.constants + place, 0, SCAN_SLACK)
+        place = 0
         for i in range(self.count):
-            value = http[i] if i < self.http_count else text[i - self.http_count]
+            value = http[i]
             piece = &self.pieces[i]
             piece.text = Text(NULL, 0)
             if isinstance(value, bytes):
                 piece.kind = TEXT_PIECE
                 piece.text = text_of(value)
-                self.constants.append(value)
+                memcpy(self.constants + place, piece.text.data, piece.text.size)
+                piece.text.data = self.constants + place
+                place += piece.text.size
                 if i < self.http_count:
                     self.http_size += piece.text.size
                 else:
@@ -584,92 +751,140 @@ cdef class Template:
                 if piece.kind == SIGNATURE_PIECE:
                     self.text_size += 40
                     self.signs = True
+                elif piece.kind == KEY_PIECE and i < self.http_count:
+                    self.signs_key = True
         if self.signs and sign_key is None:
             raise ValueError("a template with a signature needs a SignKey")
 
     def __dealloc__(self):
         PyMem_RawFree(self.pieces)
+        PyMem_RawFree(self.constants)
 
     def __reduce__(self):
         raise TypeError("a Template cannot be pickled: it signs like the SecretKey it was made of")
 
-    cdef size_t bound(self, Text key, const Text* values) noexcept nogil:
-        """The most bytes that `lay_out` can write for a row."""
-        cdef size_t size = self.http_size + self.text_size
+    cdef size_t http_bound(self, Text key, const Text* values) noexcept nogil:
+        """The most bytes that `lay_out` can write for a row's HttpString, slack included."""
+        cdef size_t size = self.http_size + key.size + 3 * SHA1_BLOCK + SCAN_SLACK
         cdef Py_ssize_t i
-        for i in range(self.count):
-            if self.pieces[i].kind == KEY_PIECE:
-                size += 3 * key.size + 1
-            elif self.pieces[i].kind >= 0:
-                size += 3 * values[self.pieces[i].kind].size
+        if self.columns:
+            for i in range(self.http_count):
+                if self.pieces[i].kind >= 0:
+                    size += 3 * values[self.pieces[i].kind].size
         return size
 
-    cdef uint8_t* lay_out(self, Row* row, Text key, const Text* values, uint8_t* out) noexcept nogil:
-        """Write a row's HttpString and output text at `out`, the signature left open; returns the end."""
+    cdef size_t text_bound(self, Text key, const Text* values) noexcept nogil:
+        """The most bytes of a row's output text, without SCAN_SLACK."""
+        cdef size_t size = self.text_size + 3 * key.size + 1
+        cdef Py_ssize_t i
+        if self.columns:
+            for i in range(self.http_count, self.count):
+                if self.pieces[i].kind >= 0:
+                    size += 3 * values[self.pieces[i].kind].size
+        return size
+
+    cdef uint8_t* lay_out(
+        self, Row* row, sha1_row* signed, Text key, const Text* values, uint8_t* http, uint8_t* out
+    ) noexcept nogil:
+        """Write a row's padded HttpString at `http` and its output text, the signature left open, at `out`.
+
+        Returns:
+            The end of the output text. `row.fault` says whether there is one.
+        """
         cdef Py_ssize_t i
         cdef const Piece* piece
+        cdef uint8_t* raw = NULL  # the key in our own memory, where it may be read in whole vectors
+        cdef bint plain = False   # the key needs no escape
         cdef bint slash
         if key.size == 0 and self.rules & REQUIRED:
             row.fault = MISSING
             return out
-        if self.rules & STRICT:
-            row.fault = key_fault(key)
-            if row.fault != FINE:
-                return out
         if self.rules & DROP_SLASH and key.size and key.data[0] == c"/":
             key = Text(key.data + 1, key.size - 1)
         slash = not (self.rules & KEEP_SLASH and key.size and key.data[0] == c"/")
-        row.http = out
-        row.hole = NULL
-        for i in range(self.count):
-            if i == self.http_count:
-                row.http_size = <size_t>(out - row.http)
-                row.text = out
+        signed.http = http
+        signed.hole = NULL
+        for i in range(self.http_count + (not self.signs_key)):
+            piece = &self.pieces[i]
+            if i == self.http_count or piece.kind == KEY_PIECE:
+                http[0] = c"/"
+                raw = http + slash
+                http = put_exact(raw, key.data, key.size)
+                plain = slash and scan_plain(raw, key.size)
+                if self.rules & STRICT and (not plain or key.size - 1 >= 850 or raw[0] == c"/"):
+                    row.fault = key_fault(key)
+                    if row.fault != FINE:
+                        return out
+            elif piece.kind == TEXT_PIECE:
+                http = put_text(http, piece.text.data, piece.text.size)
+            else:
+                http = put_encoded(http, values[piece.kind], COMPONENT)
+            if i + 1 == self.http_count:
+                signed.size = <size_t>(http - signed.http)
+                sha1_pad(<uint8_t*>signed.http, signed.size, 0)
+                http += 2 * SHA1_BLOCK
+        row.text = out
+        for i in range(self.http_count, self.count):
             piece = &self.pieces[i]
             if piece.kind == TEXT_PIECE:
-                out = put(out, piece.text.data, piece.text.size)
+                out = put_text(out, piece.text.data, piece.text.size)
             elif piece.kind == KEY_PIECE:
-                if slash:
-                    out[0] = c"/"
-                    out += 1
-                if i < self.http_count:
-                    out = put(out, key.data, key.size)
-                else:
-                    out = put_encoded(out, key, PATH)
+                out[0] = c"/"
+                out += slash
+                out = put_text(out, raw, key.size) if plain else put_encoded(out, Text(raw, key.size), PATH)
             elif piece.kind == SIGNATURE_PIECE:
-                row.hole = out
+                signed.hole = out
                 out += 40
             else:
                 out = put_encoded(out, values[piece.kind], COMPONENT)
-        row.text_size = <size_t>(out - row.text)
+        row.size = <size_t>(out - row.text)
         return out
 
-    cdef object finished(self, Row* row):
+    cdef object finished(self, const Row* row):
         """A row's output text as a str."""
         if not self.ascii:
-            return PyUnicode_DecodeUTF8(<const char*>row.text, <Py_ssize_t>row.text_size, NULL)
-        result = PyUnicode_New(<Py_ssize_t>row.text_size, 127)
-        memcpy(PyUnicode_DATA(result), row.text, row.text_size)
+            return PyUnicode_DecodeUTF8(<const char*>row.text, <Py_ssize_t>row.size, NULL)
+        result = PyUnicode_New(<Py_ssize_t>row.size, 127)
+        memcpy(PyUnicode_DATA(result), row.text, row.size)
         return result
 
 
-cdef int hash_rows(SignKey key, Row* rows, Py_ssize_t count) except -1:
-    """Fill each row's hole with its signature: the one step that an engine replaces.
+cdef list merged(list pieces):
+    """Pieces with neighbours of constant text as one."""
+    cdef list result = []
+    for piece in pieces:
+        if result and isinstance(piece, bytes) and isinstance(result[-1], bytes):
+            result[-1] += piece
+        else:
+            result.append(piece)
+    return result
 
-    Signature = hex(HMAC-SHA1(SignKey, "sha1\\n" KeyTime "\\n" hex(SHA1(HttpString)) "\\n"))
+
+cdef int hash_rows(Engine engine, SignKey key, const sha1_row* rows, Py_ssize_t count) except -1 nogil:
+    """Fill each row's hole with its signature: the one step in which engines differ.
+
+    Signature = hex(HMAC-SHA1(SignKey, "sha1\n" KeyTime "\n" hex(SHA1(HttpString)) "\n"))
     """
+    if engine.is_native:
+        sha1_sign(&engine.native, &key.native, rows, <size_t>count)
+    else:
+        with gil:
+            hash_by_hashlib(key, rows, count)
+    return 0
+
+
+cdef int hash_by_hashlib(SignKey key, const sha1_row* rows, Py_ssize_t count) except -1:
     cdef Py_ssize_t i
     cdef bytes digest
     cdef bytes tail = PyBytes_FromStringAndSize(NULL, 41)  # ours alone, so that each row may write it anew
     cdef uint8_t* text = <uint8_t*>PyBytes_AS_STRING(tail)
     cdef bytes http = b""  # likewise, for as long as HttpStrings have the same length
     text[40] = c"\n"
+    key.for_hashlib()
     for i in range(count):
-        if rows[i].fault != FINE:
-            continue
-        if PyBytes_GET_SIZE(http) != <Py_ssize_t>rows[i].http_size:
-            http = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>rows[i].http_size)
-        memcpy(PyBytes_AS_STRING(http), rows[i].http, rows[i].http_size)
+        if PyBytes_GET_SIZE(http) != <Py_ssize_t>rows[i].size:
+            http = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>rows[i].size)
+        memcpy(PyBytes_AS_STRING(http), rows[i].http, rows[i].size)
         state = sha1_copy(EMPTY_SHA1, NULL)
         sha1_update(state, <PyObject*>http)
         digest = sha1_digest(state, NULL)
@@ -677,6 +892,76 @@ cdef int hash_rows(SignKey key, Row* rows, Py_ssize_t count) except -1:
         digest = hmac_digest(key.inner, key.outer, tail)
         put_hex(rows[i].hole, <const uint8_t*>PyBytes_AS_STRING(digest))
     return 0
+
+
+cdef class Workspace:
+    """The memory of a bulk call, used again for each of its blocks."""
+
+    cdef Text[BLOCK] keys
+    cdef Row[BLOCK] rows
+    cdef sha1_row[TILE] signed
+    cdef Text* values  # BLOCK rows of as many columns as the template has
+    cdef uint8_t* http
+    cdef size_t http_size
+    cdef uint8_t* text
+    cdef size_t text_size
+
+    def __cinit__(self, Py_ssize_t columns):
+        self.values = <Text*>PyMem_RawMalloc(<size_t>(columns * BLOCK + 1) * sizeof(Text))
+        if self.values == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.values)
+        PyMem_RawFree(self.http)
+        PyMem_RawFree(self.text)
+
+
+cdef int hold(uint8_t** buffer, size_t* size, size_t needed) except -1 nogil:
+    """Make a buffer hold so many bytes; what it held is lost."""
+    if needed > size[0]:
+        PyMem_RawFree(buffer[0])
+        size[0] = 0
+        buffer[0] = <uint8_t*>PyMem_RawMalloc(needed + needed // 4)
+        if buffer[0] == NULL:
+            with gil:
+                raise MemoryError
+        size[0] = needed + needed // 4
+    return 0
+
+
+cdef uint8_t* sign_rows(
+    Template template, Workspace work, Py_ssize_t count, uint8_t* out
+) except NULL nogil:
+    """Lay out and sign the rows of `work` that have no fault, a tile at a time.
+
+    `out` has room for the rows' bounds and SCAN_SLACK. Returns the end of the text.
+    """
+    cdef Py_ssize_t first = 0
+    cdef Py_ssize_t last, i, signed
+    cdef size_t bound
+    cdef const Text* values
+    cdef uint8_t* http
+    while first < count:
+        last = min(first + TILE, count)
+        bound = 0
+        for i in range(first, last):
+            bound += template.http_bound(work.keys[i], &work.values[i * template.columns])
+        hold(&work.http, &work.http_size, bound)
+        http = work.http
+        signed = 0
+        for i in range(first, last):
+            if work.rows[i].fault != FINE:
+                continue
+            values = &work.values[i * template.columns]
+            out = template.lay_out(&work.rows[i], &work.signed[signed], work.keys[i], values, http, out)
+            if work.rows[i].fault == FINE and template.signs:
+                http += sha1_blocks(work.signed[signed].size) * SHA1_BLOCK
+                signed += 1
+        if signed:
+            hash_rows(template.engine, template.sign_key, work.signed, signed)
+        first = last
+    return out
 
 
 cdef object key_error(Template template, Fault fault, object key, object index):
@@ -716,35 +1001,37 @@ def sign_one(Template template not None, key):
         KeyNameError: `key` is no object's name.
     """
     cdef Row row
+    cdef sha1_row signed
     cdef Text text = Text(NULL, 0)
     cdef list alive = []
     cdef uint8_t* buffer
-    cdef uint8_t[2048] small
-    cdef size_t bound
+    cdef uint8_t[3072] small
+    cdef size_t http, bound
     row.fault = key_text(key, &text, alive)
     if row.fault == NULL_ROW:
         row.fault = NOT_A_STR
     if row.fault != FINE:
         raise key_error(template, row.fault, key, None)
-    bound = template.bound(text, NULL)
+    http = template.http_bound(text, NULL)
+    bound = http + template.text_bound(text, NULL) + SCAN_SLACK
     buffer = small
     if bound > sizeof(small):
         buffer = <uint8_t*>PyMem_RawMalloc(bound)
         if buffer == NULL:
             raise MemoryError
     try:
-        template.lay_out(&row, text, NULL, buffer)
+        template.lay_out(&row, &signed, text, NULL, buffer, buffer + http)
         if row.fault != FINE:
             raise key_error(template, row.fault, key, None)
         if template.signs:
-            hash_rows(template.sign_key, &row, 1)
+            hash_rows(template.engine, template.sign_key, &signed, 1)
         return template.finished(&row)
     finally:
         if buffer != small:
             PyMem_RawFree(buffer)
 
 
-def sign_many(Template template not None, keys, tuple columns, tuple names, list errors):
+def sign_many(Template template not None, keys, tuple columns, tuple names, list errors, int threads=1):
     """Sign many keys, at the template's one instant.
 
     Args:
@@ -753,6 +1040,7 @@ def sign_many(Template template not None, keys, tuple columns, tuple names, list
         columns: for each of the template's columns a sequence as long as `keys`.
         names: what to call each column in an error.
         errors: None to raise at the first bad row; a list to append ``(index, reason)`` to instead, the row being None.
+        threads: how many threads share the work.
 
     Returns:
         The list of URLs or Authorizations, in order.
@@ -762,77 +1050,104 @@ def sign_many(Template template not None, keys, tuple columns, tuple names, list
         ParameterError: a column's value has no text.
     """
     cdef list result = []
-    cdef list tile, alive
-    cdef Row[TILE] rows
-    cdef Text[TILE] texts
-    cdef Text* values = NULL
-    cdef uint8_t* buffer = NULL
-    cdef uint8_t* out
-    cdef size_t capacity = 0
-    cdef size_t bound
+    cdef list block
+    cdef Workspace work
     cdef Py_ssize_t start = 0
-    cdef Py_ssize_t i, count
-    cdef Py_ssize_t width = len(columns)
-    if width < template.columns:
+    if len(columns) < template.columns:
         raise ValueError("the template has more columns than were given")
+    if threads > 1:
+        return sign_in_threads(template, keys if isinstance(keys, list) else list(keys), columns, names, errors, threads)
+    work = Workspace(template.columns)
     iterator = iter(keys)
-    try:
-        values = <Text*>PyMem_RawMalloc(<size_t>(width * TILE + 1) * sizeof(Text))
-        if values == NULL:
-            raise MemoryError
-        while True:
-            tile = []
-            for key in iterator:
-                tile.append(key)
-                if len(tile) == TILE:
-                    break
-            count = len(tile)
-            if count == 0:
-                return result
-            alive = []
-            bound = 0
-            for i in range(count):
-                texts[i] = Text(NULL, 0)
-                rows[i].fault = key_text(tile[i], &texts[i], alive)
-                if width and rows[i].fault == FINE:
-                    rows[i].fault = column_texts(columns, names, start + i, &values[i * width], alive, errors)
-                if rows[i].fault == FINE:
-                    bound += template.bound(texts[i], &values[i * width])
-            if bound > capacity:
-                PyMem_RawFree(buffer)
-                capacity = 2 * bound
-                buffer = <uint8_t*>PyMem_RawMalloc(capacity)
-                if buffer == NULL:
-                    raise MemoryError
-            with nogil:
-                out = buffer
-                for i in range(count):
-                    if rows[i].fault == FINE:
-                        out = template.lay_out(&rows[i], texts[i], &values[i * width], out)
-            for i in range(count):
-                if rows[i].fault in (FINE, NULL_ROW, BAD_VALUE):
-                    continue
-                error = key_error(template, rows[i].fault, tile[i], start + i)
-                if errors is None:
-                    raise error
-                errors.append((start + i, error.reason))
-            if template.signs:
-                hash_rows(template.sign_key, rows, count)
-            for i in range(count):
-                result.append(template.finished(&rows[i]) if rows[i].fault == FINE else None)
-            start += count
-            PyErr_CheckSignals()
-    finally:
-        PyMem_RawFree(values)
-        PyMem_RawFree(buffer)
+    while True:
+        block = list(islice(iterator, BLOCK))
+        if not block:
+            return result
+        sign_block(template, work, block, start, columns, names, errors, result)
+        start += len(block)
+        PyErr_CheckSignals()
+
+
+cdef int sign_block(
+    Template template, Workspace work, list block, Py_ssize_t start, tuple columns, tuple names, list errors,
+    list result,
+) except -1:
+    """Append the texts of at most BLOCK keys, of which the first is row `start`."""
+    cdef Py_ssize_t count = len(block)
+    cdef Py_ssize_t i
+    cdef Py_ssize_t width = template.columns
+    cdef Row* row
+    cdef list alive = []
+    cdef size_t bound = SCAN_SLACK
+    for i in range(count):
+        row = &work.rows[i]
+        work.keys[i] = Text(NULL, 0)
+        row.fault = key_text(block[i], &work.keys[i], alive)
+        if row.fault == NULL_ROW and template.rules & NO_NULL:
+            row.fault = MISSING
+        if width:
+            memset(&work.values[i * width], 0, <size_t>width * sizeof(Text))
+            if row.fault == FINE:
+                row.fault = column_texts(columns, names, start + i, &work.values[i * width], width, alive, errors)
+        bound += template.text_bound(work.keys[i], &work.values[i * width])
+    hold(&work.text, &work.text_size, bound)
+    with nogil:
+        sign_rows(template, work, count, work.text)
+    for i in range(count):
+        row = &work.rows[i]
+        if row.fault == FINE:
+            result.append(template.finished(row))
+            continue
+        result.append(None)
+        if row.fault not in (NULL_ROW, BAD_VALUE):
+            error = key_error(template, row.fault, block[i], start + i)
+            if errors is None:
+                raise error
+            errors.append((start + i, error.reason))
+    return 0
+
+
+cdef enum:
+    SHARE = 8 * BLOCK  # rows that a thread takes at a time
+
+
+def _sign_share(Template template, list keys, Py_ssize_t start, tuple columns, tuple names, bint keep_errors):
+    cdef list result = []
+    cdef list errors = [] if keep_errors else None
+    cdef Workspace work = Workspace(template.columns)
+    cdef Py_ssize_t i
+    for i in range(start, min(start + SHARE, len(keys)), BLOCK):
+        sign_block(template, work, keys[i:i + BLOCK], i, columns, names, errors, result)
+    return result, errors
+
+
+cdef list sign_in_threads(Template template, list keys, tuple columns, tuple names, list errors, int threads):
+    from concurrent.futures import ThreadPoolExecutor
+
+    cdef list result = []
+    with ThreadPoolExecutor(threads, "cossign") as pool:
+        shares = [
+            pool.submit(_sign_share, template, keys, start, columns, names, errors is not None)
+            for start in range(0, len(keys), SHARE)
+        ]
+        try:
+            for share in shares:
+                signed, found = share.result()
+                result += signed
+                if found:
+                    errors += found
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return result
 
 
 cdef Fault column_texts(
-    tuple columns, tuple names, Py_ssize_t index, Text* values, list alive, list errors
+    tuple columns, tuple names, Py_ssize_t index, Text* values, Py_ssize_t width, list alive, list errors
 ) except *:
-    """A row's values of all columns, as text."""
+    """A row's values of the first `width` columns, as text."""
     cdef Py_ssize_t i
-    for i in range(len(columns)):
+    for i in range(width):
         try:
             data = checked_value(columns[i][index], names[i], index)
         except ParameterError as error:
@@ -967,19 +1282,7 @@ cdef void gather(dict have, bytes name, bytes value):
     have.setdefault(encoded(name, COMPONENT).lower(), []).append(encoded(value, COMPONENT))
 
 
-cdef bytes hashed(SignKey key, bytes http_string):
-    """The signature of an HttpString: the same step that signs rows."""
-    cdef Row row
-    cdef uint8_t[40] signature
-    row.fault = FINE
-    row.http = <uint8_t*>PyBytes_AS_STRING(http_string)
-    row.http_size = <size_t>PyBytes_GET_SIZE(http_string)
-    row.hole = signature
-    hash_rows(key, &row, 1)
-    return PyBytes_FromStringAndSize(<const char*>signature, 40)
-
-
-def judge(str url, str method, list headers, dict secrets, long long now):
+def judge(str url, str method, list headers, dict secrets, long long now, Engine engine not None):
     """Recompute the signature of a presigned URL or of a request and compare.
 
     Args:
@@ -988,6 +1291,7 @@ def judge(str url, str method, list headers, dict secrets, long long now):
         headers: (name, value) pairs of str: the request's headers. An Authorization is judged if the URL has none.
         secrets: SecretId to ``(Secret of the SecretKey, Secret of the token or None)``.
         now: Unix seconds.
+        engine: what recomputes it.
 
     Returns:
         A Verified.
@@ -1067,7 +1371,7 @@ def judge(str url, str method, list headers, dict secrets, long long now):
         header_list, http_headers = chosen(fields["q-header-list"], have_headers, "header")
         http = b"\n".join((method.lower().encode(), path, http_parameters, http_headers, b""))
         sign_key = (<Secret?>secret).sign_key(shown(fields["q-key-time"]), shown(fields["q-sign-time"]))
-        if not compare_digest(hashed(sign_key, http), fields["q-signature"]):
+        if not compare_digest(signatures(engine, sign_key, [http])[0], fields["q-signature"]):
             raise SignatureMismatch(
                 "the signature is not that of this request: another method, path, parameter, header or SecretKey signed it"
             )

@@ -230,9 +230,11 @@ def _stopped(number: int, frame: object) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status.
 
-    >>> main(["engines"])
-    hashlib
-    0
+    >>> import contextlib, io
+    >>> with contextlib.redirect_stdout(io.StringIO()) as printed:
+    ...     status = main(["engines"])
+    >>> status, printed.getvalue().split()[-1]
+    (0, 'hashlib')
     """
     arguments = _parser().parse_args(argv)
     with contextlib.suppress(ValueError):  # not in the main thread

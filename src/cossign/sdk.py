@@ -6,6 +6,7 @@ in cos-wx-sdk-v5 1.8 (src/util.js, src/base.js), so that its samples translate l
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import threading
@@ -14,11 +15,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from cossign import _core
-from cossign._core import KEY, SIGNATURE, Template, encode_component
+from cossign._core import KEY, SIGNATURE, Engine, Template, encode_component
 from cossign.credentials import Credentials
 from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint
 from cossign.errors import CosSignError, CredentialsError, MissingParameter, ParameterError
-from cossign.signer import checked_headers, checked_mapping, checked_method, checked_span, http_pieces, q_fields
+from cossign.signer import (
+    checked_headers,
+    checked_mapping,
+    checked_method,
+    checked_span,
+    chosen_engine,
+    http_pieces,
+    q_fields,
+)
 
 __all__ = ["COS", "getAuthorization"]
 
@@ -279,10 +288,15 @@ def _checked(make: Callable[..., Credentials], *values: Any) -> Credentials:
         raise ParameterError(names.get(field, field), reason) from None
 
 
+_engine = functools.cache(chosen_engine)  # for the calls without a client: chosen at the first of them
+
+
 # --- getAuthorization -------------------------------------------------------------------------------------------------
 
 
-def _authorization(parameters: dict[str, Any], credentials: Credentials, rules: int, name: str) -> Template:
+def _authorization(
+    parameters: dict[str, Any], credentials: Credentials, rules: int, name: str, engine: Engine
+) -> Template:
     method = checked_method(_text(parameters, "Method") or "get", "Method")
     query = checked_mapping(parameters.get("Query"), "Query")
     headers = checked_mapping(parameters.get("Headers"), "Headers")
@@ -319,6 +333,7 @@ def _authorization(parameters: dict[str, Any], credentials: Credentials, rules: 
         credentials._secret.sign_key(key_time),
         rules | (0 if raw else _core._KEEP_SLASH),
         name,
+        engine,
     )
 
 
@@ -353,7 +368,7 @@ def getAuthorization(parameters: Mapping[str, Any] | None = None, /, **named: An
     'q-sign-algorithm=sha1'
     """
     given = _parameters(parameters, named, _AUTHORIZATION)
-    template = _authorization(given, _credentials(given), 0, "Key")
+    template = _authorization(given, _credentials(given), 0, "Key", _engine())
     return _core.sign_one(template, _text(given, "Key"))
 
 
@@ -364,16 +379,8 @@ def getAuthorizations(parameters: Mapping[str, Any] | None = None, /, **named: A
     2
     """
     given = _parameters(parameters, named, _AUTHORIZATION - {"Key"} | {"Keys"})
-    template = _authorization(given, _credentials(given), 0, "Keys")
-    return _core.sign_many(template, _checked_each(_keys(given)), (), (), None)
-
-
-def _checked_each(keys: Iterable[Any]) -> Iterable[str]:
-    """Keys, with None refused: the documented call has no null."""
-    for index, key in enumerate(keys):
-        if key is None:
-            raise MissingParameter("Keys", "the object's name, not None", index)
-        yield key
+    template = _authorization(given, _credentials(given), _core._NO_NULL, "Keys", _engine())
+    return _core.sign_many(template, _keys(given), (), (), None)
 
 
 # --- getObjectUrl -----------------------------------------------------------------------------------------------------
@@ -382,8 +389,9 @@ def _checked_each(keys: Iterable[Any]) -> Iterable[str]:
 class _Request:
     """What all keys of a getObjectUrl or getObjectUrls have in common, checked."""
 
-    def __init__(self, options: dict[str, Any], parameters: dict[str, Any], name: str) -> None:
+    def __init__(self, options: dict[str, Any], parameters: dict[str, Any], name: str, engine: Engine) -> None:
         self.name = name
+        self.engine = engine
         self.now = _now(options)
         for required in ("Bucket", "Region"):
             if not parameters.get(required):
@@ -428,7 +436,8 @@ class _Request:
         text: list[bytes | int] = [self.endpoint.base.encode(), KEY, *between]
         if self.query_text:
             text.append((b"&" if between else b"?") + self.query_text)
-        return Template(http, text, sign_key, _core._DROP_SLASH | _core._REQUIRED, self.name)
+        rules = _core._DROP_SLASH | _core._REQUIRED | _core._NO_NULL
+        return Template(http, text, sign_key, rules, self.name, self.engine)
 
     def unsigned(self) -> Template:
         return self.template([], [], None)
@@ -580,6 +589,7 @@ class COS:
         else:
             self._missing = "SecretId"
         self._options = given
+        self._engine = chosen_engine()
         self._last: tuple[dict[str, Any], Template] | None = None
         self._temporary: list[_Answer] = []
         self._lock = threading.Lock()
@@ -604,7 +614,9 @@ class COS:
             )
         else:
             credentials = self._credentials
-        return _core.sign_one(_authorization(given, credentials, _core._DROP_SLASH, "Key"), _text(given, "Key"))
+        return _core.sign_one(
+            _authorization(given, credentials, _core._DROP_SLASH, "Key", self._engine), _text(given, "Key")
+        )
 
     def getObjectUrl(
         self, parameters: Mapping[str, Any] | None = None, callback: Callback | None = None, /, **named: Any
@@ -652,7 +664,7 @@ class COS:
             plain = _PLAIN.issuperset(map(type, rest.values()))
             if plain and self._last is not None and self._last[0] == rest:
                 return _core.sign_one(self._last[1], key), False
-            request = _Request(self._options, given, "Key")
+            request = _Request(self._options, given, "Key", self._engine)
             if request.sign and self._provider:
                 urls, later = self._provided(
                     request, [key], lambda got: self._deliver(callback, "Url", got[0] if isinstance(got, list) else got)
@@ -681,8 +693,8 @@ class COS:
 
         def work() -> tuple[list[str], bool]:
             given = _parameters(parameters, named, _OBJECT_URL - {"Key"} | {"Keys"})
-            request = _Request(self._options, given, "Keys")
-            keys = _checked_each(_keys(given))
+            request = _Request(self._options, given, "Keys", self._engine)
+            keys = _keys(given)
             if request.sign and self._provider:
                 return self._provided(request, list(keys), lambda urls: self._deliver(callback, "Urls", urls))
             return _core.sign_many(self._own_template(request), keys, (), (), None), False
@@ -778,6 +790,8 @@ class COS:
         """Answer for one key: from the cache, or by the provider; `receive` is called once, now or later."""
         if not key:
             raise MissingParameter(request.name, "the object's name, such as 'picture.jpg'")
+        if not isinstance(key, str):
+            raise ParameterError(request.name, f"must be a str, not {type(key).__name__}")
         key = key.removeprefix("/")
         action = "name/cos:PutObject" if request.method.upper() == "PUT" else "name/cos:GetObject"
         scope = [{"action": action, "bucket": request.bucket, "region": request.region, "prefix": key}]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, overload
 
 from cossign import _core
-from cossign._core import KEY, SIGNATURE, Column, SignKey, Template, Verified, encode_component
+from cossign._core import KEY, SIGNATURE, Column, Engine, SignKey, Template, Verified, encode_component
 from cossign.credentials import Credentials, CredentialsProvider
 from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint
 from cossign.errors import BadSignature, CredentialsError, MissingParameter, ParameterError
@@ -33,6 +33,17 @@ def engines() -> tuple[str, ...]:
     'hashlib'
     """
     return _core.engines()
+
+
+def chosen_engine(name: Any = "auto") -> Engine:
+    """An engine by its name; the environment variable COSSIGN_ENGINE overrides "auto"."""
+    parameter = "engine"
+    if name == "auto" and os.environ.get("COSSIGN_ENGINE"):
+        parameter, name = "COSSIGN_ENGINE", os.environ["COSSIGN_ENGINE"]
+    try:
+        return _core.engine(name)
+    except (ValueError, TypeError):
+        raise ParameterError(parameter, f"must be one of: auto, {', '.join(engines())}") from None
 
 
 class BulkResult(list[str | None]):
@@ -83,6 +94,14 @@ def checked_span(start: int, end: int, parameter: str) -> str:
     if end <= start:
         raise ParameterError(parameter, "must end after it starts: KeyTime is (start, end)")
     return f"{start};{end}"
+
+
+def checked_threads(threads: Any) -> None:
+    """How many threads a bulk call may use."""
+    if isinstance(threads, bool) or not isinstance(threads, int):
+        raise ParameterError("threads", f"must be an int, not {type(threads).__name__}")
+    if threads < 1:
+        raise ParameterError("threads", "must be at least 1")
 
 
 def q_fields(
@@ -156,13 +175,14 @@ class Signer:
     'https://b-1250000000.cos.ap-beijing.myqcloud.com/picture.jpg'
     """
 
-    __slots__ = ("_endpoint", "_last", "_options", "_provider", "expires", "sign_host", "strict")
+    __slots__ = ("_endpoint", "_engine", "_last", "_options", "_provider", "expires", "sign_host", "strict")
 
     expires: int
     sign_host: bool
     strict: bool
     _provider: CredentialsProvider
     _endpoint: Endpoint | None
+    _engine: Engine
     _options: dict[str, Any]
     _last: list[tuple[Credentials, int, Template]]
 
@@ -194,10 +214,8 @@ class Signer:
             if region is not None:
                 check_region(region)
         checked_span(0, _whole(expires, "expires"), "expires")
-        chosen = (os.environ.get("COSSIGN_ENGINE") or "auto") if engine == "auto" else engine
-        if chosen not in ("auto", *engines()):
-            raise ParameterError("engine", f"must be one of: auto, {', '.join(engines())}")
         put = object.__setattr__
+        put(self, "_engine", chosen_engine(engine))
         put(self, "_provider", credentials)
         put(self, "_endpoint", where)
         put(self, "_last", [])
@@ -276,13 +294,14 @@ class Signer:
     def presign_many(
         self, keys: Iterable[str], *, method: str | Sequence[str] = "GET", expires: int | Sequence[int] | None = None,
         query: Mapping[str, Scalar | Sequence[Scalar]] | None = None, headers: Headers | None = None,
-        key_time: KeyTime | None = None, on_error: Literal["raise"] = "raise",
+        key_time: KeyTime | None = None, on_error: Literal["raise"] = "raise", threads: int = 1,
     ) -> list[str]: ...  # fmt: skip
     @overload
     def presign_many(
         self, keys: Iterable[str | None], *, method: str | Sequence[str] = "GET",
         expires: int | Sequence[int] | None = None, query: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
         headers: Headers | None = None, key_time: KeyTime | None = None, on_error: Literal["raise", "null"] = "raise",
+        threads: int = 1,
     ) -> list[str | None]: ...  # fmt: skip
     def presign_many(
         self,
@@ -294,6 +313,7 @@ class Signer:
         headers: Headers | None = None,
         key_time: KeyTime | None = None,
         on_error: Literal["raise", "null"] = "raise",
+        threads: int = 1,
     ) -> list[Any]:
         """Presigned URLs for many keys, all at one instant.
 
@@ -306,6 +326,7 @@ class Signer:
             key_time: as in `presign`.
             on_error: "raise" at the first bad row, returning nothing; or "null": bad rows become None, and the result
                 (a `BulkResult`) has the list ``errors`` of (index, reason).
+            threads: how many threads share the signing; making the str takes turns under Python's global lock.
 
         Returns:
             A list of URLs, in the order of `keys`.
@@ -324,6 +345,7 @@ class Signer:
             raise ParameterError("keys", f"must be an iterable of str, not {type(keys).__name__}")
         if on_error not in ("raise", "null"):
             raise ParameterError("on_error", 'must be "raise" or "null"')
+        checked_threads(threads)
         errors: list[tuple[int, str]] | None = [] if on_error == "null" else None
         credentials = self._credentials()
         start = int(time.time()) - 1
@@ -353,7 +375,7 @@ class Signer:
                 raise type(error)(error.parameter, error.reason, index) if index is not None else error from None
 
         if methods is None and spans is None:
-            signed = _core.sign_many(template(method, expires), keys, tuple(columns), tuple(names), errors)
+            signed = _core.sign_many(template(method, expires), keys, tuple(columns), tuple(names), errors, threads)
             return signed if errors is None else BulkResult(signed, errors)
 
         # One batch for each method and expiry that occurs: SignKey depends on the expiry.
@@ -372,6 +394,7 @@ class Signer:
                     tuple([column[index] for index in indices] for column in columns),
                     tuple(names),
                     found,
+                    threads,
                 )
             except ParameterError as error:
                 if errors is None:
@@ -417,6 +440,7 @@ class Signer:
             self._sign_key(credentials, span),
             self._rules(),
             "key",
+            self._engine,
         )
         return _core.sign_one(template, key)
 
@@ -432,7 +456,7 @@ class Signer:
         """
         _, _, cased = _core.canonical(checked_mapping(query, "query"), "query")
         text = [self._where().base.encode(), KEY, *([b"?"] if cased else []), *cased]
-        return _core.sign_one(Template([], text, None, self._rules(), "key"), key)
+        return _core.sign_one(Template([], text, None, self._rules(), "key", self._engine), key)
 
     # --- Verifying
 
@@ -472,7 +496,9 @@ class Signer:
         """
         if not isinstance(url, str):
             raise ParameterError("url", f"must be a str, not {type(url).__name__}")
-        return _core.judge(url, checked_method(method), _texts(headers), self._secrets(credentials), int(time.time()))
+        return _core.judge(
+            url, checked_method(method), _texts(headers), self._secrets(credentials), int(time.time()), self._engine
+        )
 
     def verify_many(
         self,
@@ -503,7 +529,7 @@ class Signer:
             if not isinstance(url, str):
                 raise ParameterError("urls", f"must be a str, not {type(url).__name__}", index)
             try:
-                results.append(_core.judge(url, method, given, secrets, now))
+                results.append(_core.judge(url, method, given, secrets, now, self._engine))
             except BadSignature as error:
                 results.append(error.with_traceback(None))
         return results
@@ -561,7 +587,7 @@ class Signer:
         if cased:
             text += [b"&", *cased]
         http = http_pieces(checked_method(method), KEY, http_parameters, http_headers)
-        return Template(http, text, self._sign_key(credentials, span), self._rules(), parameter)
+        return Template(http, text, self._sign_key(credentials, span), self._rules(), parameter, self._engine)
 
     def _secrets(self, credentials: Any) -> dict[str, Any]:
         """What `judge` looks SecretIds up in."""

@@ -11,6 +11,7 @@ from tests.oracles.make_golden import GOLDEN
 from tests.oracles.ours import answer
 
 
+@pytest.mark.usefixtures("engine")
 def test_golden_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     with gzip.open(GOLDEN, "rt", encoding="utf-8") as lines:
         kept = [json.loads(line) for line in lines]

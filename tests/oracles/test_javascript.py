@@ -71,6 +71,13 @@ def test_sdk_gives_the_same_bytes(compared: Any, sdk: str, monkeypatch: pytest.M
     print(f"{sdk}: {alike} of {COUNT} the same; listed contradictions: {dict(known)}")
 
 
+@pytest.mark.usefixtures("engine")
+def test_every_engine_gives_the_same_bytes(compared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for asked, answers in compared:
+        if not contradictions(asked, "wx") and isinstance(answers["wx"], str):
+            assert answer(asked, monkeypatch) == answers["wx"], asked
+
+
 def test_where_the_sdks_contradict_themselves_the_page_holds(compared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """cossign's answers agree with the reference, in order and elsewhere."""
     checked: collections.Counter[str] = collections.Counter()

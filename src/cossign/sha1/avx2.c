@@ -1,0 +1,22 @@
+/* 8 lanes. */
+#include "sha1.h"
+
+#ifdef SHA1_X86
+#include <immintrin.h>
+
+#define LANES 8
+#define SIGN sha1_sign_avx2
+#define TARGET __attribute__((target("avx2,tune=haswell")))
+#define SHUFFLE(table, x) ((vec)_mm256_shuffle_epi8(table, x))
+#define BYTESWAP(x)                                                                                             \
+    SHUFFLE((__m256i)(x), _mm256_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12, 3, 2, 1, 0, 7, 6, 5, \
+                                           4, 11, 10, 9, 8, 15, 14, 13, 12))
+#define HEX_DIGITS(x)                                                                                                \
+    SHUFFLE(_mm256_setr_epi8('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f', '0', '1', \
+                             '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'),                  \
+            (__m256i)(x))
+#define PIN(x) __asm__("" : "+x"(x))
+#include "lanes.h"
+#else
+typedef int sha1_no_avx2;
+#endif

@@ -1,0 +1,28 @@
+/* 16 lanes: AVX-512's rotation, three-input logic and byte shuffle. */
+#include "sha1.h"
+
+#ifdef SHA1_X86
+#include <immintrin.h>
+
+#define LANES 16
+#define SIGN sha1_sign_avx512
+#ifdef SHA1_SPLIT /* tests: the same source for a CPU without AVX-512; the compiler splits the vectors */
+#define TARGET __attribute__((target("avx2")))
+#else
+#define TARGET __attribute__((target("avx512f,avx512bw")))
+#define TERNARY(x, y, z, table) ((vec)_mm512_ternarylogic_epi32((__m512i)(x), (__m512i)(y), (__m512i)(z), table))
+#define ROL(x, n) ((vec)_mm512_rol_epi32((__m512i)(x), n))
+#define ROL1(x) ROL(x, 1)
+#define XOR3(x, y, z) TERNARY(x, y, z, 0x96)
+#define CH(b, c, d) TERNARY(b, c, d, 0xca)
+#define MAJ(b, c, d) TERNARY(b, c, d, 0xe8)
+#define SHUFFLE(x, table) ((vec)_mm512_shuffle_epi8(x, _mm512_broadcast_i32x4(table)))
+#define BYTESWAP(x) SHUFFLE((__m512i)(x), _mm_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12))
+#define HEX_DIGITS(x) \
+    ((vec)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_setr_epi8('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f')), (__m512i)(x)))
+#define PIN(x) __asm__("" : "+v"(x))
+#endif
+#include "lanes.h"
+#else
+typedef int sha1_no_avx512;
+#endif

@@ -1,0 +1,114 @@
+/* Which engine runs, and which rows go through its lanes together. */
+#include "sha1.h"
+
+#ifdef SHA1_X86
+#include <cpuid.h>
+
+/* SHA-NI with the SSSE3 and SSE4.1 that its code uses; "sha" is no name for __builtin_cpu_supports before GCC 14. */
+static int has_shani(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29) && __builtin_cpu_supports("ssse3") &&
+           __builtin_cpu_supports("sse4.1");
+}
+#endif
+
+#ifdef SHA1_ARM
+#if defined(__linux__)
+#include <sys/auxv.h>
+static int has_armv8(void)
+{
+    return (getauxval(AT_HWCAP) & 1ul << 5) != 0; /* HWCAP_SHA1 */
+}
+#else
+static int has_armv8(void)
+{
+#ifdef __APPLE__
+    return 1;
+#else
+    return 0;
+#endif
+}
+#endif
+#endif
+
+size_t sha1_engines(sha1_engine engines[SHA1_ENGINES])
+{
+    size_t count = 0;
+    sha1_engine stream = {"portable", 1, sha1_sign_portable, sha1_sign_portable, 0};
+#ifdef SHA1_X86
+    __builtin_cpu_init();
+    int shani = has_shani();
+    sha1_signer *rest = shani ? sha1_sign_shani : sha1_sign_portable;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
+        engines[count++] = (sha1_engine){"avx512", 16, sha1_sign_avx512, rest, shani ? 6 : 2};
+    }
+    if (__builtin_cpu_supports("avx2")) {
+        engines[count++] = (sha1_engine){"avx2", 8, sha1_sign_avx2, rest, shani ? 4 : 1};
+    }
+    if (shani) {
+        engines[count++] = (sha1_engine){"shani", 1, sha1_sign_shani, sha1_sign_shani, 0};
+    }
+    engines[count++] = (sha1_engine){"sse2", 4, sha1_sign_sse2, rest, shani ? 4 : 1};
+#endif
+#ifdef SHA1_ARM
+    int armv8 = has_armv8();
+    if (armv8) {
+        engines[count++] = (sha1_engine){"armv8", 1, sha1_sign_armv8, sha1_sign_armv8, 0};
+    }
+    engines[count++] = (sha1_engine){"neon", 4, sha1_sign_neon, armv8 ? sha1_sign_armv8 : sha1_sign_portable, 1};
+#endif
+    engines[count++] = stream;
+    return count;
+}
+
+/* The rows in the order of their length, so that neighbours in the lanes have equally many blocks: a counting sort
+   over at most 256 classes of length. */
+static void group(const sha1_row **order, const sha1_row *rows, size_t count)
+{
+    size_t least = rows[0].size, most = least, shift = 0;
+    uint8_t starts[256 + 1] = {0};
+    for (size_t i = 1; i < count; i++) {
+        least = rows[i].size < least ? rows[i].size : least;
+        most = rows[i].size > most ? rows[i].size : most;
+    }
+    if (least == most) {
+        for (size_t i = 0; i < count; i++) {
+            order[i] = &rows[i];
+        }
+        return;
+    }
+    while ((most - least) >> shift >= 256) {
+        shift++;
+    }
+    for (size_t i = 0; i < count; i++) {
+        starts[((rows[i].size - least) >> shift) + 1]++;
+    }
+    for (size_t i = 1; i < 256; i++) {
+        starts[i] = (uint8_t)(starts[i] + starts[i - 1]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        order[starts[(rows[i].size - least) >> shift]++] = &rows[i];
+    }
+}
+
+void sha1_sign(const sha1_engine *engine, const sha1_key *key, const sha1_row *rows, size_t count)
+{
+    const sha1_row *order[SHA1_TILE];
+    while (count) {
+        size_t part = count < SHA1_TILE ? count : SHA1_TILE;
+        size_t rest = part % engine->lanes;
+        if (rest > engine->few) {
+            rest = 0;
+        }
+        group(order, rows, part);
+        if (part > rest) {
+            engine->sign(key, order, part - rest);
+        }
+        if (rest) {
+            engine->rest(key, order + (part - rest), rest);
+        }
+        rows += part;
+        count -= part;
+    }
+}

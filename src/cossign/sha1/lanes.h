@@ -1,0 +1,395 @@
+/* The round function, and the whole chain from HttpString to signature, over LANES messages at once.
+
+   An instantiation defines LANES, TARGET (a function attribute) and SIGN (the function's name), and may define what its
+   instruction set does better than the expressions below: ROL, CH, PARITY, MAJ, XOR3, BYTESWAP, HEX4, SHIFT, PIN. */
+#include "sha1.h"
+
+typedef uint32_t vec __attribute__((vector_size(4 * LANES)));
+typedef int32_t signed_vec __attribute__((vector_size(4 * LANES)));
+typedef uint32_t loose_vec __attribute__((vector_size(4 * LANES), aligned(1), may_alias));
+
+#define INLINE TARGET static inline __attribute__((always_inline))
+
+#ifndef ROL
+#define ROL(x, n) ((x) << (n) | (x) >> (32 - (n)))
+#endif
+#ifndef ROL1
+#define ROL1(x) (((x) + (x)) | (x) >> 31)
+#endif
+#ifndef XOR3
+#define XOR3(x, y, z) ((x) ^ (y) ^ (z))
+#endif
+#ifndef CH
+#define CH(b, c, d) ((d) ^ ((b) & ((c) ^ (d))))
+#endif
+#ifndef MAJ
+#define MAJ(b, c, d) (((b) & (c)) | ((d) & ((b) | (c))))
+#endif
+#ifndef BYTESWAP
+#define BYTESWAP(x) (((x) >> 24) | ((x) >> 8 & 0xff00) | ((x) << 8 & 0xff0000) | ((x) << 24))
+#endif
+#ifndef HEX_DIGITS /* four bytes 0-15 a word to "0"-"9", "a"-"f" */
+#define HEX_DIGITS(x) ((x) + 0x30303030 + (((x) + 0x06060606) >> 4 & 0x01010101) * ('a' - '0' - 10))
+#endif
+/* An empty asm statement keeps the compiler from reordering what it holds: the order decides the speed. */
+#ifndef PIN
+#define PIN(x)
+#endif
+
+INLINE vec splat(uint32_t word)
+{
+    return (vec){0} + word;
+}
+
+/* --- The round function, FIPS 180-4, 6.1.2 --------------------------------------------------------------------------- */
+
+/* A word of the schedule is made AHEAD of its round, while that waits for its sums. */
+#ifndef AHEAD
+#define AHEAD 3
+#endif
+#define W(t) w[(t) & 15]
+#define SCHEDULE(t)                                                       \
+    if ((t) >= 16 && (t) < 80) {                                          \
+        vec mixed = XOR3(W((t) - 3), W((t) - 8), W((t) - 14)) ^ W(t); \
+        W(t) = ROL1(mixed);                                               \
+    }
+#define ROUND(a, b, c, d, e, F, K, t) \
+    e += W(t) + K;                    \
+    PIN(e);                           \
+    SCHEDULE((t) + AHEAD)             \
+    e += F(b, c, d);                  \
+    PIN(e);                           \
+    e += ROL(a, 5);                   \
+    b = ROL(b, 30);
+#define FIVE(ROUND, F, K, t)               \
+    ROUND(a, b, c, d, e, F, K, (t))     \
+    ROUND(e, a, b, c, d, F, K, (t) + 1) \
+    ROUND(d, e, a, b, c, F, K, (t) + 2) \
+    ROUND(c, d, e, a, b, F, K, (t) + 3) \
+    ROUND(b, c, d, e, a, F, K, (t) + 4)
+#define TWENTY(ROUND, F, K, t)    \
+    FIVE(ROUND, F, K, (t))        \
+    FIVE(ROUND, F, K, (t) + 5)    \
+    FIVE(ROUND, F, K, (t) + 10)   \
+    FIVE(ROUND, F, K, (t) + 15)
+
+TARGET static __attribute__((noinline)) void compress(vec state[5], const vec words[16])
+{
+    vec w[16];
+    memcpy(w, words, sizeof w);
+    vec a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
+    const vec k0 = splat(sha1_k[0]), k1 = splat(sha1_k[1]), k2 = splat(sha1_k[2]), k3 = splat(sha1_k[3]);
+    TWENTY(ROUND, CH, k0, 0)
+    TWENTY(ROUND, XOR3, k1, 20)
+    TWENTY(ROUND, MAJ, k2, 40)
+    TWENTY(ROUND, XOR3, k3, 60)
+    state[0] += a;
+    state[1] += b;
+    state[2] += c;
+    state[3] += d;
+    state[4] += e;
+}
+
+/* The same for a block that all lanes share; `kw` are its 80 W + K. */
+#define SHARED_ROUND(a, b, c, d, e, F, K, t) \
+    e += splat(kw[t]);                       \
+    PIN(e);                                  \
+    e += F(b, c, d);                         \
+    PIN(e);                                  \
+    e += ROL(a, 5);                          \
+    b = ROL(b, 30);
+
+TARGET static __attribute__((noinline)) void compress_shared(vec state[5], const uint32_t kw[80])
+{
+    vec a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
+    TWENTY(SHARED_ROUND, CH, , 0)
+    TWENTY(SHARED_ROUND, XOR3, , 20)
+    TWENTY(SHARED_ROUND, MAJ, , 40)
+    TWENTY(SHARED_ROUND, XOR3, , 60)
+    state[0] += a;
+    state[1] += b;
+    state[2] += c;
+    state[3] += d;
+    state[4] += e;
+}
+
+/* --- Rows to lanes and back ------------------------------------------------------------------------------------------ */
+
+#if LANES == 4
+#define LOW32(x, y) __builtin_shufflevector(x, y, 0, 4, 1, 5)
+#define HIGH32(x, y) __builtin_shufflevector(x, y, 2, 6, 3, 7)
+#define LOW64(x, y) __builtin_shufflevector(x, y, 0, 1, 4, 5)
+#define HIGH64(x, y) __builtin_shufflevector(x, y, 2, 3, 6, 7)
+#elif LANES == 8
+#define LOW32(x, y) __builtin_shufflevector(x, y, 0, 8, 1, 9, 4, 12, 5, 13)
+#define HIGH32(x, y) __builtin_shufflevector(x, y, 2, 10, 3, 11, 6, 14, 7, 15)
+#define LOW64(x, y) __builtin_shufflevector(x, y, 0, 1, 8, 9, 4, 5, 12, 13)
+#define HIGH64(x, y) __builtin_shufflevector(x, y, 2, 3, 10, 11, 6, 7, 14, 15)
+#define LOW128(x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 8, 9, 10, 11)
+#define HIGH128(x, y) __builtin_shufflevector(x, y, 4, 5, 6, 7, 12, 13, 14, 15)
+#else
+#define LOW32(x, y) __builtin_shufflevector(x, y, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+#define HIGH32(x, y) __builtin_shufflevector(x, y, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
+#define LOW64(x, y) __builtin_shufflevector(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define HIGH64(x, y) __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+#define LOW256(x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+#define HIGH256(x, y) __builtin_shufflevector(x, y, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
+/* quarters 0 and 2 of both, or 1 and 3 */
+#define EVEN128(x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
+#define ODD128(x, y) __builtin_shufflevector(x, y, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
+#endif
+
+/* A LANES x LANES matrix of words. */
+INLINE void transpose(vec m[LANES])
+{
+    vec t[LANES];
+    for (int i = 0; i < LANES; i += 4) { /* each 128-bit part is a matrix of 4 x 4 */
+        vec low0 = LOW32(m[i], m[i + 1]), high0 = HIGH32(m[i], m[i + 1]);
+        vec low1 = LOW32(m[i + 2], m[i + 3]), high1 = HIGH32(m[i + 2], m[i + 3]);
+        t[i] = LOW64(low0, low1);
+        t[i + 1] = HIGH64(low0, low1);
+        t[i + 2] = LOW64(high0, high1);
+        t[i + 3] = HIGH64(high0, high1);
+    }
+#if LANES == 4
+    memcpy(m, t, sizeof t);
+#elif LANES == 8
+    for (int i = 0; i < 4; i++) {
+        m[i] = LOW128(t[i], t[i + 4]);
+        m[i + 4] = HIGH128(t[i], t[i + 4]);
+    }
+#else
+    for (int i = 0; i < 4; i++) {
+        vec even0 = EVEN128(t[i], t[i + 4]), even1 = EVEN128(t[i + 8], t[i + 12]);
+        vec odd0 = ODD128(t[i], t[i + 4]), odd1 = ODD128(t[i + 8], t[i + 12]);
+        m[i] = EVEN128(even0, even1);
+        m[i + 4] = EVEN128(odd0, odd1);
+        m[i + 8] = ODD128(even0, even1);
+        m[i + 12] = ODD128(odd0, odd1);
+    }
+#endif
+}
+
+/* A block of every lane's message as 16 words of all lanes. */
+INLINE void load_blocks(vec w[16], const uint8_t *const blocks[LANES])
+{
+    for (int part = 0; part < 16; part += LANES) {
+        for (int lane = 0; lane < LANES; lane++) {
+            w[part + lane] = (vec) * (const loose_vec *)(const void *)(blocks[lane] + 4 * part);
+        }
+        transpose(w + part);
+        for (int i = part; i < part + LANES; i++) {
+            w[i] = BYTESWAP(w[i]);
+        }
+    }
+}
+
+/* A state as ten words of four hex characters, the first character in the high byte. */
+INLINE void to_hex(vec hex[10], const vec state[5])
+{
+    for (int i = 0; i < 10; i++) {
+        vec x = i & 1 ? state[i / 2] & 0xffff : state[i / 2] >> 16;
+        x = (x | x << 8) & 0x00ff00ff;
+        x = (x | x << 4) & 0x0f0f0f0f;
+        hex[i] = HEX_DIGITS(x);
+    }
+}
+
+INLINE void store_signatures(uint8_t *const holes[LANES], const vec state[5])
+{
+    vec hex[10 + LANES] = {0};
+    to_hex(hex, state);
+    for (int i = 0; i < 10; i++) {
+        hex[i] = BYTESWAP(hex[i]);
+    }
+#if LANES == 16
+    transpose(hex);
+    for (int lane = 0; lane < LANES; lane++) {
+        memcpy(holes[lane], &hex[lane], SHA1_HEX);
+    }
+#else
+    uint32_t last[2][LANES];
+    memcpy(last, hex + 8, sizeof last);
+    for (int part = 0; part < 8; part += LANES) {
+        transpose(hex + part);
+        for (int lane = 0; lane < LANES; lane++) {
+            memcpy(holes[lane] + 4 * part, &hex[part + lane], sizeof(vec));
+        }
+    }
+    for (int lane = 0; lane < LANES; lane++) {
+        memcpy(holes[lane] + 32, &last[0][lane], 4);
+        memcpy(holes[lane] + 36, &last[1][lane], 4);
+    }
+#endif
+}
+
+/* --- The chain ------------------------------------------------------------------------------------------------------- */
+
+/* StringToSign in the lanes: the constant words, and the hex digits of `state` from byte `head` on. */
+INLINE void compose_string(vec w[32], const vec state[5], const uint32_t words[32], uint32_t head)
+{
+    vec hex[10];
+    uint32_t first = head / 4, left = 8 * (head % 4), right = 32 - left;
+    to_hex(hex, state);
+    for (uint32_t i = 0; i < 32; i++) {
+        w[i] = splat(words[i]);
+    }
+    if (left == 0) {
+        for (uint32_t i = 0; i < 10; i++) {
+            w[first + i] = hex[i];
+        }
+        return;
+    }
+    w[first] |= hex[0] >> left;
+    for (uint32_t i = 1; i < 10; i++) {
+        w[first + i] = hex[i - 1] << right | hex[i] >> left;
+    }
+    w[first + 10] |= hex[9] << right;
+}
+
+/* What neighbours share, kept from one group of lanes to the next. */
+typedef struct {
+    uint8_t block[SHA1_BLOCK]; /* a block that all lanes of a group had */
+    uint32_t kw[80];           /* its W + K */
+    int known;
+} shared_block;
+
+typedef struct {
+    uint8_t blocks[4][SHA1_BLOCK]; /* blocks that all lanes of a group began with */
+    uint32_t states[4][5];         /* the state after each */
+    size_t known;
+} shared_start;
+
+INLINE int same_block(const uint8_t *x, const uint8_t *y)
+{
+    typedef uint64_t words __attribute__((vector_size(16), aligned(1), may_alias));
+    typedef uint64_t pair __attribute__((vector_size(16)));
+    const words *p = (const void *)x, *q = (const void *)y;
+    pair difference = (p[0] ^ q[0]) | (p[1] ^ q[1]) | (p[2] ^ q[2]) | (p[3] ^ q[3]);
+    return (difference[0] | difference[1]) == 0;
+}
+
+INLINE int all_same(const uint8_t *const blocks[LANES])
+{
+    for (int lane = 1; lane < LANES; lane++) {
+        if (!same_block(blocks[lane], blocks[0])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+TARGET static void expand(shared_block *shared, const uint8_t *block)
+{
+    uint32_t *w = shared->kw;
+    memcpy(shared->block, block, SHA1_BLOCK);
+    shared->known = 1;
+    for (int t = 0; t < 16; t++) {
+        memcpy(&w[t], block + 4 * t, 4);
+        w[t] = __builtin_bswap32(w[t]);
+    }
+    for (int t = 16; t < 80; t++) {
+        uint32_t x = w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16];
+        w[t] = x << 1 | x >> 31;
+    }
+    for (int t = 0; t < 80; t++) {
+        w[t] += sha1_k[t / 20];
+    }
+}
+
+/* SHA-1 of every lane's HttpString. */
+INLINE void hash_rows(vec state[5], const sha1_row *const rows[LANES], shared_start *start, shared_block *shared)
+{
+    const uint8_t *blocks[LANES];
+    vec counts, w[16];
+    size_t least = sha1_blocks(rows[0]->size), most = least, done = 0;
+    for (int lane = 0; lane < LANES; lane++) {
+        size_t count = sha1_blocks(rows[lane]->size);
+        blocks[lane] = rows[lane]->http;
+        counts[lane] = (uint32_t)count;
+        least = count < least ? count : least;
+        most = count > most ? count : most;
+    }
+    const uint32_t *first = sha1_initial;
+    while (done < 4 && done < least && all_same(blocks)) { /* a common prefix: hashed once */
+        if (done >= start->known || !same_block(start->blocks[done], blocks[0])) {
+            memcpy(start->blocks[done], blocks[0], SHA1_BLOCK);
+            memcpy(start->states[done], first, sizeof start->states[done]);
+            sha1_compress_portable(&start->states[done], blocks, 1);
+            start->known = done + 1;
+        }
+        first = start->states[done++];
+        for (int lane = 0; lane < LANES; lane++) {
+            blocks[lane] += SHA1_BLOCK;
+        }
+    }
+    for (int i = 0; i < 5; i++) {
+        state[i] = splat(first[i]);
+    }
+    for (; done < most; done++) {
+        if (done + 1 == least && least == most && done && all_same(blocks)) { /* rows of one length end alike */
+            if (!shared->known || !same_block(shared->block, blocks[0])) {
+                expand(shared, blocks[0]);
+            }
+            compress_shared(state, shared->kw);
+            return;
+        }
+        load_blocks(w, blocks);
+        if (done < least) {
+            compress(state, w);
+        } else { /* the lanes that are done keep their state */
+            vec before[5], running = (vec)(counts > (uint32_t)done);
+            memcpy(before, state, sizeof before);
+            compress(state, w);
+            for (int i = 0; i < 5; i++) {
+                state[i] = (state[i] & running) | (before[i] & ~running);
+            }
+        }
+        for (int lane = 0; lane < LANES; lane++) {
+            if (done + 1 < counts[lane]) { /* a lane that is done reads its last block again */
+                blocks[lane] += SHA1_BLOCK;
+            }
+        }
+    }
+}
+
+TARGET void SIGN(const sha1_key *key, const sha1_row *const *rows, size_t count)
+{
+    shared_start start;
+    shared_block shared;
+    start.known = 0;
+    shared.known = 0;
+    for (size_t i = 0; i < count; i += LANES) {
+        const sha1_row *group[LANES];
+        uint8_t *holes[LANES], unused[SHA1_HEX];
+        vec state[5], w[32];
+        for (size_t lane = 0; lane < LANES; lane++) { /* lanes without a row hash the first one again */
+            group[lane] = rows[i + lane < count ? i + lane : i];
+            holes[lane] = i + lane < count ? group[lane]->hole : unused;
+        }
+        hash_rows(state, group, &start, &shared);
+        if (key->head_size == 27) { /* two times of ten digits: every KeyTime from 2001 to 2286 */
+            compose_string(w, state, key->string_words, 27);
+        } else {
+            compose_string(w, state, key->string_words, key->head_size);
+        }
+        for (int j = 0; j < 5; j++) {
+            state[j] = splat(key->inner[j]);
+        }
+        compress(state, w);
+        if (key->string_blocks == 2) {
+            compress(state, w + 16);
+        }
+        for (int j = 0; j < 5; j++) {
+            w[j] = state[j];
+            state[j] = splat(key->outer[j]);
+        }
+        w[5] = splat(0x80000000);
+        for (int j = 6; j < 15; j++) {
+            w[j] = splat(0);
+        }
+        w[15] = splat((SHA1_BLOCK + 20) * 8);
+        compress(state, w);
+        store_signatures(holes, state);
+    }
+}

@@ -1,0 +1,188 @@
+/* Plain C, one message after the other: the yardstick of the other engines, and what they share. */
+#include "sha1.h"
+
+const uint32_t sha1_initial[5] = {0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476, 0xc3d2e1f0};
+const uint32_t sha1_k[4] = {0x5a827999, 0x6ed9eba1, 0x8f1bbcdc, 0xca62c1d6};
+
+static uint32_t rotate(uint32_t x, int n)
+{
+    return x << n | x >> (32 - n);
+}
+
+static uint32_t big_endian(const uint8_t *bytes)
+{
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+static void put_big_endian(uint8_t *bytes, uint32_t word)
+{
+    for (int i = 0; i < 4; i++) {
+        bytes[i] = (uint8_t)(word >> (24 - 8 * i));
+    }
+}
+
+#if defined(__GNUC__)
+#define UNROLL _Pragma("GCC unroll 20")
+#else
+#define UNROLL
+#endif
+
+/* Twenty rounds from `first` on; unrolled, the moves are no instructions. */
+#define ROUNDS(first, F)                                                                              \
+    UNROLL for (int t = first; t < first + 20; t++) {                                                       \
+        uint32_t next = rotate(a, 5) + (F) + e + sha1_k[first / 20] + w[t];                          \
+        e = d;                                                                                       \
+        d = c;                                                                                       \
+        c = rotate(b, 30);                                                                           \
+        b = a;                                                                                       \
+        a = next;                                                                                    \
+    }
+
+/* FIPS 180-4, 6.1.2. */
+static void compress_one(uint32_t state[5], const uint8_t *block)
+{
+    uint32_t w[80];
+    uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
+    for (int t = 0; t < 16; t++) {
+        w[t] = big_endian(block + 4 * t);
+    }
+    for (int t = 16; t < 80; t++) {
+        w[t] = rotate(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
+    }
+    ROUNDS(0, d ^ (b & (c ^ d)))
+    ROUNDS(20, b ^ c ^ d)
+    ROUNDS(40, (b & c) | (d & (b | c)))
+    ROUNDS(60, b ^ c ^ d)
+    state[0] += a;
+    state[1] += b;
+    state[2] += c;
+    state[3] += d;
+    state[4] += e;
+}
+
+void sha1_compress_portable(uint32_t (*states)[5], const uint8_t *const *blocks, size_t streams)
+{
+    for (size_t i = 0; i < streams; i++) {
+        compress_one(states[i], blocks[i]);
+    }
+}
+
+void sha1_sign_portable(const sha1_key *key, const sha1_row *const *rows, size_t count)
+{
+    sha1_streams(key, rows, count, sha1_compress_portable);
+}
+
+static void put_hex(uint8_t *out, const uint32_t state[5])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 0; i < SHA1_HEX; i++) {
+        out[i] = (uint8_t)digits[state[i / 8] >> (28 - 4 * (i % 8)) & 15];
+    }
+}
+
+/* One pair of rows, or one row. */
+static void sign_streams(const sha1_key *key, const sha1_row *const *rows, size_t streams, sha1_compressor *compress)
+{
+    uint32_t states[2][5];
+    uint8_t strings[2][2 * SHA1_BLOCK];
+    uint8_t outer[2][2 * SHA1_BLOCK];
+    const uint8_t *blocks[2];
+    size_t counts[2] = {0, 0};
+    for (size_t i = 0; i < streams; i++) {
+        memcpy(states[i], sha1_initial, sizeof states[i]);
+        blocks[i] = rows[i]->http;
+        counts[i] = sha1_blocks(rows[i]->size);
+    }
+    for (; streams == 2 && counts[0] && counts[1]; counts[0]--, counts[1]--) {
+        compress(states, blocks, 2);
+        blocks[0] += SHA1_BLOCK;
+        blocks[1] += SHA1_BLOCK;
+    }
+    for (size_t i = 0; i < streams; i++) {
+        for (; counts[i]; counts[i]--) {
+            compress(states + i, blocks + i, 1);
+            blocks[i] += SHA1_BLOCK;
+        }
+        memcpy(strings[i], key->string, sizeof strings[i]);
+        put_hex(strings[i] + key->head_size, states[i]);
+        memcpy(states[i], key->inner, sizeof states[i]);
+    }
+    for (size_t part = 0; part < key->string_blocks; part++) {
+        for (size_t i = 0; i < streams; i++) {
+            blocks[i] = strings[i] + part * SHA1_BLOCK;
+        }
+        compress(states, blocks, streams);
+    }
+    for (size_t i = 0; i < streams; i++) {
+        for (int j = 0; j < 5; j++) {
+            put_big_endian(outer[i] + 4 * j, states[i][j]);
+        }
+        sha1_pad(outer[i], 20, SHA1_BLOCK);
+        memcpy(states[i], key->outer, sizeof states[i]);
+        blocks[i] = outer[i];
+    }
+    compress(states, blocks, streams);
+    for (size_t i = 0; i < streams; i++) {
+        put_hex(rows[i]->hole, states[i]);
+    }
+}
+
+void sha1_streams(const sha1_key *key, const sha1_row *const *rows, size_t count, sha1_compressor *compress)
+{
+    size_t i = 0;
+    for (; i + 1 < count; i += 2) {
+        sign_streams(key, rows + i, 2, compress);
+    }
+    if (i < count) {
+        sign_streams(key, rows + i, 1, compress);
+    }
+}
+
+void sha1_prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uint8_t *head, size_t head_size)
+{
+    uint8_t pad[SHA1_BLOCK];
+    volatile uint8_t *wiped = pad;
+    memset(pad, 0x36, sizeof pad);
+    for (size_t i = 0; i < size; i++) {
+        pad[i] ^= hmac_key[i];
+    }
+    memcpy(key->inner, sha1_initial, sizeof key->inner);
+    compress_one(key->inner, pad);
+    for (size_t i = 0; i < sizeof pad; i++) {
+        pad[i] ^= 0x36 ^ 0x5c;
+    }
+    memcpy(key->outer, sha1_initial, sizeof key->outer);
+    compress_one(key->outer, pad);
+    for (size_t i = 0; i < sizeof pad; i++) {
+        wiped[i] = 0;
+    }
+    key->head_size = (uint32_t)head_size;
+    key->string_blocks = (uint32_t)sha1_blocks(head_size + SHA1_HEX + 1);
+    uint8_t string[3 * SHA1_BLOCK] = {0};
+    memcpy(string, head, head_size);
+    string[head_size + SHA1_HEX] = '\n';
+    sha1_pad(string, head_size + SHA1_HEX + 1, SHA1_BLOCK);
+    memcpy(key->string, string, sizeof key->string);
+    for (int i = 0; i < 32; i++) {
+        key->string_words[i] = big_endian(key->string + 4 * i);
+    }
+}
+
+void sha1_digest(uint8_t digest[20], const uint8_t *data, size_t size)
+{
+    uint32_t state[5];
+    uint8_t last[3 * SHA1_BLOCK];
+    size_t whole = size / SHA1_BLOCK * SHA1_BLOCK;
+    memcpy(state, sha1_initial, sizeof state);
+    for (size_t i = 0; i < whole; i += SHA1_BLOCK) {
+        compress_one(state, data + i);
+    }
+    memcpy(last, data + whole, size - whole);
+    sha1_pad(last, size - whole, whole);
+    for (size_t i = 0; i < sha1_blocks(size - whole); i++) {
+        compress_one(state, last + i * SHA1_BLOCK);
+    }
+    for (int i = 0; i < 5; i++) {
+        put_big_endian(digest + 4 * i, state[i]);
+    }
+}

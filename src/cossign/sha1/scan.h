@@ -1,0 +1,99 @@
+/* Text moved and classified a vector at a time. */
+#ifndef COSSIGN_SCAN_H
+#define COSSIGN_SCAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+enum {
+    SCAN_SLACK = 64 /* bytes that may be read behind a text, and written behind what was put */
+};
+
+/* Copy in fixed pieces: SCAN_SLACK bytes behind `text` must be readable, and behind `out` writable. */
+static inline uint8_t *put_text(uint8_t *out, const uint8_t *text, size_t size)
+{
+    for (size_t i = 0; i < size; i += 32) {
+        memcpy(out + i, text + i, 32);
+    }
+    return out + size;
+}
+
+/* Copy text that may end where readable memory ends. */
+static inline uint8_t *put_exact(uint8_t *out, const uint8_t *text, size_t size)
+{
+    if (size >= 16) {
+        for (size_t i = 0; i + 16 < size; i += 16) {
+            memcpy(out + i, text + i, 16);
+        }
+        memcpy(out + size - 16, text + size - 16, 16);
+    } else if (size >= 8) {
+        memcpy(out, text, 8);
+        memcpy(out + size - 8, text + size - 8, 8);
+    } else {
+        for (size_t i = 0; i < size; i++) {
+            out[i] = text[i];
+        }
+    }
+    return out + size;
+}
+
+#if defined(__GNUC__)
+typedef uint8_t scan_bytes __attribute__((vector_size(16)));
+typedef uint64_t scan_words __attribute__((vector_size(16)));
+
+static inline scan_bytes scan_load(const uint8_t *data)
+{
+    scan_bytes bytes;
+    memcpy(&bytes, data, 16);
+    return bytes;
+}
+
+static inline int scan_any(scan_bytes bytes)
+{
+    scan_words words = (scan_words)bytes;
+    return (words[0] | words[1]) != 0;
+}
+
+/* Where a byte is none of A-Z a-z 0-9 - . / _ ~; wrapped differences make each range one comparison. */
+static inline scan_bytes scan_unsafe(scan_bytes bytes)
+{
+    scan_bytes letter = (scan_bytes)(((bytes | 0x20) - 'a') < 26);
+    scan_bytes digit = (scan_bytes)((bytes - '-') < 13); /* - . / and 0-9 are neighbours */
+    return ~(letter | digit | (scan_bytes)(bytes == '_') | (scan_bytes)(bytes == '~'));
+}
+
+/* Whether all of 16 bytes stay as they are in a path. */
+static inline int scan_safe(const uint8_t *data)
+{
+    return !scan_any(scan_unsafe(scan_load(data)));
+}
+
+/* Whether a key stays as it is in a path and has no segment that begins with a dot. The byte before it must be a
+   slash, and 16 bytes behind it writable. */
+static inline int scan_plain(uint8_t *key, size_t size)
+{
+    scan_bytes found = {0};
+    memset(key + size, 'a', 16);
+    for (size_t i = 0; i < size; i += 16) {
+        scan_bytes bytes = scan_load(key + i), before = scan_load(key + i - 1);
+        found |= scan_unsafe(bytes) | ((scan_bytes)(bytes == '.') & (scan_bytes)(before == '/'));
+    }
+    return !scan_any(found);
+}
+#else
+static inline int scan_safe(const uint8_t *data)
+{
+    (void)data;
+    return 0;
+}
+
+static inline int scan_plain(uint8_t *key, size_t size)
+{
+    (void)key;
+    (void)size;
+    return 0;
+}
+#endif
+
+#endif
