@@ -1,6 +1,6 @@
 """Types of the core; see _core.pyx for what each does."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 KEY: int
@@ -10,6 +10,7 @@ _KEEP_SLASH: int
 _REQUIRED: int
 _STRICT: int
 _NO_NULL: int
+_UTF8: int
 
 def encode_component(data: bytes, /) -> bytes: ...
 def encode_path(data: bytes, /) -> bytes: ...
@@ -40,6 +41,25 @@ class Column:
 class Engine:
     @property
     def name(self) -> str: ...
+
+class SignedColumn:
+    errors: list[tuple[int, str]]
+    def __init__(
+        self,
+        template: Template,
+        keys: Any,
+        sources: tuple[Any, ...],
+        names: tuple[str, ...],
+        keep_errors: bool,
+        threads: int,
+    ) -> None: ...
+    def __iter__(self) -> Iterator[ReadyChunk]: ...
+    def __arrow_c_schema__(self) -> Any: ...
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
+
+class ReadyChunk:
+    def __len__(self) -> int: ...
+    def __arrow_c_array__(self, requested_schema: Any = None) -> tuple[Any, Any]: ...
 
 class Secret:
     def __init__(self, data: bytes) -> None: ...

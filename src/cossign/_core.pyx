@@ -8,12 +8,16 @@ hashlib), and the rows become str. A single call is a batch of one.
 Source of the algorithm: Tencent Cloud, COS, "Request Signature" (product 436, page 7778).
 """
 
+from cossign._arrow cimport ArrowArray, ArrowArrayStream, ArrowSchema, pages_free, pages_new
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.number cimport PyIndex_Check
+from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8String, PyUnicode_DecodeUTF8
-from libc.stdint cimport uint8_t
+from libc.errno cimport EINVAL
+from libc.stdint cimport INT32_MAX, INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from hashlib import sha1
@@ -46,6 +50,13 @@ cdef extern from "Python.h":
         PyMethodDef* d_method
     int METH_NOARGS
     int METH_O
+    # Python's portable locks, which need not its global one
+    ctypedef void* PyThread_type_lock
+    int WAIT_LOCK
+    PyThread_type_lock PyThread_allocate_lock() noexcept nogil
+    void PyThread_free_lock(PyThread_type_lock lock) noexcept nogil
+    int PyThread_acquire_lock(PyThread_type_lock lock, int wait) noexcept nogil
+    void PyThread_release_lock(PyThread_type_lock lock) noexcept nogil
 
 cdef extern from "sha1/sha1.h" nogil:
     enum:
@@ -75,6 +86,7 @@ cdef extern from "sha1/scan.h" nogil:
     uint8_t* put_exact(uint8_t* out, const uint8_t* text, size_t size) noexcept
     bint scan_safe(const uint8_t* data) noexcept
     bint scan_plain(uint8_t* key, size_t size) noexcept
+    bint scan_utf8(const uint8_t* data, size_t size) noexcept
 
 
 # --- Percent-encoding -------------------------------------------------------------------------------------------------
@@ -609,6 +621,7 @@ cdef enum Fault:
     NULL_ROW
     NOT_A_STR
     SURROGATE
+    NOT_UTF8
     MISSING
     EMPTY
     TOO_LONG
@@ -619,6 +632,7 @@ cdef enum Fault:
 
 cdef dict REASONS = {
     SURROGATE: "is not valid UTF-8: it holds a lone surrogate",
+    NOT_UTF8: "is not valid UTF-8",
     EMPTY: "is empty: an empty key signs for the whole bucket; if you mean that, use strict=False",
     TOO_LONG: "is longer than the 850 bytes of UTF-8 that COS allows",
     LEADING: "begins with '/' or '\\': COS names no object so; drop it, or use strict=False if you mean it",
@@ -627,13 +641,14 @@ cdef dict REASONS = {
 }
 
 # What a Template does with a key; DROP_SLASH and KEEP_SLASH are the documented calls' ways with a leading slash.
-_DROP_SLASH, _KEEP_SLASH, _REQUIRED, _STRICT, _NO_NULL = 1, 2, 4, 8, 16
+_DROP_SLASH, _KEEP_SLASH, _REQUIRED, _STRICT, _NO_NULL, _UTF8 = 1, 2, 4, 8, 16, 32
 cdef enum:
     DROP_SLASH = 1  # one leading slash of the key is dropped
     KEEP_SLASH = 2  # no slash is put before a key that begins with one
     REQUIRED = 4    # an empty key is a missing parameter
     STRICT = 8      # COS's naming rules are checked
     NO_NULL = 16    # None is a missing parameter
+    UTF8 = 32       # keys come as bytes, whose UTF-8 is checked
 
 # Pieces of a Template that differ by row; from 0 on they are the columns.
 KEY = -1
@@ -645,6 +660,7 @@ cdef enum:
 
 cdef enum:
     TILE = 128    # rows laid out and hashed at a time: they stay in the first caches (SHA1_TILE)
+    DIGITS = 24   # bytes that an integer's text may take
     BLOCK = 512   # rows that a bulk call takes between two looks at Python objects and signals
 
 
@@ -811,6 +827,9 @@ cdef class Template:
                 raw = http + slash
                 http = put_exact(raw, key.data, key.size)
                 plain = slash and scan_plain(raw, key.size)
+                if self.rules & UTF8 and not plain and not scan_utf8(key.data, key.size):
+                    row.fault = NOT_UTF8
+                    return out
                 if self.rules & STRICT and (not plain or key.size - 1 >= 850 or raw[0] == c"/"):
                     row.fault = key_fault(key)
                     if row.fault != FINE:
@@ -900,7 +919,8 @@ cdef class Workspace:
     cdef Text[BLOCK] keys
     cdef Row[BLOCK] rows
     cdef sha1_row[TILE] signed
-    cdef Text* values  # BLOCK rows of as many columns as the template has
+    cdef Text* values     # BLOCK rows of as many columns as the template has
+    cdef uint8_t* digits  # the texts of integers, for the keys and for each column
     cdef uint8_t* http
     cdef size_t http_size
     cdef uint8_t* text
@@ -908,11 +928,13 @@ cdef class Workspace:
 
     def __cinit__(self, Py_ssize_t columns):
         self.values = <Text*>PyMem_RawMalloc(<size_t>(columns * BLOCK + 1) * sizeof(Text))
-        if self.values == NULL:
+        self.digits = <uint8_t*>PyMem_RawMalloc(<size_t>((columns + 1) * BLOCK * DIGITS))
+        if self.values == NULL or self.digits == NULL:
             raise MemoryError
 
     def __dealloc__(self):
         PyMem_RawFree(self.values)
+        PyMem_RawFree(self.digits)
         PyMem_RawFree(self.http)
         PyMem_RawFree(self.text)
 
@@ -930,38 +952,42 @@ cdef int hold(uint8_t** buffer, size_t* size, size_t needed) except -1 nogil:
     return 0
 
 
-cdef uint8_t* sign_rows(
-    Template template, Workspace work, Py_ssize_t count, uint8_t* out
-) except NULL nogil:
-    """Lay out and sign the rows of `work` that have no fault, a tile at a time.
+cdef Py_ssize_t sign_rows(
+    Template template, Workspace work, Py_ssize_t count, uint8_t* out, const uint8_t* end
+) except -1 nogil:
+    """Lay out and sign the rows of `work` that have no fault, a tile at a time, until `end` is too near for a row.
 
-    `out` has room for the rows' bounds and SCAN_SLACK. Returns the end of the text.
+    Returns:
+        How many rows are done.
     """
-    cdef Py_ssize_t first = 0
+    cdef Py_ssize_t done = 0
     cdef Py_ssize_t last, i, signed
     cdef size_t bound
     cdef const Text* values
     cdef uint8_t* http
-    while first < count:
-        last = min(first + TILE, count)
+    while done < count:
+        last = min(done + TILE, count)
         bound = 0
-        for i in range(first, last):
+        for i in range(done, last):
             bound += template.http_bound(work.keys[i], &work.values[i * template.columns])
         hold(&work.http, &work.http_size, bound)
         http = work.http
         signed = 0
-        for i in range(first, last):
-            if work.rows[i].fault != FINE:
-                continue
+        while done < last:
+            i = done
             values = &work.values[i * template.columns]
-            out = template.lay_out(&work.rows[i], &work.signed[signed], work.keys[i], values, http, out)
-            if work.rows[i].fault == FINE and template.signs:
-                http += sha1_blocks(work.signed[signed].size) * SHA1_BLOCK
-                signed += 1
+            if work.rows[i].fault == FINE:
+                if <size_t>(end - out) < template.text_bound(work.keys[i], values) + SCAN_SLACK:
+                    count = done
+                    break
+                out = template.lay_out(&work.rows[i], &work.signed[signed], work.keys[i], values, http, out)
+                if work.rows[i].fault == FINE and template.signs:
+                    http += sha1_blocks(work.signed[signed].size) * SHA1_BLOCK
+                    signed += 1
+            done += 1
         if signed:
             hash_rows(template.engine, template.sign_key, work.signed, signed)
-        first = last
-    return out
+    return done
 
 
 cdef object key_error(Template template, Fault fault, object key, object index):
@@ -1092,7 +1118,7 @@ cdef int sign_block(
         bound += template.text_bound(work.keys[i], &work.values[i * width])
     hold(&work.text, &work.text_size, bound)
     with nogil:
-        sign_rows(template, work, count, work.text)
+        sign_rows(template, work, count, work.text, work.text + work.text_size)
     for i in range(count):
         row = &work.rows[i]
         if row.fault == FINE:
@@ -1158,6 +1184,950 @@ cdef Fault column_texts(
         alive.append(data)
         values[i] = text_of(data)
     return FINE
+
+
+# --- Arrow in -----------------------------------------------------------------------------------------------------------
+
+# The layouts of a column of text (https://arrow.apache.org/docs/format/Columnar.html).
+cdef enum Layout:
+    OFFSETS_32
+    OFFSETS_64
+    VIEWS
+    INTEGERS
+    DICTIONARY
+    RUN_ENDS
+    ONE_COLUMN  # a struct, such as a table with one column
+    NULLS
+
+cdef struct Node:
+    Layout layout
+    int width       # of an integer, an index or a run's end, in bytes
+    bint unsigned_
+    Node* child     # a dictionary's values, a run's values, a struct's column
+
+cdef void free_node(Node* node) noexcept:
+    if node != NULL:
+        free_node(node.child)
+        PyMem_RawFree(node)
+
+
+cdef Node* new_node(const ArrowSchema* schema, str parameter) except NULL:
+    """What a schema says of a column; ParameterError if that is no column of text."""
+    cdef const ArrowSchema* child = NULL
+    cdef Node* node
+    cdef bytes format = schema.format if schema.format != NULL else b""
+    cdef Layout layout = OFFSETS_32
+    cdef int width = 0
+    if schema.dictionary != NULL:
+        layout = DICTIONARY
+        child = schema.dictionary
+    elif format in (b"u", b"z"):
+        layout = OFFSETS_32
+    elif format in (b"U", b"Z"):
+        layout = OFFSETS_64
+    elif format in (b"vu", b"vz"):
+        layout = VIEWS
+    elif format == b"n":
+        layout = NULLS
+    elif format == b"+r" and schema.n_children == 2 and schema.children != NULL:
+        layout = RUN_ENDS
+        child = schema.children[1]
+        if schema.children[0] == NULL or schema.children[0].format == NULL:
+            raise ParameterError(parameter, "is a malformed Arrow schema: run ends without a type")
+        format = schema.children[0].format
+    elif format == b"+s" and schema.n_children == 1 and schema.children != NULL:
+        layout = ONE_COLUMN
+        child = schema.children[0]
+    elif format in INTEGER_WIDTHS:
+        layout = INTEGERS
+    else:
+        kind = "a struct or table of several columns: select one" if format == b"+s" else f"the Arrow type {shown(format)!r}"
+        raise ParameterError(parameter, f"must be a column of strings, not {kind}")
+    if layout in (DICTIONARY, RUN_ENDS, INTEGERS):
+        if format not in INTEGER_WIDTHS:
+            raise ParameterError(parameter, f"is a malformed Arrow schema: {shown(format)!r} is no integer")
+        width = INTEGER_WIDTHS[format]
+    if layout in (DICTIONARY, RUN_ENDS, ONE_COLUMN) and child == NULL:
+        raise ParameterError(parameter, "is a malformed Arrow schema: a child is missing")
+    node = <Node*>PyMem_RawMalloc(sizeof(Node))
+    if node == NULL:
+        raise MemoryError
+    node.layout = layout
+    node.width = width
+    node.unsigned_ = format.isupper()
+    node.child = NULL
+    if child != NULL:
+        try:
+            node.child = new_node(child, parameter)
+        except BaseException:
+            PyMem_RawFree(node)
+            raise
+    return node
+
+
+cdef dict INTEGER_WIDTHS = {b"c": 1, b"C": 1, b"s": 2, b"S": 2, b"i": 4, b"I": 4, b"l": 8, b"L": 8}
+
+
+cdef const uint8_t* NOTHING = b""
+
+
+cdef inline bint null_at(const ArrowArray* array, int64_t index) noexcept nogil:
+    cdef const uint8_t* valid = <const uint8_t*>array.buffers[0]
+    return array.null_count != 0 and valid != NULL and not valid[index >> 3] >> (index & 7) & 1
+
+
+cdef inline int64_t integer_at(const void* buffer, int width, int64_t index) noexcept nogil:
+    if width == 1:
+        return (<const int8_t*>buffer)[index]
+    if width == 2:
+        return (<const int16_t*>buffer)[index]
+    if width == 4:
+        return (<const int32_t*>buffer)[index]
+    return (<const int64_t*>buffer)[index]
+
+
+cdef inline int64_t index_at(const void* buffer, const Node* node, int64_t index) noexcept nogil:
+    """A dictionary's index; -1 for what cannot be one."""
+    cdef int64_t value = integer_at(buffer, node.width, index)
+    if node.unsigned_ and node.width < 8:
+        value &= (<int64_t>1 << 8 * node.width) - 1
+    return value
+
+
+cdef size_t put_integer(uint8_t* out, int64_t value, const Node* node) noexcept nogil:
+    cdef uint8_t[DIGITS] digits
+    cdef uint64_t rest = <uint64_t>value
+    cdef size_t count = 0
+    cdef size_t size = 0
+    if node.unsigned_:
+        if node.width < 8:
+            rest &= (<uint64_t>1 << 8 * node.width) - 1
+    elif value < 0:
+        rest = 0 - rest
+        out[0] = c"-"
+        size = 1
+    while True:
+        digits[count] = <uint8_t>(c"0" + rest % 10)
+        rest //= 10
+        count += 1
+        if rest == 0:
+            break
+    while count:
+        count -= 1
+        out[size] = digits[count]
+        size += 1
+    return size
+
+
+cdef const char* column_fault(const Node* node, const ArrowArray* array) noexcept nogil:
+    """Why an array does not fit its schema, as far as that can be seen without its rows; NULL if it fits."""
+    cdef int64_t buffers = 1
+    cdef int64_t i
+    if array.length < 0 or array.offset < 0 or array.length > INT64_MAX - array.offset:
+        return "its length or offset is negative or too large"
+    if node.layout in (RUN_ENDS, NULLS):
+        buffers = 0
+    elif node.layout in (INTEGERS, DICTIONARY):
+        buffers = 2
+    elif node.layout in (OFFSETS_32, OFFSETS_64, VIEWS):
+        buffers = 3
+    if array.n_buffers < buffers or (node.layout != VIEWS and array.n_buffers > buffers and buffers):
+        return "it has another number of buffers than its type"
+    if buffers and array.buffers == NULL:
+        return "its buffers are missing"
+    if array.length and buffers > 1 and array.buffers[1] == NULL:
+        return "a buffer is missing"
+    if node.layout == VIEWS and array.length and array.n_buffers > 3:
+        if array.buffers[array.n_buffers - 1] == NULL:
+            return "the sizes of its data buffers are missing"
+    if node.layout == DICTIONARY:
+        if array.dictionary == NULL:
+            return "its dictionary is missing"
+        return column_fault(node.child, array.dictionary)
+    if node.layout == RUN_ENDS:
+        if array.n_children != 2 or array.children == NULL or array.children[0] == NULL or array.children[1] == NULL:
+            return "its run ends or values are missing"
+        if array.children[0].n_buffers != 2 or array.children[0].buffers == NULL or array.children[0].offset < 0:
+            return "its run ends are malformed"
+        if array.children[0].length and array.children[0].buffers[1] == NULL:
+            return "a buffer is missing"
+        if array.children[0].length < 0 or array.children[0].length > array.children[1].length:
+            return "it has more run ends than values"
+        if array.length and not array.children[0].length:
+            return "its run ends are missing"
+        return column_fault(node.child, array.children[1])
+    if node.layout == ONE_COLUMN:
+        if array.n_children != 1 or array.children == NULL or array.children[0] == NULL:
+            return "its column is missing"
+        if array.children[0].length < array.offset + array.length:
+            return "its column is shorter than itself"
+        return column_fault(node.child, array.children[0])
+    return NULL
+
+
+cdef const char* read_texts(
+    const Node* node, const ArrowArray* array, int64_t first, int64_t count, Text* texts, Py_ssize_t stride,
+    uint8_t* digits,
+) noexcept nogil:
+    """The texts of rows first ... first + count - 1; a null's data is NULL.
+
+    `column_fault` has passed the array. `digits` has DIGITS bytes a row for integers.
+
+    Returns:
+        Why the array is malformed, or NULL.
+    """
+    cdef int64_t i, start, end, index, run, low, high, middle
+    cdef const uint8_t* data
+    cdef const int32_t* view
+    cdef Text* text
+    cdef const ArrowArray* inner
+    cdef const char* fault
+    if first < 0 or count > array.length - first:
+        return "it is shorter than what refers to it"
+    if node.layout == ONE_COLUMN:
+        fault = read_texts(node.child, array.children[0], array.offset + first, count, texts, stride, digits)
+        if fault == NULL:
+            for i in range(count):
+                if null_at(array, array.offset + first + i):
+                    texts[i * stride].data = NULL
+        return fault
+    first += array.offset
+    if node.layout == RUN_ENDS:
+        inner = array.children[0]
+        low = 0
+        high = inner.length
+        while low < high:  # the first run that ends behind `first`
+            middle = (low + high) // 2
+            if integer_at(inner.buffers[1], node.width, inner.offset + middle) > first:
+                high = middle
+            else:
+                low = middle + 1
+        run = low
+        i = 0
+        while i < count:
+            if run >= inner.length:
+                return "its runs end before it does"
+            end = integer_at(inner.buffers[1], node.width, inner.offset + run)
+            if end <= first + i:
+                return "its run ends do not grow"
+            fault = read_texts(node.child, array.children[1], run, 1, &texts[i * stride], stride, digits + DIGITS * i)
+            if fault != NULL:
+                return fault
+            start = i
+            while i < count and first + i < end:
+                texts[i * stride] = texts[start * stride]
+                i += 1
+            run += 1
+        return NULL
+    for i in range(count):
+        index = first + i
+        text = &texts[i * stride]
+        text[0] = Text(NULL, 0)
+        if node.layout == NULLS or null_at(array, index):
+            continue
+        if node.layout == OFFSETS_32 or node.layout == OFFSETS_64:
+            if node.layout == OFFSETS_32:
+                start = (<const int32_t*>array.buffers[1])[index]
+                end = (<const int32_t*>array.buffers[1])[index + 1]
+            else:
+                start = (<const int64_t*>array.buffers[1])[index]
+                end = (<const int64_t*>array.buffers[1])[index + 1]
+            data = <const uint8_t*>array.buffers[2]
+            if start < 0 or end < start:
+                return "its offsets go back"
+            if end > start and data == NULL:
+                return "a buffer is missing"
+            text.data = data + start
+            if end == start:
+                text.data = NOTHING  # of an array whose texts are all empty, the buffer may be missing
+            text.size = <size_t>(end - start)
+        elif node.layout == VIEWS:
+            view = <const int32_t*>array.buffers[1] + 4 * index
+            if view[0] < 0:
+                return "a view's length is negative"
+            if view[0] <= 12:
+                text[0] = Text(<const uint8_t*>(view + 1), <size_t>view[0])
+                continue
+            run = view[2]
+            start = view[3]
+            if run < 0 or run >= array.n_buffers - 3 or array.buffers[2 + run] == NULL:
+                return "a view is in a buffer that is not there"
+            end = (<const int64_t*>array.buffers[array.n_buffers - 1])[run]
+            if start < 0 or start + view[0] > end:
+                return "a view is outside its buffer"
+            text[0] = Text(<const uint8_t*>array.buffers[2 + run] + start, <size_t>view[0])
+        elif node.layout == INTEGERS:
+            text.size = put_integer(digits + DIGITS * i, integer_at(array.buffers[1], node.width, index), node)
+            text.data = digits + DIGITS * i
+        else:
+            index = index_at(array.buffers[1], node, index)
+            fault = read_texts(node.child, array.dictionary, index, 1, text, stride, digits + DIGITS * i)
+            if fault != NULL:
+                return fault
+    return NULL
+
+
+cdef class ArrowChunk:
+    """An array that was given to us, released when the last job that reads it is done."""
+
+    cdef ArrowArray array
+
+    def __dealloc__(self):
+        if self.array.release != NULL:
+            self.array.release(&self.array)
+
+
+cdef class ArrowColumn:
+    """A column of text, chunk by chunk: whatever has ``__arrow_c_stream__`` or ``__arrow_c_array__``."""
+
+    cdef ArrowArrayStream stream
+    cdef ArrowChunk chunk
+    cdef int64_t position  # of the next row, in the chunk
+    cdef int64_t row       # the same in the column
+    cdef Node* node
+    cdef str parameter
+    cdef object source     # keeps what we were given alive
+    cdef bint ended
+
+    def __cinit__(self, source, str parameter):
+        cdef ArrowSchema schema
+        cdef ArrowSchema* schema_given
+        cdef ArrowArrayStream* stream_given
+        cdef ArrowArray* array_given
+        self.parameter = parameter
+        self.source = source
+        if hasattr(source, "__arrow_c_stream__"):
+            capsule = source.__arrow_c_stream__()
+            stream_given = <ArrowArrayStream*>PyCapsule_GetPointer(capsule, "arrow_array_stream")
+            if stream_given.release == NULL:
+                raise ParameterError(parameter, "is an Arrow stream that was consumed before")
+            self.stream = stream_given[0]
+            stream_given.release = NULL
+            memset(&schema, 0, sizeof(schema))
+            with nogil:
+                status = self.stream.get_schema(&self.stream, &schema)
+            if status:
+                raise ParameterError(parameter, self.stream_error())
+            try:
+                self.node = new_node(&schema, parameter)
+            finally:
+                if schema.release != NULL:
+                    schema.release(&schema)
+        elif hasattr(source, "__arrow_c_array__"):
+            schema_capsule, capsule = source.__arrow_c_array__()
+            schema_given = <ArrowSchema*>PyCapsule_GetPointer(schema_capsule, "arrow_schema")
+            array_given = <ArrowArray*>PyCapsule_GetPointer(capsule, "arrow_array")
+            self.node = new_node(schema_given, parameter)
+            self.take(array_given)
+            self.ended = True
+        else:
+            raise ParameterError(
+                parameter, f"must speak the Arrow PyCapsule interface, which {type(source).__name__} does not: "
+                "give a pyarrow, polars, DuckDB or pandas column"
+            )
+
+    def __dealloc__(self):
+        free_node(self.node)
+        if self.stream.release != NULL:
+            self.stream.release(&self.stream)
+
+    cdef str stream_error(self):
+        cdef const char* message = NULL
+        if self.stream.get_last_error != NULL:
+            message = self.stream.get_last_error(&self.stream)
+        return "cannot be read: " + (shown(message) if message != NULL else "its Arrow stream failed without saying why")
+
+    cdef int take(self, ArrowArray* given) except -1:
+        cdef const char* fault
+        cdef ArrowChunk chunk = ArrowChunk()
+        chunk.array = given[0]
+        given.release = NULL
+        fault = column_fault(self.node, &chunk.array)
+        if fault != NULL:
+            raise ParameterError(self.parameter, f"is a malformed Arrow array: {shown(fault)}", self.row)
+        self.chunk = chunk
+        self.position = 0
+        return 0
+
+    cdef int64_t left(self) except -1:
+        """Rows left in the chunk, after taking the next one where need be; 0 at the end."""
+        cdef ArrowArray array
+        while self.chunk is None or self.position == self.chunk.array.length:
+            self.chunk = None
+            if self.ended:
+                return 0
+            memset(&array, 0, sizeof(array))
+            with nogil:
+                status = self.stream.get_next(&self.stream, &array)
+            if status:
+                raise ParameterError(self.parameter, self.stream_error())
+            if array.release == NULL:
+                self.ended = True
+                return 0
+            self.take(&array)
+        return self.chunk.array.length - self.position
+
+
+# --- Arrow out ----------------------------------------------------------------------------------------------------------
+
+cdef enum:
+    SLOT = 1 << 19         # bytes of a result chunk: it stays in the second cache
+    SLOT_ROWS = 4096       # the most rows of one
+    SLAB = 1 << 21         # bytes of the first block of slots: a huge page; each further one is twice as large, up to
+    LARGEST_SLAB = 1 << 23
+    SHARE_ROWS = 8192      # rows that a thread takes at a time
+
+cdef struct Slab:
+    Slab* next
+    uint8_t* pages
+    size_t size
+    size_t used   # slots handed out so far
+
+# A result's memory, the offsets and the data behind this head. A slot in nobody's hands waits in its pool.
+cdef struct Slot:
+    Slot* next
+    Pool* pool
+    const void* buffers[3]
+    size_t size       # of everything
+    bint single       # too large for a slab: its own memory
+    uint8_t* valid
+    int32_t* offsets
+    uint8_t* data
+    int64_t rows
+    int64_t nulls
+    size_t data_size
+
+cdef struct Pool:
+    PyThread_type_lock lock
+    Slab* slabs
+    Slot* waiting      # last in, first out: the one that is still in the caches
+    size_t out         # slots in somebody's hands
+    bint closed        # the stream is gone: the last slot that comes back frees all
+
+
+cdef Pool* new_pool() except NULL:
+    cdef Pool* pool = <Pool*>PyMem_RawMalloc(sizeof(Pool))
+    if pool == NULL:
+        raise MemoryError
+    memset(pool, 0, sizeof(Pool))
+    pool.lock = PyThread_allocate_lock()
+    if pool.lock == NULL:
+        PyMem_RawFree(pool)
+        raise MemoryError
+    return pool
+
+
+cdef void free_pool(Pool* pool) noexcept nogil:
+    cdef Slab* slab
+    while pool.slabs != NULL:
+        slab = pool.slabs
+        pool.slabs = slab.next
+        pages_free(slab.pages, slab.size)
+        PyMem_RawFree(slab)
+    PyThread_free_lock(pool.lock)
+    PyMem_RawFree(pool)
+
+
+cdef void close_pool(Pool* pool) noexcept nogil:
+    """The stream is gone; what its consumers hold stays."""
+    cdef bint last
+    PyThread_acquire_lock(pool.lock, WAIT_LOCK)
+    pool.closed = True
+    last = pool.out == 0
+    PyThread_release_lock(pool.lock)
+    if last:
+        free_pool(pool)
+
+
+cdef Slot* new_slot(Pool* pool, size_t single) noexcept nogil:
+    """A slot, or one of `single` bytes of data for a row that fits in none; NULL without memory."""
+    cdef Slot* slot = NULL
+    cdef Slab* slab
+    cdef size_t size = SLOT
+    cdef size_t head = (sizeof(Slot) + 63) & ~<size_t>63
+    cdef size_t rows = SLOT_ROWS
+    if single:
+        rows = 64
+        size = head + rows // 8 + 4 * (rows + 16) + single
+        slot = <Slot*>PyMem_RawMalloc(size)
+        if slot == NULL:
+            return NULL
+        PyThread_acquire_lock(pool.lock, WAIT_LOCK)
+    else:
+        PyThread_acquire_lock(pool.lock, WAIT_LOCK)
+        slab = pool.slabs
+        if pool.waiting != NULL:
+            slot = pool.waiting
+            pool.waiting = slot.next
+        else:
+            if slab == NULL or slab.used + SLOT > slab.size:
+                slab = <Slab*>PyMem_RawMalloc(sizeof(Slab))
+                if slab != NULL:
+                    slab.size = SLAB if pool.slabs == NULL else min(2 * pool.slabs.size, <size_t>LARGEST_SLAB)
+                    slab.pages = <uint8_t*>pages_new(slab.size)
+                    if slab.pages == NULL:
+                        PyMem_RawFree(slab)
+                        slab = NULL
+                if slab == NULL:
+                    PyThread_release_lock(pool.lock)
+                    return NULL
+                slab.used = 0
+                slab.next = pool.slabs
+                pool.slabs = slab
+            slot = <Slot*>(slab.pages + slab.used)
+            slab.used += SLOT
+    pool.out += 1
+    PyThread_release_lock(pool.lock)
+    slot.pool = pool
+    slot.size = size
+    slot.single = single != 0
+    slot.valid = <uint8_t*>slot + head
+    slot.offsets = <int32_t*>(slot.valid + rows // 8)
+    slot.data = <uint8_t*>(slot.offsets + rows + 16)
+    slot.rows = 0
+    slot.nulls = 0
+    slot.data_size = 0
+    slot.offsets[0] = 0
+    return slot
+
+
+cdef void drop_slot(Slot* slot) noexcept nogil:
+    """Give a slot back; any thread may, with or without Python's lock."""
+    cdef Pool* pool = slot.pool
+    cdef bint last
+    PyThread_acquire_lock(pool.lock, WAIT_LOCK)
+    pool.out -= 1
+    if not slot.single:
+        slot.next = pool.waiting
+        pool.waiting = slot
+    last = pool.closed and pool.out == 0
+    PyThread_release_lock(pool.lock)
+    if slot.single:
+        PyMem_RawFree(slot)
+    if last:
+        free_pool(pool)
+
+
+cdef void release_array(ArrowArray* array) noexcept nogil:
+    drop_slot(<Slot*>array.private_data)
+    array.release = NULL
+
+
+cdef void export_slot(Slot* slot, ArrowArray* array) noexcept nogil:
+    memset(array, 0, sizeof(ArrowArray))
+    slot.buffers[0] = slot.valid if slot.nulls else NULL
+    slot.buffers[1] = slot.offsets
+    slot.buffers[2] = slot.data
+    array.length = slot.rows
+    array.null_count = slot.nulls
+    array.n_buffers = 3
+    array.buffers = slot.buffers
+    array.private_data = slot
+    array.release = release_array
+
+
+cdef void release_schema(ArrowSchema* schema) noexcept nogil:
+    schema.release = NULL
+
+
+cdef void export_schema(ArrowSchema* schema) noexcept nogil:
+    memset(schema, 0, sizeof(ArrowSchema))
+    schema.format = "u"
+    schema.name = ""
+    schema.flags = 2  # nullable
+    schema.release = release_schema
+
+
+cdef void put_row(Slot* slot, const Row* row) noexcept nogil:
+    """Add a row that was laid out at the slot's end, or a null."""
+    cdef int64_t i = slot.rows
+    if row.fault == FINE:
+        slot.data_size += row.size
+    else:
+        if not slot.nulls:
+            memset(slot.valid, 0xFF, SLOT_ROWS // 8 if not slot.single else 8)
+        slot.valid[i >> 3] &= <uint8_t>~(1 << (i & 7))
+        slot.nulls += 1
+    slot.offsets[i + 1] = <int32_t>slot.data_size
+    slot.rows += 1
+
+
+cdef class Share:
+    """Rows of every column that are signed together: one chunk of each, from a row on."""
+
+    cdef list columns
+    cdef list chunks
+    cdef list positions
+    cdef int64_t row      # in the whole
+    cdef int64_t left
+
+
+cdef class SignedColumn:
+    """The URLs of `Signer.presign_arrow`, chunk by chunk as they are asked for.
+
+    Speaks the Arrow PyCapsule interface: hand it to pyarrow (``pa.chunked_array(urls)``,
+    ``pa.RecordBatchReader``...), polars, DuckDB, pandas or nanoarrow. A column that can be read again can be signed
+    again; a stream can be taken once.
+
+    Attributes:
+        errors: with ``on_error="null"``, ``(index, reason)`` for each bad row read so far.
+    """
+
+    cdef Template template
+    cdef object keys
+    cdef tuple sources
+    cdef tuple names
+    cdef int threads
+    cdef object first  # a stream that was opened to check its type
+    cdef readonly list errors
+    cdef bint keep_errors
+
+    def __init__(self, Template template not None, keys, tuple sources, tuple names, bint keep_errors, int threads):
+        self.template = template
+        self.keys = keys
+        self.sources = sources
+        self.names = names
+        self.threads = threads
+        self.keep_errors = keep_errors
+        self.errors = []
+        self.first = self.opened()
+
+    def opened(self):
+        return SigningStream(self, [
+            ArrowColumn(self.keys, self.template.parameter),
+            *[ArrowColumn(source, name) for source, name in zip(self.sources, self.names)],
+        ])
+
+    def __iter__(self):
+        """The chunks, each with ``__arrow_c_array__``."""
+        cdef ArrowArray array
+        cdef ReadyChunk ready
+        state, self.first = self.first, None
+        if state is None:
+            state = self.opened()
+        while True:
+            memset(&array, 0, sizeof(array))
+            (<SigningStream>state).next_chunk(&array)
+            if array.release == NULL:
+                return
+            ready = ReadyChunk()
+            ready.slot = <Slot*>array.private_data
+            ready.stream = state
+            yield ready
+            ready = None
+
+    def __arrow_c_schema__(self):
+        return schema_capsule()
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        cdef ArrowArrayStream* stream
+        state, self.first = self.first, None
+        if state is None:
+            state = self.opened()
+        stream = <ArrowArrayStream*>PyMem_RawMalloc(sizeof(ArrowArrayStream))
+        if stream == NULL:
+            raise MemoryError
+        stream.get_schema = stream_schema
+        stream.get_next = stream_next
+        stream.get_last_error = stream_last_error
+        stream.release = stream_release
+        stream.private_data = <void*>state
+        Py_INCREF(state)
+        return PyCapsule_New(stream, "arrow_array_stream", free_stream_capsule)
+
+
+cdef object schema_capsule():
+    cdef ArrowSchema* schema = <ArrowSchema*>PyMem_RawMalloc(sizeof(ArrowSchema))
+    if schema == NULL:
+        raise MemoryError
+    export_schema(schema)
+    return PyCapsule_New(schema, "arrow_schema", free_schema_capsule)
+
+
+cdef void free_array_capsule(object capsule) noexcept:
+    cdef ArrowArray* array = <ArrowArray*>PyCapsule_GetPointer(capsule, "arrow_array")
+    if array.release != NULL:
+        array.release(array)
+    PyMem_RawFree(array)
+
+
+cdef void free_schema_capsule(object capsule) noexcept:
+    PyMem_RawFree(PyCapsule_GetPointer(capsule, "arrow_schema"))
+
+
+cdef void free_stream_capsule(object capsule) noexcept:
+    cdef ArrowArrayStream* stream = <ArrowArrayStream*>PyCapsule_GetPointer(capsule, "arrow_array_stream")
+    if stream.release != NULL:
+        stream.release(stream)
+    PyMem_RawFree(stream)
+
+
+cdef int stream_schema(ArrowArrayStream* stream, ArrowSchema* schema) noexcept nogil:
+    export_schema(schema)
+    return 0
+
+
+cdef int stream_next(ArrowArrayStream* stream, ArrowArray* array) noexcept with gil:
+    cdef SigningStream state = <SigningStream>stream.private_data
+    memset(array, 0, sizeof(ArrowArray))
+    if state.message is not None:  # it failed before, and what follows is not the end
+        return EINVAL
+    try:
+        state.next_chunk(array)
+    except BaseException as error:
+        state.message = (str(error) or type(error).__name__).encode("utf-8", "backslashreplace")
+        return EINVAL
+    return 0
+
+
+cdef const char* stream_last_error(ArrowArrayStream* stream) noexcept with gil:
+    cdef SigningStream state = <SigningStream>stream.private_data
+    return NULL if state.message is None else PyBytes_AS_STRING(state.message)
+
+
+cdef void stream_release(ArrowArrayStream* stream) noexcept with gil:
+    state = <object>stream.private_data
+    stream.private_data = NULL
+    stream.release = NULL
+    Py_DECREF(state)
+
+
+cdef class SigningStream:
+    """One pass over the columns."""
+
+    cdef SignedColumn whole
+    cdef list columns
+    cdef Pool* pool
+    cdef Share share
+    cdef Workspace work
+    cdef bytes message
+    cdef bint ended
+    cdef object ahead     # what threads sign ahead: a deque of futures
+    cdef object executor
+
+    def __cinit__(self, SignedColumn whole, list columns):
+        self.whole = whole
+        self.columns = columns
+        self.pool = new_pool()
+
+    def __dealloc__(self):
+        if self.pool != NULL:
+            close_pool(self.pool)
+
+    cdef Share next_share(self, int64_t most):
+        """The next rows, at most so many; None at the end."""
+        cdef Share share = Share()
+        cdef ArrowColumn column
+        cdef int64_t left = most
+        cdef list ends = []
+        for column in self.columns:
+            here = column.left()
+            left = min(left, here)
+            ends.append(here == 0)
+        if left == 0:
+            if not all(ends):
+                short = self.columns[ends.index(True)]
+                raise ParameterError(
+                    (<ArrowColumn>short).parameter,
+                    f"ends after {(<ArrowColumn>short).row} rows: the columns must be as long as the keys",
+                )
+            return None
+        share.row = (<ArrowColumn>self.columns[0]).row
+        share.left = left
+        share.columns = self.columns
+        share.chunks = [(<ArrowColumn>column).chunk for column in self.columns]
+        share.positions = [(<ArrowColumn>column).position for column in self.columns]
+        for column in self.columns:
+            column.position += left
+            column.row += left
+        return share
+
+    cdef int next_chunk(self, ArrowArray* array) except -1:
+        """The next result; `array.release` stays NULL at the end."""
+        cdef Slot* slot
+        if self.whole.threads > 1:
+            return self.next_of_threads(array)
+        while not self.ended:
+            if self.share is None or self.share.left == 0:
+                self.share = self.next_share(INT64_MAX)
+                if self.share is None:
+                    self.ended = True
+                    break
+                if self.work is None:
+                    self.work = Workspace(len(self.columns) - 1)
+            try:
+                slot = sign_share(self.whole, self.pool, self.share, self.work, self.whole.errors)
+            except BaseException:
+                self.ended = True
+                raise
+            export_slot(slot, array)
+            return 0
+        self.work = None
+        return 0
+
+    cdef int next_of_threads(self, ArrowArray* array) except -1:
+        cdef Share share
+        if self.ahead is None:
+            from collections import deque
+            from concurrent.futures import ThreadPoolExecutor
+
+            self.ahead = deque()
+            self.executor = ThreadPoolExecutor(self.whole.threads, "cossign")
+        while True:
+            while not self.ended and len(self.ahead) < 2 * self.whole.threads:
+                share = self.next_share(SHARE_ROWS)
+                if share is None:
+                    self.ended = True
+                    break
+                self.ahead.append(self.executor.submit(sign_ahead, self, share))
+            if not self.ahead:
+                if self.executor is not None:
+                    self.executor.shutdown(wait=False)
+                    self.executor = None
+                return 0
+            try:
+                signed, errors = self.ahead[0].result()
+            except BaseException:
+                self.ended = True
+                for future in self.ahead:
+                    future.cancel()
+                self.ahead.clear()
+                raise
+            self.whole.errors.extend(errors)
+            errors.clear()
+            (<ReadyChunk>signed.popleft()).move(array)
+            if not signed:
+                self.ahead.popleft()
+            return 0
+
+
+cdef class ReadyChunk:
+    """A chunk of results, for whoever takes it by ``__arrow_c_array__``, once."""
+
+    cdef Slot* slot
+    cdef SigningStream stream  # the pool's owner
+
+    def __len__(self):
+        return 0 if self.slot == NULL else self.slot.rows
+
+    def __dealloc__(self):
+        if self.slot != NULL:
+            drop_slot(self.slot)
+
+    def __arrow_c_array__(self, requested_schema=None):
+        cdef ArrowArray* array
+        if self.slot == NULL:
+            raise ValueError("the chunk was taken before")
+        array = <ArrowArray*>PyMem_RawMalloc(sizeof(ArrowArray))
+        if array == NULL:
+            raise MemoryError
+        self.move(array)
+        return schema_capsule(), PyCapsule_New(array, "arrow_array", free_array_capsule)
+
+    cdef void move(self, ArrowArray* array) noexcept:
+        export_slot(self.slot, array)
+        self.slot = NULL
+
+
+def sign_ahead(SigningStream stream, Share share):
+    """All results of a share, and its bad rows: a thread's work."""
+    from collections import deque
+
+    cdef ReadyChunk ready
+    cdef Workspace work = Workspace(len(stream.columns) - 1)
+    cdef list errors = []
+    signed = deque()
+    while share.left:
+        ready = ReadyChunk()
+        ready.slot = sign_share(stream.whole, stream.pool, share, work, errors)
+        ready.stream = stream
+        signed.append(ready)
+    return signed, errors
+
+
+cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_t row):
+    """The error for a row that cannot be signed."""
+    cdef Py_ssize_t column
+    cdef const Text* value
+    if work.rows[i].fault == BAD_VALUE:
+        for column in range(whole.template.columns):
+            value = &work.values[i * whole.template.columns + column]
+            if not scan_utf8(value.data, value.size):
+                return ParameterError(whole.names[column], "is not valid UTF-8", row)
+    return key_error(whole.template, work.rows[i].fault, None, row)
+
+
+cdef Slot* sign_share(SignedColumn whole, Pool* pool, Share share, Workspace work, list errors) except NULL:
+    """Sign as many rows of a share as fit into one slot."""
+    cdef Slot* slot = new_slot(pool, 0)
+    cdef Py_ssize_t done = 0
+    cdef Py_ssize_t count, i, column
+    cdef Py_ssize_t width = whole.template.columns
+    cdef Template template = whole.template
+    cdef const char* fault = NULL
+    cdef Py_ssize_t faulty
+    cdef size_t bound
+    cdef ArrowColumn source
+    cdef const ArrowArray* array
+    cdef int64_t position
+    cdef const Text* value
+    if slot == NULL:
+        raise MemoryError
+    try:
+        while share.left and slot.rows < SLOT_ROWS:
+            count = 1 if slot.single else <Py_ssize_t>min(share.left, min(<int64_t>BLOCK, SLOT_ROWS - slot.rows))
+            for column in range(width + 1):
+                source = share.columns[column]
+                array = &(<ArrowChunk>share.chunks[column]).array
+                position = share.positions[column]
+                with nogil:
+                    if column == 0:
+                        fault = read_texts(source.node, array, position, count, work.keys, 1, work.digits)
+                    else:
+                        fault = read_texts(
+                            source.node, array, position, count, &work.values[column - 1], width,
+                            work.digits + column * BLOCK * DIGITS,
+                        )
+                if fault != NULL:
+                    raise ParameterError(
+                        source.parameter, f"is a malformed Arrow array: {shown(fault)}", share.row
+                    )
+            with nogil:
+                faulty = 0
+                for i in range(count):
+                    work.rows[i].fault = NULL_ROW if work.keys[i].data == NULL else FINE
+                    for column in range(width):
+                        value = &work.values[i * width + column]
+                        if work.rows[i].fault == FINE and not scan_utf8(value.data, value.size):
+                            work.rows[i].fault = BAD_VALUE
+                done = sign_rows(template, work, count, slot.data + slot.data_size, <uint8_t*>slot + slot.size)
+                for i in range(done):
+                    put_row(slot, &work.rows[i])
+                    faulty += work.rows[i].fault not in (FINE, NULL_ROW)
+            if faulty:
+                for i in range(done):
+                    if work.rows[i].fault in (FINE, NULL_ROW):
+                        continue
+                    error = arrow_error(whole, work, i, share.row + i)
+                    if not whole.keep_errors:
+                        raise error
+                    errors.append((share.row + i, error.reason))
+            share.left -= done
+            share.row += done
+            share.positions = [place + done for place in share.positions]
+            if done == 0 and slot.rows == 0:  # a row larger than a slot
+                bound = template.text_bound(work.keys[0], work.values) + SCAN_SLACK
+                drop_slot(slot)
+                slot = new_slot(pool, bound) if bound < INT32_MAX else NULL
+                if slot == NULL:
+                    raise MemoryError(f"row {share.row}: its URL does not fit into memory")
+            elif done < count or slot.single:
+                break
+        return slot
+    except BaseException:
+        if slot != NULL:
+            drop_slot(slot)
+        raise
 
 
 # --- Judging ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, overload
 
 from cossign import _core
-from cossign._core import KEY, SIGNATURE, Column, Engine, SignKey, Template, Verified, encode_component
+from cossign._core import KEY, SIGNATURE, Column, Engine, SignedColumn, SignKey, Template, Verified, encode_component
 from cossign.credentials import Credentials, CredentialsProvider
 from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint
 from cossign.errors import BadSignature, CredentialsError, MissingParameter, ParameterError
@@ -411,6 +411,65 @@ class Signer:
                 errors.extend((indices[index], reason) for index, reason in found)
         return result if errors is None else BulkResult(result, sorted(errors))
 
+    def presign_arrow(
+        self,
+        keys: Any,
+        *,
+        method: str = "GET",
+        expires: int | None = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Headers | None = None,
+        key_time: KeyTime | None = None,
+        on_error: Literal["raise", "null"] = "raise",
+        threads: int = 1,
+    ) -> SignedColumn:
+        """Presigned URLs for an Arrow column of keys, chunk by chunk as they are asked for, all at one instant.
+
+        Args:
+            keys: a column of strings with ``__arrow_c_stream__`` or ``__arrow_c_array__``: of pyarrow, polars, DuckDB,
+                pandas or nanoarrow; plain, view, dictionary or run-end encoded, sliced, chunked. A null key gives a null.
+            method: as in `presign`.
+            expires: likewise.
+            query: as in `presign`; a value may be an Arrow column of strings or integers as long as `keys`.
+            headers: as in `presign`.
+            key_time: as in `presign`.
+            on_error: "raise" when a chunk with a bad row is asked for; or "null": bad rows become null, and the
+                result's ``errors`` has (index, reason) for each that was read.
+            threads: how many threads sign ahead of the reader.
+
+        Returns:
+            An iterable of chunks that speaks the Arrow PyCapsule interface. A chunk's memory is used again when its
+            reader drops it: at most a few MiB are alive, however many rows there are.
+
+        Raises:
+            ParameterError: a parameter is not of its form.
+            KeyNameError: while reading; through another library, as that library's error with the same text.
+            CredentialsError: there are no credentials, or they have expired.
+
+        Source: https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> import pyarrow
+        >>> urls = pyarrow.chunked_array(signer.presign_arrow(pyarrow.array(["a.jpg", None, "b.jpg"])))
+        >>> urls.null_count, urls[2].as_py().partition("?")[0]
+        (1, 'https://b-1250000000.cos.ap-beijing.myqcloud.com/b.jpg')
+        """
+        if on_error not in ("raise", "null"):
+            raise ParameterError("on_error", 'must be "raise" or "null"')
+        checked_threads(threads)
+        credentials = self._credentials()
+        columns: dict[str, Any] = {}
+        fixed: dict[str, Any] = {}
+        for name, value in checked_mapping(query, "query").items():
+            is_column = hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
+            fixed[name] = Column(len(columns)) if is_column else value
+            if is_column:
+                columns[f"query[{name!r}]"] = value
+        span = self._key_time(int(time.time()) - 1, expires, key_time)
+        template = self._url_template(credentials, method, span, fixed, headers, "keys", _core._UTF8)
+        return SignedColumn(template, keys, tuple(columns.values()), tuple(columns), on_error == "null", threads)
+
     def authorization(
         self,
         method: str,
@@ -574,7 +633,7 @@ class Signer:
         return header_list, http_headers
 
     def _url_template(
-        self, credentials: Credentials, method: Any, span: str, query: Any, headers: Any, parameter: str
+        self, credentials: Credentials, method: Any, span: str, query: Any, headers: Any, parameter: str, rules: int = 0
     ) -> Template:
         """A presigned URL in the documented form."""
         url_param_list, http_parameters, cased = _core.canonical(checked_mapping(query, "query"), "query")
@@ -587,7 +646,8 @@ class Signer:
         if cased:
             text += [b"&", *cased]
         http = http_pieces(checked_method(method), KEY, http_parameters, http_headers)
-        return Template(http, text, self._sign_key(credentials, span), self._rules(), parameter, self._engine)
+        rules |= self._rules()
+        return Template(http, text, self._sign_key(credentials, span), rules, parameter, self._engine)
 
     def _secrets(self, credentials: Any) -> dict[str, Any]:
         """What `judge` looks SecretIds up in."""

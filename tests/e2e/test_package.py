@@ -59,4 +59,4 @@ def test_the_wheel_in_a_bare_environment(built: tuple[Path, Path], tmp_path: Pat
     done = subprocess.run([python, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert done.stdout == "a\n"
     listed = subprocess.run([python.with_name("cossign"), "engines"], check=True, capture_output=True, text=True)
-    assert listed.stdout == "hashlib\n"
+    assert listed.stdout.split() == list(engines())

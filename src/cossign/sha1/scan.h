@@ -96,4 +96,32 @@ static inline int scan_plain(uint8_t *key, size_t size)
 }
 #endif
 
+/* Whether bytes are UTF-8 (RFC 3629): no overlong form, no surrogate, nothing above U+10FFFF. */
+static inline int scan_utf8(const uint8_t *data, size_t size)
+{
+    size_t i = 0;
+    while (i < size) {
+        uint8_t first = data[i++];
+        uint8_t low = 0x80, high = 0xbf; /* of the second byte */
+        int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+        if (first < 0x80) {
+            continue;
+        }
+        if (first < 0xc2 || first > 0xf4) {
+            return 0;
+        }
+        low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : low;
+        high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : high;
+        for (; more; more--) {
+            if (i == size || data[i] < low || data[i] > high) {
+                return 0;
+            }
+            i++;
+            low = 0x80;
+            high = 0xbf;
+        }
+    }
+    return 1;
+}
+
 #endif
