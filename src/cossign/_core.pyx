@@ -83,9 +83,8 @@ cdef extern from "sha1/scan.h" nogil:
     enum:
         SCAN_SLACK
     uint8_t* put_text(uint8_t* out, const uint8_t* text, size_t size) noexcept
-    uint8_t* put_exact(uint8_t* out, const uint8_t* text, size_t size) noexcept
     bint scan_safe(const uint8_t* data) noexcept
-    bint scan_plain(uint8_t* key, size_t size) noexcept
+    bint put_key(uint8_t* out, const uint8_t* key, size_t size) noexcept
     bint scan_utf8(const uint8_t* data, size_t size) noexcept
 
 
@@ -781,7 +780,7 @@ cdef class Template:
 
     cdef size_t http_bound(self, Text key, const Text* values) noexcept nogil:
         """The most bytes that `lay_out` can write for a row's HttpString, slack included."""
-        cdef size_t size = self.http_size + key.size + 3 * SHA1_BLOCK + SCAN_SLACK
+        cdef size_t size = self.http_size + key.size + 3 * SHA1_BLOCK + 2 * SCAN_SLACK
         cdef Py_ssize_t i
         if self.columns:
             for i in range(self.http_count):
@@ -807,44 +806,49 @@ cdef class Template:
         Returns:
             The end of the output text. `row.fault` says whether there is one.
         """
-        cdef Py_ssize_t i
-        cdef const Piece* piece
-        cdef uint8_t* raw = NULL  # the key in our own memory, where it may be read in whole vectors
-        cdef bint plain = False   # the key needs no escape
+        cdef const Piece* piece = self.pieces
+        cdef const Piece* end = piece + self.http_count
+        cdef int rules = self.rules
+        cdef bint signs_key = self.signs_key
+        cdef uint8_t* raw = http + 1  # the key in our own memory, where it may be read in whole vectors
+        cdef bint plain = False       # the key needs no escape
         cdef bint slash
-        if key.size == 0 and self.rules & REQUIRED:
+        if key.size == 0 and rules & REQUIRED:
             row.fault = MISSING
             return out
-        if self.rules & DROP_SLASH and key.size and key.data[0] == c"/":
+        if rules & DROP_SLASH and key.size and key.data[0] == c"/":
             key = Text(key.data + 1, key.size - 1)
-        slash = not (self.rules & KEEP_SLASH and key.size and key.data[0] == c"/")
+        slash = not (rules & KEEP_SLASH and key.size and key.data[0] == c"/")
         signed.http = http
         signed.hole = NULL
-        for i in range(self.http_count + (not self.signs_key)):
-            piece = &self.pieces[i]
-            if i == self.http_count or piece.kind == KEY_PIECE:
+        while piece < end or not signs_key:
+            if not signs_key or piece.kind == KEY_PIECE:
                 http[0] = c"/"
                 raw = http + slash
-                http = put_exact(raw, key.data, key.size)
-                plain = slash and scan_plain(raw, key.size)
-                if self.rules & UTF8 and not plain and not scan_utf8(key.data, key.size):
+                plain = put_key(raw, key.data, key.size) and slash
+                if not plain and rules & UTF8 and not scan_utf8(key.data, key.size):
                     row.fault = NOT_UTF8
                     return out
-                if self.rules & STRICT and (not plain or key.size - 1 >= 850 or raw[0] == c"/"):
+                if rules & STRICT and (not plain or key.size - 1 >= 850 or raw[0] == c"/"):
                     row.fault = key_fault(key)
                     if row.fault != FINE:
                         return out
+                http = raw + key.size
+                if not signs_key:  # it stands before HttpString
+                    signs_key = True
+                    http += SCAN_SLACK
+                    signed.http = http
+                    continue
             elif piece.kind == TEXT_PIECE:
                 http = put_text(http, piece.text.data, piece.text.size)
             else:
                 http = put_encoded(http, values[piece.kind], COMPONENT)
-            if i + 1 == self.http_count:
-                signed.size = <size_t>(http - signed.http)
-                sha1_pad(<uint8_t*>signed.http, signed.size, 0)
-                http += 2 * SHA1_BLOCK
+            piece += 1
+        signed.size = <size_t>(http - signed.http)
+        sha1_pad(<uint8_t*>signed.http, signed.size, 0)
         row.text = out
-        for i in range(self.http_count, self.count):
-            piece = &self.pieces[i]
+        end = self.pieces + self.count
+        while piece < end:
             if piece.kind == TEXT_PIECE:
                 out = put_text(out, piece.text.data, piece.text.size)
             elif piece.kind == KEY_PIECE:
@@ -856,6 +860,7 @@ cdef class Template:
                 out += 40
             else:
                 out = put_encoded(out, values[piece.kind], COMPONENT)
+            piece += 1
         row.size = <size_t>(out - row.text)
         return out
 
@@ -982,7 +987,7 @@ cdef Py_ssize_t sign_rows(
                     break
                 out = template.lay_out(&work.rows[i], &work.signed[signed], work.keys[i], values, http, out)
                 if work.rows[i].fault == FINE and template.signs:
-                    http += sha1_blocks(work.signed[signed].size) * SHA1_BLOCK
+                    http = <uint8_t*>work.signed[signed].http + sha1_blocks(work.signed[signed].size) * SHA1_BLOCK
                     signed += 1
             done += 1
         if signed:
@@ -1573,8 +1578,9 @@ cdef class ArrowColumn:
 cdef enum:
     SLOT = 1 << 19         # bytes of a result chunk: it stays in the second cache
     SLOT_ROWS = 4096       # the most rows of one
+    KEPT_SLOTS = 24        # so many in a reader's hands: it keeps them, and waste counts
     SLAB = 1 << 21         # bytes of the first block of slots: a huge page; each further one is twice as large, up to
-    LARGEST_SLAB = 1 << 23
+    LARGEST_SLAB = 1 << 22
     SHARE_ROWS = 8192      # rows that a thread takes at a time
 
 cdef struct Slab:
@@ -1639,15 +1645,14 @@ cdef void close_pool(Pool* pool) noexcept nogil:
         free_pool(pool)
 
 
-cdef Slot* new_slot(Pool* pool, size_t single) noexcept nogil:
-    """A slot, or one of `single` bytes of data for a row that fits in none; NULL without memory."""
+cdef Slot* new_slot(Pool* pool, size_t single, size_t rows) noexcept nogil:
+    """A slot; or one with its own memory, `single` bytes for `rows` rows' data; NULL without memory."""
     cdef Slot* slot = NULL
     cdef Slab* slab
     cdef size_t size = SLOT
     cdef size_t head = (sizeof(Slot) + 63) & ~<size_t>63
-    cdef size_t rows = SLOT_ROWS
+    rows = (rows + 63) & ~<size_t>63
     if single:
-        rows = 64
         size = head + rows // 8 + 4 * (rows + 16) + single
         slot = <Slot*>PyMem_RawMalloc(size)
         if slot == NULL:
@@ -1745,11 +1750,29 @@ cdef void put_row(Slot* slot, const Row* row) noexcept nogil:
         slot.data_size += row.size
     else:
         if not slot.nulls:
-            memset(slot.valid, 0xFF, SLOT_ROWS // 8 if not slot.single else 8)
+            memset(slot.valid, 0xFF, <size_t>(<uint8_t*>slot.offsets - slot.valid))
         slot.valid[i >> 3] &= <uint8_t>~(1 << (i & 7))
         slot.nulls += 1
     slot.offsets[i + 1] = <int32_t>slot.data_size
     slot.rows += 1
+
+
+cdef Slot* compact(Slot* slot) noexcept nogil:
+    """A slot that is far from full, in memory of its own size, where many are kept; otherwise the slot itself."""
+    cdef Slot* small
+    if slot.single or slot.pool.out <= KEPT_SLOTS or slot.data_size >= <size_t>(SLOT // 16 * 15):
+        return slot
+    small = new_slot(slot.pool, slot.data_size + 1, <size_t>slot.rows)
+    if small == NULL:
+        return slot
+    memcpy(small.valid, slot.valid, <size_t>(slot.rows + 7) // 8)
+    memcpy(small.offsets, slot.offsets, 4 * (<size_t>slot.rows + 1))
+    memcpy(small.data, slot.data, slot.data_size)
+    small.rows = slot.rows
+    small.nulls = slot.nulls
+    small.data_size = slot.data_size
+    drop_slot(slot)
+    return small
 
 
 cdef class Share:
@@ -2059,7 +2082,7 @@ cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_
 
 cdef Slot* sign_share(SignedColumn whole, Pool* pool, Share share, Workspace work, list errors) except NULL:
     """Sign as many rows of a share as fit into one slot."""
-    cdef Slot* slot = new_slot(pool, 0)
+    cdef Slot* slot = new_slot(pool, 0, SLOT_ROWS)
     cdef Py_ssize_t done = 0
     cdef Py_ssize_t count, i, column
     cdef Py_ssize_t width = whole.template.columns
@@ -2118,12 +2141,12 @@ cdef Slot* sign_share(SignedColumn whole, Pool* pool, Share share, Workspace wor
             if done == 0 and slot.rows == 0:  # a row larger than a slot
                 bound = template.text_bound(work.keys[0], work.values) + SCAN_SLACK
                 drop_slot(slot)
-                slot = new_slot(pool, bound) if bound < INT32_MAX else NULL
+                slot = new_slot(pool, bound, 1) if bound < INT32_MAX else NULL
                 if slot == NULL:
                     raise MemoryError(f"row {share.row}: its URL does not fit into memory")
             elif done < count or slot.single:
                 break
-        return slot
+        return compact(slot)
     except BaseException:
         if slot != NULL:
             drop_slot(slot)

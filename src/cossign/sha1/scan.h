@@ -69,29 +69,60 @@ static inline int scan_safe(const uint8_t *data)
     return !scan_any(scan_unsafe(scan_load(data)));
 }
 
-/* Whether a key stays as it is in a path and has no segment that begins with a dot. The byte before it must be a
-   slash, and 16 bytes behind it writable. */
-static inline int scan_plain(uint8_t *key, size_t size)
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#define SCAN_SHIFTED(bytes) ((scan_bytes)_mm_slli_si128((__m128i)(bytes), 1))
+#elif __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+static inline scan_bytes scan_shifted(scan_bytes bytes)
 {
-    scan_bytes found = {0};
-    memset(key + size, 'a', 16);
-    for (size_t i = 0; i < size; i += 16) {
-        scan_bytes bytes = scan_load(key + i), before = scan_load(key + i - 1);
+    scan_words words = (scan_words)bytes;
+    return (scan_bytes)(scan_words){words[0] << 8, words[1] << 8 | words[0] >> 56};
+}
+#define SCAN_SHIFTED(bytes) scan_shifted(bytes)
+#endif
+#endif
+
+#ifdef SCAN_SHIFTED
+/* Copy a key, and tell whether it stays as it is in a path and has no segment that begins with a dot. */
+static inline int put_key(uint8_t *out, const uint8_t *key, size_t size)
+{
+    const scan_bytes slash = {'/'};
+    scan_bytes bytes, before, found;
+    if (size < 16) {
+        memset(&bytes, 'a', 16);
+        uint8_t *start = (uint8_t *)&bytes;
+        for (size_t i = 0; i < size; i++) {
+            start[i] = key[i];
+            out[i] = key[i];
+        }
+        before = SCAN_SHIFTED(bytes) | slash;
+        return !scan_any(scan_unsafe(bytes) | ((scan_bytes)(bytes == '.') & (scan_bytes)(before == '/')));
+    }
+    bytes = scan_load(key);
+    before = SCAN_SHIFTED(bytes) | slash;
+    memcpy(out, &bytes, 16);
+    found = scan_unsafe(bytes) | ((scan_bytes)(bytes == '.') & (scan_bytes)(before == '/'));
+    for (size_t i = 16; i < size; i += 16) {
+        size_t at = i + 16 <= size ? i : size - 16;
+        bytes = scan_load(key + at);
+        before = scan_load(key + at - 1);
+        memcpy(out + at, &bytes, 16);
         found |= scan_unsafe(bytes) | ((scan_bytes)(bytes == '.') & (scan_bytes)(before == '/'));
     }
     return !scan_any(found);
 }
 #else
+static inline int put_key(uint8_t *out, const uint8_t *key, size_t size)
+{
+    put_exact(out, key, size);
+    return 0;
+}
+#endif
+
+#if !defined(__GNUC__)
 static inline int scan_safe(const uint8_t *data)
 {
     (void)data;
-    return 0;
-}
-
-static inline int scan_plain(uint8_t *key, size_t size)
-{
-    (void)key;
-    (void)size;
     return 0;
 }
 #endif
