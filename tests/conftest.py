@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections.abc import Iterator
 
 import pytest
 
 from cossign import COS, Credentials, Signer, engines, sdk
+from cossign.signer import chosen_engine
 
 SECRET_ID = "AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q"
 SECRET_KEY = "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz"
@@ -33,9 +35,9 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
         pytest.skip(f"this CPU has no engine {request.param}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COSSIGN_ENGINE", request.param)
-        sdk._engine.cache_clear()
+        patch.setattr(sdk, "_engine", functools.cache(chosen_engine))
+        patch.setattr(sdk, "_last", sdk._Last())
         yield request.param
-    sdk._engine.cache_clear()
 
 
 @pytest.fixture

@@ -230,10 +230,13 @@ def _ten_digits(options: Mapping[str, Any], name: str, text: str) -> int | None:
 
 def _now(options: Mapping[str, Any]) -> float:
     """The clock in Unix seconds, corrected by SystemClockOffset (milliseconds)."""
-    offset = options.get("SystemClockOffset", 0)
+    milliseconds = round(time.time() * 1e6) // 1000
+    offset = options.get("SystemClockOffset")
+    if offset is None:
+        return milliseconds / 1000
     if isinstance(offset, bool) or not isinstance(offset, (int, float)) or not math.isfinite(offset):
         raise ParameterError("SystemClockOffset", "must be a number of milliseconds")
-    return (round(time.time() * 1e6) // 1000 + offset) / 1000
+    return float((milliseconds + offset) / 1000)
 
 
 def _second(now: float) -> int:
@@ -248,6 +251,8 @@ def _key_time(now: float, expires: int | None) -> str:
 
 def _signed_headers(headers: Mapping[str, Any], host: str | None) -> dict[str, Any]:
     """The SDK's filter of header names, and Host unless there is one."""
+    if not headers:
+        return {} if host is None else {"Host": host}
     checked_headers(headers, "Headers")
     signed = {
         name: value
@@ -275,7 +280,16 @@ def _credentials(parameters: Mapping[str, Any]) -> Credentials:
     for name in ("SecretId", "SecretKey"):
         if not parameters.get(name):
             raise MissingParameter(name, "from the API keys page of your account")
-    return _checked(Credentials, parameters["SecretId"], parameters["SecretKey"])
+    secret_id, secret_key = parameters["SecretId"], parameters["SecretKey"]
+    if type(secret_id) is str and type(secret_key) is str:
+        return _permanent(secret_id, secret_key)
+    return _checked(Credentials, secret_id, secret_key)
+
+
+@functools.lru_cache(maxsize=1)
+def _permanent(secret_id: str, secret_key: str) -> Credentials:
+    """The credentials of the last call, whose SignKey serves for as long as KeyTime is the same."""
+    return _checked(Credentials, secret_id, secret_key)
 
 
 def _checked(make: Callable[..., Credentials], *values: Any) -> Credentials:
@@ -288,14 +302,39 @@ def _checked(make: Callable[..., Credentials], *values: Any) -> Credentials:
         raise ParameterError(names.get(field, field), reason) from None
 
 
-_engine = functools.cache(chosen_engine)  # for the calls without a client: chosen at the first of them
+class _Last:
+    """The template of a call: the next ones that differ by their Key alone share it, while KeyTime's second lasts."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: tuple[dict[str, Any], Template] | None = None
+
+    def found(self, parameters: dict[str, Any], now: float) -> tuple[dict[str, Any] | None, Template | None]:
+        """What to `keep` the template under, if it can be, and the template of an equal call."""
+        rest = {**parameters, "Key": _second(now)}
+        for value in rest.values():
+            # Only values that equal each other in their text, too, can be compared: 1 == True, but it is another value.
+            if type(value) not in _PLAIN and value != {}:
+                return None, None
+        kept = self._kept
+        return rest, kept[1] if kept is not None and kept[0] == rest else None
+
+    def keep(self, rest: dict[str, Any] | None, now: float, template: Template) -> None:
+        if rest is not None and rest["Key"] == _second(now):
+            self._kept = rest, template
+
+
+# Of the calls without a client: their engine, chosen at the first of them, and the last one's template.
+_engine = functools.cache(chosen_engine)
+_last = _Last()
 
 
 # --- getAuthorization -------------------------------------------------------------------------------------------------
 
 
 def _authorization(
-    parameters: dict[str, Any], credentials: Credentials, rules: int, name: str, engine: Engine
+    parameters: dict[str, Any], credentials: Credentials, rules: int, name: str, engine: Engine, now: float
 ) -> Template:
     method = checked_method(_text(parameters, "Method") or "get", "Method")
     query = checked_mapping(parameters.get("Query"), "Query")
@@ -324,7 +363,7 @@ def _authorization(
             raise ParameterError("KeyTime", "must be '<start>;<end>' in Unix seconds")
         checked_span(int(found[1]), int(found[2]), "KeyTime")
     else:
-        key_time = _key_time(_now(parameters), _seconds(parameters.get("Expires"), "Expires"))
+        key_time = _key_time(now, _seconds(parameters.get("Expires"), "Expires"))
     url_param_list, http_parameters, _ = _core.canonical(query, "Query")
     header_list, http_headers, _ = _core.canonical(signed, "Headers")
     return Template(
@@ -368,8 +407,12 @@ def getAuthorization(parameters: Mapping[str, Any] | None = None, /, **named: An
     'q-sign-algorithm=sha1'
     """
     given = _parameters(parameters, named, _AUTHORIZATION)
-    template = _authorization(given, _credentials(given), 0, "Key", _engine())
-    return _core.sign_one(template, _text(given, "Key"))
+    key, now = _text(given, "Key"), _now(given)
+    rest, template = _last.found(given, now)
+    if template is None:
+        template = _authorization(given, _credentials(given), 0, "Key", _engine(), now)
+        _last.keep(rest, now, template)
+    return _core.sign_one(template, key)
 
 
 def getAuthorizations(parameters: Mapping[str, Any] | None = None, /, **named: Any) -> list[str]:
@@ -379,7 +422,7 @@ def getAuthorizations(parameters: Mapping[str, Any] | None = None, /, **named: A
     2
     """
     given = _parameters(parameters, named, _AUTHORIZATION - {"Key"} | {"Keys"})
-    template = _authorization(given, _credentials(given), _core._NO_NULL, "Keys", _engine())
+    template = _authorization(given, _credentials(given), _core._NO_NULL, "Keys", _engine(), _now(given))
     return _core.sign_many(template, _keys(given), (), (), None)
 
 
@@ -590,7 +633,7 @@ class COS:
             self._missing = "SecretId"
         self._options = given
         self._engine = chosen_engine()
-        self._last: tuple[dict[str, Any], Template] | None = None
+        self._last = _Last()
         self._temporary: list[_Answer] = []
         self._lock = threading.Lock()
 
@@ -614,9 +657,8 @@ class COS:
             )
         else:
             credentials = self._credentials
-        return _core.sign_one(
-            _authorization(given, credentials, _core._DROP_SLASH, "Key", self._engine), _text(given, "Key")
-        )
+        template = _authorization(given, credentials, _core._DROP_SLASH, "Key", self._engine, _now(given))
+        return _core.sign_one(template, _text(given, "Key"))
 
     def getObjectUrl(
         self, parameters: Mapping[str, Any] | None = None, callback: Callback | None = None, /, **named: Any
@@ -658,12 +700,9 @@ class COS:
             key = _text(given, "Key")
             if not key:
                 raise MissingParameter("Key", "the object's name, such as 'picture.jpg'")
-            # Calls that differ from the last one by their Key alone share its template, while KeyTime's second lasts.
-            # Only values that equal each other in their text, too, can be compared: 1 == True, but it is another value.
-            rest = {**given, "Key": _second(_now(self._options))}
-            plain = _PLAIN.issuperset(map(type, rest.values()))
-            if plain and self._last is not None and self._last[0] == rest:
-                return _core.sign_one(self._last[1], key), False
+            rest, known = self._last.found(given, _now(self._options))
+            if known is not None:
+                return _core.sign_one(known, key), False
             request = _Request(self._options, given, "Key", self._engine)
             if request.sign and self._provider:
                 urls, later = self._provided(
@@ -671,8 +710,7 @@ class COS:
                 )
                 return urls[0], later
             template = self._own_template(request)
-            if plain and rest["Key"] == _second(request.now):
-                self._last = rest, template
+            self._last.keep(rest, request.now, template)
             return _core.sign_one(template, key), False
 
         return self._reported(work, callback, "Url")

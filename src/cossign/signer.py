@@ -427,7 +427,7 @@ class Signer:
 
         Args:
             keys: a column of strings with ``__arrow_c_stream__`` or ``__arrow_c_array__``: of pyarrow, polars, DuckDB,
-                pandas or nanoarrow; plain, view, dictionary or run-end encoded, sliced, chunked. A null key gives a null.
+                pandas or nanoarrow; plain, view, dictionary or run-end encoded, sliced, chunked. A null gives a null.
             method: as in `presign`.
             expires: likewise.
             query: as in `presign`; a value may be an Arrow column of strings or integers as long as `keys`.

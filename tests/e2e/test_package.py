@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from cossign import engines
+
 ROOT = Path(__file__).parent.parent.parent
 
 

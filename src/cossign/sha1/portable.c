@@ -21,38 +21,34 @@ static void put_big_endian(uint8_t *bytes, uint32_t word)
     }
 }
 
-#if defined(__GNUC__)
-#define UNROLL _Pragma("GCC unroll 20")
-#else
-#define UNROLL
-#endif
+/* FIPS 180-4, 6.1.3: the schedule in 16 words. The roles of a-e turn from round to round instead of their values. */
+#define WORD(t) \
+    ((t) < 16 ? w[t] : (w[(t) & 15] = rotate(w[((t) - 3) & 15] ^ w[((t) - 8) & 15] ^ w[((t) - 14) & 15] ^ w[(t) & 15], 1)))
+#define ROUND(a, b, c, d, e, F, t)                           \
+    e += rotate(a, 5) + F(b, c, d) + sha1_k[(t) / 20] + WORD(t); \
+    b = rotate(b, 30);
+#define FIVE(F, t)                     \
+    ROUND(a, b, c, d, e, F, (t))     \
+    ROUND(e, a, b, c, d, F, (t) + 1) \
+    ROUND(d, e, a, b, c, F, (t) + 2) \
+    ROUND(c, d, e, a, b, F, (t) + 3) \
+    ROUND(b, c, d, e, a, F, (t) + 4)
+#define TWENTY(F, t) FIVE(F, t) FIVE(F, (t) + 5) FIVE(F, (t) + 10) FIVE(F, (t) + 15)
+#define CH(b, c, d) ((d) ^ ((b) & ((c) ^ (d))))
+#define PARITY(b, c, d) ((b) ^ (c) ^ (d))
+#define MAJ(b, c, d) (((b) & (c)) | ((d) & ((b) | (c))))
 
-/* Twenty rounds from `first` on; unrolled, the moves are no instructions. */
-#define ROUNDS(first, F)                                                                              \
-    UNROLL for (int t = first; t < first + 20; t++) {                                                       \
-        uint32_t next = rotate(a, 5) + (F) + e + sha1_k[first / 20] + w[t];                          \
-        e = d;                                                                                       \
-        d = c;                                                                                       \
-        c = rotate(b, 30);                                                                           \
-        b = a;                                                                                       \
-        a = next;                                                                                    \
-    }
-
-/* FIPS 180-4, 6.1.2. */
 static void compress_one(uint32_t state[5], const uint8_t *block)
 {
-    uint32_t w[80];
+    uint32_t w[16];
     uint32_t a = state[0], b = state[1], c = state[2], d = state[3], e = state[4];
     for (int t = 0; t < 16; t++) {
         w[t] = big_endian(block + 4 * t);
     }
-    for (int t = 16; t < 80; t++) {
-        w[t] = rotate(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
-    }
-    ROUNDS(0, d ^ (b & (c ^ d)))
-    ROUNDS(20, b ^ c ^ d)
-    ROUNDS(40, (b & c) | (d & (b | c)))
-    ROUNDS(60, b ^ c ^ d)
+    TWENTY(CH, 0)
+    TWENTY(PARITY, 20)
+    TWENTY(MAJ, 40)
+    TWENTY(PARITY, 60)
     state[0] += a;
     state[1] += b;
     state[2] += c;
