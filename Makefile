@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/sha1/*)
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo test bench lint coverage golden clean
+.PHONY: demo test bench lint coverage fuzz golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
@@ -31,6 +32,21 @@ coverage: $(VENV)/test.stamp
 	  -m pytest -q -p no:cacheprovider -m "not slow" tests --ignore=tests/e2e --ignore=tests/test_sourcecode.py
 	cd build/coverage && $(CURDIR)/$(BIN)/python -m coverage report --rcfile=tests/core.coveragerc
 
+# The engines and Arrow under AddressSanitizer and UndefinedBehaviorSanitizer, over random input, for SECONDS each.
+SECONDS ?= 120
+SEED ?= 20261124
+fuzz: $(VENV)/test.stamp
+	rm -rf build/fuzz && mkdir -p build/fuzz
+	cp -R src tests pyproject.toml setup.py README.md CHANGELOG.md build/fuzz
+	rm -f build/fuzz/src/cossign/_core.c build/fuzz/src/cossign/_core.*.so
+	cd build/fuzz && CFLAGS="-g -fsanitize=address,undefined -fno-sanitize-recover=all" \
+	  LDFLAGS="-fsanitize=address,undefined" $(abspath $(BIN))/python setup.py -q build_ext --inplace
+	cd build/fuzz && COSSIGN_FUZZ_SECONDS=$(SECONDS) $(abspath $(BIN))/python -m pytest -q -s -p no:cacheprovider \
+	  tests/sha1/test_check.py -k sanitizers
+	cd build/fuzz && PYTHONPATH=src ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  $(abspath $(BIN))/python -m tests.fuzz_arrow $(SEED) $(SECONDS)
+
 # The SDKs' answers that machines without Node.js test with.
 golden: $(VENV)/test.stamp oracles
 	$(BIN)/python -m tests.oracles.make_golden
@@ -42,12 +58,12 @@ oracles:
 	  npm ci --prefix tests/oracles --omit=dev --no-audit --no-fund --ignore-scripts --loglevel=error; \
 	else echo "npm is not installed: the tests against the JavaScript SDKs will be skipped"; fi
 
-$(VENV)/demo.stamp: pyproject.toml setup.py src/cossign/_core.pyx
+$(VENV)/demo.stamp: pyproject.toml setup.py $(CORE)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[cli]'
 	touch $@
 
-$(VENV)/test.stamp: pyproject.toml setup.py src/cossign/_core.pyx
+$(VENV)/test.stamp: pyproject.toml setup.py $(CORE)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $@

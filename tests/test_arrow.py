@@ -509,6 +509,12 @@ def test_a_stream_that_fails(signer: Signer) -> None:
         list(signer.presign_arrow(reader))
 
 
+def test_random_arrays() -> None:
+    from tests import fuzz_arrow
+
+    fuzz_arrow.main(20261124, 2)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_memory_of_a_streamed_and_of_a_kept_result(engine: str, threads: int) -> None:

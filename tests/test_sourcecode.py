@@ -52,7 +52,7 @@ def test_the_generated_c_compiles_without_warnings(generated: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang", "clang-14", "aarch64-linux-gnu-gcc"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang-14", "aarch64-linux-gnu-gcc"])
 @pytest.mark.parametrize("source", sorted(each.name for each in (ROOT / "src/cossign/sha1").glob("*.c")))
 def test_the_engines_compile_without_warnings(compiler: str, source: str) -> None:
     if not shutil.which(compiler):
@@ -83,8 +83,6 @@ def test_no_python_in_the_batch_loop(generated: Path) -> None:
         "void put_hex(",
         " sign_rows(",
         " read_texts(",
-        " new_slot(",
-        " drop_slot(",
         " put_row(",
     )
     starts = [

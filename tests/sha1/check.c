@@ -1,0 +1,127 @@
+/* Every engine of this CPU against portable.c, over random rows: counts, lengths, KeyTimes, shared beginnings and ends.
+   Arguments: seed, seconds. Ends with 1 at the first row that differs. Built with sanitizers, it is the kernels' fuzz. */
+#include "sha1.h"
+#include "scan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static uint64_t seed;
+
+static uint32_t below(uint32_t end)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((seed >> 33) % end);
+}
+
+static void fill(uint8_t *out, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        out[i] = (uint8_t)below(256);
+    }
+}
+
+/* "abc" (FIPS 180-4's example), so that portable.c itself is tied to something. */
+static int known(void)
+{
+    static const uint8_t want[20] = {0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81, 0x6a, 0xba, 0x3e,
+                                     0x25, 0x71, 0x78, 0x50, 0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d};
+    uint8_t digest[20];
+    sha1_digest(digest, (const uint8_t *)"abc", 3);
+    return memcmp(digest, want, sizeof want) == 0;
+}
+
+/* put_key and put_text over memory of exactly their promised sizes, against a byte at a time. */
+static int check_scan(void)
+{
+    size_t size = below(90);
+    uint8_t *key = malloc(size + 1), *out = malloc(size + SCAN_SLACK), *text = malloc(size + SCAN_SLACK);
+    int plain = 1;
+    for (size_t i = 0; i < size; i++) {
+        key[i] = (uint8_t) "abcXYZ019-_~./.."[below(16)];
+        if (below(60) == 0) {
+            key[i] = (uint8_t)below(256);
+        }
+    }
+    for (size_t i = 0; i < size; i++) {
+        int letter = (key[i] >= 'a' && key[i] <= 'z') || (key[i] >= 'A' && key[i] <= 'Z');
+        int safe = letter || (key[i] >= '-' && key[i] <= '9') || key[i] == '_' || key[i] == '~';
+        plain &= safe && !(key[i] == '.' && (i == 0 || key[i - 1] == '/'));
+    }
+    uint8_t *exact = malloc(size + 1); /* what may end where memory ends */
+    memcpy(exact, key, size);
+    int right = put_key(out, exact, size) == plain && memcmp(out, key, size) == 0;
+    fill(text, size + SCAN_SLACK);
+    right &= put_text(out, text, size) == out + size && memcmp(out, text, size) == 0;
+    scan_utf8(exact, size);
+    free(exact);
+    free(text);
+    free(out);
+    free(key);
+    return right;
+}
+
+int main(int argc, char **argv)
+{
+    enum { ROWS = 160, LONGEST = 1600 };
+    sha1_engine engines[SHA1_ENGINES];
+    size_t count = sha1_engines(engines), checked = 0;
+    seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+    time_t end = time(NULL) + (argc > 2 ? atoi(argv[2]) : 2);
+#ifdef SHA1_SPLIT
+    engines[0] = (sha1_engine){"avx512 split", 16, sha1_sign_avx512, sha1_sign_portable, 0};
+    count = count > 1 ? count : 2;
+    engines[count - 1] = (sha1_engine){"portable", 1, sha1_sign_portable, sha1_sign_portable, 0};
+#endif
+    if (!known()) {
+        puts("portable: SHA-1 of abc is wrong");
+        return 1;
+    }
+    uint8_t *http = malloc(ROWS * (LONGEST + 3 * SHA1_BLOCK));
+    while (time(NULL) < end) {
+        uint8_t hmac_key[SHA1_BLOCK], head[SHA1_HEAD_MAX], start[LONGEST], holes[2][ROWS][SHA1_HEX];
+        sha1_row rows[ROWS];
+        sha1_key key;
+        size_t number = below(3) ? below(41) : below(ROWS + 1), place = 0;
+        uint32_t longest = (uint32_t[]){1, 64, 130, 260, LONGEST}[below(5)], same = below(3), shared = below(longest);
+        fill(hmac_key, sizeof hmac_key);
+        fill(head, sizeof head);
+        fill(start, sizeof start);
+        sha1_prepare(&key, hmac_key, below(SHA1_BLOCK + 1), head, below(3) ? 27 : below(SHA1_HEAD_MAX + 1));
+        for (size_t i = 0; i < number; i++) {
+            size_t size = same == 1 ? longest : below(longest + 1);
+            fill(http + place, size);
+            memcpy(http + place, start, size < shared ? size : shared);
+            if (same == 1 && size > 40) {
+                memcpy(http + place + shared + (size - shared) / 2, start, size - shared - (size - shared) / 2);
+            }
+            rows[i] = (sha1_row){http + place, size, holes[0][i]};
+            sha1_pad(http + place, size, 0);
+            place += sha1_blocks(size) * SHA1_BLOCK;
+        }
+        sha1_sign(&engines[count - 1], &key, rows, number);
+        for (size_t engine = 0; engine + 1 < count; engine++) {
+            for (size_t i = 0; i < number; i++) {
+                rows[i].hole = holes[1][i];
+            }
+            memset(holes[1], 0, sizeof holes[1]);
+            sha1_sign(&engines[engine], &key, rows, number);
+            if (memcmp(holes[0], holes[1], number * SHA1_HEX)) {
+                printf("%s: differs from portable; seed %s, %zu rows\n", engines[engine].name, argc > 1 ? argv[1] : "1", number);
+                return 1;
+            }
+        }
+        checked += number;
+        if (!check_scan()) {
+            puts("put_key or put_text is wrong");
+            return 1;
+        }
+    }
+    free(http);
+    for (size_t engine = 0; engine < count; engine++) {
+        printf("%s ", engines[engine].name);
+    }
+    printf("agree on %zu rows\n", checked);
+    return 0;
+}

@@ -1,0 +1,46 @@
+"""The engines' C, compiled in every way that there is here, under sanitizers, valgrind and emulation: see check.c."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ENGINES = HERE.parent.parent / "src" / "cossign" / "sha1"
+SECONDS = os.environ.get("COSSIGN_FUZZ_SECONDS", "3")
+SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+BUILDS = {  # compiler, options, what runs it, the engines that must be among the checked
+    "gcc": ("gcc", ["-O3"], [], []),
+    "gcc, as slow as it gets": ("gcc", ["-O0"], [], []),
+    "gcc with sanitizers": ("gcc", SANITIZERS, [], []),
+    "gcc, valgrind": ("gcc", ["-O1", "-g"], ["valgrind", "-q", "--error-exitcode=3"], []),
+    "clang": ("clang-14", ["-O3"], [], []),
+    "clang with sanitizers": ("clang-14", SANITIZERS, [], []),
+    "16 lanes split for AVX2": ("gcc", ["-O3", "-DSHA1_SPLIT", "-Wno-psabi"], [], ["avx512 split"]),
+    "aarch64, emulated": ("aarch64-linux-gnu-gcc", ["-O3", "-static"], ["qemu-aarch64"], ["neon", "armv8"]),
+}
+
+
+@pytest.mark.parametrize("build", BUILDS)
+def test_engines_agree(build: str, tmp_path: Path) -> None:
+    compiler, options, runner, wanted = BUILDS[build]
+    for command in (compiler, *runner[:1]):
+        if not shutil.which(command):
+            assert not os.environ.get("CI"), f"{command} is not installed"
+            pytest.skip(f"{command} is not installed")
+    if "AVX2" in build and "avx2" not in Path("/proc/cpuinfo").read_text():
+        pytest.skip("this CPU has no AVX2")
+    program = tmp_path / "check"
+    warnings = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+    sources = [str(HERE / "check.c"), *map(str, sorted(ENGINES.glob("*.c")))]
+    subprocess.run([compiler, *warnings, *options, "-I", str(ENGINES), *sources, "-o", str(program)], check=True)
+    done = subprocess.run([*runner, str(program), "20261124", SECONDS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " agree on " in done.stdout
+    for name in wanted:
+        assert name in done.stdout
+    print(f"{build}: {done.stdout}", end="")
