@@ -1,56 +1,190 @@
-"""pytest-benchmark suites: bulk presigning beside its peers, single calls, verifying. Run by `make bench`."""
+"""pytest-benchmark suites: bulk signing beside its peers, inputs, single calls, verifying. Run by `make bench`.
+
+Every suite gives each benchmark its rows, so that the report can divide by them; `bound` names the engine whose SHA-1
+limits it.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import random
 import warnings
 from typing import Any
 
 import pytest
 
-from bench.peers import by_hand, cos_python_sdk, opendal_cos
-from cossign import COS, Credentials, Signer
+from bench.kernels import hashing
+from bench.peers import boto3_s3, by_hand, cos_nodejs_sdk, cos_python_sdk, obstore_s3, opendal_cos
+from cossign import COS, Credentials, Signer, engines
 
 SECRETS = ("AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q", "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz")
 WHERE = ("examplebucket-1250000000", "ap-beijing")
 KEYS = [f"photos/2026/11/23/img_{number:08d}.jpg" for number in range(10_000)]
-PEERS = {peer.NAME: (peer, count) for peer, count in ((by_hand, 10_000), (cos_python_sdk, 500), (opendal_cos, 500))}
+PEERS = {
+    peer.NAME: (peer, count)
+    for peer, count in (
+        (by_hand, 10_000), (cos_python_sdk, 500), (opendal_cos, 500), (cos_nodejs_sdk, 500), (boto3_s3, 300),
+        (obstore_s3, 2000),
+    )
+}  # fmt: skip
+NATIVE = engines()[:-1]
 
-SIGNER = Signer(Credentials(*SECRETS), bucket=WHERE[0], region=WHERE[1])
+
+def signer(engine: str = "auto", **named: Any) -> Signer:
+    return Signer(Credentials(*SECRETS), bucket=WHERE[0], region=WHERE[1], engine=engine, **named)
+
+
+SIGNER = signer()
 CLIENT = COS(SecretId=SECRETS[0], SecretKey=SECRETS[1])
 
 
-def measured(benchmark: Any, call: Any, rows: int) -> None:
-    """Seven rounds after a warm-up; the report divides by the rows."""
-    benchmark.extra_info["rows"] = rows
-    benchmark.pedantic(call, rounds=7, warmup_rounds=1, iterations=1)
+def measured(benchmark: Any, call: Any, rows: int, bound: str = "", rounds: int = 9) -> None:
+    """Rounds after a warm-up; the report divides by the rows."""
+    benchmark.extra_info.update(rows=rows, bound=bound)
+    benchmark.pedantic(call, rounds=rounds, warmup_rounds=1, iterations=1)
 
 
-@pytest.mark.benchmark(group="bulk, list to list")
+def arrow(keys: list[str]) -> Any:
+    return pytest.importorskip("pyarrow").array(keys)
+
+
+def streamed(signer: Signer, keys: Any, **named: Any) -> None:
+    """Every chunk is made, looked at, and dropped."""
+    for chunk in signer.presign_arrow(keys, **named):
+        len(chunk)
+
+
+# --- SHA-1 alone ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.benchmark(group="SHA-1 blocks of 64 bytes")
+@pytest.mark.parametrize("engine", NATIVE)
+def test_sha1(benchmark: Any, engine: str) -> None:
+    call, blocks = hashing(engine)
+    measured(benchmark, call, blocks, rounds=50)
+
+
+@pytest.mark.benchmark(group="SHA-1 blocks of 64 bytes")
+@pytest.mark.parametrize("engine", ["hashlib, one long message", "hashlib, messages of 110 bytes"])
+def test_sha1_of_hashlib(benchmark: Any, engine: str) -> None:
+    long, short = bytes(64 * 10_000), bytes(110)
+    sha1 = hashlib.sha1
+    if "long" in engine:
+        measured(benchmark, lambda: sha1(long).digest(), 10_000, rounds=20)
+    else:
+        measured(benchmark, lambda: [sha1(short).digest() for _ in range(5000)], 10_000)
+
+
+# --- Bulk -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.benchmark(group="bulk")
 @pytest.mark.parametrize("name", PEERS)
 def test_peer(benchmark: Any, name: str) -> None:
     peer, count = PEERS[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        presign = peer.make(*SECRETS, *WHERE)
+        try:
+            presign = peer.make(*SECRETS, *WHERE)
+        except ImportError as error:
+            pytest.skip(str(error))
         urls = presign(KEYS[:3])
-        plain = Signer(
-            Credentials(*SECRETS), bucket=WHERE[0], region=WHERE[1], sign_host="q-header-list=host" in urls[0]
-        )
-        assert [plain.verify(url).key for url in urls] == KEYS[:3]
+        if "S3" not in name:
+            sign_host = "q-header-list=host" in urls[0]
+            assert [signer(sign_host=sign_host).verify(url).key for url in urls] == KEYS[:3]
         measured(benchmark, lambda: presign(KEYS[:count]), count)
 
 
-@pytest.mark.benchmark(group="bulk, list to list")
-@pytest.mark.parametrize("call", ["Signer.presign_many", "COS.getObjectUrls", "COS.getAuthorizations"])
-def test_bulk(benchmark: Any, call: str) -> None:
+@pytest.mark.benchmark(group="bulk")
+@pytest.mark.parametrize("engine", engines())
+def test_presign_many(benchmark: Any, engine: str) -> None:
+    measured(benchmark, lambda: signer(engine).presign_many(KEYS), len(KEYS))
+
+
+@pytest.mark.benchmark(group="bulk")
+@pytest.mark.parametrize("call", ["COS.getObjectUrls", "COS.getAuthorizations"])
+def test_facade(benchmark: Any, call: str) -> None:
     where = {"Bucket": WHERE[0], "Region": WHERE[1], "Keys": KEYS}
     calls = {
-        "Signer.presign_many": lambda: SIGNER.presign_many(KEYS),
         "COS.getObjectUrls": lambda: CLIENT.getObjectUrls(where),
         "COS.getAuthorizations": lambda: COS.getAuthorizations(where, SecretId=SECRETS[0], SecretKey=SECRETS[1]),
     }
     measured(benchmark, calls[call], len(KEYS))
+
+
+@pytest.mark.benchmark(group="bulk")
+@pytest.mark.parametrize("engine", engines())
+def test_presign_arrow(benchmark: Any, engine: str) -> None:
+    keys = arrow(KEYS * 20)
+    measured(benchmark, lambda: streamed(signer(engine), keys), len(keys), engine)
+
+
+@pytest.mark.benchmark(group="one million keys, the result kept")
+@pytest.mark.parametrize(
+    "call",
+    ["presign_many", "presign_arrow", "bytes.decode alone", "presign_arrow, streamed", "... by two threads"],
+)
+def test_million(benchmark: Any, call: str, request: pytest.FixtureRequest) -> None:
+    texts = [f"photos/2026/11/23/img_{number:08d}.jpg" for number in range(1_000_000)]
+    keys = arrow(texts)
+    pa = pytest.importorskip("pyarrow")
+    url = SIGNER.presign(texts[0]).encode()
+    calls = {
+        "presign_many": lambda: SIGNER.presign_many(texts),
+        "presign_arrow": lambda: pa.chunked_array(SIGNER.presign_arrow(keys)),
+        "bytes.decode alone": lambda: [url.decode() for _ in range(1_000_000)],
+        "presign_arrow, streamed": lambda: streamed(SIGNER, keys),
+        "... by two threads": lambda: streamed(SIGNER, keys, threads=2),
+    }
+    if "two threads" in call and hasattr(os, "sched_setaffinity"):  # `make bench` pins to one core
+        one = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, range(os.cpu_count() or 1))
+        request.addfinalizer(lambda: os.sched_setaffinity(0, one))
+    measured(benchmark, calls[call], 1_000_000, rounds=3)
+
+
+@pytest.mark.benchmark(group="presign_arrow by key length (bytes)")
+@pytest.mark.parametrize(
+    "length", ["8", "16", "35", "64", "100", "200", "400", "850", "10-200", "35, sorted, 70 more shared"]
+)
+def test_key_length(benchmark: Any, length: str) -> None:
+    source = random.Random(1)
+    least, most = (10, 200) if length == "10-200" else (int(length.split(",")[0]),) * 2
+    start = "a-shared-folder/with-a-long-name/" * 3 if "shared" in length else ""
+    keys = arrow(
+        [start + "".join(source.choices("abcdefgh0123", k=source.randint(least, most))) for _ in range(50_000)]
+    )
+    measured(benchmark, lambda: streamed(SIGNER, keys), len(keys))
+
+
+@pytest.mark.benchmark(group="presign_arrow by what needs escapes")
+@pytest.mark.parametrize("share", ["none", "one space a key", "one key in ten Chinese", "every key Chinese"])
+def test_escapes(benchmark: Any, share: str) -> None:
+    kinds = {"none": 0, "one key in ten Chinese": 10, "every key Chinese": 1}
+    keys = [
+        key.replace("_", " ") if share == "one space a key"
+        else f"照片/2026/11/23/腾讯云对象存储_{number:08d}.jpg" if kinds[share] and number % kinds[share] == 0
+        else key
+        for number, key in enumerate(KEYS * 5)
+    ]  # fmt: skip
+    given = arrow(keys)
+    measured(benchmark, lambda: streamed(SIGNER, given), len(keys))
+
+
+@pytest.mark.benchmark(group="presign_arrow by query")
+@pytest.mark.parametrize("query", ["none", "one fixed", "a column"])
+def test_query(benchmark: Any, query: str) -> None:
+    keys = arrow(KEYS * 5)
+    given: dict[str, Any] = {
+        "none": {},
+        "one fixed": {"response-content-disposition": 'attachment; filename="a.jpg"'},
+        "a column": {"versionId": arrow([f"MTg0NDUxNTc1NjIzMTQ1MDAw{number}" for number in range(len(keys))])},
+    }[query]
+    measured(benchmark, lambda: streamed(SIGNER, keys, query=given), len(keys))
+
+
+# --- Verifying and single calls ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.benchmark(group="verify")

@@ -351,7 +351,7 @@ def encoded_pairs(pairs, str parameter):
     ])
 
 
-# --- hashlib's HMAC-SHA1 -------------------------------------------------------------------------------------------------
+# --- hashlib's HMAC-SHA1 ----------------------------------------------------------------------------------------------
 
 # The methods of hashlib's hash objects as the C functions that they are: no attribute is looked up in the loop.
 cdef PyCFunction sha1_copy
@@ -511,7 +511,7 @@ cdef class Secret:
         return key
 
 
-# --- Engines -----------------------------------------------------------------------------------------------------------
+# --- Engines ----------------------------------------------------------------------------------------------------------
 
 cdef class Engine:
     """What turns HttpStrings into signatures: native code, or "hashlib"."""
@@ -1191,7 +1191,7 @@ cdef Fault column_texts(
     return FINE
 
 
-# --- Arrow in -----------------------------------------------------------------------------------------------------------
+# --- Arrow in ---------------------------------------------------------------------------------------------------------
 
 # The layouts of a column of text (https://arrow.apache.org/docs/format/Columnar.html).
 cdef enum Layout:
@@ -1573,7 +1573,7 @@ cdef class ArrowColumn:
         return self.chunk.array.length - self.position
 
 
-# --- Arrow out ----------------------------------------------------------------------------------------------------------
+# --- Arrow out --------------------------------------------------------------------------------------------------------
 
 cdef enum:
     SLOT = 1 << 19         # bytes of a result chunk: it stays in the second cache
