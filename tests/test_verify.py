@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 import re
 from typing import Any
 from urllib.parse import quote, unquote
@@ -279,3 +280,103 @@ def test_verify_many_takes_an_iterable_of_str(signer: Signer, bad: Any) -> None:
 def test_verify_refuses_bad_headers(signer: Signer, headers: Any) -> None:
     with pytest.raises(ParameterError, match="headers"):
         signer.verify("https://a/b", headers=headers)
+
+
+def told(result: Any) -> tuple[Any, ...]:
+    """All that a result says."""
+    if isinstance(result, Verified):
+        names = ("secret_id", "method", "key", "key_time", "header_list", "url_param_list", "unsigned_params")
+        return *(getattr(result, name) for name in names), result.http_string, result.string_to_sign
+    return type(result), str(result), result.key_time, result.http_string, result.string_to_sign
+
+
+def one_by_one(signer: Signer, urls: list[str], **named: Any) -> list[Any]:
+    results: list[Any] = []
+    for url in urls:
+        try:
+            results.append(signer.verify(url, **named))
+        except BadSignature as error:
+            results.append(error)
+    return results
+
+
+def changed(source: random.Random, url: str) -> str:
+    """A URL with one thing in it that is otherwise."""
+    at = source.randrange(len(url))
+    kind = source.randrange(9)
+    odd = (
+        source.choice("&=;%+#?/:aZ0~. \né\x00") if kind < 4 else source.choice(["%3B", "%2f", "%2F", "&a=b", "&q-ak=1"])
+    )
+    if kind in (0, 4):
+        return url[:at] + odd + url[at + 1 :]
+    if kind in (1, 5):
+        return url[:at] + odd + url[at:]
+    if kind == 2:
+        return url[:at] + url[at + 1 :]
+    if kind == 3:
+        return url[:at].upper() + url[at:]
+    parts = url.split("&")
+    if kind == 6:
+        source.shuffle(parts)
+    elif kind == 7:
+        parts.append(source.choice(parts))
+    else:
+        parts.pop(source.randrange(len(parts)))
+    return "&".join(parts)
+
+
+@pytest.mark.parametrize("token", [None, "to/ken+=="])
+def test_many_say_what_one_says(token: str | None) -> None:
+    source = random.Random(20261124)
+    signer = Signer(Credentials(SECRET_ID, SECRET_KEY, token), bucket=BUCKET, region=REGION, strict=False)
+    other = Signer(Credentials("AKIDother", "other"), bucket=BUCKET, region=REGION, strict=False)
+    client = COS(SecretId=SECRET_ID, SecretKey=SECRET_KEY, SecurityToken=token, Domain="http://a.example:8080")
+    queries = [{}, {}, {"versionId": "1 +&é"}, {"b": "1", "A": ""}, {"a b": "/~"}, {"x": 1, "X": "2"}, {"q-z": "1"}]
+    keys = ["a.jpg", "", "a b/é😀.txt", "/x", "a/../b", "%2F", "100%", "x" * 700, "a+b", "?#&"]
+    where = {"Bucket": BUCKET, "Region": REGION}
+    urls: list[str] = []
+    with time_machine.travel(1_800_000_000, tick=False):
+        for _ in range(700):
+            key, query = source.choice(keys), source.choice(queries)
+            span = source.choice([(1, 9_999_999_999), (1, 2), (9_999_999_998, 9_999_999_999), (12, 345_678_901)])
+            named: Any = {"query": query, "key_time": span, "method": source.choice(["GET", "GET", "GET", "PUT"])}
+            urls.append(source.choice([signer, signer, signer, other]).presign(key, **named))
+            urls.append(client.getObjectUrl(**where, Key=key or "k", Query=query) or "")
+            urls.append(signer.presign(source.choice(keys), expires=source.choice([60, 900])))
+    urls += [changed(source, url) for url in urls for _ in range(2)]
+    urls += ["", "https://", "https://h", "https://h/", "http://h/?", "/a?b", "https://h?/a", "ftp://h/a?b", "x" * 5000]
+    with time_machine.travel(1_800_000_000, tick=False):
+        wanted = [told(each) for each in one_by_one(signer, urls)]
+        for threads in (1, 3):
+            found = signer.verify_many(urls, threads=threads)
+            assert [told(each) for each in found] == wanted
+        assert found.bad == [row for row, each in enumerate(wanted) if isinstance(each[0], type)]
+        assert 500 < len(urls) - len(found.bad) < len(urls) - 500
+        rotated = {
+            each.secret_id: each
+            for each in (Credentials(SECRET_ID, SECRET_KEY, token), Credentials("AKIDother", "other"))
+        }
+        wanted = [told(each) for each in one_by_one(signer, urls, credentials=rotated)]
+        assert [told(each) for each in signer.verify_many(urls, credentials=rotated)] == wanted
+        for named in ({"headers": {"Host": HOST}}, {"method": "put"}, {"headers": {"Range": "bytes=0-9"}}):
+            wanted = [told(each) for each in one_by_one(signer, urls[:2000], **named)]
+            assert [told(each) for each in signer.verify_many(urls[:2000], **named)] == wanted
+
+
+def test_a_judgement_is_a_sequence(signer: Signer) -> None:
+    from collections.abc import Sequence
+
+    urls = [*signer.presign_many([f"{number}.jpg" for number in range(5000)]), "no URL", "https://h/?q-signature=1"]
+    found = signer.verify_many(iter(urls))
+    assert isinstance(found, Sequence)
+    assert len(found) == 5002
+    assert found.bad == [5000, 5001]
+    assert (found[3].key, found[-3].key, found[0:3000:1000][2].key) == ("3.jpg", "4999.jpg", "2000.jpg")  # type: ignore[union-attr]
+    assert isinstance(found[-1], MalformedSignature)
+    for row in (5002, -5003):
+        with pytest.raises(IndexError):
+            found[row]
+    assert repr(found) == "<5002 URLs judged, 2 bad>"
+    with pytest.raises(ParameterError, match=r"urls\[1\] must be a str, not NoneType"):
+        signer.verify_many(["https://h/", None])  # type: ignore[list-item]
+    assert list(signer.verify_many([])) == []

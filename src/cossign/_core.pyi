@@ -1,7 +1,9 @@
 """Types of the core; see _core.pyx for what each does."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
+
+from cossign.errors import BadSignature
 
 KEY: int
 SIGNATURE: int
@@ -84,6 +86,25 @@ class Template:
     def sign_key(self) -> SignKey | None: ...
     @property
     def parameter(self) -> str: ...
+
+class Judgement(Sequence[Verified | BadSignature]):
+    @property
+    def bad(self) -> list[int]: ...
+    def __init__(
+        self,
+        urls: list[Any],
+        method: str,
+        headers: list[tuple[str, str]],
+        secrets: dict[str, Any],
+        now: int,
+        engine: Engine,
+    ) -> None: ...
+    def run(self, threads: int = 1) -> Judgement: ...
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int) -> Verified | BadSignature: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Verified | BadSignature]: ...
 
 class Verified:
     @property

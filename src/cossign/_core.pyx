@@ -18,7 +18,7 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8String, PyUnicode_DecodeUTF8
 from libc.errno cimport EINVAL
 from libc.stdint cimport INT32_MAX, INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 
 from hashlib import sha1
 from hmac import compare_digest
@@ -26,6 +26,7 @@ from itertools import islice
 from os import urandom
 
 from cossign.errors import (
+    BadSignature,
     KeyNameError,
     MalformedSignature,
     MissingParameter,
@@ -82,6 +83,7 @@ cdef extern from "sha1/sha1.h" nogil:
 cdef extern from "sha1/scan.h" nogil:
     enum:
         SCAN_SLACK
+    uint8_t* put_exact(uint8_t* out, const uint8_t* text, size_t size) noexcept
     uint8_t* put_text(uint8_t* out, const uint8_t* text, size_t size) noexcept
     bint scan_safe(const uint8_t* data) noexcept
     bint put_key(uint8_t* out, const uint8_t* key, size_t size) noexcept
@@ -2396,3 +2398,477 @@ def judge(str url, str method, list headers, dict secrets, long long now, Engine
     verified.http = http
     verified.sign_time = fields["q-sign-time"]
     return verified
+
+
+# --- Judging many -----------------------------------------------------------------------------------------------------
+
+# A URL as every signer here writes it: what is rarer is left to `judge`, which knows all forms.
+cdef struct Parsed:
+    Text host
+    Text path        # as it stands in the URL, without its first slash
+    Text secret_id
+    Text key_time
+    Text signature
+    Text param_list
+    Text params      # what follows the seven q- fields, with its first "&"
+    bint signs_host
+    bint has_token
+    int64_t start
+    int64_t end
+
+cdef const char* FIELDS[7]
+FIELDS[:] = [
+    "q-sign-algorithm", "q-ak", "q-sign-time", "q-key-time", "q-header-list", "q-url-param-list", "q-signature",
+]
+cdef size_t[7] FIELD_SIZES
+FIELD_SIZES[:] = [strlen(field) for field in FIELDS[:7]]
+
+
+cdef inline bint same(Text text, const char* other, size_t size) noexcept nogil:
+    return text.size == size and memcmp(text.data, other, size) == 0
+
+
+cdef inline Text before(Text* rest, uint8_t separator) noexcept nogil:
+    """Take the text up to a separator, or all of it, off `rest`, the separator too."""
+    cdef const uint8_t* found = <const uint8_t*>memchr(rest.data, separator, rest.size) if rest.size else NULL
+    cdef size_t size = <size_t>(found - rest.data) if found != NULL else rest.size
+    cdef Text text = Text(rest.data, size)
+    rest.data += size + (found != NULL)
+    rest.size -= size + (found != NULL)
+    return text
+
+
+cdef inline bint take_seconds(Text* rest, int64_t* seconds) noexcept nogil:
+    """One to ten digits."""
+    cdef size_t i = 0
+    seconds[0] = 0
+    while i < rest.size and c"0" <= rest.data[i] <= c"9":
+        seconds[0] = seconds[0] * 10 + (rest.data[i] - c"0")
+        i += 1
+        if i > 10:
+            return False
+    rest.data += i
+    rest.size -= i
+    return i > 0
+
+
+cdef inline size_t semicolon(Text text) noexcept nogil:
+    """The size of a semicolon, as it is or percent-encoded, that a text begins with; or 0."""
+    if text.size and text.data[0] == c";":
+        return 1
+    if text.size >= 3 and text.data[0] == c"%" and text.data[1] == c"3" and text.data[2] in (c"B", c"b"):
+        return 3
+    return 0
+
+
+cdef bint parsed(Text url, Parsed* parts) noexcept nogil:
+    """Take a presigned URL apart; False for what `judge` must look at."""
+    cdef Text[7] values
+    cdef Text part, name
+    cdef int found = 0
+    cdef int count = 0
+    cdef int i
+    if url.size > 8 and memcmp(url.data, "https://", 8) == 0:
+        url = Text(url.data + 8, url.size - 8)
+    elif url.size > 7 and memcmp(url.data, "http://", 7) == 0:
+        url = Text(url.data + 7, url.size - 7)
+    else:
+        return False
+    if memchr(url.data, c"#", url.size) != NULL:
+        return False
+    part = before(&url, c"?")
+    parts.host = before(&part, c"/")
+    if parts.host.size == 0 or part.data == parts.host.data + parts.host.size:  # no slash
+        return False
+    parts.path = part
+    parts.params = Text(NULL, 0)
+    while url.size:
+        part = before(&url, c"&")
+        name = before(&part, c"=")
+        for i in range(count, count + 7):  # mostly they come in order
+            i = i if i < 7 else i - 7
+            if same(name, FIELDS[i], FIELD_SIZES[i]):
+                break
+        else:
+            if found != 127:
+                return False
+            parts.params = Text(name.data - 1, <size_t>(url.data + url.size - name.data) + 1)
+            break
+        if found & 1 << i:
+            return False
+        found |= 1 << i
+        count += 1
+        values[i] = part
+    if found != 127 or not same(values[0], "sha1", 4):
+        return False
+    parts.secret_id = values[1]
+    parts.key_time = values[3]
+    if values[2].size != values[3].size or memcmp(values[2].data, values[3].data, values[2].size) != 0:
+        return False
+    part = values[3]
+    if not take_seconds(&part, &parts.start) or semicolon(part) == 0:
+        return False
+    part = Text(part.data + semicolon(part), part.size - semicolon(part))
+    if not take_seconds(&part, &parts.end) or part.size or parts.start > parts.end:
+        return False
+    parts.signs_host = same(values[4], "host", 4)
+    if not parts.signs_host and values[4].size:
+        return False
+    parts.param_list = values[5]
+    parts.signature = values[6]
+    return parts.signature.size == 40
+
+
+cdef bint canonical_value(Text text) noexcept nogil:
+    """Whether a value is percent-encoded as it was signed."""
+    cdef size_t i = 0
+    cdef int byte
+    while i < text.size:
+        if COMPONENT[text.data[i]].size == 1:
+            i += 1
+            continue
+        if text.data[i] != c"%" or i + 2 >= text.size:
+            return False
+        if c"a" <= text.data[i + 1] <= c"f" or c"a" <= text.data[i + 2] <= c"f":
+            return False
+        if nibble(text.data[i + 1]) < 0 or nibble(text.data[i + 2]) < 0:
+            return False
+        byte = nibble(text.data[i + 1]) << 4 | nibble(text.data[i + 2])
+        if COMPONENT[byte].size == 1:
+            return False
+        i += 3
+    return True
+
+
+cdef uint8_t* put_params(uint8_t* out, Parsed* parts, Text token) noexcept nogil:
+    """HttpParameters, if the URL's parameters are just those that its list names, in order, and the token; or NULL."""
+    cdef Text rest = Text(parts.params.data, parts.params.size)
+    cdef Text listed = parts.param_list
+    cdef Text part, name
+    cdef uint8_t* start = out
+    cdef const uint8_t* last = NULL  # the name before, lower-case, in `out`
+    cdef size_t last_size = 0
+    cdef size_t i
+    cdef int order
+    parts.has_token = False
+    if rest.size:
+        rest = Text(rest.data + 1, rest.size - 1)
+    while rest.size:
+        part = before(&rest, c"&")
+        name = before(&part, c"=")
+        if same(name, "x-cos-security-token", 20):
+            if parts.has_token or token.data == NULL or part.size != token.size:
+                return NULL
+            if memcmp(part.data, token.data, token.size) != 0:
+                return NULL
+            parts.has_token = True
+            continue
+        if name.size == 0 or part.data == name.data + name.size:  # no "="
+            return NULL
+        if out != start:
+            if semicolon(listed) == 0:
+                return NULL
+            listed = Text(listed.data + semicolon(listed), listed.size - semicolon(listed))
+            out[0] = c"&"
+            out += 1
+        if listed.size < name.size or not canonical_value(part):
+            return NULL
+        for i in range(name.size):
+            if COMPONENT[name.data[i]].size != 1:
+                return NULL
+            out[i] = name.data[i] + 32 if c"A" <= name.data[i] <= c"Z" else name.data[i]
+            if listed.data[i] != out[i]:
+                return NULL
+        if last != NULL:
+            order = memcmp(last, out, min(last_size, name.size))
+            if order > 0 or (order == 0 and last_size >= name.size):
+                return NULL
+        last = out
+        last_size = name.size
+        listed = Text(listed.data + name.size, listed.size - name.size)
+        out += name.size
+        out[0] = c"="
+        memcpy(out + 1, part.data, part.size)
+        out += part.size + 1
+    if listed.size or (token.data != NULL and not parts.has_token):
+        return NULL
+    return out
+
+
+cdef uint8_t* put_decoded(uint8_t* out, Text text) noexcept nogil:
+    """A path without its percent-encoding; what is no valid escape stays as it is."""
+    cdef size_t i = 0
+    cdef int high, low
+    while i < text.size:
+        out[0] = text.data[i]
+        if text.data[i] == c"%" and i + 2 < text.size:
+            high = nibble(text.data[i + 1])
+            low = nibble(text.data[i + 2])
+            if high >= 0 and low >= 0:
+                out[0] = <uint8_t>(high << 4 | low)
+                i += 2
+        out += 1
+        i += 1
+    return out
+
+
+cdef uint8_t* put_http_string(uint8_t* out, Parsed* parts, Text method, Text token) noexcept nogil:
+    """HttpString; returns its end, or NULL for what `judge` must look at. 3 * the URL + the method + 64 bytes fit."""
+    cdef uint8_t* path
+    out = put_exact(out, method.data, method.size)
+    out[0] = c"\n"
+    out[1] = c"/"
+    path = out + 2
+    out = path + parts.path.size
+    if not put_key(path, parts.path.data, parts.path.size):
+        out = put_decoded(path, parts.path)
+        if not scan_utf8(path, <size_t>(out - path)):
+            return NULL
+    out[0] = c"\n"
+    out += 1
+    if parts.params.size or parts.param_list.size or token.data != NULL:
+        out = put_params(out, parts, token)
+        if out == NULL:
+            return NULL
+    else:
+        parts.has_token = False
+    out[0] = c"\n"
+    out += 1
+    if parts.signs_host:
+        memcpy(out, "host=", 5)
+        out = put_encoded(out + 5, parts.host, PATH)  # it has no slash: a component, but faster
+    out[0] = c"\n"
+    return out + 1
+
+
+cdef enum State:
+    UNKNOWN  # not yet looked at, or of another SecretId
+    LEFT     # for `judge`
+    READY    # its HttpString is there
+    HASHED
+    RIGHT
+
+
+cdef class JudgingSpace:
+    """The memory of a judgement, used again for each of its blocks."""
+
+    cdef Text[BLOCK] urls
+    cdef Parsed[BLOCK] parts
+    cdef State[BLOCK] state
+    cdef sha1_row[BLOCK] rows
+    cdef sha1_row[BLOCK] signed
+    cdef uint8_t[BLOCK * 40] signatures
+    cdef uint8_t* http
+    cdef size_t http_size
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.http)
+
+
+cdef class Judgement:
+    """What `Signer.verify_many` found: a sequence with a Verified or a BadSignature for each URL, in order.
+
+    All is judged when it is made; a Verified is built when it is looked at.
+
+    Attributes:
+        bad: the rows, from 0, of the URLs whose signature is not right, in order.
+    """
+
+    cdef list urls
+    cdef str method
+    cdef bytes lower        # the method as it is signed
+    cdef list headers
+    cdef dict secrets
+    cdef list known         # (SecretId, its Secret, its encoded token or None), for URLs in the usual form
+    cdef long long now
+    cdef Engine engine
+    cdef dict others        # row to the Verified or BadSignature that `judge` gave
+    cdef readonly list bad
+
+    def __init__(self, list urls not None, str method, list headers, dict secrets, long long now, Engine engine not None):
+        self.urls = urls
+        self.method = method
+        self.lower = method.lower().encode()
+        self.headers = headers
+        self.secrets = secrets
+        self.now = now
+        self.engine = engine
+        self.others = {}
+        self.bad = []
+        self.known = []
+        for secret_id, (secret, token) in secrets.items():
+            encoded_token = None if token is None else encoded(token.reveal().encode(), COMPONENT)
+            self.known.append((secret_id.encode("utf-8", "surrogatepass"), secret, encoded_token))
+
+    def run(self, int threads=1):
+        """Judge all."""
+        cdef Py_ssize_t start
+        if threads > 1 and len(self.urls) > SHARE:
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(threads, "cossign") as pool:
+                shares = [pool.submit(self.share, start) for start in range(0, len(self.urls), SHARE)]
+                try:
+                    for share in shares:
+                        share.result()
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+        else:
+            for start in range(0, len(self.urls), SHARE):
+                self.share(start)
+                PyErr_CheckSignals()
+        self.bad = sorted([row for row, result in self.others.items() if not isinstance(result, Verified)])
+        return self
+
+    def share(self, Py_ssize_t first):
+        """Judge SHARE rows, a block at a time."""
+        cdef Py_ssize_t last = min(first + SHARE, len(self.urls))
+        cdef JudgingSpace space = JudgingSpace()
+        while first < last:
+            self.block(space, first, min(last, first + BLOCK))
+            first = min(last, first + BLOCK)
+
+    cdef int block(self, JudgingSpace space, Py_ssize_t first, Py_ssize_t last) except -1:
+        cdef Py_ssize_t i, j, known
+        cdef Py_ssize_t count = last - first
+        cdef size_t bound = 0
+        cdef list alive = []
+        cdef Fault fault
+        cdef Text method = text_of(self.lower)
+        cdef Text secret_id, token
+        cdef Parsed* parts
+        cdef uint8_t* out
+        cdef uint8_t* end
+        cdef Py_ssize_t chosen
+        cdef SignKey key
+        cdef const uint8_t* wanted
+        cdef const uint8_t* have
+        cdef uint8_t difference
+        cdef Py_ssize_t usual = 0 if self.headers else count
+        for i in range(usual):
+            fault = key_text(self.urls[first + i], &space.urls[i], alive)
+            space.state[i] = LEFT if fault != FINE else UNKNOWN
+            if fault == FINE:
+                bound += 3 * space.urls[i].size + method.size + 64 + 3 * SHA1_BLOCK
+        for i in range(usual, count):
+            space.state[i] = LEFT
+        hold(&space.http, &space.http_size, bound + SCAN_SLACK)
+        out = space.http
+        for known in range(len(self.known)):
+            secret_id = text_of(self.known[known][0])
+            token = Text(NULL, 0)
+            if self.known[known][2] is not None:
+                token = text_of(self.known[known][2])
+            with nogil:
+                for i in range(usual):
+                    if space.state[i] != UNKNOWN:
+                        continue
+                    parts = &space.parts[i]
+                    if known == 0 and (
+                        not parsed(space.urls[i], parts) or parts.start > self.now or parts.end < self.now
+                    ):
+                        space.state[i] = LEFT
+                        continue
+                    if parts.secret_id.size != secret_id.size:
+                        continue
+                    if memcmp(parts.secret_id.data, secret_id.data, secret_id.size) != 0:
+                        continue
+                    space.state[i] = LEFT
+                    end = put_http_string(out, parts, method, token)
+                    if end == NULL:
+                        continue
+                    space.rows[i].http = out
+                    space.rows[i].size = <size_t>(end - out)
+                    space.rows[i].hole = space.signatures + 40 * i
+                    sha1_pad(out, space.rows[i].size, 0)
+                    out += sha1_blocks(space.rows[i].size) * SHA1_BLOCK
+                    space.state[i] = READY
+            for i in range(usual):  # all rows of one KeyTime at a time
+                if space.state[i] != READY:
+                    continue
+                parts = &space.parts[i]
+                span = PyBytes_FromStringAndSize(<const char*>parts.key_time.data, <Py_ssize_t>parts.key_time.size)
+                key = (<Secret>self.known[known][1]).sign_key(decoded(span, False).decode())
+                with nogil:
+                    chosen = 0
+                    for j in range(i, usual):
+                        if space.state[j] == READY and space.parts[j].key_time.size == parts.key_time.size and memcmp(
+                            space.parts[j].key_time.data, parts.key_time.data, parts.key_time.size
+                        ) == 0:
+                            space.signed[chosen] = space.rows[j]
+                            chosen += 1
+                            space.state[j] = HASHED
+                    hash_rows(self.engine, key, space.signed, chosen)
+        with nogil:
+            for i in range(usual):
+                if space.state[i] != HASHED:
+                    continue
+                difference = 0
+                have = space.signatures + 40 * i
+                wanted = space.parts[i].signature.data
+                for j in range(40):  # in constant time
+                    difference |= have[j] ^ wanted[j]
+                space.state[i] = RIGHT if difference == 0 else LEFT
+        for i in range(count):
+            if space.state[i] != RIGHT:
+                self.others[first + i] = self.judged(first + i)
+        return 0
+
+    cdef object judged(self, Py_ssize_t row):
+        url = self.urls[row]
+        if not isinstance(url, str):
+            raise ParameterError("urls", f"must be a str, not {type(url).__name__}", row)
+        try:
+            return judge(url, self.method, self.headers, self.secrets, self.now, self.engine)
+        except BadSignature as error:
+            return error.with_traceback(None)
+
+    cdef Verified built(self, str url):
+        """The Verified of a URL in the usual form that was found right."""
+        cdef Parsed parts
+        cdef Text text
+        cdef list alive = []
+        cdef Verified verified = Verified()
+        cdef bytes buffer
+        cdef uint8_t* start
+        cdef Text token = Text(NULL, 0)
+        key_text(url, &text, alive)
+        parsed(text, &parts)
+        verified.secret_id = parts.secret_id.data[:parts.secret_id.size].decode()
+        for secret_id, _, encoded_token in self.known:
+            if encoded_token is not None and secret_id.decode() == verified.secret_id:
+                token = text_of(encoded_token)
+        buffer = PyBytes_FromStringAndSize(NULL, 3 * <Py_ssize_t>text.size + len(self.lower) + 64 + SCAN_SLACK)
+        start = <uint8_t*>PyBytes_AS_STRING(buffer)
+        end = put_http_string(start, &parts, text_of(self.lower), token)
+        verified.http = buffer[:end - start]
+        verified.method = self.method.upper()
+        path = decoded(parts.path.data[:parts.path.size], False)
+        verified.key = path.decode()
+        verified.key_time = (parts.start, parts.end)
+        verified.sign_time = decoded(parts.key_time.data[:parts.key_time.size], False)
+        verified.header_list = ("host",) if parts.signs_host else ()
+        listed = decoded(parts.param_list.data[:parts.param_list.size], False)
+        verified.url_param_list = tuple(listed.decode().split(";")) if listed else ()
+        verified.unsigned_params = ("x-cos-security-token",) if parts.has_token else ()
+        return verified
+
+    def __len__(self):
+        return len(self.urls)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self.urls)))]
+        row = index if index >= 0 else index + len(self.urls)
+        if not 0 <= row < len(self.urls):
+            raise IndexError("there is no such URL")
+        result = self.others.get(row)
+        return self.built(self.urls[row]) if result is None else result
+
+    def __iter__(self):
+        for row in range(len(self.urls)):
+            yield self[row]
+
+    def __repr__(self):
+        return f"<{len(self.urls)} URLs judged, {len(self.bad)} bad>"

@@ -10,10 +10,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, overload
 
 from cossign import _core
-from cossign._core import KEY, SIGNATURE, Column, Engine, SignedColumn, SignKey, Template, Verified, encode_component
+from cossign._core import (
+    KEY,
+    SIGNATURE,
+    Column,
+    Engine,
+    Judgement,
+    SignedColumn,
+    SignKey,
+    Template,
+    Verified,
+    encode_component,
+)
 from cossign.credentials import Credentials, CredentialsProvider
 from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint
-from cossign.errors import BadSignature, CredentialsError, MissingParameter, ParameterError
+from cossign.errors import CredentialsError, MissingParameter, ParameterError
 
 __all__ = ["BulkResult", "Signer", "engines"]
 
@@ -44,6 +55,9 @@ def chosen_engine(name: Any = "auto") -> Engine:
         return _core.engine(name)
     except (ValueError, TypeError):
         raise ParameterError(parameter, f"must be one of: auto, {', '.join(engines())}") from None
+
+
+Sequence.register(Judgement)
 
 
 class BulkResult(list[str | None]):
@@ -566,32 +580,28 @@ class Signer:
         method: str = "GET",
         headers: Headers | None = None,
         credentials: CredentialsProvider | Mapping[str, Credentials] | None = None,
-    ) -> Sequence[Verified | BadSignature]:
+        threads: int = 1,
+    ) -> Judgement:
         """Judge many URLs at one instant; a bad one gives its BadSignature instead of raising it.
 
-        Args: as in `verify`, for all of `urls`.
+        Args: as in `verify`, for all of `urls`; and `threads`, how many share the work.
 
         Returns:
-            For each URL, in order, a Verified or a BadSignature.
+            A sequence with a Verified or a BadSignature for each URL, in order, built when it is looked at; its ``bad``
+            lists the rows of the bad ones.
 
         >>> from cossign import Credentials, Signer, Verified
         >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
-        >>> [isinstance(result, Verified) for result in signer.verify_many([signer.presign("a.txt"), "https://b/a.txt"])]
-        [True, False]
+        >>> results = signer.verify_many([signer.presign("a.txt"), "https://b/a.txt"])
+        >>> [isinstance(result, Verified) for result in results], results.bad
+        ([True, False], [1])
         """
         if isinstance(urls, (str, bytes)) or not isinstance(urls, Iterable):
             raise ParameterError("urls", f"must be an iterable of str, not {type(urls).__name__}")
+        checked_threads(threads)
         checked_method(method)
         given, secrets, now = _texts(headers), self._secrets(credentials), int(time.time())
-        results: list[Verified | BadSignature] = []
-        for index, url in enumerate(urls):
-            if not isinstance(url, str):
-                raise ParameterError("urls", f"must be a str, not {type(url).__name__}", index)
-            try:
-                results.append(_core.judge(url, method, given, secrets, now, self._engine))
-            except BadSignature as error:
-                results.append(error.with_traceback(None))
-        return results
+        return Judgement(list(urls), method, given, secrets, now, self._engine).run(threads)
 
     # --- What the calls share
 
