@@ -1601,6 +1601,7 @@ cdef struct Slot:
     uint8_t* valid
     int32_t* offsets
     uint8_t* data
+    int64_t most       # rows
     int64_t rows
     int64_t nulls
     size_t data_size
@@ -1691,6 +1692,7 @@ cdef Slot* new_slot(Pool* pool, size_t single, size_t rows) noexcept nogil:
     slot.valid = <uint8_t*>slot + head
     slot.offsets = <int32_t*>(slot.valid + rows // 8)
     slot.data = <uint8_t*>(slot.offsets + rows + 16)
+    slot.most = <int64_t>rows
     slot.rows = 0
     slot.nulls = 0
     slot.data_size = 0
@@ -1777,14 +1779,36 @@ cdef Slot* compact(Slot* slot) noexcept nogil:
     return small
 
 
+# A column's rows from `position` on.
+cdef struct Slice:
+    const Node* node
+    const ArrowArray* array
+    int64_t position
+
+
 cdef class Share:
     """Rows of every column that are signed together: one chunk of each, from a row on."""
 
-    cdef list columns
+    cdef list columns     # they and their chunks are kept alive
     cdef list chunks
-    cdef list positions
+    cdef Slice* slices
     cdef int64_t row      # in the whole
     cdef int64_t left
+
+    def __cinit__(self, list columns):
+        cdef Py_ssize_t i
+        cdef ArrowColumn column
+        self.columns = columns
+        self.chunks = [(<ArrowColumn>column).chunk for column in columns]
+        self.slices = <Slice*>PyMem_RawMalloc(<size_t>len(columns) * sizeof(Slice))
+        if self.slices == NULL:
+            raise MemoryError
+        for i in range(len(columns)):
+            column = columns[i]
+            self.slices[i] = Slice(column.node, &column.chunk.array, column.position)
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.slices)
 
 
 cdef class SignedColumn:
@@ -1941,7 +1965,7 @@ cdef class SigningStream:
 
     cdef Share next_share(self, int64_t most):
         """The next rows, at most so many; None at the end."""
-        cdef Share share = Share()
+        cdef Share share
         cdef ArrowColumn column
         cdef int64_t left = most
         cdef list ends = []
@@ -1957,11 +1981,9 @@ cdef class SigningStream:
                     f"ends after {(<ArrowColumn>short).row} rows: the columns must be as long as the keys",
                 )
             return None
+        share = Share(self.columns)
         share.row = (<ArrowColumn>self.columns[0]).row
         share.left = left
-        share.columns = self.columns
-        share.chunks = [(<ArrowColumn>column).chunk for column in self.columns]
-        share.positions = [(<ArrowColumn>column).position for column in self.columns]
         for column in self.columns:
             column.position += left
             column.row += left
@@ -1999,7 +2021,7 @@ cdef class SigningStream:
             self.ahead = deque()
             self.executor = ThreadPoolExecutor(self.whole.threads, "cossign")
         while True:
-            while not self.ended and len(self.ahead) < 2 * self.whole.threads:
+            while not self.ended and len(self.ahead) <= self.whole.threads:
                 share = self.next_share(SHARE_ROWS)
                 if share is None:
                     self.ended = True
@@ -2084,75 +2106,86 @@ cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_
 
 cdef Slot* sign_share(SignedColumn whole, Pool* pool, Share share, Workspace work, list errors) except NULL:
     """Sign as many rows of a share as fit into one slot."""
-    cdef Slot* slot = new_slot(pool, 0, SLOT_ROWS)
-    cdef Py_ssize_t done = 0
-    cdef Py_ssize_t count, i, column
-    cdef Py_ssize_t width = whole.template.columns
     cdef Template template = whole.template
-    cdef const char* fault = NULL
-    cdef Py_ssize_t faulty
     cdef size_t bound
-    cdef ArrowColumn source
-    cdef const ArrowArray* array
-    cdef int64_t position
-    cdef const Text* value
+    cdef Slot* slot = new_slot(pool, 0, min(<size_t>SLOT_ROWS, SLOT // (template.text_size + 5)))  # room for offsets
     if slot == NULL:
         raise MemoryError
     try:
-        while share.left and slot.rows < SLOT_ROWS:
-            count = 1 if slot.single else <Py_ssize_t>min(share.left, min(<int64_t>BLOCK, SLOT_ROWS - slot.rows))
-            for column in range(width + 1):
-                source = share.columns[column]
-                array = &(<ArrowChunk>share.chunks[column]).array
-                position = share.positions[column]
-                with nogil:
-                    if column == 0:
-                        fault = read_texts(source.node, array, position, count, work.keys, 1, work.digits)
-                    else:
-                        fault = read_texts(
-                            source.node, array, position, count, &work.values[column - 1], width,
-                            work.digits + column * BLOCK * DIGITS,
-                        )
-                if fault != NULL:
-                    raise ParameterError(
-                        source.parameter, f"is a malformed Arrow array: {shown(fault)}", share.row
-                    )
-            with nogil:
-                faulty = 0
-                for i in range(count):
-                    work.rows[i].fault = NULL_ROW if work.keys[i].data == NULL else FINE
-                    for column in range(width):
-                        value = &work.values[i * width + column]
-                        if work.rows[i].fault == FINE and not scan_utf8(value.data, value.size):
-                            work.rows[i].fault = BAD_VALUE
-                done = sign_rows(template, work, count, slot.data + slot.data_size, <uint8_t*>slot + slot.size)
-                for i in range(done):
-                    put_row(slot, &work.rows[i])
-                    faulty += work.rows[i].fault not in (FINE, NULL_ROW)
-            if faulty:
-                for i in range(done):
-                    if work.rows[i].fault in (FINE, NULL_ROW):
-                        continue
-                    error = arrow_error(whole, work, i, share.row + i)
-                    if not whole.keep_errors:
-                        raise error
-                    errors.append((share.row + i, error.reason))
-            share.left -= done
-            share.row += done
-            share.positions = [place + done for place in share.positions]
-            if done == 0 and slot.rows == 0:  # a row larger than a slot
-                bound = template.text_bound(work.keys[0], work.values) + SCAN_SLACK
-                drop_slot(slot)
-                slot = new_slot(pool, bound, 1) if bound < INT32_MAX else NULL
-                if slot == NULL:
-                    raise MemoryError(f"row {share.row}: its URL does not fit into memory")
-            elif done < count or slot.single:
-                break
+        with nogil:
+            fill_slot(whole, template, share, work, slot, errors)
+        if slot.rows == 0:  # a row larger than a slot
+            bound = template.text_bound(work.keys[0], work.values) + SCAN_SLACK
+            drop_slot(slot)
+            slot = new_slot(pool, bound, 1) if bound < INT32_MAX else NULL
+            if slot == NULL:
+                raise MemoryError(f"row {share.row}: its URL does not fit into memory")
+            fill_slot(whole, template, share, work, slot, errors)
         return compact(slot)
     except BaseException:
         if slot != NULL:
             drop_slot(slot)
         raise
+
+
+cdef int fill_slot(
+    SignedColumn whole, Template template, Share share, Workspace work, Slot* slot, list errors
+) except -1 nogil:
+    """Sign rows into a slot until it is full or the share has no more."""
+    cdef Py_ssize_t width = template.columns
+    cdef Py_ssize_t count, done, i, column, faulty
+    cdef Slice* slices = share.slices
+    cdef const Text* value
+    cdef const char* fault
+    while share.left and slot.rows < slot.most:
+        count = 1 if slot.single else <Py_ssize_t>min(share.left, min(<int64_t>BLOCK, slot.most - slot.rows))
+        for column in range(width + 1):
+            fault = read_texts(
+                slices[column].node, slices[column].array, slices[column].position, count,
+                &work.keys[0] if column == 0 else &work.values[column - 1], width if column else 1,
+                work.digits + column * BLOCK * DIGITS,
+            )
+            if fault != NULL:
+                with gil:
+                    raise ParameterError(
+                        (<ArrowColumn>share.columns[column]).parameter,
+                        f"is a malformed Arrow array: {shown(fault)}",
+                        share.row,
+                    )
+        for i in range(count):
+            work.rows[i].fault = NULL_ROW if work.keys[i].data == NULL else FINE
+            for column in range(width):
+                value = &work.values[i * width + column]
+                if work.rows[i].fault == FINE and not scan_utf8(value.data, value.size):
+                    work.rows[i].fault = BAD_VALUE
+        done = sign_rows(template, work, count, slot.data + slot.data_size, <uint8_t*>slot + slot.size)
+        faulty = 0
+        for i in range(done):
+            put_row(slot, &work.rows[i])
+            faulty += work.rows[i].fault not in (FINE, NULL_ROW)
+        if faulty:
+            with gil:
+                report(whole, share, work, done, errors)
+        share.left -= done
+        share.row += done
+        for column in range(width + 1):
+            slices[column].position += done
+        if done < count or slot.single:
+            break
+    return 0
+
+
+cdef int report(SignedColumn whole, Share share, Workspace work, Py_ssize_t done, list errors) except -1:
+    """Raise the error of the first row that cannot be signed, or keep those of all."""
+    cdef Py_ssize_t i
+    for i in range(done):
+        if work.rows[i].fault in (FINE, NULL_ROW):
+            continue
+        error = arrow_error(whole, work, i, share.row + i)
+        if not whole.keep_errors:
+            raise error
+        errors.append((share.row + i, error.reason))
+    return 0
 
 
 # --- Judging ----------------------------------------------------------------------------------------------------------
