@@ -1154,24 +1154,26 @@ def _sign_share(Template template, list keys, Py_ssize_t start, tuple columns, t
     return result, errors
 
 
-cdef list sign_in_threads(Template template, list keys, tuple columns, tuple names, list errors, int threads):
+cdef list in_threads(function, list arguments, int threads):
+    """The results of a function for each tuple of arguments, in order; what is not begun when one fails never is."""
     from concurrent.futures import ThreadPoolExecutor
 
-    cdef list result = []
     with ThreadPoolExecutor(threads, "cossign") as pool:
-        shares = [
-            pool.submit(_sign_share, template, keys, start, columns, names, errors is not None)
-            for start in range(0, len(keys), SHARE)
-        ]
         try:
-            for share in shares:
-                signed, found = share.result()
-                result += signed
-                if found:
-                    errors += found
+            futures = [pool.submit(function, *each) for each in arguments]
+            return [future.result() for future in futures]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+cdef list sign_in_threads(Template template, list keys, tuple columns, tuple names, list errors, int threads):
+    cdef list result = []
+    shares = [(template, keys, start, columns, names, errors is not None) for start in range(0, len(keys), SHARE)]
+    for signed, found in in_threads(_sign_share, shares, threads):
+        result += signed
+        if found:
+            errors += found
     return result
 
 
@@ -1922,6 +1924,7 @@ cdef int stream_next(ArrowArrayStream* stream, ArrowArray* array) noexcept with 
     if state.message is not None:  # it failed before, and what follows is not the end
         return EINVAL
     try:
+        PyErr_CheckSignals()
         state.next_chunk(array)
     except BaseException as error:
         state.message = (str(error) or type(error).__name__).encode("utf-8", "backslashreplace")
@@ -2737,16 +2740,7 @@ cdef class Judgement:
         """Judge all."""
         cdef Py_ssize_t start
         if threads > 1 and len(self.urls) > SHARE:
-            from concurrent.futures import ThreadPoolExecutor
-
-            with ThreadPoolExecutor(threads, "cossign") as pool:
-                shares = [pool.submit(self.share, start) for start in range(0, len(self.urls), SHARE)]
-                try:
-                    for share in shares:
-                        share.result()
-                except BaseException:
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    raise
+            in_threads(self.share, [(start,) for start in range(0, len(self.urls), SHARE)], threads)
         else:
             for start in range(0, len(self.urls), SHARE):
                 self.share(start)

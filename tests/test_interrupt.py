@@ -1,0 +1,67 @@
+"""Ctrl-C in the middle of bulk work: it stops within a second, and nothing is half returned."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
+
+CALLS = {
+    "presign_many": "signer.presign_many(keys)",
+    "presign_many, threads": "signer.presign_many(keys, threads=2)",
+    "presign_many of a generator": "signer.presign_many(key for key in keys)",
+    "presign_many with columns": "signer.presign_many(keys, query={'n': numbers})",
+    "verify_many": "signer.verify_many(urls)",
+    "verify_many, threads": "signer.verify_many(urls, threads=2)",
+    "getObjectUrls": f"client.getObjectUrls(Bucket={BUCKET!r}, Region={REGION!r}, Keys=keys)",
+    "presign_arrow": "[chunk for chunk in signer.presign_arrow(column)]",
+    "presign_arrow into pyarrow": "pa.chunked_array(signer.presign_arrow(column))",
+    "presign_arrow into pyarrow, threads": "pa.chunked_array(signer.presign_arrow(column, threads=2))",
+    "presign_arrow, threads": "[len(chunk) for chunk in signer.presign_arrow(column, threads=2)]",
+}
+PROGRAM = """
+import sys
+import pyarrow as pa
+from cossign import COS, Credentials, Signer
+signer = Signer(Credentials({id!r}, {key!r}), bucket={bucket!r}, region={region!r}, engine="hashlib")
+client = COS(SecretId={id!r}, SecretKey={key!r})
+keys = [f"photos/{{number}}.jpg" for number in range(50_000)]
+urls = signer.presign_many(keys) * 400
+keys *= 400
+numbers = range(len(keys))
+column = pa.chunked_array([pa.array(keys[:50_000])] * 400)
+print("ready", flush=True)
+try:
+    {call}
+    print("it ended")
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+except pa.ArrowInvalid as error:  # what pyarrow makes of it, when it is the one that reads
+    print("interrupted" if "KeyboardInterrupt" in str(error) else error, flush=True)
+"""
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_ctrl_c(call: str) -> None:
+    pytest.importorskip("pyarrow")
+    code = PROGRAM.format(id=SECRET_ID, key=SECRET_KEY, bucket=BUCKET, region=REGION, call=CALLS[call])
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.3)
+        os.kill(process.pid, signal.SIGINT)
+        sent = time.monotonic()
+        said = process.stdout.readline()
+        took = time.monotonic() - sent
+        process.wait()
+    assert said == "interrupted\n"
+    assert took < 1
