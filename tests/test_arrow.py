@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 import pytest
+import time_machine
 
 from cossign import Credentials, KeyNameError, ParameterError, Signer, engines
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
@@ -146,6 +147,45 @@ def test_integers_as_text(signer: Signer, type_: Any) -> None:
     keys = [f"k{number}" for number in range(len(values))]
     made = taken(signer.presign_arrow(pa.array(keys), query={"n": pa.array(values, type_)}, key_time=TIMES))
     assert made.to_pylist() == expected(signer, keys, query={"n": values})
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_columns_of_methods_and_expiries(signer: Signer, threads: int) -> None:
+    rows = 12_000
+    keys: list[str | None] = [f"k/{number}" if number % 11 else None for number in range(rows)]
+    methods = [("GET", "PUT", "get")[number // 5 % 3] for number in range(rows)]
+    seconds = [60 + number // 100 % 4 for number in range(rows)]
+    names = [f"v{number}" for number in range(rows)]
+    columns: dict[str, Any] = {
+        "method": pa.array(methods).dictionary_encode(),
+        "expires": pa.array(seconds, pa.int16()),
+    }
+    query = {"n": pa.array(names)}
+    with time_machine.travel(1_800_000_000, tick=False):
+        for chosen in (("method",), ("expires",), ("method", "expires")):
+            given = {name: columns[name] for name in chosen}
+            made = taken(signer.presign_arrow(pa.array(keys), query=query, **given, threads=threads)).to_pylist()
+            lists: dict[str, Any] = {"method": methods, "expires": seconds}
+            wanted = signer.presign_many(keys, query={"n": names}, **{name: lists[name] for name in chosen})
+            assert made == wanted
+        nulls = taken(signer.presign_arrow(pa.array(["a", "b"]), expires=pa.array([None, 60], pa.int64())))
+        assert nulls.to_pylist() == [signer.presign("a"), signer.presign("b", expires=60)]
+
+
+def test_bad_methods_and_expiries(signer: Signer) -> None:
+    keys = pa.array(["a", "b", "c", "d"])
+    for named, said in (
+        ({"method": pa.array(["GET", "G T", "GET", None])}, "method.* must be"),
+        ({"expires": pa.array([1, 0, 2, -5])}, "expires.* must be greater than 0"),
+        ({"expires": pa.array(["1", "x", "2", ""])}, "expires.* must be a whole number"),
+        ({"method": pa.array([b"GET", b"\xff", b"PUT", b"\x80"])}, "method.* is not valid UTF-8"),
+    ):
+        with pytest.raises(ParameterError, match=said) as caught:
+            list(signer.presign_arrow(keys, **named))
+        assert caught.value.index == 1
+        result = signer.presign_arrow(keys, **named, on_error="null")
+        assert [url is None for url in taken(result).to_pylist()] == [False, True, False, True]
+        assert [index for index, _ in result.errors] == [1, 3]
 
 
 def test_columns_must_be_as_long_as_the_keys(signer: Signer) -> None:

@@ -1,6 +1,6 @@
 """Types of the core; see _core.pyx for what each does."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 from cossign.errors import BadSignature
@@ -52,6 +52,7 @@ class SignedColumn:
         keys: Any,
         sources: tuple[Any, ...],
         names: tuple[str, ...],
+        varied: Callable[..., Template] | None,
         keep_errors: bool,
         threads: int,
     ) -> None: ...

@@ -630,6 +630,7 @@ cdef enum Fault:
     CONTROL
     DOT_SEGMENT
     BAD_VALUE
+    BAD_TEMPLATE
 
 cdef dict REASONS = {
     SURROGATE: "is not valid UTF-8: it holds a lone surrogate",
@@ -926,7 +927,8 @@ cdef class Workspace:
     cdef Text[BLOCK] keys
     cdef Row[BLOCK] rows
     cdef sha1_row[TILE] signed
-    cdef Text* values     # BLOCK rows of as many columns as the template has
+    cdef Py_ssize_t width # columns
+    cdef Text* values     # BLOCK rows of them; the template's come first
     cdef uint8_t* digits  # the texts of integers, for the keys and for each column
     cdef uint8_t* http
     cdef size_t http_size
@@ -934,6 +936,7 @@ cdef class Workspace:
     cdef size_t text_size
 
     def __cinit__(self, Py_ssize_t columns):
+        self.width = columns
         self.values = <Text*>PyMem_RawMalloc(<size_t>(columns * BLOCK + 1) * sizeof(Text))
         self.digits = <uint8_t*>PyMem_RawMalloc(<size_t>((columns + 1) * BLOCK * DIGITS))
         if self.values == NULL or self.digits == NULL:
@@ -960,14 +963,16 @@ cdef int hold(uint8_t** buffer, size_t* size, size_t needed) except -1 nogil:
 
 
 cdef Py_ssize_t sign_rows(
-    Template template, Workspace work, Py_ssize_t count, uint8_t* out, const uint8_t* end
+    Template template, Workspace work, Py_ssize_t done, Py_ssize_t count, uint8_t** place, const uint8_t* end
 ) except -1 nogil:
-    """Lay out and sign the rows of `work` that have no fault, a tile at a time, until `end` is too near for a row.
+    """Lay out and sign the rows done ... count - 1 of `work` that have no fault, a tile at a time.
+
+    `place` moves on from text to text, until `end` is too near for a row.
 
     Returns:
-        How many rows are done.
+        The first row that is not done.
     """
-    cdef Py_ssize_t done = 0
+    cdef uint8_t* out = place[0]
     cdef Py_ssize_t last, i, signed
     cdef size_t bound
     cdef const Text* values
@@ -976,13 +981,13 @@ cdef Py_ssize_t sign_rows(
         last = min(done + TILE, count)
         bound = 0
         for i in range(done, last):
-            bound += template.http_bound(work.keys[i], &work.values[i * template.columns])
+            bound += template.http_bound(work.keys[i], &work.values[i * work.width])
         hold(&work.http, &work.http_size, bound)
         http = work.http
         signed = 0
         while done < last:
             i = done
-            values = &work.values[i * template.columns]
+            values = &work.values[i * work.width]
             if work.rows[i].fault == FINE:
                 if <size_t>(end - out) < template.text_bound(work.keys[i], values) + SCAN_SLACK:
                     count = done
@@ -994,6 +999,7 @@ cdef Py_ssize_t sign_rows(
             done += 1
         if signed:
             hash_rows(template.engine, template.sign_key, work.signed, signed)
+    place[0] = out
     return done
 
 
@@ -1112,6 +1118,7 @@ cdef int sign_block(
     cdef Row* row
     cdef list alive = []
     cdef size_t bound = SCAN_SLACK
+    cdef uint8_t* out
     for i in range(count):
         row = &work.rows[i]
         work.keys[i] = Text(NULL, 0)
@@ -1124,8 +1131,9 @@ cdef int sign_block(
                 row.fault = column_texts(columns, names, start + i, &work.values[i * width], width, alive, errors)
         bound += template.text_bound(work.keys[i], &work.values[i * width])
     hold(&work.text, &work.text_size, bound)
+    out = work.text
     with nogil:
-        sign_rows(template, work, count, work.text, work.text + work.text_size)
+        sign_rows(template, work, 0, count, &out, work.text + work.text_size)
     for i in range(count):
         row = &work.rows[i]
         if row.fault == FINE:
@@ -1828,13 +1836,21 @@ cdef class SignedColumn:
     cdef object keys
     cdef tuple sources
     cdef tuple names
+    cdef object varied     # makes the template of a row out of the texts of the columns behind the template's own
+    cdef dict templates    # those made so far, or why there is none
     cdef int threads
     cdef object first  # a stream that was opened to check its type
     cdef readonly list errors
     cdef bint keep_errors
+    cdef bint varies
 
-    def __init__(self, Template template not None, keys, tuple sources, tuple names, bint keep_errors, int threads):
+    def __init__(
+        self, Template template not None, keys, tuple sources, tuple names, varied, bint keep_errors, int threads
+    ):
         self.template = template
+        self.varied = varied
+        self.varies = varied is not None
+        self.templates = {}
         self.keys = keys
         self.sources = sources
         self.names = names
@@ -1842,6 +1858,21 @@ cdef class SignedColumn:
         self.keep_errors = keep_errors
         self.errors = []
         self.first = self.opened()
+
+    cdef object template_of(self, Workspace work, Py_ssize_t i):
+        """A row's template, or the ParameterError that says why there is none."""
+        cdef Text* value
+        cdef list texts = []
+        for column in range(self.template.columns, work.width):
+            value = &work.values[i * work.width + column]
+            texts.append(None if value.data == NULL else value.data[:value.size].decode())
+        made = tuple(texts)
+        if made not in self.templates:
+            try:
+                self.templates[made] = self.varied(*texts)
+            except ParameterError as error:
+                self.templates[made] = error
+        return self.templates[made]
 
     def opened(self):
         return SigningStream(self, [
@@ -2099,9 +2130,12 @@ cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_
     """The error for a row that cannot be signed."""
     cdef Py_ssize_t column
     cdef const Text* value
+    if work.rows[i].fault == BAD_TEMPLATE:
+        error = whole.template_of(work, i)
+        return type(error)(error.parameter, error.reason, row)
     if work.rows[i].fault == BAD_VALUE:
-        for column in range(whole.template.columns):
-            value = &work.values[i * whole.template.columns + column]
+        for column in range(work.width):
+            value = &work.values[i * work.width + column]
             if not scan_utf8(value.data, value.size):
                 return ParameterError(whole.names[column], "is not valid UTF-8", row)
     return key_error(whole.template, work.rows[i].fault, None, row)
@@ -2135,8 +2169,9 @@ cdef int fill_slot(
     SignedColumn whole, Template template, Share share, Workspace work, Slot* slot, list errors
 ) except -1 nogil:
     """Sign rows into a slot until it is full or the share has no more."""
-    cdef Py_ssize_t width = template.columns
+    cdef Py_ssize_t width = work.width
     cdef Py_ssize_t count, done, i, column, faulty
+    cdef uint8_t* out
     cdef Slice* slices = share.slices
     cdef const Text* value
     cdef const char* fault
@@ -2161,7 +2196,12 @@ cdef int fill_slot(
                 value = &work.values[i * width + column]
                 if work.rows[i].fault == FINE and not scan_utf8(value.data, value.size):
                     work.rows[i].fault = BAD_VALUE
-        done = sign_rows(template, work, count, slot.data + slot.data_size, <uint8_t*>slot + slot.size)
+        out = slot.data + slot.data_size
+        if whole.varies:
+            with gil:
+                done = sign_varied(whole, work, count, &out, <uint8_t*>slot + slot.size)
+        else:
+            done = sign_rows(template, work, 0, count, &out, <uint8_t*>slot + slot.size)
         faulty = 0
         for i in range(done):
             put_row(slot, &work.rows[i])
@@ -2176,6 +2216,34 @@ cdef int fill_slot(
         if done < count or slot.single:
             break
     return 0
+
+
+cdef Py_ssize_t sign_varied(
+    SignedColumn whole, Workspace work, Py_ssize_t count, uint8_t** place, const uint8_t* end
+) except -1:
+    """`sign_rows` where templates differ by row: as many rows at a time as follow each other with the same one."""
+    cdef Py_ssize_t done = 0
+    cdef Py_ssize_t last, i
+    cdef Template template
+    while done < count:
+        if work.rows[done].fault != FINE:
+            done += 1
+            continue
+        found = whole.template_of(work, done)
+        last = done + 1
+        while last < count and (work.rows[last].fault != FINE or whole.template_of(work, last) is found):
+            last += 1
+        if isinstance(found, ParameterError):
+            for i in range(done, last):
+                work.rows[i].fault = BAD_TEMPLATE if work.rows[i].fault == FINE else work.rows[i].fault
+            done = last
+            continue
+        template = found
+        with nogil:
+            done = sign_rows(template, work, done, last, place, end)
+        if done < last:
+            break
+    return done
 
 
 cdef int report(SignedColumn whole, Share share, Workspace work, Py_ssize_t done, list errors) except -1:

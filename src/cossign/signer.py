@@ -155,6 +155,17 @@ def _column(value: Any) -> Sequence[Any] | None:
     return None
 
 
+def _is_arrow(value: Any) -> bool:
+    return hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
+
+
+def _seconds(text: str) -> int:
+    """The whole number that a column's text holds."""
+    if not re.fullmatch("-?[0-9]{1,20}", text):
+        raise ParameterError("expires", "must be a whole number of seconds")
+    return int(text)
+
+
 def _whole(value: Any, parameter: str) -> int:
     if not isinstance(value, bool):
         try:
@@ -429,8 +440,8 @@ class Signer:
         self,
         keys: Any,
         *,
-        method: str = "GET",
-        expires: int | None = None,
+        method: Any = "GET",
+        expires: Any = None,
         query: Mapping[str, Any] | None = None,
         headers: Headers | None = None,
         key_time: KeyTime | None = None,
@@ -442,9 +453,9 @@ class Signer:
         Args:
             keys: a column of strings with ``__arrow_c_stream__`` or ``__arrow_c_array__``: of pyarrow, polars, DuckDB,
                 pandas or nanoarrow; plain, view, dictionary or run-end encoded, sliced, chunked. A null gives a null.
-            method: as in `presign`.
-            expires: likewise.
-            query: as in `presign`; a value may be an Arrow column of strings or integers as long as `keys`.
+            method: as in `presign`, or an Arrow column of strings as long as `keys`.
+            expires: as in `presign`, or an Arrow column of integers; a null is the Signer's own.
+            query: as in `presign`; a value may be an Arrow column of strings or integers.
             headers: as in `presign`.
             key_time: as in `presign`.
             on_error: "raise" when a chunk with a bad row is asked for; or "null": bad rows become null, and the
@@ -476,13 +487,31 @@ class Signer:
         columns: dict[str, Any] = {}
         fixed: dict[str, Any] = {}
         for name, value in checked_mapping(query, "query").items():
-            is_column = hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
-            fixed[name] = Column(len(columns)) if is_column else value
-            if is_column:
+            fixed[name] = Column(len(columns)) if _is_arrow(value) else value
+            if _is_arrow(value):
                 columns[f"query[{name!r}]"] = value
-        span = self._key_time(int(time.time()) - 1, expires, key_time)
-        template = self._url_template(credentials, method, span, fixed, headers, "keys", _core._UTF8)
-        return SignedColumn(template, keys, tuple(columns.values()), tuple(columns), on_error == "null", threads)
+        start = int(time.time()) - 1
+        varying = {name: value for name, value in (("method", method), ("expires", expires)) if _is_arrow(value)}
+
+        def template(**row: Any) -> Template:
+            span = self._key_time(start, row["expires"], key_time)
+            return self._url_template(credentials, row["method"], span, fixed, headers, "keys", _core._UTF8)
+
+        def varied(*texts: str | None) -> Template:
+            row = {"method": method, "expires": expires, **dict(zip(varying, texts, strict=True))}
+            if "expires" in varying and row["expires"] is not None:
+                row["expires"] = _seconds(row["expires"])
+            return template(**row)
+
+        usual = {
+            "method": "GET" if "method" in varying else method,
+            "expires": None if "expires" in varying else expires,
+        }
+        columns.update(varying)
+        return SignedColumn(
+            template(**usual), keys, tuple(columns.values()), tuple(columns), varied if varying else None,
+            on_error == "null", threads,
+        )  # fmt: skip
 
     def authorization(
         self,
