@@ -1,7 +1,7 @@
 """Which order of a round's statements is fastest: tries orders, pins and forms of lanes.h, compiler by compiler.
 
-``python -m bench.order [avx2|avx512|sse2|neon] [COMPILER...]`` prints the best and what lanes.h has now. The arithmetic
-is the same in all of them; the order alone decides whether the compiler's schedule is good (`lanes.h` pins what was best).
+``python -m bench.order [avx2|avx512|sse2|neon] [COMPILER...]`` prints the best and what lanes.h has now. All of them do
+the same arithmetic; the order alone decides whether the compiler's schedule is good. lanes.h pins what was best.
 """
 
 from __future__ import annotations
