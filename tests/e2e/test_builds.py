@@ -27,6 +27,58 @@ def test_a_short_fuzz_under_sanitizers(tmp_path: Path) -> None:
     assert "arrays are right" in done.stdout
 
 
+def copied(tree: Path) -> Path:
+    """The sources, without what was built."""
+    shutil.copytree(ROOT / "src", tree / "src", ignore=shutil.ignore_patterns("_core.c", "*.so", "*.egg-info"))
+    for name in ("setup.py", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tree)
+    return tree
+
+
+def build(tree: Path, **environment: str) -> None:
+    """The core, in place."""
+    command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
+    subprocess.run(command, cwd=tree, env={**ENVIRONMENT, **environment}, capture_output=True, check=True)
+
+
+THREADS = """
+import threading
+import pyarrow as pa
+from cossign import Credentials, Signer
+signer = Signer(Credentials("AKID", "key"), bucket="b-1250000000", region="ap-beijing")
+keys = [f"k/{number}" for number in range(60_000)]
+column = pa.array(keys)
+wanted = signer.presign_many(keys, key_time=(1, 2))
+assert pa.chunked_array(signer.presign_arrow(column, key_time=(1, 2), threads=4)).to_pylist() == wanted
+assert signer.presign_many(keys, key_time=(1, 2), threads=4) == wanted
+assert not signer.verify_many(signer.presign_many(keys, threads=4), threads=4).bad
+def sign():
+    kept = [pa.array(chunk) for chunk in signer.presign_arrow(column, threads=2)]
+    while kept:
+        kept.pop()
+threads = [threading.Thread(target=sign) for _ in range(4)]
+for each in threads:
+    each.start()
+for each in threads:
+    each.join()
+print("right")
+"""
+
+
+@pytest.mark.slow
+def test_threads_under_thread_sanitizer(tmp_path: Path) -> None:
+    found = subprocess.run(["gcc", "-print-file-name=libtsan.so"], capture_output=True, text=True, check=False)
+    if found.returncode or not Path(found.stdout.strip()).is_absolute():
+        pytest.skip("gcc's ThreadSanitizer is not installed")
+    tree = copied(tmp_path)
+    build(tree, CFLAGS="-g -fsanitize=thread", LDFLAGS="-fsanitize=thread")
+    environment = {**ENVIRONMENT, "PYTHONPATH": str(tree / "src"), "LD_PRELOAD": found.stdout.strip()}
+    command = [sys.executable, "-c", THREADS]
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "right\n"), done.stderr[-3000:]
+    assert "ThreadSanitizer" not in done.stderr
+
+
 USE = """
 import warnings
 from cossign import COS, Credentials, Signer, engines
@@ -46,16 +98,12 @@ print(*[str(warning.message) for warning in seen], sep="\\n")
 @pytest.mark.slow
 def test_a_broken_engine_is_switched_off(tmp_path: Path) -> None:
     """All engines with lanes add one word wrongly: each says so once, and the others sign right."""
-    tree = tmp_path / "tree"
-    shutil.copytree(ROOT / "src", tree / "src", ignore=shutil.ignore_patterns("_core.c", "*.so", "*.egg-info"))
-    for name in ("setup.py", "pyproject.toml", "README.md"):
-        shutil.copy(ROOT / name, tree)
+    tree = copied(tmp_path)
     lanes = tree / "src" / "cossign" / "sha1" / "lanes.h"
     right, wrong = "    state[4] += e;\n", "    state[4] -= e;\n"
     assert lanes.read_text().count(right) == 2
     lanes.write_text(lanes.read_text().replace(right, wrong))
-    build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
-    subprocess.run(build, cwd=tree, env=ENVIRONMENT, capture_output=True, check=True)
+    build(tree)
     environment = {**ENVIRONMENT, "PYTHONPATH": str(tree / "src")}
     done = subprocess.run(
         [sys.executable, "-c", USE], cwd=tree, env=environment, capture_output=True, text=True, check=True
