@@ -33,7 +33,7 @@ ORDERS = (
     "KW S F B R",
     "R KW S F B",
 )
-PINS = (("KW", "F"), ("KW",), ("F",), ("KW", "F", "R"), ("KW", "R"), ())
+PINS = (("KW", "F", "R"), ("KW", "F"), ("KW",), ("F",), ("KW", "R"), ())
 FORMS = {
     "": "",
     "rol1 by shifts": "#define ROL1(x) ((x) << 1 | (x) >> 31)\n",

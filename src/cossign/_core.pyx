@@ -85,7 +85,8 @@ cdef extern from "sha1/scan.h" nogil:
         SCAN_SLACK
     uint8_t* put_exact(uint8_t* out, const uint8_t* text, size_t size) noexcept
     uint8_t* put_text(uint8_t* out, const uint8_t* text, size_t size) noexcept
-    bint scan_safe(const uint8_t* data) noexcept
+    bint scan_safe(const uint8_t* data, bint path) noexcept
+    bint scan_odd(const uint8_t* key, size_t size) noexcept
     bint put_key(uint8_t* out, const uint8_t* key, size_t size) noexcept
     bint scan_utf8(const uint8_t* data, size_t size) noexcept
 
@@ -133,7 +134,7 @@ cdef inline uint8_t* put_encoded(uint8_t* out, Text text, const Escape* policy) 
     cdef size_t end
     cdef const Escape* escape
     while i < text.size:
-        if policy == PATH and i + 16 <= text.size and scan_safe(text.data + i):
+        if i + 16 <= text.size and scan_safe(text.data + i, policy == PATH):
             memcpy(out, text.data + i, 16)
             out += 16
             i += 16
@@ -832,7 +833,9 @@ cdef class Template:
                 if not plain and rules & UTF8 and not scan_utf8(key.data, key.size):
                     row.fault = NOT_UTF8
                     return out
-                if rules & STRICT and (not plain or key.size - 1 >= 850 or raw[0] == c"/"):
+                if rules & STRICT and (
+                    key.size - 1 >= 850 or raw[0] == c"/" or raw[0] == c"\\" or (not plain and scan_odd(raw, key.size))
+                ):
                     row.fault = key_fault(key)
                     if row.fault != FINE:
                         return out

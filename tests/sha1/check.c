@@ -55,6 +55,15 @@ static int check_scan(void)
     fill(text, size + SCAN_SLACK);
     right &= put_text(out, text, size) == out + size && memcmp(out, text, size) == 0;
     scan_utf8(exact, size);
+    uint8_t *padded = calloc(size + 32, 1); /* scan_odd reads whole vectors */
+    int odd = 0;
+    padded[0] = '/';
+    memcpy(padded + 1, key, size);
+    for (size_t i = 0; i < size; i++) {
+        odd |= (key[i] >= 0x18 && key[i] <= 0x1b) || (key[i] == '.' && padded[i] == '/');
+    }
+    right &= scan_odd(padded + 1, size) == odd;
+    free(padded);
     free(exact);
     free(text);
     free(out);

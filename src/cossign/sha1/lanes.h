@@ -60,8 +60,9 @@ INLINE vec splat(uint32_t word)
     SCHEDULE((t) + AHEAD)             \
     e += F(b, c, d);                  \
     PIN(e);                           \
+    b = ROL(b, 30);                   \
     e += ROL(a, 5);                   \
-    b = ROL(b, 30);
+    PIN(e);
 #endif
 #define FIVE(ROUND, F, K, t)               \
     ROUND(a, b, c, d, e, F, K, (t))     \
@@ -98,8 +99,9 @@ TARGET static __attribute__((noinline)) void compress(vec state[5], const vec wo
     PIN(e);                                  \
     e += F(b, c, d);                         \
     PIN(e);                                  \
+    b = ROL(b, 30);                          \
     e += ROL(a, 5);                          \
-    b = ROL(b, 30);
+    PIN(e);
 
 TARGET static __attribute__((noinline)) void compress_shared(vec state[5], const uint32_t kw[80])
 {

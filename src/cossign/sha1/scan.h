@@ -63,10 +63,24 @@ static inline scan_bytes scan_unsafe(scan_bytes bytes)
     return ~(letter | digit | (scan_bytes)(bytes == '_') | (scan_bytes)(bytes == '~'));
 }
 
-/* Whether all of 16 bytes stay as they are in a path. */
-static inline int scan_safe(const uint8_t *data)
+/* Whether all of 16 bytes stay as they are in a path, or in a component, which has no slash. */
+static inline int scan_safe(const uint8_t *data, int path)
 {
-    return !scan_any(scan_unsafe(scan_load(data)));
+    scan_bytes bytes = scan_load(data);
+    scan_bytes slashes = path ? (scan_bytes){0} : (scan_bytes)(bytes == '/');
+    return !scan_any(scan_unsafe(bytes) | slashes);
+}
+
+/* Whether a key may hold one of the control bytes 18-1B hex, or a segment that begins with a dot. A slash stands before
+   it; what stands in the 15 bytes behind it may be found, too. */
+static inline int scan_odd(const uint8_t *key, size_t size)
+{
+    scan_bytes found = {0};
+    for (size_t i = 0; i < size; i += 16) {
+        scan_bytes bytes = scan_load(key + i), before = scan_load(key + i - 1);
+        found |= (scan_bytes)((bytes - 0x18) < 4) | ((scan_bytes)(bytes == '.') & (scan_bytes)(before == '/'));
+    }
+    return scan_any(found);
 }
 
 #if defined(__SSE2__)
@@ -120,10 +134,18 @@ static inline int put_key(uint8_t *out, const uint8_t *key, size_t size)
 #endif
 
 #if !defined(__GNUC__)
-static inline int scan_safe(const uint8_t *data)
+static inline int scan_safe(const uint8_t *data, int path)
 {
     (void)data;
+    (void)path;
     return 0;
+}
+
+static inline int scan_odd(const uint8_t *key, size_t size)
+{
+    (void)key;
+    (void)size;
+    return 1;
 }
 #endif
 
@@ -132,6 +154,14 @@ static inline int scan_utf8(const uint8_t *data, size_t size)
 {
     size_t i = 0;
     while (i < size) {
+        uint64_t eight;
+        if (size - i >= 8) {
+            memcpy(&eight, data + i, 8);
+            if ((eight & 0x8080808080808080u) == 0) {
+                i += 8;
+                continue;
+            }
+        }
         uint8_t first = data[i++];
         uint8_t low = 0x80, high = 0xbf; /* of the second byte */
         int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
