@@ -199,14 +199,8 @@ cdef inline int nibble(uint8_t digit) noexcept nogil:
     return -1
 
 
-cdef bytes decoded(bytes data, bint plus_is_space):
-    """Percent-decode; what is no valid escape stays as it is. `plus_is_space` is for queries (HTML forms)."""
-    if b"%" not in data and not (plus_is_space and b"+" in data):
-        return data
-    cdef Text text = text_of(data)
-    cdef bytes result = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>text.size)
-    cdef uint8_t* start = <uint8_t*>PyBytes_AS_STRING(result)
-    cdef uint8_t* out = start
+cdef uint8_t* put_decoded(uint8_t* out, Text text, bint plus_is_space) noexcept nogil:
+    """Text without its percent-encoding; what is no valid escape stays as it is. Returns the end."""
     cdef size_t i = 0
     cdef int high, low
     while i < text.size:
@@ -221,7 +215,16 @@ cdef bytes decoded(bytes data, bint plus_is_space):
             out[0] = c" "
         out += 1
         i += 1
-    return result[:out - start]
+    return out
+
+
+cdef bytes decoded(bytes data, bint plus_is_space):
+    """Percent-decode. `plus_is_space` is for queries (HTML forms)."""
+    if b"%" not in data and not (plus_is_space and b"+" in data):
+        return data
+    cdef bytes result = PyBytes_FromStringAndSize(NULL, PyBytes_GET_SIZE(data))
+    cdef uint8_t* start = <uint8_t*>PyBytes_AS_STRING(result)
+    return result[:put_decoded(start, text_of(data), plus_is_space) - start]
 
 
 # --- Canonicalisation -------------------------------------------------------------------------------------------------
@@ -2702,23 +2705,6 @@ cdef uint8_t* put_params(uint8_t* out, Parsed* parts, Text token) noexcept nogil
     return out
 
 
-cdef uint8_t* put_decoded(uint8_t* out, Text text) noexcept nogil:
-    """A path without its percent-encoding; what is no valid escape stays as it is."""
-    cdef size_t i = 0
-    cdef int high, low
-    while i < text.size:
-        out[0] = text.data[i]
-        if text.data[i] == c"%" and i + 2 < text.size:
-            high = nibble(text.data[i + 1])
-            low = nibble(text.data[i + 2])
-            if high >= 0 and low >= 0:
-                out[0] = <uint8_t>(high << 4 | low)
-                i += 2
-        out += 1
-        i += 1
-    return out
-
-
 cdef uint8_t* put_http_string(uint8_t* out, Parsed* parts, Text method, Text token) noexcept nogil:
     """HttpString; returns its end, or NULL for what `judge` must look at. 3 * the URL + the method + 64 bytes fit."""
     cdef uint8_t* path
@@ -2728,7 +2714,7 @@ cdef uint8_t* put_http_string(uint8_t* out, Parsed* parts, Text method, Text tok
     path = out + 2
     out = path + parts.path.size
     if not put_key(path, parts.path.data, parts.path.size):
-        out = put_decoded(path, parts.path)
+        out = put_decoded(path, parts.path, False)
         if not scan_utf8(path, <size_t>(out - path)):
             return NULL
     out[0] = c"\n"
