@@ -202,6 +202,20 @@ def test_strict_refuses(signer: Signer, key: Any, said: str) -> None:
             call(key)
 
 
+def test_strict_refuses_wherever_it_stands(signer: Signer) -> None:
+    for before in range(50):
+        for after in (0, 1, 7, 20):
+            for odd, said in (("/.", "segment"), ("/..", "segment"), ("\x18", "control"), ("\x1b", "control")):
+                key = "b" * before + odd + ("/" + "c" * after if after else "")
+                if not before and odd[0] == "/":
+                    key = key[1:]
+                with pytest.raises(KeyNameError, match=said):
+                    signer.presign(key)
+                fine = key.replace("/.", "/a").replace("\x18", " ").replace("\x1b", "\x1c").replace("..", "x", 1)
+                if before:
+                    assert signer.verify(signer.presign(fine)).key == fine
+
+
 @pytest.mark.parametrize("key", ["a" * 850, "腾" * 283, "a/.b/c..d/...", "a\x17\x1c\n", "a//b", " ", ".hidden", "a."])
 def test_strict_allows(signer: Signer, key: str) -> None:
     assert signer.verify(signer.presign(key)).key == key
