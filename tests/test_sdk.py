@@ -524,3 +524,16 @@ def test_late_answers_in_bulk_and_late_errors() -> None:
     assert cos.getObjectUrls({**WHERE, "Keys": []}) == []
     with pytest.raises(ParameterError, match="missing param Keys"):
         cos.getObjectUrls({**WHERE, "Keys": [""]})
+
+
+def test_values_that_cannot_be_compared_are_refused_by_name() -> None:
+    class Odd:
+        def __ne__(self, other: object) -> bool:
+            raise AssertionError("compared")
+
+        __eq__ = __ne__
+        __hash__ = object.__hash__
+
+    for _ in range(2):
+        with pytest.raises(ParameterError, match="Expires must be a number"):
+            COS.getAuthorization(SecretId="AKID", SecretKey="k", Key="a", Expires=Odd())

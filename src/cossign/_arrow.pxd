@@ -58,8 +58,18 @@ cdef extern from *:
     {
         munmap(pages, size);
     }
+    /* Give the memory of pages back, all but the first 4096 bytes; they may be used again. */
+    static void pages_forget(void *pages, size_t size)
+    {
+        madvise((char *)pages + 4096, size - 4096, MADV_DONTNEED);
+    }
     #else
     #include <stdlib.h>
+    static void pages_forget(void *pages, size_t size)
+    {
+        (void)pages;
+        (void)size;
+    }
     static void *pages_new(size_t size)
     {
         return malloc(size);
@@ -99,4 +109,5 @@ cdef extern from *:
         void (*release)(ArrowArrayStream*) noexcept nogil
         void* private_data
     void* pages_new(size_t size) noexcept nogil
+    void pages_forget(void* pages, size_t size) noexcept nogil
     void pages_free(void* pages, size_t size) noexcept nogil

@@ -8,7 +8,7 @@ hashlib), and the rows become str. A single call is a batch of one.
 Source of the algorithm: Tencent Cloud, COS, "Request Signature" (product 436, page 7778).
 """
 
-from cossign._arrow cimport ArrowArray, ArrowArrayStream, ArrowSchema, pages_free, pages_new
+from cossign._arrow cimport ArrowArray, ArrowArrayStream, ArrowSchema, pages_forget, pages_free, pages_new
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
@@ -62,7 +62,6 @@ cdef extern from "Python.h":
 cdef extern from "sha1/sha1.h" nogil:
     enum:
         SHA1_BLOCK
-        SHA1_TILE
         SHA1_ENGINES
     ctypedef struct sha1_key:
         pass
@@ -450,8 +449,9 @@ cdef class SignKey:
     cdef int for_hashlib(self) except -1:
         """Prepare hashlib's states, too."""
         if self.inner is None:
-            self.inner, self.outer = hmac_states(self.hexadecimal, 40)
-            self.inner.update(self.head)
+            inner, self.outer = hmac_states(self.hexadecimal, 40)
+            inner.update(self.head)
+            self.inner = inner  # last: another thread may look
         return 0
 
 
@@ -668,6 +668,7 @@ cdef enum:
     TILE = 128    # rows laid out and hashed at a time: they stay in the first caches (SHA1_TILE)
     DIGITS = 24   # bytes that an integer's text may take
     BLOCK = 512   # rows that a bulk call takes between two looks at Python objects and signals
+    SHARE = 8192  # rows that a thread takes at a time
 
 
 cdef struct Piece:
@@ -1154,10 +1155,6 @@ cdef int sign_block(
     return 0
 
 
-cdef enum:
-    SHARE = 8 * BLOCK  # rows that a thread takes at a time
-
-
 def _sign_share(Template template, list keys, Py_ssize_t start, tuple columns, tuple names, bint keep_errors):
     cdef list result = []
     cdef list errors = [] if keep_errors else None
@@ -1596,10 +1593,10 @@ cdef class ArrowColumn:
 cdef enum:
     SLOT = 1 << 19         # bytes of a result chunk: it stays in the second cache
     SLOT_ROWS = 4096       # the most rows of one
-    KEPT_SLOTS = 24        # so many in a reader's hands: it keeps them, and waste counts
+    KEPT_SLOTS = 24        # with so many in a reader's hands, it keeps them, and waste counts
+    WAITING_SLOTS = 32     # with so many in nobody's hands, the next ones keep no memory
     SLAB = 1 << 21         # bytes of the first block of slots: a huge page; each further one is twice as large, up to
     LARGEST_SLAB = 1 << 22
-    SHARE_ROWS = 8192      # rows that a thread takes at a time
 
 cdef struct Slab:
     Slab* next
@@ -1613,7 +1610,8 @@ cdef struct Slot:
     Pool* pool
     const void* buffers[3]
     size_t size       # of everything
-    bint single       # too large for a slab: its own memory
+    size_t others     # slots that were in somebody's hands when this one was handed out
+    bint single       # its own memory, not a slab's
     uint8_t* valid
     int32_t* offsets
     uint8_t* data
@@ -1627,6 +1625,7 @@ cdef struct Pool:
     Slab* slabs
     Slot* waiting      # last in, first out: the one that is still in the caches
     size_t out         # slots in somebody's hands
+    size_t idle        # slots that wait
     bint closed        # the stream is gone: the last slot that comes back frees all
 
 
@@ -1683,6 +1682,7 @@ cdef Slot* new_slot(Pool* pool, size_t single, size_t rows) noexcept nogil:
         if pool.waiting != NULL:
             slot = pool.waiting
             pool.waiting = slot.next
+            pool.idle -= 1
         else:
             if slab == NULL or slab.used + SLOT > slab.size:
                 slab = <Slab*>PyMem_RawMalloc(sizeof(Slab))
@@ -1700,6 +1700,7 @@ cdef Slot* new_slot(Pool* pool, size_t single, size_t rows) noexcept nogil:
                 pool.slabs = slab
             slot = <Slot*>(slab.pages + slab.used)
             slab.used += SLOT
+    slot.others = pool.out
     pool.out += 1
     PyThread_release_lock(pool.lock)
     slot.pool = pool
@@ -1720,15 +1721,19 @@ cdef void drop_slot(Slot* slot) noexcept nogil:
     """Give a slot back; any thread may, with or without Python's lock."""
     cdef Pool* pool = slot.pool
     cdef bint last
-    PyThread_acquire_lock(pool.lock, WAIT_LOCK)
-    pool.out -= 1
-    if not slot.single:
-        slot.next = pool.waiting
-        pool.waiting = slot
-    last = pool.closed and pool.out == 0
-    PyThread_release_lock(pool.lock)
     if slot.single:
         PyMem_RawFree(slot)
+        slot = NULL
+    PyThread_acquire_lock(pool.lock, WAIT_LOCK)
+    pool.out -= 1
+    if slot != NULL:
+        if pool.idle >= WAITING_SLOTS:
+            pages_forget(slot, SLOT)
+        slot.next = pool.waiting
+        pool.waiting = slot
+        pool.idle += 1
+    last = pool.closed and pool.out == 0
+    PyThread_release_lock(pool.lock)
     if last:
         free_pool(pool)
 
@@ -1780,7 +1785,7 @@ cdef void put_row(Slot* slot, const Row* row) noexcept nogil:
 cdef Slot* compact(Slot* slot) noexcept nogil:
     """A slot that is far from full, in memory of its own size, where many are kept; otherwise the slot itself."""
     cdef Slot* small
-    if slot.single or slot.pool.out <= KEPT_SLOTS or slot.data_size >= <size_t>(SLOT // 16 * 15):
+    if slot.single or slot.others < KEPT_SLOTS or slot.data_size >= <size_t>(SLOT // 16 * 15):
         return slot
     small = new_slot(slot.pool, slot.data_size + 1, <size_t>slot.rows)
     if small == NULL:
@@ -1862,7 +1867,6 @@ cdef class SignedColumn:
         self.names = names
         self.threads = threads
         self.keep_errors = keep_errors
-        self.errors = []
         self.first = self.opened()
 
     cdef object template_of(self, Workspace work, Py_ssize_t i):
@@ -1881,6 +1885,7 @@ cdef class SignedColumn:
         return self.templates[made]
 
     def opened(self):
+        self.errors = []
         return SigningStream(self, [
             ArrowColumn(self.keys, self.template.parameter),
             *[ArrowColumn(source, name) for source, name in zip(self.sources, self.names)],
@@ -1900,7 +1905,6 @@ cdef class SignedColumn:
                 return
             ready = ReadyChunk()
             ready.slot = <Slot*>array.private_data
-            ready.stream = state
             yield ready
             ready = None
 
@@ -2031,7 +2035,6 @@ cdef class SigningStream:
 
     cdef int next_chunk(self, ArrowArray* array) except -1:
         """The next result; `array.release` stays NULL at the end."""
-        cdef Slot* slot
         if self.whole.threads > 1:
             return self.next_of_threads(array)
         while not self.ended:
@@ -2042,12 +2045,7 @@ cdef class SigningStream:
                     break
                 if self.work is None:
                     self.work = Workspace(len(self.columns) - 1)
-            try:
-                slot = sign_share(self.whole, self.pool, self.share, self.work, self.whole.errors)
-            except BaseException:
-                self.ended = True
-                raise
-            export_slot(slot, array)
+            export_slot(sign_share(self.whole, self.pool, self.share, self.work, self.whole.errors), array)
             return 0
         self.work = None
         return 0
@@ -2062,7 +2060,7 @@ cdef class SigningStream:
             self.executor = ThreadPoolExecutor(self.whole.threads, "cossign")
         while True:
             while not self.ended and len(self.ahead) <= self.whole.threads:
-                share = self.next_share(SHARE_ROWS)
+                share = self.next_share(SHARE)
                 if share is None:
                     self.ended = True
                     break
@@ -2075,10 +2073,8 @@ cdef class SigningStream:
             try:
                 signed, errors = self.ahead[0].result()
             except BaseException:
-                self.ended = True
                 for future in self.ahead:
                     future.cancel()
-                self.ahead.clear()
                 raise
             self.whole.errors.extend(errors)
             errors.clear()
@@ -2092,7 +2088,6 @@ cdef class ReadyChunk:
     """A chunk of results, for whoever takes it by ``__arrow_c_array__``, once."""
 
     cdef Slot* slot
-    cdef SigningStream stream  # the pool's owner
 
     def __len__(self):
         return 0 if self.slot == NULL else self.slot.rows
@@ -2127,7 +2122,6 @@ def sign_ahead(SigningStream stream, Share share):
     while share.left:
         ready = ReadyChunk()
         ready.slot = sign_share(stream.whole, stream.pool, share, work, errors)
-        ready.stream = stream
         signed.append(ready)
     return signed, errors
 
@@ -2224,6 +2218,21 @@ cdef int fill_slot(
     return 0
 
 
+cdef bint varies_alike(Workspace work, Py_ssize_t first, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    """Whether two rows have the same texts in the columns from `first` on."""
+    cdef Py_ssize_t column
+    cdef const Text* one
+    cdef const Text* other
+    for column in range(first, work.width):
+        one = &work.values[i * work.width + column]
+        other = &work.values[j * work.width + column]
+        if (one.data == NULL) != (other.data == NULL) or one.size != other.size:
+            return False
+        if one.size and memcmp(one.data, other.data, one.size) != 0:
+            return False
+    return True
+
+
 cdef Py_ssize_t sign_varied(
     SignedColumn whole, Workspace work, Py_ssize_t count, uint8_t** place, const uint8_t* end
 ) except -1:
@@ -2237,7 +2246,7 @@ cdef Py_ssize_t sign_varied(
             continue
         found = whole.template_of(work, done)
         last = done + 1
-        while last < count and (work.rows[last].fault != FINE or whole.template_of(work, last) is found):
+        while last < count and (work.rows[last].fault != FINE or varies_alike(work, whole.template.columns, done, last)):
             last += 1
         if isinstance(found, ParameterError):
             for i in range(done, last):

@@ -315,7 +315,7 @@ class _Last:
         rest = {**parameters, "Key": _second(now)}
         for value in rest.values():
             # Only values that equal each other in their text, too, can be compared: 1 == True, but it is another value.
-            if type(value) not in _PLAIN and value != {}:
+            if type(value) not in _PLAIN and (type(value) is not dict or value):
                 return None, None
         kept = self._kept
         return rest, kept[1] if kept is not None and kept[0] == rest else None

@@ -163,22 +163,3 @@ void sha1_prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uin
         key->string_words[i] = big_endian(key->string + 4 * i);
     }
 }
-
-void sha1_digest(uint8_t digest[20], const uint8_t *data, size_t size)
-{
-    uint32_t state[5];
-    uint8_t last[3 * SHA1_BLOCK];
-    size_t whole = size / SHA1_BLOCK * SHA1_BLOCK;
-    memcpy(state, sha1_initial, sizeof state);
-    for (size_t i = 0; i < whole; i += SHA1_BLOCK) {
-        compress_one(state, data + i);
-    }
-    memcpy(last, data + whole, size - whole);
-    sha1_pad(last, size - whole, whole);
-    for (size_t i = 0; i < sha1_blocks(size - whole); i++) {
-        compress_one(state, last + i * SHA1_BLOCK);
-    }
-    for (int i = 0; i < 5; i++) {
-        put_big_endian(digest + 4 * i, state[i]);
-    }
-}

@@ -53,9 +53,6 @@ void sha1_prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uin
 /* Fill every row's hole. */
 void sha1_sign(const sha1_engine *engine, const sha1_key *key, const sha1_row *rows, size_t count);
 
-/* The digest of a message of any length, in plain C. */
-void sha1_digest(uint8_t digest[20], const uint8_t *data, size_t size);
-
 static inline size_t sha1_blocks(size_t size)
 {
     return (size + 8) / SHA1_BLOCK + 1;
