@@ -7,7 +7,7 @@ import pickle
 import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
 import time_machine
@@ -200,6 +200,18 @@ def test_strict_refuses(signer: Signer, key: Any, said: str) -> None:
     for call in (signer.presign, signer.object_url, lambda key: signer.authorization("GET", key)):
         with pytest.raises(KeyNameError, match=said):
             call(key)
+
+
+def test_every_character_is_encoded_wherever_it_stands(credentials: Credentials) -> None:
+    """Short and long, at every place of a vector, in the path and in a value: as urllib's quote does it."""
+    loose = Signer(credentials, bucket=BUCKET, region=REGION, strict=False)
+    characters = [chr(code) for code in range(256)] + ["腾", "😀", "\uffff"]
+    for before, after in ((0, 0), (0, 15), (3, 40), (15, 0), (15, 1), (16, 16), (17, 30), (33, 2)):
+        texts = ["a" * before + character + "Z9" * after for character in characters]
+        made = loose.presign_many(texts, query={"n": texts}, key_time=TIMES)
+        for text, url in zip(texts, made, strict=True):
+            assert urlsplit(url)[2] == "/" + quote(text, safe="-_.~/")
+            assert url.endswith("&n=" + quote(text, safe="-_.~"))
 
 
 def test_strict_refuses_wherever_it_stands(signer: Signer) -> None:
