@@ -79,11 +79,12 @@ def test_no_python_in_the_batch_loop(generated: Path) -> None:
         "key_fault(",
         "http_bound(",
         "text_bound(",
+        " values_bound(",
         " lay_out(",
         "void put_hex(",
         " sign_rows(",
         " read_texts(",
-        " put_row(",
+        " put_rows(",
     )
     starts = [
         number

@@ -9,6 +9,7 @@ Source of the algorithm: Tencent Cloud, COS, "Request Signature" (product 436, p
 """
 
 from cossign._arrow cimport ArrowArray, ArrowArrayStream, ArrowSchema, pages_forget, pages_free, pages_new
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
@@ -63,14 +64,29 @@ cdef extern from "sha1/sha1.h" nogil:
     enum:
         SHA1_BLOCK
         SHA1_ENGINES
+        SHA1_FRAME_SLACK
     ctypedef struct sha1_key:
         pass
     ctypedef struct sha1_row:
         const uint8_t* http
         size_t size
         uint8_t* hole
+    ctypedef struct Text "sha1_text":
+        const uint8_t* data
+        size_t size
+    ctypedef struct sha1_frame:
+        Text[2] http
+        Text[3] text
+    ctypedef struct sha1_space:
+        uint8_t* http
+        uint8_t* out
+        const uint8_t* end
+    ctypedef size_t sha1_layer(
+        const sha1_frame* frame, const Text* keys, size_t count, sha1_space* space, sha1_row* rows, Text* texts
+    ) noexcept
     ctypedef struct sha1_engine:
         const char* name
+        sha1_layer* lay
     size_t sha1_engines(sha1_engine* engines) noexcept
     void sha1_prepare(
         sha1_key* key, const uint8_t* hmac_key, size_t size, const uint8_t* head, size_t head_size
@@ -120,11 +136,6 @@ cdef void _keep(Escape* policy, bytes kept) noexcept:
 
 _keep(COMPONENT, UNRESERVED)
 _keep(PATH, UNRESERVED + b"/")
-
-
-cdef struct Text:
-    const uint8_t* data
-    size_t size
 
 
 cdef inline uint8_t* put_encoded(uint8_t* out, Text text, const Escape* policy) noexcept nogil:
@@ -665,7 +676,7 @@ cdef enum:
     TEXT_PIECE = -3
 
 cdef enum:
-    TILE = 128    # rows laid out and hashed at a time: they stay in the first caches (SHA1_TILE)
+    TILE = 256    # rows laid out and hashed at a time: they stay in the first caches (SHA1_TILE)
     DIGITS = 24   # bytes that an integer's text may take
     BLOCK = 512   # rows that a bulk call takes between two looks at Python objects and signals
     SHARE = 8192  # rows that a thread takes at a time
@@ -674,12 +685,6 @@ cdef enum:
 cdef struct Piece:
     Py_ssize_t kind
     Text text
-
-
-cdef struct Row:
-    Fault fault
-    uint8_t* text       # the URL or the Authorization
-    size_t size
 
 
 cdef inline Fault key_fault(Text key) noexcept nogil:
@@ -704,6 +709,7 @@ cdef inline Fault key_fault(Text key) noexcept nogil:
     return FINE
 
 
+@cython.final
 cdef class Template:
     """What a batch has in common: the constant text around keys, columns and signature.
 
@@ -727,6 +733,9 @@ cdef class Template:
     cdef bint signs_key       # the key stands in HttpString
     cdef Py_ssize_t columns
     cdef Engine engine
+    cdef sha1_layer* lay      # of the usual row; NULL if the pieces are no frame, or the engine has none
+    cdef sha1_frame frame
+    cdef bytes frame_text
     cdef readonly SignKey sign_key
     cdef readonly str parameter
 
@@ -778,6 +787,24 @@ cdef class Template:
                     self.signs_key = True
         if self.signs and sign_key is None:
             raise ValueError("a template with a signature needs a SignKey")
+        kinds = [None if isinstance(value, bytes) else value for value in http]
+        if kinds[:3] == [None, KEY, None] and kinds[3:] in ([None, KEY, None, SIGNATURE], [None, KEY, None, SIGNATURE, None]):
+            self.lay = engine.native.lay
+            self.put_frame((http[0] + b"/", http[2], http[3] + b"/", http[5], http[7] if self.count > 7 else b""))
+
+    cdef int put_frame(self, tuple texts) except -1:
+        """Copy the five texts around the key, zeros behind each."""
+        cdef Text* parts[5]
+        cdef const uint8_t* place
+        cdef int i
+        parts[:] = [&self.frame.http[0], &self.frame.http[1], &self.frame.text[0], &self.frame.text[1], &self.frame.text[2]]
+        self.frame_text = b"".join([text + b"\x80" + bytes(SHA1_FRAME_SLACK) for text in texts])
+        place = <const uint8_t*>PyBytes_AS_STRING(self.frame_text)
+        for i in range(5):
+            parts[i].data = place
+            parts[i].size = <size_t>PyBytes_GET_SIZE(texts[i])
+            place += parts[i].size + 1 + SHA1_FRAME_SLACK
+        return 0
 
     def __dealloc__(self):
         PyMem_RawFree(self.pieces)
@@ -786,34 +813,32 @@ cdef class Template:
     def __reduce__(self):
         raise TypeError("a Template cannot be pickled: it signs like the SecretKey it was made of")
 
-    cdef size_t http_bound(self, Text key, const Text* values) noexcept nogil:
+    cdef inline size_t http_bound(self, Text key, const Text* values) noexcept nogil:
         """The most bytes that `lay_out` can write for a row's HttpString, slack included."""
         cdef size_t size = self.http_size + key.size + 3 * SHA1_BLOCK + 2 * SCAN_SLACK
-        cdef Py_ssize_t i
-        if self.columns:
-            for i in range(self.http_count):
-                if self.pieces[i].kind >= 0:
-                    size += 3 * values[self.pieces[i].kind].size
-        return size
+        return size + self.values_bound(values, 0, self.http_count) if self.columns else size
 
-    cdef size_t text_bound(self, Text key, const Text* values) noexcept nogil:
+    cdef inline size_t text_bound(self, Text key, const Text* values) noexcept nogil:
         """The most bytes of a row's output text, without SCAN_SLACK."""
         cdef size_t size = self.text_size + 3 * key.size + 1
+        return size + self.values_bound(values, self.http_count, self.count) if self.columns else size
+
+    cdef size_t values_bound(self, const Text* values, Py_ssize_t first, Py_ssize_t last) noexcept nogil:
+        """The most bytes of the encoded values among these pieces."""
+        cdef size_t size = 0
         cdef Py_ssize_t i
-        if self.columns:
-            for i in range(self.http_count, self.count):
-                if self.pieces[i].kind >= 0:
-                    size += 3 * values[self.pieces[i].kind].size
+        for i in range(first, last):
+            if self.pieces[i].kind >= 0:
+                size += 3 * values[self.pieces[i].kind].size
         return size
 
-    cdef uint8_t* lay_out(
-        self, Row* row, sha1_row* signed, Text key, const Text* values, uint8_t* http, uint8_t* out
+    cdef Fault lay_out(
+        self, sha1_space* space, sha1_row* signed, Text* text, Text key, const Text* values
     ) noexcept nogil:
-        """Write a row's padded HttpString at `http` and its output text, the signature left open, at `out`.
-
-        Returns:
-            The end of the output text. `row.fault` says whether there is one.
-        """
+        """Write a row's padded HttpString and its output text, the signature left open, at the places in `space`, which
+        move on if there is no fault."""
+        cdef uint8_t* http = space.http
+        cdef uint8_t* out = space.out
         cdef const Piece* piece = self.pieces
         cdef const Piece* end = piece + self.http_count
         cdef int rules = self.rules
@@ -821,9 +846,9 @@ cdef class Template:
         cdef uint8_t* raw = http + 1  # the key in our own memory, where it may be read in whole vectors
         cdef bint plain = False       # the key needs no escape
         cdef bint slash
+        cdef Fault fault
         if key.size == 0 and rules & REQUIRED:
-            row.fault = MISSING
-            return out
+            return MISSING
         if rules & DROP_SLASH and key.size and key.data[0] == c"/":
             key = Text(key.data + 1, key.size - 1)
         slash = not (rules & KEEP_SLASH and key.size and key.data[0] == c"/")
@@ -835,14 +860,13 @@ cdef class Template:
                 raw = http + slash
                 plain = put_key(raw, key.data, key.size) and slash
                 if not plain and rules & UTF8 and not scan_utf8(key.data, key.size):
-                    row.fault = NOT_UTF8
-                    return out
+                    return NOT_UTF8
                 if rules & STRICT and (
                     key.size - 1 >= 850 or raw[0] == c"/" or raw[0] == c"\\" or (not plain and scan_odd(raw, key.size))
                 ):
-                    row.fault = key_fault(key)
-                    if row.fault != FINE:
-                        return out
+                    fault = key_fault(key)
+                    if fault != FINE:
+                        return fault
                 http = raw + key.size
                 if not signs_key:  # it stands before HttpString
                     signs_key = True
@@ -856,7 +880,7 @@ cdef class Template:
             piece += 1
         signed.size = <size_t>(http - signed.http)
         sha1_pad(<uint8_t*>signed.http, signed.size, 0)
-        row.text = out
+        text.data = out
         end = self.pieces + self.count
         while piece < end:
             if piece.kind == TEXT_PIECE:
@@ -871,15 +895,18 @@ cdef class Template:
             else:
                 out = put_encoded(out, values[piece.kind], COMPONENT)
             piece += 1
-        row.size = <size_t>(out - row.text)
-        return out
+        text.size = <size_t>(out - text.data)
+        space.out = out
+        if self.signs:
+            space.http = <uint8_t*>signed.http + sha1_blocks(signed.size) * SHA1_BLOCK
+        return FINE
 
-    cdef object finished(self, const Row* row):
+    cdef object finished(self, Text text):
         """A row's output text as a str."""
         if not self.ascii:
-            return PyUnicode_DecodeUTF8(<const char*>row.text, <Py_ssize_t>row.size, NULL)
-        result = PyUnicode_New(<Py_ssize_t>row.size, 127)
-        memcpy(PyUnicode_DATA(result), row.text, row.size)
+            return PyUnicode_DecodeUTF8(<const char*>text.data, <Py_ssize_t>text.size, NULL)
+        result = PyUnicode_New(<Py_ssize_t>text.size, 127)
+        memcpy(PyUnicode_DATA(result), text.data, text.size)
         return result
 
 
@@ -932,7 +959,8 @@ cdef class Workspace:
     """The memory of a bulk call, used again for each of its blocks."""
 
     cdef Text[BLOCK] keys
-    cdef Row[BLOCK] rows
+    cdef Fault[BLOCK] faults
+    cdef Text[BLOCK] texts # of the rows without a fault
     cdef sha1_row[TILE] signed
     cdef Py_ssize_t width # columns
     cdef Text* values     # BLOCK rows of them; the template's come first
@@ -979,34 +1007,48 @@ cdef Py_ssize_t sign_rows(
     Returns:
         The first row that is not done.
     """
-    cdef uint8_t* out = place[0]
-    cdef Py_ssize_t last, i, signed
+    cdef sha1_space space
+    cdef Py_ssize_t last, clear, usual, signed, i
     cdef size_t bound
     cdef const Text* values
-    cdef uint8_t* http
+    space.out = place[0]
+    space.end = end
     while done < count:
         last = min(done + TILE, count)
         bound = 0
         for i in range(done, last):
             bound += template.http_bound(work.keys[i], &work.values[i * work.width])
         hold(&work.http, &work.http_size, bound)
-        http = work.http
+        space.http = work.http
         signed = 0
+        clear = done  # where the next row with a fault is
         while done < last:
-            i = done
-            values = &work.values[i * work.width]
-            if work.rows[i].fault == FINE:
-                if <size_t>(end - out) < template.text_bound(work.keys[i], values) + SCAN_SLACK:
+            if done >= clear:
+                while clear < last and work.faults[clear] == FINE:
+                    clear += 1
+            if template.lay != NULL and done < clear:
+                usual = <Py_ssize_t>template.lay(
+                    &template.frame, &work.keys[done], <size_t>(clear - done), &space, &work.signed[signed],
+                    &work.texts[done],
+                )
+                done += usual
+                signed += usual
+            if done < clear:
+                values = &work.values[done * work.width]
+                if <size_t>(end - space.out) < template.text_bound(work.keys[done], values) + SCAN_SLACK:
                     count = done
                     break
-                out = template.lay_out(&work.rows[i], &work.signed[signed], work.keys[i], values, http, out)
-                if work.rows[i].fault == FINE and template.signs:
-                    http = <uint8_t*>work.signed[signed].http + sha1_blocks(work.signed[signed].size) * SHA1_BLOCK
-                    signed += 1
-            done += 1
+                work.faults[done] = template.lay_out(
+                    &space, &work.signed[signed], &work.texts[done], work.keys[done], values
+                )
+                signed += work.faults[done] == FINE and template.signs
+                done += 1
+            elif done < last:
+                done += 1  # the row with a fault
+                clear = done
         if signed:
             hash_rows(template.engine, template.sign_key, work.signed, signed)
-    place[0] = out
+    place[0] = space.out
     return done
 
 
@@ -1046,32 +1088,38 @@ def sign_one(Template template not None, key):
     Raises:
         KeyNameError: `key` is no object's name.
     """
-    cdef Row row
+    cdef Fault fault
     cdef sha1_row signed
-    cdef Text text = Text(NULL, 0)
+    cdef sha1_space space
+    cdef Text key_bytes = Text(NULL, 0)
+    cdef Text text
     cdef list alive = []
     cdef uint8_t* buffer
     cdef uint8_t[3072] small
     cdef size_t http, bound
-    row.fault = key_text(key, &text, alive)
-    if row.fault == NULL_ROW:
-        row.fault = NOT_A_STR
-    if row.fault != FINE:
-        raise key_error(template, row.fault, key, None)
-    http = template.http_bound(text, NULL)
-    bound = http + template.text_bound(text, NULL) + SCAN_SLACK
+    fault = key_text(key, &key_bytes, alive)
+    if fault == NULL_ROW:
+        fault = NOT_A_STR
+    if fault != FINE:
+        raise key_error(template, fault, key, None)
+    http = template.http_bound(key_bytes, NULL)
+    bound = http + template.text_bound(key_bytes, NULL) + SCAN_SLACK
     buffer = small
     if bound > sizeof(small):
         buffer = <uint8_t*>PyMem_RawMalloc(bound)
         if buffer == NULL:
             raise MemoryError
     try:
-        template.lay_out(&row, &signed, text, NULL, buffer, buffer + http)
-        if row.fault != FINE:
-            raise key_error(template, row.fault, key, None)
+        space.http = buffer
+        space.out = buffer + http
+        space.end = buffer + bound
+        if template.lay == NULL or not template.lay(&template.frame, &key_bytes, 1, &space, &signed, &text):
+            fault = template.lay_out(&space, &signed, &text, key_bytes, NULL)
+        if fault != FINE:
+            raise key_error(template, fault, key, None)
         if template.signs:
             hash_rows(template.engine, template.sign_key, &signed, 1)
-        return template.finished(&row)
+        return template.finished(text)
     finally:
         if buffer != small:
             PyMem_RawFree(buffer)
@@ -1122,33 +1170,33 @@ cdef int sign_block(
     cdef Py_ssize_t count = len(block)
     cdef Py_ssize_t i
     cdef Py_ssize_t width = template.columns
-    cdef Row* row
+    cdef Fault fault
     cdef list alive = []
     cdef size_t bound = SCAN_SLACK
     cdef uint8_t* out
     for i in range(count):
-        row = &work.rows[i]
         work.keys[i] = Text(NULL, 0)
-        row.fault = key_text(block[i], &work.keys[i], alive)
-        if row.fault == NULL_ROW and template.rules & NO_NULL:
-            row.fault = MISSING
+        fault = key_text(block[i], &work.keys[i], alive)
+        if fault == NULL_ROW and template.rules & NO_NULL:
+            fault = MISSING
         if width:
             memset(&work.values[i * width], 0, <size_t>width * sizeof(Text))
-            if row.fault == FINE:
-                row.fault = column_texts(columns, names, start + i, &work.values[i * width], width, alive, errors)
+            if fault == FINE:
+                fault = column_texts(columns, names, start + i, &work.values[i * width], width, alive, errors)
+        work.faults[i] = fault
         bound += template.text_bound(work.keys[i], &work.values[i * width])
     hold(&work.text, &work.text_size, bound)
     out = work.text
     with nogil:
         sign_rows(template, work, 0, count, &out, work.text + work.text_size)
     for i in range(count):
-        row = &work.rows[i]
-        if row.fault == FINE:
-            result.append(template.finished(row))
+        fault = work.faults[i]
+        if fault == FINE:
+            result.append(template.finished(work.texts[i]))
             continue
         result.append(None)
-        if row.fault not in (NULL_ROW, BAD_VALUE):
-            error = key_error(template, row.fault, block[i], start + i)
+        if fault not in (NULL_ROW, BAD_VALUE):
+            error = key_error(template, fault, block[i], start + i)
             if errors is None:
                 raise error
             errors.append((start + i, error.reason))
@@ -1768,18 +1816,22 @@ cdef void export_schema(ArrowSchema* schema) noexcept nogil:
     schema.release = release_schema
 
 
-cdef void put_row(Slot* slot, const Row* row) noexcept nogil:
-    """Add a row that was laid out at the slot's end, or a null."""
-    cdef int64_t i = slot.rows
-    if row.fault == FINE:
-        slot.data_size += row.size
-    else:
-        if not slot.nulls:
-            memset(slot.valid, 0xFF, <size_t>(<uint8_t*>slot.offsets - slot.valid))
-        slot.valid[i >> 3] &= <uint8_t>~(1 << (i & 7))
-        slot.nulls += 1
-    slot.offsets[i + 1] = <int32_t>slot.data_size
-    slot.rows += 1
+cdef void put_rows(Slot* slot, const Fault* faults, const Text* texts, Py_ssize_t count) noexcept nogil:
+    """Add rows that were laid out at the slot's end, and nulls."""
+    cdef int32_t* offsets = slot.offsets + slot.rows + 1
+    cdef size_t size = slot.data_size
+    cdef Py_ssize_t i
+    for i in range(count):
+        if faults[i] == FINE:
+            size += texts[i].size
+        else:
+            if not slot.nulls:
+                memset(slot.valid, 0xFF, <size_t>(<uint8_t*>slot.offsets - slot.valid))
+            slot.valid[(slot.rows + i) >> 3] &= <uint8_t>~(1 << ((slot.rows + i) & 7))
+            slot.nulls += 1
+        offsets[i] = <int32_t>size
+    slot.data_size = size
+    slot.rows += count
 
 
 cdef Slot* compact(Slot* slot) noexcept nogil:
@@ -2130,15 +2182,15 @@ cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_
     """The error for a row that cannot be signed."""
     cdef Py_ssize_t column
     cdef const Text* value
-    if work.rows[i].fault == BAD_TEMPLATE:
+    if work.faults[i] == BAD_TEMPLATE:
         error = whole.template_of(work, i)
         return type(error)(error.parameter, error.reason, row)
-    if work.rows[i].fault == BAD_VALUE:
+    if work.faults[i] == BAD_VALUE:
         for column in range(work.width):
             value = &work.values[i * work.width + column]
             if not scan_utf8(value.data, value.size):
                 return ParameterError(whole.names[column], "is not valid UTF-8", row)
-    return key_error(whole.template, work.rows[i].fault, None, row)
+    return key_error(whole.template, work.faults[i], None, row)
 
 
 cdef Slot* sign_share(SignedColumn whole, Pool* pool, Share share, Workspace work, list errors) except NULL:
@@ -2191,21 +2243,21 @@ cdef int fill_slot(
                         share.row,
                     )
         for i in range(count):
-            work.rows[i].fault = NULL_ROW if work.keys[i].data == NULL else FINE
+            work.faults[i] = NULL_ROW if work.keys[i].data == NULL else FINE
             for column in range(width):
                 value = &work.values[i * width + column]
-                if work.rows[i].fault == FINE and not scan_utf8(value.data, value.size):
-                    work.rows[i].fault = BAD_VALUE
+                if work.faults[i] == FINE and not scan_utf8(value.data, value.size):
+                    work.faults[i] = BAD_VALUE
         out = slot.data + slot.data_size
         if whole.varies:
             with gil:
                 done = sign_varied(whole, work, count, &out, <uint8_t*>slot + slot.size)
         else:
             done = sign_rows(template, work, 0, count, &out, <uint8_t*>slot + slot.size)
+        put_rows(slot, work.faults, work.texts, done)
         faulty = 0
         for i in range(done):
-            put_row(slot, &work.rows[i])
-            faulty += work.rows[i].fault not in (FINE, NULL_ROW)
+            faulty += work.faults[i] > NULL_ROW
         if faulty:
             with gil:
                 report(whole, share, work, done, errors)
@@ -2241,16 +2293,16 @@ cdef Py_ssize_t sign_varied(
     cdef Py_ssize_t last, i
     cdef Template template
     while done < count:
-        if work.rows[done].fault != FINE:
+        if work.faults[done] != FINE:
             done += 1
             continue
         found = whole.template_of(work, done)
         last = done + 1
-        while last < count and (work.rows[last].fault != FINE or varies_alike(work, whole.template.columns, done, last)):
+        while last < count and (work.faults[last] != FINE or varies_alike(work, whole.template.columns, done, last)):
             last += 1
         if isinstance(found, ParameterError):
             for i in range(done, last):
-                work.rows[i].fault = BAD_TEMPLATE if work.rows[i].fault == FINE else work.rows[i].fault
+                work.faults[i] = BAD_TEMPLATE if work.faults[i] == FINE else work.faults[i]
             done = last
             continue
         template = found
@@ -2265,7 +2317,7 @@ cdef int report(SignedColumn whole, Share share, Workspace work, Py_ssize_t done
     """Raise the error of the first row that cannot be signed, or keep those of all."""
     cdef Py_ssize_t i
     for i in range(done):
-        if work.rows[i].fault in (FINE, NULL_ROW):
+        if work.faults[i] in (FINE, NULL_ROW):
             continue
         error = arrow_error(whole, work, i, share.row + i)
         if not whole.keep_errors:

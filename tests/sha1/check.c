@@ -75,17 +75,87 @@ static int check_scan(void)
     return right;
 }
 
+/* Usual rows laid out between random texts, keys and room of exactly their promised sizes, against a byte at a time. */
+static int check_lay(sha1_layer *lay)
+{
+    enum { COUNT = 20, LONGEST = 900, CONSTANT = 200 };
+    uint8_t constants[5][CONSTANT + SHA1_FRAME_SLACK + 1] = {{0}}, *key_bytes[COUNT];
+    sha1_frame frame;
+    sha1_text keys[COUNT], texts[COUNT], *parts[5] = {&frame.http[0], &frame.http[1], &frame.text[0], &frame.text[1], &frame.text[2]};
+    sha1_row rows[COUNT];
+    size_t http_room = SHA1_FRAME_SLACK, room = SHA1_BLOCK, usual = 0, done;
+    for (int i = 0; i < 5; i++) {
+        size_t size = below(CONSTANT);
+        fill(constants[i], size);
+        constants[i][size] = 0x80;
+        *parts[i] = (sha1_text){constants[i], size};
+    }
+    for (int i = 0; i < COUNT; i++) {
+        size_t size = below(10) ? 1 + below(140) : below(LONGEST);
+        uint8_t *key = key_bytes[i] = malloc(size + 1);
+        int plain = size > 0 && size <= 850;
+        for (size_t j = 0; j < size; j++) {
+            int odd = below(1500) == 0;
+            key[j] = odd ? (uint8_t)below(256) : (uint8_t) "abcXYZ0189-_~a/."[below(below(3) ? 14 : 16)];
+        }
+        for (size_t j = 0; j < size; j++) {
+            int after_slash = j == 0 || key[j - 1] == '/';
+            plain &= strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~/.", key[j]) && key[j];
+            plain &= !(key[j] == '.' && after_slash) && !(key[j] == '/' && j == 0);
+        }
+        uint8_t *exact = malloc(size ? size : 1);
+        memcpy(exact, key, size);
+        keys[i] = (sha1_text){exact, size};
+        http_room += sha1_blocks(frame.http[0].size + size + frame.http[1].size) * SHA1_BLOCK;
+        room += frame.text[0].size + size + frame.text[1].size + SHA1_HEX + frame.text[2].size;
+        usual += plain && usual == (size_t)i;
+    }
+    int cramped = below(4) == 0;
+    size_t given = cramped ? below((uint32_t)room) : room;
+    uint8_t *http = malloc(http_room), *out = malloc(given + 1);
+    sha1_space space = {http, out, out + given};
+    done = lay(&frame, keys, COUNT, &space, rows, texts);
+    int right = done == usual || (cramped && done < usual);
+    for (size_t i = 0; i < done; i++) {
+        uint8_t wanted[LONGEST + 3 * CONSTANT + 3 * SHA1_BLOCK];
+        size_t size = frame.http[0].size, length = keys[i].size;
+        memcpy(wanted, frame.http[0].data, size);
+        memcpy(wanted + size, key_bytes[i], length);
+        memcpy(wanted + size + length, frame.http[1].data, frame.http[1].size);
+        size += length + frame.http[1].size;
+        sha1_pad(wanted, size, 0);
+        right &= rows[i].size == size && memcmp(rows[i].http, wanted, sha1_blocks(size) * SHA1_BLOCK) == 0;
+        right &= rows[i].http == (i ? rows[i - 1].http + sha1_blocks(rows[i - 1].size) * SHA1_BLOCK : http);
+        size = frame.text[0].size;
+        memcpy(wanted, frame.text[0].data, size);
+        memcpy(wanted + size, key_bytes[i], length);
+        memcpy(wanted + size + length, frame.text[1].data, frame.text[1].size);
+        size += length + frame.text[1].size;
+        right &= rows[i].hole == texts[i].data + size && memcmp(texts[i].data, wanted, size) == 0;
+        right &= memcmp(rows[i].hole + SHA1_HEX, frame.text[2].data, frame.text[2].size) == 0;
+        right &= texts[i].size == size + SHA1_HEX + frame.text[2].size;
+        right &= texts[i].data == (i ? texts[i - 1].data + texts[i - 1].size : out);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        free(key_bytes[i]);
+        free((void *)(uintptr_t)keys[i].data);
+    }
+    free(http);
+    free(out);
+    return right;
+}
+
 int main(int argc, char **argv)
 {
-    enum { ROWS = 160, LONGEST = 1600 };
+    enum { ROWS = 600, LONGEST = 1600 };
     sha1_engine engines[SHA1_ENGINES];
     size_t count = sha1_engines(engines), checked = 0;
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     time_t end = time(NULL) + (argc > 2 ? atoi(argv[2]) : 2);
 #ifdef SHA1_SPLIT
-    engines[0] = (sha1_engine){"avx512 split", 16, sha1_sign_avx512, sha1_sign_portable, 0};
+    engines[0] = (sha1_engine){"avx512 split", 16, sha1_sign_avx512, sha1_sign_portable, 0, NULL};
     count = count > 1 ? count : 2;
-    engines[count - 1] = (sha1_engine){"portable", 1, sha1_sign_portable, sha1_sign_portable, 0};
+    engines[count - 1] = (sha1_engine){"portable", 1, sha1_sign_portable, sha1_sign_portable, 0, NULL};
 #endif
     if (!known()) {
         puts("portable: a known signature is wrong");
@@ -129,6 +199,12 @@ int main(int argc, char **argv)
         if (!check_scan()) {
             puts("put_key or put_text is wrong");
             return 1;
+        }
+        for (size_t engine = 0; engine < count; engine++) {
+            if (engines[engine].lay && !check_lay(engines[engine].lay)) {
+                printf("%s: lays rows out wrongly; seed %s\n", engines[engine].name, argc > 1 ? argv[1] : "1");
+                return 1;
+            }
         }
     }
     free(http);

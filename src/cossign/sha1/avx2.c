@@ -6,6 +6,7 @@
 
 #define LANES 8
 #define SIGN sha1_sign_avx2
+#define LAY sha1_lay_avx2
 #define TARGET __attribute__((target("avx2,tune=haswell")))
 #define SHUFFLE(table, x) ((vec)_mm256_shuffle_epi8(table, x))
 #define BYTESWAP(x)                                                                                             \
@@ -15,8 +16,12 @@
     SHUFFLE(_mm256_setr_epi8('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f', '0', '1', \
                              '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'),                  \
             (__m256i)(x))
+#define MASK(x) (uint32_t)_mm256_movemask_epi8((__m256i)(x))
+#define EQUAL(x, character) MASK((x) == (character))
+#define UNSAFE(x) MASK(~((((x) | 0x20) - 'a' < 26) | ((x) - '-' < 13) | ((x) == '_') | ((x) == '~')))
 #define PIN(x) __asm__("" : "+x"(x))
 #include "lanes.h"
+#include "frame.h"
 #else
 typedef int sha1_no_avx2;
 #endif

@@ -35,28 +35,29 @@ static int has_armv8(void)
 size_t sha1_engines(sha1_engine engines[SHA1_ENGINES])
 {
     size_t count = 0;
-    sha1_engine stream = {"portable", 1, sha1_sign_portable, sha1_sign_portable, 0};
+    sha1_engine stream = {"portable", 1, sha1_sign_portable, sha1_sign_portable, 0, NULL};
 #ifdef SHA1_X86
     __builtin_cpu_init();
     int shani = has_shani();
     sha1_signer *rest = shani ? sha1_sign_shani : sha1_sign_portable;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
-        engines[count++] = (sha1_engine){"avx512", 16, sha1_sign_avx512, rest, shani ? 6 : 2};
+        engines[count++] = (sha1_engine){"avx512", 16, sha1_sign_avx512, rest, shani ? 6 : 2, sha1_lay_avx512};
     }
     if (__builtin_cpu_supports("avx2")) {
-        engines[count++] = (sha1_engine){"avx2", 8, sha1_sign_avx2, rest, shani ? 4 : 1};
+        engines[count++] = (sha1_engine){"avx2", 8, sha1_sign_avx2, rest, shani ? 4 : 1, sha1_lay_avx2};
     }
     if (shani) {
-        engines[count++] = (sha1_engine){"shani", 1, sha1_sign_shani, sha1_sign_shani, 0};
+        engines[count++] = (sha1_engine){"shani", 1, sha1_sign_shani, sha1_sign_shani, 0, sha1_lay_sse2};
     }
-    engines[count++] = (sha1_engine){"sse2", 4, sha1_sign_sse2, rest, shani ? 4 : 1};
+    engines[count++] = (sha1_engine){"sse2", 4, sha1_sign_sse2, rest, shani ? 4 : 1, sha1_lay_sse2};
 #endif
 #ifdef SHA1_ARM
     int armv8 = has_armv8();
     if (armv8) {
-        engines[count++] = (sha1_engine){"armv8", 1, sha1_sign_armv8, sha1_sign_armv8, 0};
+        engines[count++] = (sha1_engine){"armv8", 1, sha1_sign_armv8, sha1_sign_armv8, 0, sha1_lay_neon};
     }
-    engines[count++] = (sha1_engine){"neon", 4, sha1_sign_neon, armv8 ? sha1_sign_armv8 : sha1_sign_portable, 1};
+    engines[count++] = (sha1_engine){"neon", 4, sha1_sign_neon, armv8 ? sha1_sign_armv8 : sha1_sign_portable, 1,
+                                        sha1_lay_neon};
 #endif
     engines[count++] = stream;
     return count;
@@ -67,7 +68,7 @@ size_t sha1_engines(sha1_engine engines[SHA1_ENGINES])
 static void group(const sha1_row **order, const sha1_row *rows, size_t count)
 {
     size_t least = rows[0].size, most = least, shift = 0;
-    uint8_t starts[256 + 1] = {0};
+    uint16_t starts[256 + 1] = {0};
     for (size_t i = 1; i < count; i++) {
         least = rows[i].size < least ? rows[i].size : least;
         most = rows[i].size > most ? rows[i].size : most;
@@ -85,7 +86,7 @@ static void group(const sha1_row **order, const sha1_row *rows, size_t count)
         starts[((rows[i].size - least) >> shift) + 1]++;
     }
     for (size_t i = 1; i < 256; i++) {
-        starts[i] = (uint8_t)(starts[i] + starts[i - 1]);
+        starts[i] = (uint16_t)(starts[i] + starts[i - 1]);
     }
     for (size_t i = 0; i < count; i++) {
         order[starts[(rows[i].size - least) >> shift]++] = &rows[i];

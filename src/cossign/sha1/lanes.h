@@ -174,12 +174,17 @@ INLINE void transpose(vec m[LANES])
 #endif
 }
 
+INLINE vec load_words(const uint8_t *block, int part)
+{
+    return (vec) * (const loose_vec *)(const void *)(block + 4 * LANES * part);
+}
+
 /* A block of every lane's message as 16 words of all lanes. */
 INLINE void load_blocks(vec w[16], const uint8_t *const blocks[LANES])
 {
     for (int part = 0; part < 16; part += LANES) {
         for (int lane = 0; lane < LANES; lane++) {
-            w[part + lane] = (vec) * (const loose_vec *)(const void *)(blocks[lane] + 4 * part);
+            w[part + lane] = load_words(blocks[lane], part / LANES);
         }
         transpose(w + part);
         for (int i = part; i < part + LANES; i++) {
@@ -201,10 +206,13 @@ INLINE void to_hex(vec hex[10], const vec state[5])
 
 INLINE void store_signatures(uint8_t *const holes[LANES], const vec state[5])
 {
-    vec hex[10 + LANES] = {0};
+    vec hex[LANES > 10 ? LANES : 10];
     to_hex(hex, state);
     for (int i = 0; i < 10; i++) {
         hex[i] = BYTESWAP(hex[i]);
+    }
+    for (int i = 10; i < LANES; i++) {
+        hex[i] = splat(0);
     }
 #if LANES == 16
     transpose(hex);
@@ -229,26 +237,23 @@ INLINE void store_signatures(uint8_t *const holes[LANES], const vec state[5])
 
 /* --- The chain ------------------------------------------------------------------------------------------------------- */
 
-/* StringToSign in the lanes: the constant words, and the hex digits of `state` from byte `head` on. */
+/* StringToSign in the lanes: the hex digits of `state` from byte `head` on, between the constant `words`. */
 INLINE void compose_string(vec w[32], const vec state[5], const uint32_t words[32], uint32_t head)
 {
     vec hex[10];
     uint32_t first = head / 4, left = 8 * (head % 4), right = 32 - left;
     to_hex(hex, state);
-    for (uint32_t i = 0; i < 32; i++) {
-        w[i] = splat(words[i]);
-    }
     if (left == 0) {
         for (uint32_t i = 0; i < 10; i++) {
             w[first + i] = hex[i];
         }
         return;
     }
-    w[first] |= hex[0] >> left;
+    w[first] = splat(words[first]) | hex[0] >> left;
     for (uint32_t i = 1; i < 10; i++) {
         w[first + i] = hex[i - 1] << right | hex[i] >> left;
     }
-    w[first + 10] |= hex[9] << right;
+    w[first + 10] = splat(words[first + 10]) | hex[9] << right;
 }
 
 /* What neighbours share, kept from one group of lanes to the next. */
@@ -264,23 +269,27 @@ typedef struct {
     size_t known;
 } shared_start;
 
-INLINE int same_block(const uint8_t *x, const uint8_t *y)
+INLINE int any(vec x)
 {
-    typedef uint64_t words __attribute__((vector_size(16), aligned(1), may_alias));
-    typedef uint64_t pair __attribute__((vector_size(16)));
-    const words *p = (const void *)x, *q = (const void *)y;
-    pair difference = (p[0] ^ q[0]) | (p[1] ^ q[1]) | (p[2] ^ q[2]) | (p[3] ^ q[3]);
-    return (difference[0] | difference[1]) == 0;
+    uint64_t words[LANES / 2], found = 0;
+    memcpy(words, &x, sizeof words);
+    for (int i = 0; i < LANES / 2; i++) {
+        found |= words[i];
+    }
+    return found != 0;
 }
 
-INLINE int all_same(const uint8_t *const blocks[LANES])
+/* Whether all lanes' blocks are the same as `block`. */
+INLINE int all_same(const uint8_t *const blocks[LANES], const uint8_t *block)
 {
-    for (int lane = 1; lane < LANES; lane++) {
-        if (!same_block(blocks[lane], blocks[0])) {
-            return 0;
+    vec difference = splat(0);
+    for (int part = 0; part < 16 / LANES; part++) {
+        vec same = load_words(block, part);
+        for (int lane = 0; lane < LANES; lane++) {
+            difference |= load_words(blocks[lane], part) ^ same;
         }
     }
-    return 1;
+    return !any(difference);
 }
 
 TARGET static void expand(shared_block *shared, const uint8_t *block)
@@ -315,8 +324,11 @@ INLINE void hash_rows(vec state[5], const sha1_row *const rows[LANES], shared_st
         most = count > most ? count : most;
     }
     const uint32_t *first = sha1_initial;
-    while (done < 4 && done < least && all_same(blocks)) { /* a common prefix: hashed once */
-        if (done >= start->known || !same_block(start->blocks[done], blocks[0])) {
+    while (done < 4 && done < least) { /* a common prefix: hashed once */
+        if (done >= start->known || !all_same(blocks, start->blocks[done])) {
+            if (!all_same(blocks, blocks[0])) {
+                break;
+            }
             memcpy(start->blocks[done], blocks[0], SHA1_BLOCK);
             memcpy(start->states[done], first, sizeof start->states[done]);
             sha1_compress_portable(&start->states[done], blocks, 1);
@@ -331,12 +343,16 @@ INLINE void hash_rows(vec state[5], const sha1_row *const rows[LANES], shared_st
         state[i] = splat(first[i]);
     }
     for (; done < most; done++) {
-        if (done + 1 == least && least == most && done && all_same(blocks)) { /* rows of one length end alike */
-            if (!shared->known || !same_block(shared->block, blocks[0])) {
+        if (done + 1 == least && least == most && done) { /* rows of one length end alike */
+            int known = shared->known && all_same(blocks, shared->block);
+            if (!known && all_same(blocks, blocks[0])) {
                 expand(shared, blocks[0]);
+                known = 1;
             }
-            compress_shared(state, shared->kw);
-            return;
+            if (known) {
+                compress_shared(state, shared->kw);
+                return;
+            }
         }
         load_blocks(w, blocks);
         if (done < least) {
@@ -357,43 +373,66 @@ INLINE void hash_rows(vec state[5], const sha1_row *const rows[LANES], shared_st
     }
 }
 
+/* Each step is taken for PAIR groups of lanes in turn: one group's last rounds overlap the other's first. */
+enum { PAIR = 2 };
+
 TARGET void SIGN(const sha1_key *key, const sha1_row *const *rows, size_t count)
 {
     shared_start start;
     shared_block shared;
+    vec string[PAIR][32], outer[PAIR][16]; /* StringToSign, and the message of HMAC's outer hash */
     start.known = 0;
     shared.known = 0;
-    for (size_t i = 0; i < count; i += LANES) {
-        const sha1_row *group[LANES];
-        uint8_t *holes[LANES], unused[SHA1_HEX];
-        vec state[5], w[32];
-        for (size_t lane = 0; lane < LANES; lane++) { /* lanes without a row hash the first one again */
-            group[lane] = rows[i + lane < count ? i + lane : i];
-            holes[lane] = i + lane < count ? group[lane]->hole : unused;
+    for (int g = 0; g < PAIR; g++) { /* what is constant in both is put once */
+        for (int i = 0; i < 32; i++) {
+            string[g][i] = splat(key->string_words[i]);
         }
-        hash_rows(state, group, &start, &shared);
-        if (key->head_size == 27) { /* two times of ten digits: every KeyTime from 2001 to 2286 */
-            compose_string(w, state, key->string_words, 27);
-        } else {
-            compose_string(w, state, key->string_words, key->head_size);
+        outer[g][5] = splat(0x80000000);
+        for (int i = 6; i < 15; i++) {
+            outer[g][i] = splat(0);
         }
-        for (int j = 0; j < 5; j++) {
-            state[j] = splat(key->inner[j]);
+        outer[g][15] = splat((SHA1_BLOCK + 20) * 8);
+    }
+    for (size_t i = 0; i < count; i += PAIR * LANES) {
+        uint8_t *holes[PAIR][LANES], unused[SHA1_HEX];
+        vec state[PAIR][5];
+        int groups = count - i > LANES ? PAIR : 1;
+        for (int g = 0; g < groups; g++) {
+            const sha1_row *group[LANES];
+            const sha1_row *const *first = rows + i + (size_t)g * LANES;
+            size_t left = count - i - (size_t)g * LANES;
+            for (size_t lane = 0; lane < LANES; lane++) { /* lanes without a row hash the first one again */
+                group[lane] = first[lane < left ? lane : 0];
+                holes[g][lane] = lane < left ? group[lane]->hole : unused;
+            }
+            hash_rows(state[g], group, &start, &shared);
         }
-        compress(state, w);
-        if (key->string_blocks == 2) {
-            compress(state, w + 16);
+        for (int g = 0; g < groups; g++) {
+            if (key->head_size == 27) { /* two times of ten digits: every KeyTime from 2001 to 2286 */
+                compose_string(string[g], state[g], key->string_words, 27);
+            } else {
+                compose_string(string[g], state[g], key->string_words, key->head_size);
+            }
+            for (int j = 0; j < 5; j++) {
+                state[g][j] = splat(key->inner[j]);
+            }
         }
-        for (int j = 0; j < 5; j++) {
-            w[j] = state[j];
-            state[j] = splat(key->outer[j]);
+        for (uint32_t block = 0; block < key->string_blocks; block++) {
+            for (int g = 0; g < groups; g++) {
+                compress(state[g], string[g] + 16 * block);
+            }
         }
-        w[5] = splat(0x80000000);
-        for (int j = 6; j < 15; j++) {
-            w[j] = splat(0);
+        for (int g = 0; g < groups; g++) {
+            for (int j = 0; j < 5; j++) {
+                outer[g][j] = state[g][j];
+                state[g][j] = splat(key->outer[j]);
+            }
         }
-        w[15] = splat((SHA1_BLOCK + 20) * 8);
-        compress(state, w);
-        store_signatures(holes, state);
+        for (int g = 0; g < groups; g++) {
+            compress(state[g], outer[g]);
+        }
+        for (int g = 0; g < groups; g++) {
+            store_signatures(holes[g], state[g]);
+        }
     }
 }

@@ -13,7 +13,9 @@ enum {
     SHA1_BLOCK = 64,     /* bytes */
     SHA1_HEX = 40,       /* characters of a digest */
     SHA1_HEAD_MAX = 40,  /* bytes of "sha1\n" KeyTime "\n", two times of 15 digits included */
-    SHA1_TILE = 128,     /* rows that sha1_sign groups at a time */
+    SHA1_TILE = 256,     /* rows that sha1_sign groups at a time */
+    SHA1_KEY_MAX = 850,  /* bytes of a key in a sha1_frame */
+    SHA1_FRAME_SLACK = 3 * SHA1_BLOCK, /* bytes that may be read behind a text of a sha1_frame */
     SHA1_ENGINES = 8     /* the most that a CPU can have */
 };
 
@@ -34,6 +36,30 @@ typedef struct {
     uint8_t *hole; /* SHA1_HEX characters */
 } sha1_row;
 
+typedef struct {
+    const uint8_t *data;
+    size_t size;
+} sha1_text;
+
+/* The constant text of the usual row: a key between two texts, in HttpString and in the URL. */
+typedef struct {
+    sha1_text http[2]; /* 0x80 and zeros behind the second: it serves as the padding, too */
+    sha1_text text[3]; /* before the key, behind it, behind the signature */
+} sha1_frame;
+
+/* Where rows are laid out: both move on. SHA1_BLOCK more bytes than `end` allows for are never written. */
+typedef struct {
+    uint8_t *http; /* room for every row's padded HttpString, and SHA1_FRAME_SLACK behind the last */
+    uint8_t *out;
+    const uint8_t *end; /* of the room at `out` */
+} sha1_space;
+
+/* Lay out usual rows: their HttpStrings, padded, and their texts, with a hole for the signature.
+   Returns how many there are before the first one that is not usual, or has no room: a row whose key is empty, too
+   long, begins with a slash, needs an escape, or has a segment that begins with a dot. */
+typedef size_t sha1_layer(
+    const sha1_frame *frame, const sha1_text *keys, size_t count, sha1_space *space, sha1_row *rows, sha1_text *texts);
+
 typedef void sha1_signer(const sha1_key *key, const sha1_row *const *rows, size_t count);
 
 typedef struct {
@@ -42,6 +68,7 @@ typedef struct {
     sha1_signer *sign;
     sha1_signer *rest; /* for rows that would leave most lanes empty: */
     size_t few;        /* up to so many */
+    sha1_layer *lay;   /* NULL if it has none */
 } sha1_engine;
 
 /* The engines that this CPU has, fastest first; returns how many. */
@@ -86,6 +113,7 @@ extern const uint32_t sha1_k[4];
 sha1_compressor sha1_compress_portable;
 sha1_signer sha1_sign_portable, sha1_sign_sse2, sha1_sign_avx2, sha1_sign_avx512, sha1_sign_shani, sha1_sign_neon,
     sha1_sign_armv8;
+sha1_layer sha1_lay_sse2, sha1_lay_avx2, sha1_lay_avx512, sha1_lay_neon;
 
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
