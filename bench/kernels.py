@@ -14,7 +14,7 @@ ROWS = 128
 class _Engine(ctypes.Structure):
     _fields_ = (
         ("name", ctypes.c_char_p), ("lanes", ctypes.c_size_t), ("sign", ctypes.c_void_p), ("rest", ctypes.c_void_p),
-        ("few", ctypes.c_size_t),
+        ("few", ctypes.c_size_t), ("lay", ctypes.c_void_p),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import hmac
 import random
 
 import pytest
+from bench.kernels import hashing
 
 from cossign import Credentials, Signer, _core, engines
 from tests.conftest import BUCKET, ENGINES, REGION, SECRET_ID, SECRET_KEY
@@ -79,6 +80,14 @@ def test_every_length_of_key_time(native: _core.Engine) -> None:
             check(native, http_strings, KEY_TIME, sign_time)
     for first in range(1, 11):
         check(native, http_strings, f"{'1234567890'[:first]};9999999999")
+
+
+@pytest.mark.parametrize("name", engines()[:-1])
+def test_the_bench_finds_every_engine(name: str) -> None:
+    """It reads sha1.h's structs by itself."""
+    call, blocks = hashing(name)
+    call()
+    assert blocks > 1000
 
 
 @pytest.mark.slow
