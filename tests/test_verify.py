@@ -27,6 +27,7 @@ from cossign import (
     Signer,
     UnknownSecretId,
     Verified,
+    engines,
 )
 from tests import reference
 from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY
@@ -363,6 +364,46 @@ def test_many_say_what_one_says(token: str | None) -> None:
         for named in ({"headers": {"Host": HOST}}, {"method": "put"}, {"headers": {"Range": "bytes=0-9"}}):
             wanted = [told(each) for each in one_by_one(signer, urls[:2000], **named)]
             assert [told(each) for each in signer.verify_many(urls[:2000], **named)] == wanted
+
+
+@pytest.mark.parametrize("query", [{}, {"versionId": "1 +"}])
+@pytest.mark.parametrize("engine", engines())
+def test_one_batch_is_judged_as_its_urls_are(query: dict[str, Any], engine: str) -> None:
+    """URLs that differ by key and signature alone are not taken apart; whatever else differs must still be seen."""
+    source = random.Random(7)
+    signer = Signer(
+        Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION, strict=False, engine=engine, scheme="http"
+    )
+    keys = [
+        source.choice(["a.jpg", "照片/é 😀", "a/../b", "x?y", "x#y", "%2F", "/x", "x" * 851, "a&q-ak=1", ""])
+        + str(number)
+        for number in range(1000)
+    ]
+    with time_machine.travel(1_800_000_000, tick=False):
+        urls = signer.presign_many(keys, query=query)
+        assert signer.verify_many(urls).bad == []
+        for rows in (urls, urls[300:]):
+            rows = [changed(source, url) if source.random() < 0.3 else url for url in rows]
+            swapped = source.randrange(100, 600)
+            rows[swapped] = rows[swapped - 1][:-40] + rows[swapped][-40:]  # the signature or the query of another
+            wanted = [told(each) for each in one_by_one(signer, rows)]
+            found = signer.verify_many(rows)
+            assert [told(each) for each in found] == wanted
+            assert 100 < len(found.bad) < 300
+        # Escaped otherwise than a signer writes it, a key is still the same; raw, "?" and "#" end it
+        same = [urls[0].replace("/", "/%61", 3).replace("/%61", "/", 2), urls[0].replace("%2F", "%2f")]
+        rows = urls[:50] + [url.replace("%3F", "?").replace("%23", "#") for url in urls[50:100]] + same
+        assert [told(each) for each in signer.verify_many(rows)] == [told(each) for each in one_by_one(signer, rows)]
+
+
+def test_one_batch_expires_as_its_urls_do(signer: Signer) -> None:
+    urls = signer.presign_many([f"{number}.jpg" for number in range(100)], key_time=(1_700_000_000, 1_700_000_900))
+    for now, kind in (
+        (1_699_999_999, SignatureNotYetValid), (1_700_000_000, Verified), (1_700_000_900, Verified),
+        (1_700_000_901, SignatureExpired),
+    ):  # fmt: skip
+        with time_machine.travel(now, tick=False):
+            assert {type(each) for each in signer.verify_many(urls)} == {kind}
 
 
 def test_parameters_signed_out_of_order_are_rejected_by_many_as_by_one(signer: Signer) -> None:

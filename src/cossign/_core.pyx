@@ -8,8 +8,8 @@ hashlib), and the rows become str. A single call is a batch of one.
 Source of the algorithm: Tencent Cloud, COS, "Request Signature" (product 436, page 7778).
 """
 
-from cossign._arrow cimport ArrowArray, ArrowArrayStream, ArrowSchema, pages_forget, pages_free, pages_new
 cimport cython
+from cossign._arrow cimport ArrowArray, ArrowArrayStream, ArrowSchema, pages_forget, pages_free, pages_new
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
@@ -65,6 +65,8 @@ cdef extern from "sha1/sha1.h" nogil:
         SHA1_BLOCK
         SHA1_ENGINES
         SHA1_FRAME_SLACK
+        SHA1_HEX
+        SHA1_KEY_MAX
     ctypedef struct sha1_key:
         pass
     ctypedef struct sha1_row:
@@ -101,6 +103,7 @@ cdef extern from "sha1/scan.h" nogil:
     uint8_t* put_exact(uint8_t* out, const uint8_t* text, size_t size) noexcept
     uint8_t* put_text(uint8_t* out, const uint8_t* text, size_t size) noexcept
     bint scan_safe(const uint8_t* data, bint path) noexcept
+    void scan_soon(const void* data, size_t size) noexcept
     bint scan_odd(const uint8_t* key, size_t size) noexcept
     bint put_key(uint8_t* out, const uint8_t* key, size_t size) noexcept
     bint scan_utf8(const uint8_t* data, size_t size) noexcept
@@ -676,7 +679,7 @@ cdef enum:
     TEXT_PIECE = -3
 
 cdef enum:
-    TILE = 256    # rows laid out and hashed at a time: they stay in the first caches (SHA1_TILE)
+    TILE = 256    # rows laid out and hashed at a time: they stay in the second cache (SHA1_TILE)
     DIGITS = 24   # bytes that an integer's text may take
     BLOCK = 512   # rows that a bulk call takes between two looks at Python objects and signals
     SHARE = 8192  # rows that a thread takes at a time
@@ -693,7 +696,7 @@ cdef inline Fault key_fault(Text key) noexcept nogil:
     cdef size_t segment = 0
     if key.size == 0:
         return EMPTY
-    if key.size > 850:
+    if key.size > SHA1_KEY_MAX:
         return TOO_LONG
     if key.data[0] == c"/" or key.data[0] == c"\\":
         return LEADING
@@ -790,21 +793,8 @@ cdef class Template:
         kinds = [None if isinstance(value, bytes) else value for value in http]
         if kinds[:3] == [None, KEY, None] and kinds[3:] in ([None, KEY, None, SIGNATURE], [None, KEY, None, SIGNATURE, None]):
             self.lay = engine.native.lay
-            self.put_frame((http[0] + b"/", http[2], http[3] + b"/", http[5], http[7] if self.count > 7 else b""))
-
-    cdef int put_frame(self, tuple texts) except -1:
-        """Copy the five texts around the key, zeros behind each."""
-        cdef Text* parts[5]
-        cdef const uint8_t* place
-        cdef int i
-        parts[:] = [&self.frame.http[0], &self.frame.http[1], &self.frame.text[0], &self.frame.text[1], &self.frame.text[2]]
-        self.frame_text = b"".join([text + b"\x80" + bytes(SHA1_FRAME_SLACK) for text in texts])
-        place = <const uint8_t*>PyBytes_AS_STRING(self.frame_text)
-        for i in range(5):
-            parts[i].data = place
-            parts[i].size = <size_t>PyBytes_GET_SIZE(texts[i])
-            place += parts[i].size + 1 + SHA1_FRAME_SLACK
-        return 0
+            last = http[7] if self.count > 7 else b""
+            self.frame_text = put_frame(&self.frame, [http[0] + b"/", http[2], http[3] + b"/", http[5], last])
 
     def __dealloc__(self):
         PyMem_RawFree(self.pieces)
@@ -862,7 +852,7 @@ cdef class Template:
                 if not plain and rules & UTF8 and not scan_utf8(key.data, key.size):
                     return NOT_UTF8
                 if rules & STRICT and (
-                    key.size - 1 >= 850 or raw[0] == c"/" or raw[0] == c"\\" or (not plain and scan_odd(raw, key.size))
+                    key.size - 1 >= SHA1_KEY_MAX or raw[0] == c"/" or raw[0] == c"\\" or (not plain and scan_odd(raw, key.size))
                 ):
                     fault = key_fault(key)
                     if fault != FINE:
@@ -908,6 +898,21 @@ cdef class Template:
         result = PyUnicode_New(<Py_ssize_t>text.size, 127)
         memcpy(PyUnicode_DATA(result), text.data, text.size)
         return result
+
+
+cdef bytes put_frame(sha1_frame* frame, list texts):
+    """Set the five texts around the key; returns what keeps them: 0x80 and zeros stand behind each."""
+    cdef Text* parts[5]
+    cdef const uint8_t* place
+    cdef int i
+    cdef bytes kept = b"".join([text + b"\x80" + bytes(SHA1_FRAME_SLACK) for text in texts])
+    parts[:] = [&frame.http[0], &frame.http[1], &frame.text[0], &frame.text[1], &frame.text[2]]
+    place = <const uint8_t*>PyBytes_AS_STRING(kept)
+    for i in range(5):
+        parts[i].data = place
+        parts[i].size = <size_t>PyBytes_GET_SIZE(texts[i])
+        place += parts[i].size + 1 + SHA1_FRAME_SLACK
+    return kept
 
 
 cdef list merged(list pieces):
@@ -1023,10 +1028,13 @@ cdef Py_ssize_t sign_rows(
         signed = 0
         clear = done  # where the next row with a fault is
         while done < last:
-            if done >= clear:
-                while clear < last and work.faults[clear] == FINE:
-                    clear += 1
-            if template.lay != NULL and done < clear:
+            if done == clear and work.faults[done] != FINE:
+                done += 1
+                clear = done
+                continue
+            while clear < last and work.faults[clear] == FINE:
+                clear += 1
+            if template.lay != NULL:
                 usual = <Py_ssize_t>template.lay(
                     &template.frame, &work.keys[done], <size_t>(clear - done), &space, &work.signed[signed],
                     &work.texts[done],
@@ -1043,9 +1051,6 @@ cdef Py_ssize_t sign_rows(
                 )
                 signed += work.faults[done] == FINE and template.signs
                 done += 1
-            elif done < last:
-                done += 1  # the row with a fault
-                clear = done
         if signed:
             hash_rows(template.engine, template.sign_key, work.signed, signed)
     place[0] = space.out
@@ -2690,6 +2695,10 @@ cdef bint parsed(Text url, Parsed* parts) noexcept nogil:
     return parts.signature.size == 40
 
 
+cdef str key_time(Parsed* parts):
+    return decoded(parts.key_time.data[:parts.key_time.size], False).decode()
+
+
 cdef bint canonical_value(Text text) noexcept nogil:
     """Whether a value is percent-encoded as it was signed."""
     cdef size_t i = 0
@@ -2766,18 +2775,25 @@ cdef uint8_t* put_params(uint8_t* out, Parsed* parts, Text token) noexcept nogil
     return out
 
 
-cdef uint8_t* put_http_string(uint8_t* out, Parsed* parts, Text method, Text token) noexcept nogil:
-    """HttpString; returns its end, or NULL for what `judge` must look at. 3 * the URL + the method + 64 bytes fit."""
-    cdef uint8_t* path
+cdef uint8_t* put_method(uint8_t* out, Text method) noexcept nogil:
+    """HttpString up to the key."""
     out = put_exact(out, method.data, method.size)
     out[0] = c"\n"
     out[1] = c"/"
-    path = out + 2
-    out = path + parts.path.size
-    if not put_key(path, parts.path.data, parts.path.size):
-        out = put_decoded(path, parts.path, False)
-        if not scan_utf8(path, <size_t>(out - path)):
-            return NULL
+    return out + 2
+
+
+cdef uint8_t* put_path(uint8_t* out, Text path) noexcept nogil:
+    """The key that a path (its first slash left out) stands for; returns its end, or NULL if it is not UTF-8."""
+    cdef uint8_t* end
+    if put_key(out, path.data, path.size):
+        return out + path.size
+    end = put_decoded(out, path, False)
+    return end if scan_utf8(out, <size_t>(end - out)) else NULL
+
+
+cdef uint8_t* put_tail(uint8_t* out, Parsed* parts, Text token) noexcept nogil:
+    """HttpString from the key's end on; returns its end, or NULL for what `judge` must look at."""
     out[0] = c"\n"
     out += 1
     if parts.params.size or parts.param_list.size or token.data != NULL:
@@ -2795,6 +2811,40 @@ cdef uint8_t* put_http_string(uint8_t* out, Parsed* parts, Text method, Text tok
     return out + 1
 
 
+cdef inline size_t judging_bound(Text url, Text method) noexcept nogil:
+    """The most bytes that the functions above write for a URL, and its padding."""
+    return 3 * url.size + method.size + 64 + 3 * SHA1_BLOCK
+
+
+cdef class Pattern:
+    """What the URLs of one batch have in common: all but their keys and signatures.
+
+    A URL that fits needs not be taken apart: its HttpString differs from the others' by its key alone.
+    """
+
+    cdef Text head         # up to the key
+    cdef Text middle       # from there to the signature
+    cdef Text tail
+    cdef bytes url         # where those three are
+    cdef sha1_frame frame
+    cdef bytes frame_text
+    cdef SignKey sign_key
+
+    cdef inline bint fits(self, Text url, Text* key) noexcept nogil:
+        """Whether only a key and a signature make the difference, and where the key is."""
+        cdef size_t behind = self.middle.size + SHA1_HEX + self.tail.size
+        cdef const uint8_t* place
+        if url.size < self.head.size + behind:
+            return False
+        place = url.data + url.size - behind
+        key[0] = Text(url.data + self.head.size, url.size - self.head.size - behind)
+        return (
+            memcmp(place, self.middle.data, self.middle.size) == 0
+            and memcmp(url.data, self.head.data, self.head.size) == 0
+            and memcmp(place + self.middle.size + SHA1_HEX, self.tail.data, self.tail.size) == 0
+        )
+
+
 cdef enum State:
     UNKNOWN  # not yet looked at, or of another SecretId
     LEFT     # for `judge`
@@ -2807,16 +2857,70 @@ cdef class JudgingSpace:
     """The memory of a judgement, used again for each of its blocks."""
 
     cdef Text[BLOCK] urls
-    cdef Parsed[BLOCK] parts
     cdef State[BLOCK] state
+    cdef Parsed[BLOCK] parts
     cdef sha1_row[BLOCK] rows
-    cdef sha1_row[BLOCK] signed
-    cdef uint8_t[BLOCK * 40] signatures
+    cdef uint8_t[BLOCK * SHA1_HEX] signatures
+    cdef sha1_row[BLOCK] signed   # what is hashed at a time
     cdef uint8_t* http
     cdef size_t http_size
+    cdef Pattern pattern
+    cdef Py_ssize_t[BLOCK] fitting  # the rows that fit the pattern
+    cdef Text[BLOCK] keys           # and their keys, percent-encoded
+    cdef Text[BLOCK] texts
+    cdef uint8_t* text
+    cdef size_t text_size
 
     def __dealloc__(self):
         PyMem_RawFree(self.http)
+        PyMem_RawFree(self.text)
+
+    cdef Py_ssize_t lay_out_fitting(self, Py_ssize_t count, sha1_layer* lay) noexcept nogil:
+        """Lay out the rows that fit the pattern; returns how many do."""
+        cdef const sha1_frame* frame = &self.pattern.frame
+        cdef sha1_space space
+        cdef Py_ssize_t done = 0
+        cdef Py_ssize_t found = 0
+        cdef Py_ssize_t i
+        cdef Text key
+        cdef uint8_t* start
+        cdef uint8_t* end
+        for i in range(count):
+            if self.state[i] == UNKNOWN and self.pattern.fits(self.urls[i], &self.keys[found]):
+                self.fitting[found] = i
+                self.state[i] = READY
+                found += 1
+        space.http = self.http
+        space.out = self.text
+        space.end = self.text + self.text_size
+        while True:
+            if lay != NULL:
+                done += <Py_ssize_t>lay(
+                    frame, &self.keys[done], <size_t>(found - done), &space, &self.signed[done], &self.texts[done]
+                )
+            if done == found:
+                return found
+            i = self.fitting[done]
+            key = self.keys[done]
+            start = put_exact(space.http, frame.http[0].data, frame.http[0].size)
+            end = put_path(start, key)
+            if end == NULL or memchr(key.data, c"?", key.size) != NULL or memchr(key.data, c"#", key.size) != NULL:
+                self.state[i] = LEFT
+                end = start  # hashed in vain: such rows are rare
+            end = put_exact(end, frame.http[1].data, frame.http[1].size)
+            self.signed[done] = sha1_row(space.http, <size_t>(end - space.http), &self.signatures[SHA1_HEX * i])
+            sha1_pad(space.http, self.signed[done].size, 0)
+            space.http += sha1_blocks(self.signed[done].size) * SHA1_BLOCK
+            done += 1
+
+
+cdef inline State compared(const uint8_t* signature, const uint8_t* wanted) noexcept nogil:
+    """RIGHT or LEFT, in constant time."""
+    cdef uint8_t difference = 0
+    cdef int i
+    for i in range(SHA1_HEX):
+        difference |= signature[i] ^ wanted[i]
+    return RIGHT if difference == 0 else LEFT
 
 
 cdef class Judgement:
@@ -2875,89 +2979,133 @@ cdef class Judgement:
             first = min(last, first + BLOCK)
 
     cdef int block(self, JudgingSpace space, Py_ssize_t first, Py_ssize_t last) except -1:
-        cdef Py_ssize_t i, j, known
+        cdef Py_ssize_t i
         cdef Py_ssize_t count = last - first
-        cdef size_t bound = 0
+        cdef Py_ssize_t usual = 0 if self.headers else count
+        cdef Py_ssize_t unknown = 0  # rows
+        cdef Py_ssize_t found = 0
+        cdef size_t bound = SHA1_FRAME_SLACK
         cdef list alive = []
         cdef Fault fault
         cdef Text method = text_of(self.lower)
-        cdef Text secret_id, token
-        cdef Parsed* parts
-        cdef uint8_t* out
-        cdef uint8_t* end
-        cdef Py_ssize_t chosen
-        cdef SignKey key
-        cdef const uint8_t* wanted
-        cdef const uint8_t* have
-        cdef uint8_t difference
-        cdef Py_ssize_t usual = 0 if self.headers else count
+        cdef Text key
+        cdef Pattern pattern
+        for i in range(count):
+            space.state[i] = LEFT
         for i in range(usual):
             fault = key_text(self.urls[first + i], &space.urls[i], alive)
-            space.state[i] = LEFT if fault != FINE else UNKNOWN
             if fault == FINE:
-                bound += 3 * space.urls[i].size + method.size + 64 + 3 * SHA1_BLOCK
-        for i in range(usual, count):
-            space.state[i] = LEFT
-        hold(&space.http, &space.http_size, bound + SCAN_SLACK)
-        out = space.http
+                space.state[i] = UNKNOWN
+                unknown += 1
+                scan_soon(space.urls[i].data, space.urls[i].size)  # strings lie anywhere in memory
+                bound += judging_bound(space.urls[i], method)
+        hold(&space.http, &space.http_size, bound)
+        hold(&space.text, &space.text_size, bound)
+        if usual and space.state[0] == UNKNOWN:
+            if space.pattern is None or not space.pattern.fits(space.urls[0], &key):
+                pattern = self.pattern_of(space.urls[0])
+                space.pattern = space.pattern if pattern is None else pattern
+        if space.pattern is not None:
+            with nogil:
+                found = space.lay_out_fitting(usual, self.engine.native.lay)
+                hash_rows(self.engine, space.pattern.sign_key, space.signed, found)
+                for i in range(found):
+                    if space.state[space.fitting[i]] == READY:
+                        space.state[space.fitting[i]] = compared(
+                            space.signed[i].hole, space.keys[i].data + space.keys[i].size + space.pattern.middle.size
+                        )
+        if found < unknown:
+            self.judge_parsed(space, usual, method)
+        for i in range(count):
+            if space.state[i] != RIGHT:
+                self.others[first + i] = self.judged(first + i)
+        return 0
+
+    cdef bint holds(self, Parsed* parts) noexcept nogil:
+        return parts.start <= self.now <= parts.end
+
+    cdef Pattern pattern_of(self, Text url):
+        """The Pattern that a URL fits; None if that URL is not in the usual form."""
+        cdef Pattern pattern = Pattern()
+        cdef Parsed parts
+        cdef Text token
+        cdef bytes http
+        cdef uint8_t* end
+        pattern.url = url.data[:url.size]
+        url = text_of(pattern.url)
+        if not parsed(url, &parts) or not self.holds(&parts):
+            return None
+        http = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>judging_bound(url, text_of(self.lower)))
+        for secret_id, secret, encoded_token in self.known:
+            if parts.secret_id.data[:parts.secret_id.size] != secret_id:
+                continue
+            token = Text(NULL, 0) if encoded_token is None else text_of(encoded_token)
+            end = put_tail(<uint8_t*>PyBytes_AS_STRING(http), &parts, token)
+            if end == NULL:
+                return None
+            pattern.sign_key = (<Secret>secret).sign_key(key_time(&parts))
+            pattern.frame_text = put_frame(
+                &pattern.frame,
+                [self.lower + b"\n/", http[:end - <uint8_t*>PyBytes_AS_STRING(http)], b"", b"", b""],
+            )
+            pattern.head = Text(url.data, <size_t>(parts.path.data - url.data))
+            end = <uint8_t*>parts.path.data + parts.path.size
+            pattern.middle = Text(end, <size_t>(parts.signature.data - end))
+            end = <uint8_t*>parts.signature.data + parts.signature.size
+            pattern.tail = Text(end, <size_t>(url.data + url.size - end))
+            return pattern
+        return None
+
+    cdef int judge_parsed(self, JudgingSpace space, Py_ssize_t count, Text method) except -1:
+        """Judge the rows that are UNKNOWN, each taken apart."""
+        cdef Py_ssize_t i, j, known, chosen
+        cdef Text secret_id, token
+        cdef Parsed* parts
+        cdef uint8_t* out = space.http
+        cdef uint8_t* end
+        cdef SignKey key
         for known in range(len(self.known)):
             secret_id = text_of(self.known[known][0])
             token = Text(NULL, 0)
             if self.known[known][2] is not None:
                 token = text_of(self.known[known][2])
             with nogil:
-                for i in range(usual):
+                for i in range(count):
                     if space.state[i] != UNKNOWN:
                         continue
                     parts = &space.parts[i]
-                    if known == 0 and (
-                        not parsed(space.urls[i], parts) or parts.start > self.now or parts.end < self.now
-                    ):
+                    if known == 0 and (not parsed(space.urls[i], parts) or not self.holds(parts)):
                         space.state[i] = LEFT
                         continue
-                    if parts.secret_id.size != secret_id.size:
-                        continue
-                    if memcmp(parts.secret_id.data, secret_id.data, secret_id.size) != 0:
+                    if not same(parts.secret_id, <const char*>secret_id.data, secret_id.size):
                         continue
                     space.state[i] = LEFT
-                    end = put_http_string(out, parts, method, token)
+                    end = put_path(put_method(out, method), parts.path)
+                    end = put_tail(end, parts, token) if end != NULL else NULL
                     if end == NULL:
                         continue
-                    space.rows[i].http = out
-                    space.rows[i].size = <size_t>(end - out)
-                    space.rows[i].hole = space.signatures + 40 * i
+                    space.rows[i] = sha1_row(out, <size_t>(end - out), &space.signatures[SHA1_HEX * i])
                     sha1_pad(out, space.rows[i].size, 0)
                     out += sha1_blocks(space.rows[i].size) * SHA1_BLOCK
                     space.state[i] = READY
-            for i in range(usual):  # all rows of one KeyTime at a time
+            for i in range(count):  # all rows of one KeyTime at a time
                 if space.state[i] != READY:
                     continue
                 parts = &space.parts[i]
-                span = PyBytes_FromStringAndSize(<const char*>parts.key_time.data, <Py_ssize_t>parts.key_time.size)
-                key = (<Secret>self.known[known][1]).sign_key(decoded(span, False).decode())
+                key = (<Secret>self.known[known][1]).sign_key(key_time(parts))
                 with nogil:
                     chosen = 0
-                    for j in range(i, usual):
-                        if space.state[j] == READY and space.parts[j].key_time.size == parts.key_time.size and memcmp(
-                            space.parts[j].key_time.data, parts.key_time.data, parts.key_time.size
-                        ) == 0:
+                    for j in range(i, count):
+                        if space.state[j] == READY and same(
+                            space.parts[j].key_time, <const char*>parts.key_time.data, parts.key_time.size
+                        ):
                             space.signed[chosen] = space.rows[j]
                             chosen += 1
                             space.state[j] = HASHED
                     hash_rows(self.engine, key, space.signed, chosen)
-        with nogil:
-            for i in range(usual):
-                if space.state[i] != HASHED:
-                    continue
-                difference = 0
-                have = space.signatures + 40 * i
-                wanted = space.parts[i].signature.data
-                for j in range(40):  # in constant time
-                    difference |= have[j] ^ wanted[j]
-                space.state[i] = RIGHT if difference == 0 else LEFT
-        for i in range(count):
-            if space.state[i] != RIGHT:
-                self.others[first + i] = self.judged(first + i)
+            for i in range(count):
+                if space.state[i] == HASHED:
+                    space.state[i] = compared(space.rows[i].hole, space.parts[i].signature.data)
         return 0
 
     cdef object judged(self, Py_ssize_t row):
@@ -2984,15 +3132,15 @@ cdef class Judgement:
         for secret_id, _, encoded_token in self.known:
             if encoded_token is not None and secret_id.decode() == verified.secret_id:
                 token = text_of(encoded_token)
-        buffer = PyBytes_FromStringAndSize(NULL, 3 * <Py_ssize_t>text.size + len(self.lower) + 64 + SCAN_SLACK)
+        buffer = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>judging_bound(text, text_of(self.lower)))
         start = <uint8_t*>PyBytes_AS_STRING(buffer)
-        end = put_http_string(start, &parts, text_of(self.lower), token)
+        end = put_tail(put_path(put_method(start, text_of(self.lower)), parts.path), &parts, token)
         verified.http = buffer[:end - start]
         verified.method = self.method.upper()
         path = decoded(parts.path.data[:parts.path.size], False)
         verified.key = path.decode()
         verified.key_time = (parts.start, parts.end)
-        verified.sign_time = decoded(parts.key_time.data[:parts.key_time.size], False)
+        verified.sign_time = key_time(&parts).encode()
         verified.header_list = ("host",) if parts.signs_host else ()
         listed = decoded(parts.param_list.data[:parts.param_list.size], False)
         verified.url_param_list = tuple(listed.decode().split(";")) if listed else ()

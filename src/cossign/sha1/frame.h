@@ -42,38 +42,36 @@ LINE uint64_t put_part(uint8_t *one, uint8_t *other, bytes part, uint64_t *after
     put_vector(other, part);
     return UNSAFE(part) | dots;
 }
+#endif
 
-/* put_key to two places, in vectors of this width; WIDTH bytes behind both are writable. */
+/* put_key to two places; WIDTH bytes behind both are writable. */
 LINE int put_key_twice(uint8_t *one, uint8_t *other, const uint8_t *key, size_t size)
 {
-    uint64_t found = 0, after_slash = 1;
 #ifdef LOAD
+    uint64_t found = 0, after_slash = 1;
     for (size_t i = 0; i < size; i += WIDTH) {
         uint64_t here = ALL >> (size - i < WIDTH ? WIDTH - (size - i) : 0);
         found |= put_part(one + i, other + i, LOAD(key + i, here), &after_slash) & here;
     }
+    return (found & ALL) == 0;
 #else
-    if (size < WIDTH) {
-        put_exact(other, key, size);
-        return put_key(one, key, size);
-    }
-    for (size_t i = 0; i < size; i += WIDTH) {
-        if (size - i < WIDTH) { /* the last part overlaps the one before */
-            i = size - WIDTH;
-            after_slash = key[i - 1] == '/';
+#ifdef UNSAFE
+    if (size >= WIDTH) {
+        uint64_t found = 0, after_slash = 1;
+        for (size_t i = 0; i < size; i += WIDTH) {
+            if (size - i < WIDTH) { /* the last part overlaps the one before */
+                i = size - WIDTH;
+                after_slash = key[i - 1] == '/';
+            }
+            found |= put_part(one + i, other + i, load_bytes(key + i), &after_slash);
         }
-        found |= put_part(one + i, other + i, load_bytes(key + i), &after_slash);
+        return (found & ALL) == 0;
     }
 #endif
-    return (found & ALL) == 0;
-}
-#else
-LINE int put_key_twice(uint8_t *one, uint8_t *other, const uint8_t *key, size_t size)
-{
     put_exact(other, key, size);
     return put_key(one, key, size);
-}
 #endif
+}
 
 TARGET size_t LAY(
     const sha1_frame *frame, const sha1_text *keys, size_t count, sha1_space *space, sha1_row *rows, sha1_text *texts)

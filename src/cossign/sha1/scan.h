@@ -10,6 +10,19 @@ enum {
     SCAN_SLACK = 64 /* bytes that may be read behind a text, and written behind what was put */
 };
 
+/* Bring text into the caches that will be read soon. */
+static inline void scan_soon(const void *text, size_t size)
+{
+#if defined(__GNUC__)
+    for (size_t i = 0; i < size; i += 64) {
+        __builtin_prefetch((const uint8_t *)text + i);
+    }
+#else
+    (void)text;
+    (void)size;
+#endif
+}
+
 /* Copy in fixed pieces: SCAN_SLACK bytes behind `text` must be readable, and behind `out` writable. */
 static inline uint8_t *put_text(uint8_t *out, const uint8_t *text, size_t size)
 {

@@ -47,7 +47,7 @@ typedef struct {
     sha1_text text[3]; /* before the key, behind it, behind the signature */
 } sha1_frame;
 
-/* Where rows are laid out: both move on. SHA1_BLOCK more bytes than `end` allows for are never written. */
+/* Where rows are laid out: both move on. Nothing at or behind `end` is written. */
 typedef struct {
     uint8_t *http; /* room for every row's padded HttpString, and SHA1_FRAME_SLACK behind the last */
     uint8_t *out;
