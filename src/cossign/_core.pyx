@@ -2052,12 +2052,14 @@ cdef class SigningStream:
     cdef Workspace work
     cdef bytes message
     cdef bint ended
-    cdef object ahead     # what threads sign ahead: a deque of futures
+    cdef list works       # the threads' Workspaces that none uses now
+    cdef object ahead     # what threads sign ahead: a deque of (Share, future)
     cdef object executor
 
     def __cinit__(self, SignedColumn whole, list columns):
         self.whole = whole
         self.columns = columns
+        self.works = []
         self.pool = new_pool()
 
     def __dealloc__(self):
@@ -2108,37 +2110,54 @@ cdef class SigningStream:
         return 0
 
     cdef int next_of_threads(self, ArrowArray* array) except -1:
+        """The same: whoever asks is one of the threads, and signs what no other has begun rather than wait."""
         cdef Share share
         if self.ahead is None:
             from collections import deque
             from concurrent.futures import ThreadPoolExecutor
 
             self.ahead = deque()
-            self.executor = ThreadPoolExecutor(self.whole.threads, "cossign")
-        while True:
-            while not self.ended and len(self.ahead) <= self.whole.threads:
-                share = self.next_share(SHARE)
-                if share is None:
-                    self.ended = True
-                    break
-                self.ahead.append(self.executor.submit(sign_ahead, self, share))
-            if not self.ahead:
-                if self.executor is not None:
-                    self.executor.shutdown(wait=False)
-                    self.executor = None
-                return 0
-            try:
-                signed, errors = self.ahead[0].result()
-            except BaseException:
-                for future in self.ahead:
-                    future.cancel()
-                raise
-            self.whole.errors.extend(errors)
-            errors.clear()
-            (<ReadyChunk>signed.popleft()).move(array)
-            if not signed:
-                self.ahead.popleft()
+            self.executor = ThreadPoolExecutor(self.whole.threads - 1, "cossign")
+        while not self.ended and len(self.ahead) <= self.whole.threads:
+            share = self.next_share(SHARE)
+            if share is None:
+                self.ended = True
+                break
+            self.ahead.append((share, self.executor.submit(sign_ahead, self, share)))
+        if not self.ahead:
+            if self.executor is not None:
+                self.executor.shutdown(wait=False)
+                self.executor = None
             return 0
+        try:
+            if not self.ahead[0][1].done():
+                self.sign_here()
+            signed, errors = self.ahead[0][1].result()
+        except BaseException:
+            for _, future in self.ahead:
+                future.cancel()
+            raise
+        self.whole.errors.extend(errors)
+        errors.clear()
+        (<ReadyChunk>signed.popleft()).move(array)
+        if not signed:
+            self.ahead.popleft()
+        return 0
+
+    cdef int sign_here(self) except -1:
+        """Sign the first share that no thread has begun."""
+        from concurrent.futures import Future
+
+        for place, (share, future) in enumerate(self.ahead):
+            if future.cancel():
+                here = Future()
+                self.ahead[place] = (share, here)
+                try:
+                    here.set_result(sign_ahead(self, share))
+                except BaseException as error:  # raised when its turn comes
+                    here.set_exception(error)
+                break
+        return 0
 
 
 cdef class ReadyChunk:
@@ -2173,13 +2192,18 @@ def sign_ahead(SigningStream stream, Share share):
     from collections import deque
 
     cdef ReadyChunk ready
-    cdef Workspace work = Workspace(len(stream.columns) - 1)
+    cdef Workspace work
     cdef list errors = []
+    try:
+        work = stream.works.pop()
+    except IndexError:
+        work = Workspace(len(stream.columns) - 1)
     signed = deque()
     while share.left:
         ready = ReadyChunk()
         ready.slot = sign_share(stream.whole, stream.pool, share, work, errors)
         signed.append(ready)
+    stream.works.append(work)
     return signed, errors
 
 
