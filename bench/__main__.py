@@ -27,18 +27,15 @@ def main() -> int:
     brand = machine.get("cpu", {}).get("brand_raw", platform.processor())
     print(f"{brand}, one core; Python {platform.python_version()}; medians of the rounds\n")
     groups: dict[str, list[tuple[str, float, float]]] = {}
-    blocks: dict[str, float] = {}
-    bounded: list[tuple[str, str, float, float]] = []
+    bounded: list[tuple[str, float, float, float]] = []
     for each in result["benchmarks"]:
         rows, stats = each["extra_info"]["rows"], each["stats"]
         label = each["name"].removeprefix("test_").partition("[")[0]
         if each["param"]:
             label = each["param"] if label in ALONE else f"cossign {label}, {each['param']}"
-        if each["group"].startswith("SHA-1"):
-            blocks[label] = stats["median"] / rows
         if each["extra_info"].get("bound"):
-            of = each["extra_info"]["bound"], each["extra_info"]["blocks"]
-            bounded.append((f"{each['group']}: {label}", *of, stats["median"] / rows))
+            named = f"{each['group']}: {label}"
+            bounded.append((named, stats["median"] / rows, each["extra_info"]["blocks"], each["extra_info"]["share"]))
         groups.setdefault(each["group"], []).append((label, stats["median"] / rows, stats["iqr"] / stats["median"]))
     for group, rows in groups.items():
         slowest = max(seconds for _, seconds, _ in rows)
@@ -47,9 +44,8 @@ def main() -> int:
             print(f"| {label} | {slowest / seconds:.1f} | {seconds * 1e9:,.1f} | {1 / seconds:,.0f} | {spread:.0%} |")
         print()
     print("| presign_arrow, streamed | URLs/s | blocks a URL | of its SHA-1 bound |\n|---|---:|---:|---:|")
-    for label, engine, count, seconds in bounded:
-        if engine in blocks:
-            print(f"| {label} | {1 / seconds:,.0f} | {count:.2f} | {count * blocks[engine] / seconds:.2f} |")
+    for label, seconds, count, share in bounded:
+        print(f"| {label} | {1 / seconds:,.0f} | {count:.2f} | {share:.2f} |")
     print(f"\nKept in {RESULT}")
     return 0
 
