@@ -175,6 +175,14 @@ static inline int scan_utf8(const uint8_t *data, size_t size)
                 continue;
             }
         }
+        if (size - i >= 3 && (data[i] & 0xf0) == 0xe0 && (data[i + 1] & data[i + 2] & 0xc0) == 0x80
+            && ((data[i + 1] | data[i + 2]) & 0x40) == 0) { /* three bytes, as most of Chinese: often many in a row */
+            if ((data[i] == 0xe0 && data[i + 1] < 0xa0) || (data[i] == 0xed && data[i + 1] > 0x9f)) {
+                return 0;
+            }
+            i += 3;
+            continue;
+        }
         uint8_t first = data[i++];
         uint8_t low = 0x80, high = 0xbf; /* of the second byte */
         int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
