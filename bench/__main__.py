@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bench import in_turn
+
 HERE = Path(__file__).parent
 ALONE = ("sha1", "sha1_of_hashlib", "peer", "facade", "million", "key_length", "escapes", "query", "one")
 RESULT = HERE.parent / ".benchmarks" / "signing.json"
@@ -17,6 +19,7 @@ RESULT = HERE.parent / ".benchmarks" / "signing.json"
 def main() -> int:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    in_turn.run()
     RESULT.parent.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", "--benchmark-quiet"]
     done = subprocess.run([*command, f"--benchmark-json={RESULT}", str(HERE)], cwd=HERE.parent, check=False)
