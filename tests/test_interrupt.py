@@ -6,10 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import Future
 
+import pyarrow
 import pytest
 
+from cossign import Credentials, Signer
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 
 CALLS = {
@@ -65,3 +69,30 @@ def test_ctrl_c(call: str) -> None:
         process.wait()
     assert said == "interrupted\n"
     assert took < 1
+
+
+def test_an_interrupt_of_whoever_reads_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader signs, too: what interrupts it must not wait for the turn of the rows that it was signing."""
+    signer = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION)
+    keys = pyarrow.array([str(number) for number in range(100_000)])
+    finish = Future.set_result
+    interrupted = False
+
+    def interrupt(future: Future[object], result: object) -> None:
+        nonlocal interrupted
+        if threading.current_thread() is threading.main_thread():
+            interrupted = True
+            raise KeyboardInterrupt
+        finish(future, result)
+
+    monkeypatch.setattr(Future, "set_result", interrupt)
+    raised = 0
+    for _ in range(20):  # in most of them the reader signs something
+        interrupted = False
+        stream = iter(signer.presign_arrow(keys, threads=2))
+        try:
+            for _ in stream:
+                assert not interrupted
+        except KeyboardInterrupt:
+            raised += 1
+    assert raised

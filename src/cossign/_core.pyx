@@ -2154,7 +2154,7 @@ cdef class SigningStream:
                 self.ahead[place] = (share, here)
                 try:
                     here.set_result(sign_ahead(self, share))
-                except BaseException as error:  # raised when its turn comes
+                except Exception as error:  # raised when its turn comes; Ctrl-C at once
                     here.set_exception(error)
                 break
         return 0
