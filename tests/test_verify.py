@@ -396,6 +396,11 @@ def test_one_batch_is_judged_as_its_urls_are(query: dict[str, Any], engine: str)
         assert [told(each) for each in signer.verify_many(rows)] == [told(each) for each in one_by_one(signer, rows)]
 
 
+def test_bad_rows_are_in_order_whichever_thread_is_done_first(signer: Signer) -> None:
+    urls = ["nonsense"] * 8192 + ["nonsense", *signer.presign_many([f"{number}.jpg" for number in range(8191)])]
+    assert signer.verify_many(urls, threads=2).bad == list(range(8193))  # the second share is judged much faster
+
+
 def test_one_batch_expires_as_its_urls_do(signer: Signer) -> None:
     urls = signer.presign_many([f"{number}.jpg" for number in range(100)], key_time=(1_700_000_000, 1_700_000_900))
     for now, kind in (
