@@ -79,6 +79,7 @@ cdef extern from "sha1/sha1.h" nogil:
     ctypedef struct sha1_frame:
         Text[2] http
         Text[3] text
+        int escapes
     ctypedef struct sha1_space:
         uint8_t* http
         uint8_t* out
@@ -794,6 +795,7 @@ cdef class Template:
         if kinds[:3] == [None, KEY, None] and kinds[3:] in ([None, KEY, None, SIGNATURE], [None, KEY, None, SIGNATURE, None]):
             self.lay = engine.native.lay
             last = http[7] if self.count > 7 else b""
+            self.frame.escapes = True
             self.frame_text = put_frame(&self.frame, [http[0] + b"/", http[2], http[3] + b"/", http[5], last])
 
     def __dealloc__(self):
@@ -3068,6 +3070,7 @@ cdef class Judgement:
             if end == NULL:
                 return None
             pattern.sign_key = (<Secret>secret).sign_key(key_time(&parts))
+            pattern.frame.escapes = False  # they stand in the URL already
             pattern.frame_text = put_frame(
                 &pattern.frame,
                 [self.lower + b"\n/", http[:end - <uint8_t*>PyBytes_AS_STRING(http)], b"", b"", b""],

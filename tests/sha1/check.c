@@ -75,8 +75,37 @@ static int check_scan(void)
     return right;
 }
 
+static int unreserved(uint8_t byte)
+{
+    return byte && strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~/.", byte);
+}
+
+/* Text in several scripts, sometimes broken, most often near a vector's border; returns its size, at most `size`. */
+static size_t fill_script(uint8_t *out, size_t size)
+{
+    static const char *const characters[] = {"a", "%", "\xe7\x85\xa7", "\xe7\x89\x87", "\xc3\xbc", "\xd0\x96", "\xef\xbc\x81", "b", "/", "\\", " ", "\xe0\xb8\x81", "\xed\x95\x9c", "\xf0\x9f\x98\x80"};
+    static const char *const broken[] = {"\x80", "\xc1\x81", "\xe7\x85", "\xf0\x9f\x98", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5", "\xff"};
+    size_t place = 0, first = below(14), most = 1 + below(5);
+    while (place < size) {
+        const char *next = below(400) ? characters[(first + below((uint32_t)most)) % 14] : broken[below(9)];
+        if (strlen(next) > size - place) {
+            break;
+        }
+        memcpy(out + place, next, strlen(next));
+        place += strlen(next);
+    }
+    size_t border = 32 * (1 + below(4)) + below(5) - 2;
+    if (border < place && below(6) == 0) {
+        if (below(2)) {
+            return border;
+        }
+        out[border] = below(2) ? 'a' : 0x80;
+    }
+    return place;
+}
+
 /* Usual rows laid out between random texts, keys and room of exactly their promised sizes, against a byte at a time. */
-static int check_lay(sha1_layer *lay)
+static int check_lay(sha1_layer *lay, int escapes)
 {
     enum { COUNT = 20, LONGEST = 900, CONSTANT = 200 };
     uint8_t constants[5][CONSTANT + SHA1_FRAME_SLACK + 1] = {{0}}, *key_bytes[COUNT];
@@ -84,6 +113,8 @@ static int check_lay(sha1_layer *lay)
     sha1_text keys[COUNT], texts[COUNT], *parts[5] = {&frame.http[0], &frame.http[1], &frame.text[0], &frame.text[1], &frame.text[2]};
     sha1_row rows[COUNT];
     size_t http_room = SHA1_FRAME_SLACK, room = SHA1_BLOCK, usual = 0, done;
+    frame.escapes = (int)below(2);
+    escapes &= frame.escapes;
     for (int i = 0; i < 5; i++) {
         size_t size = below(CONSTANT);
         fill(constants[i], size);
@@ -93,22 +124,25 @@ static int check_lay(sha1_layer *lay)
     for (int i = 0; i < COUNT; i++) {
         size_t size = below(10) ? 1 + below(140) : below(LONGEST);
         uint8_t *key = key_bytes[i] = malloc(size + 1);
-        int plain = size > 0 && size <= 850;
         for (size_t j = 0; j < size; j++) {
             int odd = below(1500) == 0;
             key[j] = odd ? (uint8_t)below(256) : (uint8_t) "abcXYZ0189-_~a/."[below(below(3) ? 14 : 16)];
         }
+        if (below(3) == 0) {
+            size = fill_script(key, size);
+        }
+        int plain = size > 0 && size <= 850, fit = plain && key[0] != '\\' && scan_utf8(key, size);
         for (size_t j = 0; j < size; j++) {
             int after_slash = j == 0 || key[j - 1] == '/';
-            plain &= strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~/.", key[j]) && key[j];
-            plain &= !(key[j] == '.' && after_slash) && !(key[j] == '/' && j == 0);
+            plain &= unreserved(key[j]);
+            fit &= !(key[j] == '.' && after_slash) && !(key[j] == '/' && j == 0) && !(key[j] >= 0x18 && key[j] <= 0x1b);
         }
         uint8_t *exact = malloc(size ? size : 1);
         memcpy(exact, key, size);
         keys[i] = (sha1_text){exact, size};
         http_room += sha1_blocks(frame.http[0].size + size + frame.http[1].size) * SHA1_BLOCK;
-        room += frame.text[0].size + size + frame.text[1].size + SHA1_HEX + frame.text[2].size;
-        usual += plain && usual == (size_t)i;
+        room += frame.text[0].size + (plain ? 1 : 3) * size + frame.text[1].size + SHA1_HEX + frame.text[2].size;
+        usual += fit && (plain || escapes) && usual == (size_t)i;
     }
     int cramped = below(4) == 0;
     size_t given = cramped ? below((uint32_t)room) : room;
@@ -117,7 +151,7 @@ static int check_lay(sha1_layer *lay)
     done = lay(&frame, keys, COUNT, &space, rows, texts);
     int right = done == usual || (cramped && done < usual);
     for (size_t i = 0; i < done; i++) {
-        uint8_t wanted[LONGEST + 3 * CONSTANT + 3 * SHA1_BLOCK];
+        uint8_t wanted[3 * LONGEST + 3 * CONSTANT + 3 * SHA1_BLOCK];
         size_t size = frame.http[0].size, length = keys[i].size;
         memcpy(wanted, frame.http[0].data, size);
         memcpy(wanted + size, key_bytes[i], length);
@@ -128,9 +162,11 @@ static int check_lay(sha1_layer *lay)
         right &= rows[i].http == (i ? rows[i - 1].http + sha1_blocks(rows[i - 1].size) * SHA1_BLOCK : http);
         size = frame.text[0].size;
         memcpy(wanted, frame.text[0].data, size);
-        memcpy(wanted + size, key_bytes[i], length);
-        memcpy(wanted + size + length, frame.text[1].data, frame.text[1].size);
-        size += length + frame.text[1].size;
+        for (size_t j = 0; j < length; j++) {
+            size += (size_t)sprintf((char *)wanted + size, unreserved(key_bytes[i][j]) ? "%c" : "%%%02X", key_bytes[i][j]);
+        }
+        memcpy(wanted + size, frame.text[1].data, frame.text[1].size);
+        size += frame.text[1].size;
         right &= rows[i].hole == texts[i].data + size && memcmp(texts[i].data, wanted, size) == 0;
         right &= memcmp(rows[i].hole + SHA1_HEX, frame.text[2].data, frame.text[2].size) == 0;
         right &= texts[i].size == size + SHA1_HEX + frame.text[2].size;
@@ -201,7 +237,7 @@ int main(int argc, char **argv)
             return 1;
         }
         for (size_t engine = 0; engine < count; engine++) {
-            if (engines[engine].lay && !check_lay(engines[engine].lay)) {
+            if (engines[engine].lay && !check_lay(engines[engine].lay, engines[engine].lanes > 4)) {
                 printf("%s: lays rows out wrongly; seed %s\n", engines[engine].name, argc > 1 ? argv[1] : "1");
                 return 1;
             }

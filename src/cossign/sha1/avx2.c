@@ -18,6 +18,8 @@
             (__m256i)(x))
 #define MASK(x) (uint32_t)_mm256_movemask_epi8((__m256i)(x))
 #define EQUAL(x, character) MASK((x) == (character))
+#define RANGE(x, first, count) MASK((x) - (first) < (count))
+#define PICK(table, x) ((scan_bytes)_mm_shuffle_epi8((__m128i)(table), (__m128i)(x)))
 #define UNSAFE(x) MASK(~((((x) | 0x20) - 'a' < 26) | ((x) - '-' < 13) | ((x) == '_') | ((x) == '~')))
 #define PIN(x) __asm__("" : "+x"(x))
 #include "lanes.h"

@@ -64,12 +64,14 @@ size_t sha1_engines(sha1_engine engines[SHA1_ENGINES])
 }
 
 /* The rows in the order of their length, so that neighbours in the lanes have equally many blocks: a counting sort
-   over at most 256 classes of length. */
+   over at most 256 classes of length. Where most rows have one length, they are counted in a register: the counter of
+   one class, in memory, would be a long chain of loads and stores. */
 static void group(const sha1_row **order, const sha1_row *rows, size_t count)
 {
-    size_t least = rows[0].size, most = least, shift = 0;
+    const size_t usual = rows[0].size == rows[count / 2].size ? rows[0].size : rows[count - 1].size;
+    size_t least = usual, most = usual, shift = 0, usuals = 0, place;
     uint16_t starts[256 + 1] = {0};
-    for (size_t i = 1; i < count; i++) {
+    for (size_t i = 0; i < count; i++) {
         least = rows[i].size < least ? rows[i].size : least;
         most = rows[i].size > most ? rows[i].size : most;
     }
@@ -83,13 +85,25 @@ static void group(const sha1_row **order, const sha1_row *rows, size_t count)
         shift++;
     }
     for (size_t i = 0; i < count; i++) {
-        starts[((rows[i].size - least) >> shift) + 1]++;
+        if (rows[i].size == usual) {
+            usuals++;
+        } else {
+            starts[((rows[i].size - least) >> shift) + 1]++;
+        }
     }
-    for (size_t i = 1; i < 256; i++) {
+    uint16_t *of_usual = &starts[(usual - least) >> shift];
+    of_usual[1] = (uint16_t)(of_usual[1] + usuals);
+    for (size_t i = 1; i <= (most - least) >> shift; i++) {
         starts[i] = (uint16_t)(starts[i] + starts[i - 1]);
     }
+    place = *of_usual;
+    *of_usual = (uint16_t)(place + usuals);
     for (size_t i = 0; i < count; i++) {
-        order[starts[(rows[i].size - least) >> shift]++] = &rows[i];
+        if (rows[i].size == usual) {
+            order[place++] = &rows[i];
+        } else {
+            order[starts[(rows[i].size - least) >> shift]++] = &rows[i];
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 /* The usual row: a key that stays as it is, between constant texts, laid out in whole vectors.
 
    An instantiation defines LANES and TARGET as for lanes.h, and LAY (the function's name). Where its vectors are wider
-   than put_key's it defines UNSAFE and EQUAL too, masks of the bytes that need an escape or that are a character, and
-   LOAD if it can read the first bytes of a vector alone. */
+   than put_key's it defines masks, too: UNSAFE of the bytes that need an escape, EQUAL of those that are a character,
+   RANGE of those among `count` from `first` on; and PICK, which takes bytes of a table by number. LOAD is for those that
+   can read the first bytes of a vector alone. */
 #include "scan.h"
 #include "sha1.h"
 
@@ -41,6 +42,77 @@ LINE uint64_t put_part(uint8_t *one, uint8_t *other, bytes part, uint64_t *after
     put_vector(one, part);
     put_vector(other, part);
     return UNSAFE(part) | dots;
+}
+
+/* For each choice among 4 bytes, how they and their escapes are taken out of: the bytes, the upper hex digits, the
+   lower ones, percent signs. The last entry is how many that are. */
+static const uint8_t escapes[16][16] = {
+    {0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4},
+    {12, 4, 8, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6},
+    {0, 12, 5, 9, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6},
+    {12, 4, 8, 12, 5, 9, 2, 3, 0, 0, 0, 0, 0, 0, 0, 8},
+    {0, 1, 12, 6, 10, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6},
+    {12, 4, 8, 1, 12, 6, 10, 3, 0, 0, 0, 0, 0, 0, 0, 8},
+    {0, 12, 5, 9, 12, 6, 10, 3, 0, 0, 0, 0, 0, 0, 0, 8},
+    {12, 4, 8, 12, 5, 9, 12, 6, 10, 3, 0, 0, 0, 0, 0, 10},
+    {0, 1, 2, 12, 7, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6},
+    {12, 4, 8, 1, 2, 12, 7, 11, 0, 0, 0, 0, 0, 0, 0, 8},
+    {0, 12, 5, 9, 2, 12, 7, 11, 0, 0, 0, 0, 0, 0, 0, 8},
+    {12, 4, 8, 12, 5, 9, 2, 12, 7, 11, 0, 0, 0, 0, 0, 10},
+    {0, 1, 12, 6, 10, 12, 7, 11, 0, 0, 0, 0, 0, 0, 0, 8},
+    {12, 4, 8, 1, 12, 6, 10, 12, 7, 11, 0, 0, 0, 0, 0, 10},
+    {0, 12, 5, 9, 12, 6, 10, 12, 7, 11, 0, 0, 0, 0, 0, 10},
+    {12, 4, 8, 12, 5, 9, 12, 6, 10, 12, 7, 11, 0, 0, 0, 12},
+};
+
+/* Percent-encode 16 bytes, those of a mask; up to 52 are written. */
+LINE void put_escapes(uint8_t *out, scan_bytes text, uint64_t unsafe)
+{
+    typedef uint32_t words __attribute__((vector_size(16)));
+    const scan_bytes digits = {'0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'};
+    const words percent = (words)(scan_bytes){'%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%'};
+    words plain = (words)text, high = (words)PICK(digits, text >> 4), low = (words)PICK(digits, text & 15);
+    words left[2] = {
+        __builtin_shufflevector(plain, high, 0, 4, 1, 5), __builtin_shufflevector(plain, high, 2, 6, 3, 7)};
+    words right[2] = {
+        __builtin_shufflevector(low, percent, 0, 4, 1, 5), __builtin_shufflevector(low, percent, 2, 6, 3, 7)};
+    for (int i = 0; i < 4; i++) {
+        const uint8_t *order = escapes[unsafe >> 4 * i & 15];
+        words four = i & 1 ? __builtin_shufflevector(left[i / 2], right[i / 2], 2, 3, 6, 7)
+                           : __builtin_shufflevector(left[i / 2], right[i / 2], 0, 1, 4, 5);
+        scan_bytes taken = PICK((scan_bytes)four, scan_load(order));
+        memcpy(out, &taken, 16);
+        out += order[15];
+    }
+}
+
+/* Percent-encode a key in memory of our own; returns the end, or NULL if it is no UTF-8 or nothing that COS would take.
+   SHA1_BLOCK bytes behind the end may be overwritten. */
+TARGET static __attribute__((noinline)) uint8_t *put_escaped(uint8_t *out, const uint8_t *key, size_t size)
+{
+    uint64_t after_slash = 1, due_next = 0, odd = key[0] == '\\', doubtful = 0;
+    for (size_t i = 0; i < size; i += WIDTH) {
+        size_t left = size - i < WIDTH ? size - i : WIDTH;
+        uint64_t here = ALL >> (WIDTH - left);
+        bytes part = load_bytes(key + i);
+        uint64_t slashes = EQUAL(part, '/');
+        odd |= (RANGE(part, 0x18, 4) | (EQUAL(part, '.') & (slashes << 1 | after_slash))) & here;
+        after_slash = slashes >> (WIDTH - 1);
+
+        /* UTF-8 of the usual kind, two bytes or three; E0, ED and F0 to F4 have rules of their own */
+        uint64_t three = RANGE(part, 0xe1, 15) & ~EQUAL(part, 0xed) & here, first = (RANGE(part, 0xc2, 30) & here) | three;
+        uint64_t following = RANGE(part, 0x80, 0x40) & here, due = due_next | first << 1 | three << 2;
+        doubtful |= ((due ^ following) & ALL) | (RANGE(part, 0x80, 0x80) & here & ~(first | following));
+        due_next = first >> (WIDTH - 1) | three >> (WIDTH - 2);
+
+        uint64_t unsafe = UNSAFE(part) & here;
+        for (size_t j = 0; j < left; j += 16) {
+            uint64_t mask = unsafe >> j & 0xffff;
+            put_escapes(out, scan_load(key + i + j), mask);
+            out += (left - j < 16 ? left - j : 16) + 2 * (size_t)__builtin_popcountll(mask);
+        }
+    }
+    return odd || ((doubtful | due_next) && !scan_utf8(key, size)) ? NULL : out;
 }
 #endif
 
@@ -89,11 +161,23 @@ TARGET size_t LAY(
         put_vectors(http, f.http[0].data, f.http[0].size);
         put_vectors(out, f.text[0].data, f.text[0].size);
         uint8_t *behind = http + f.http[0].size, *hole = out + f.text[0].size;
-        if (!put_key_twice(behind, hole, key, size)) {
+        int plain = put_key_twice(behind, hole, key, size);
+        if (plain) {
+            hole += size;
+        } else {
+#ifdef UNSAFE
+            if (!f.escapes || (size_t)(space->end - out) < around + 3 * size) {
+                break;
+            }
+            hole = put_escaped(hole, behind, size);
+            if (hole == NULL) {
+                break;
+            }
+#else
             break;
+#endif
         }
         behind += size;
-        hole += size;
         rows[i].http = http;
         rows[i].size = (size_t)(behind - http) + f.http[1].size;
         http += sha1_blocks(rows[i].size) * SHA1_BLOCK;

@@ -45,6 +45,7 @@ typedef struct {
 typedef struct {
     sha1_text http[2]; /* 0x80 and zeros behind the second: it serves as the padding, too */
     sha1_text text[3]; /* before the key, behind it, behind the signature */
+    int escapes;       /* a key may be laid out that needs escapes */
 } sha1_frame;
 
 /* Where rows are laid out: both move on. Nothing at or behind `end` is written. */
@@ -56,7 +57,8 @@ typedef struct {
 
 /* Lay out usual rows: their HttpStrings, padded, and their texts, with a hole for the signature.
    Returns how many there are before the first one that is not usual, or has no room: a row whose key is empty, too
-   long, begins with a slash, needs an escape, or has a segment that begins with a dot. */
+   long, begins with a slash or a backslash, has a segment that begins with a dot or one of the bytes 18-1B hex, needs an
+   escape where the frame or the engine has none, or is no UTF-8. */
 typedef size_t sha1_layer(
     const sha1_frame *frame, const sha1_text *keys, size_t count, sha1_space *space, sha1_row *rows, sha1_text *texts);
 
