@@ -18,7 +18,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8String, PyUnicode_DecodeUTF8
 from libc.errno cimport EINVAL
-from libc.stdint cimport INT32_MAX, INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport INT32_MAX, INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 
 from hashlib import sha1
@@ -905,16 +905,24 @@ cdef class Template:
 cdef bytes put_frame(sha1_frame* frame, list texts):
     """Set the five texts around the key; returns what keeps them: 0x80 and zeros stand behind each."""
     cdef Text* parts[5]
-    cdef const uint8_t* place
+    cdef uint8_t* place
     cdef int i
-    cdef bytes kept = b"".join([text + b"\x80" + bytes(SHA1_FRAME_SLACK) for text in texts])
+    cdef bytes kept = bytes(sum([len(text) + SHA1_FRAME_SLACK + SHA1_BLOCK for text in texts]) + SHA1_BLOCK)
     parts[:] = [&frame.http[0], &frame.http[1], &frame.text[0], &frame.text[1], &frame.text[2]]
-    place = <const uint8_t*>PyBytes_AS_STRING(kept)
+    place = <uint8_t*>PyBytes_AS_STRING(kept)
     for i in range(5):
-        parts[i].data = place
-        parts[i].size = <size_t>PyBytes_GET_SIZE(texts[i])
-        place += parts[i].size + 1 + SHA1_FRAME_SLACK
+        place = aligned(place)
+        parts[i][0] = Text(place, <size_t>PyBytes_GET_SIZE(texts[i]))
+        memcpy(place, PyBytes_AS_STRING(texts[i]), parts[i].size)
+        place += parts[i].size
+        place[0] = 0x80
+        place += SHA1_FRAME_SLACK + 1
     return kept
+
+
+cdef inline uint8_t* aligned(uint8_t* place) noexcept nogil:
+    """The next place where a block of SHA-1 lies in one line of the caches: at most SHA1_BLOCK - 1 further."""
+    return place + (-<uintptr_t>place & (SHA1_BLOCK - 1))
 
 
 cdef list merged(list pieces):
@@ -1023,10 +1031,15 @@ cdef Py_ssize_t sign_rows(
     while done < count:
         last = min(done + TILE, count)
         bound = 0
-        for i in range(done, last):
-            bound += template.http_bound(work.keys[i], &work.values[i * work.width])
+        if template.columns:
+            for i in range(done, last):
+                bound += template.http_bound(work.keys[i], &work.values[i * work.width])
+        else:
+            for i in range(done, last):
+                bound += work.keys[i].size
+            bound += <size_t>(last - done) * template.http_bound(Text(NULL, 0), NULL)
         hold(&work.http, &work.http_size, bound)
-        space.http = work.http
+        space.http = aligned(work.http)
         signed = 0
         clear = done  # where the next row with a fault is
         while done < last:
@@ -1453,6 +1466,7 @@ cdef const char* read_texts(
     """
     cdef int64_t i, start, end, index, run, low, high, middle
     cdef const uint8_t* data
+    cdef const int32_t* offsets
     cdef const int32_t* view
     cdef Text* text
     cdef const ArrowArray* inner
@@ -1493,6 +1507,18 @@ cdef const char* read_texts(
                 texts[i * stride] = texts[start * stride]
                 i += 1
             run += 1
+        return NULL
+    if node.layout == OFFSETS_32 and array.buffers[2] != NULL and (array.null_count == 0 or array.buffers[0] == NULL):
+        offsets = <const int32_t*>array.buffers[1] + first
+        data = <const uint8_t*>array.buffers[2]
+        low = end = offsets[0]
+        for i in range(count):  # the usual column: no test but this one sum of signs
+            start = end
+            end = offsets[i + 1]
+            low |= end | (end - start)
+            texts[i * stride] = Text(data + start, <size_t>(end - start))
+        if low < 0:
+            return "its offsets go back"
         return NULL
     for i in range(count):
         index = first + i
@@ -1824,12 +1850,12 @@ cdef void export_schema(ArrowSchema* schema) noexcept nogil:
 
 
 cdef void put_rows(Slot* slot, const Fault* faults, const Text* texts, Py_ssize_t count) noexcept nogil:
-    """Add rows that were laid out at the slot's end, and nulls."""
+    """Add rows that were laid out at the slot's end, and nulls where there are faults."""
     cdef int32_t* offsets = slot.offsets + slot.rows + 1
     cdef size_t size = slot.data_size
     cdef Py_ssize_t i
     for i in range(count):
-        if faults[i] == FINE:
+        if faults == NULL or faults[i] == FINE:
             size += texts[i].size
         else:
             if not slot.nulls:
@@ -2253,7 +2279,9 @@ cdef int fill_slot(
 ) except -1 nogil:
     """Sign rows into a slot until it is full or the share has no more."""
     cdef Py_ssize_t width = work.width
-    cdef Py_ssize_t count, done, i, column, faulty
+    cdef Py_ssize_t count, done, i, column
+    cdef bint missing  # a key
+    cdef int faults    # of all rows together
     cdef uint8_t* out
     cdef Slice* slices = share.slices
     cdef const Text* value
@@ -2273,8 +2301,14 @@ cdef int fill_slot(
                         f"is a malformed Arrow array: {shown(fault)}",
                         share.row,
                     )
+        memset(work.faults, FINE, <size_t>count * sizeof(Fault))
+        missing = 0
         for i in range(count):
-            work.faults[i] = NULL_ROW if work.keys[i].data == NULL else FINE
+            missing |= work.keys[i].data == NULL
+        for i in range(count if missing else 0):
+            if work.keys[i].data == NULL:
+                work.faults[i] = NULL_ROW
+        for i in range(count if width else 0):
             for column in range(width):
                 value = &work.values[i * width + column]
                 if work.faults[i] == FINE and not scan_utf8(value.data, value.size):
@@ -2285,11 +2319,11 @@ cdef int fill_slot(
                 done = sign_varied(whole, work, count, &out, <uint8_t*>slot + slot.size)
         else:
             done = sign_rows(template, work, 0, count, &out, <uint8_t*>slot + slot.size)
-        put_rows(slot, work.faults, work.texts, done)
-        faulty = 0
+        faults = 0
         for i in range(done):
-            faulty += work.faults[i] > NULL_ROW
-        if faulty:
+            faults |= work.faults[i]
+        put_rows(slot, work.faults if faults else NULL, work.texts, done)
+        if faults > NULL_ROW:
             with gil:
                 report(whole, share, work, done, errors)
         share.left -= done
@@ -2916,7 +2950,7 @@ cdef class JudgingSpace:
                 self.fitting[found] = i
                 self.state[i] = READY
                 found += 1
-        space.http = self.http
+        space.http = aligned(self.http)
         space.out = self.text
         space.end = self.text + self.text_size
         while True:

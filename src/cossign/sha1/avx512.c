@@ -17,14 +17,16 @@
 #define XOR3(x, y, z) TERNARY(x, y, z, 0x96)
 #define CH(b, c, d) TERNARY(b, c, d, 0xca)
 #define MAJ(b, c, d) TERNARY(b, c, d, 0xe8)
-#define SHUFFLE(x, table) ((vec)_mm512_shuffle_epi8(x, _mm512_broadcast_i32x4(table)))
-#define BYTESWAP(x) SHUFFLE((__m512i)(x), _mm_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12))
+#define LOOKUP(x, ...) _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_setr_epi8(__VA_ARGS__)), (__m512i)(x))
+#define BYTESWAP(x)                    \
+    ((vec)_mm512_shuffle_epi8((__m512i)(x), _mm512_broadcast_i32x4(_mm_setr_epi8( \
+        3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12))))
 #define HEX_DIGITS(x) \
-    ((vec)_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_setr_epi8('0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f')), (__m512i)(x)))
+    ((vec)LOOKUP(x, '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'))
 #define SPLAT(byte) _mm512_set1_epi8((char)(byte))
 #define EQUAL(x, character) _mm512_cmpeq_epi8_mask((__m512i)(x), SPLAT(character))
 #define RANGE(x, first, count) _mm512_cmplt_epu8_mask(_mm512_sub_epi8((__m512i)(x), SPLAT(first)), SPLAT(count))
-#define UNSAFE(x) ~(RANGE((x) | 0x20, 'a', 26) | RANGE(x, '-', 13) | EQUAL(x, '_') | EQUAL(x, '~'))
+#define UNSAFE(x) _mm512_testn_epi8_mask(LOOKUP(x, SCAN_LOW), LOOKUP((x) >> 4, SCAN_HIGH))
 #define PICK(table, x) ((scan_bytes)_mm_shuffle_epi8((__m128i)(table), (__m128i)(x)))
 #define LOAD(p, mask) ((bytes)_mm512_maskz_loadu_epi8(mask, p))
 #define PIN(x) __asm__("" : "+v"(x))

@@ -34,13 +34,11 @@ LINE void put_vectors(uint8_t *out, const uint8_t *text, size_t size)
 #ifdef UNSAFE
 #define ALL (~(uint64_t)0 >> (64 - WIDTH))
 
-/* Store a part of a key to both places; which of its bytes are not plain. */
-LINE uint64_t put_part(uint8_t *one, uint8_t *other, bytes part, uint64_t *after_slash)
+/* Which bytes of a part of a key are not plain; `after_slash` is for the part's first byte, then for the next part's. */
+LINE uint64_t not_plain(bytes part, uint64_t *after_slash)
 {
     uint64_t slashes = EQUAL(part, '/'), dots = EQUAL(part, '.') & (slashes << 1 | *after_slash);
     *after_slash = slashes >> (WIDTH - 1);
-    put_vector(one, part);
-    put_vector(other, part);
     return UNSAFE(part) | dots;
 }
 
@@ -116,17 +114,37 @@ TARGET static __attribute__((noinline)) uint8_t *put_escaped(uint8_t *out, const
 }
 #endif
 
+#ifdef LOAD
+/* A row's HttpString and its padding, a block at a time, and its key in the URL; whether the key is plain. WIDTH bytes
+   behind both are writable. */
+LINE int put_row(uint8_t *http, uint8_t *hole, const uint8_t *key, size_t size, const sha1_frame *f)
+{
+    const size_t start = f->http[0].size, end = start + size; /* of the key; start < WIDTH */
+    const size_t blocks = sha1_blocks(end + f->http[1].size) * SHA1_BLOCK;
+    const uint8_t *tail = f->http[1].data;
+    uint64_t found = 0, after_slash = (uint64_t)1 << start, from = ALL << start;
+    bytes head = LOAD(f->http[0].data, ~from);
+    size_t i = 0;
+    for (; i < end; i += WIDTH) {
+        uint64_t before = end - i < WIDTH ? ~(ALL << (end - i)) : ALL, inside = from & before;
+        bytes part = LOAD(key + i - start, inside);
+        found |= not_plain(part, &after_slash) & inside;
+        put_vector(http + i, head | part | LOAD(tail + i - end, ~before));
+        head = (bytes){0};
+        from = ALL;
+    }
+    for (; i < blocks; i += WIDTH) {
+        put_vector(http + i, load_bytes(tail + i - end));
+    }
+    for (i = 0; i < size; i += WIDTH) {
+        put_vector(hole + i, LOAD(key + i, size - i < WIDTH ? ALL >> (WIDTH - (size - i)) : ALL));
+    }
+    return found == 0;
+}
+#else
 /* put_key to two places; WIDTH bytes behind both are writable. */
 LINE int put_key_twice(uint8_t *one, uint8_t *other, const uint8_t *key, size_t size)
 {
-#ifdef LOAD
-    uint64_t found = 0, after_slash = 1;
-    for (size_t i = 0; i < size; i += WIDTH) {
-        uint64_t here = ALL >> (size - i < WIDTH ? WIDTH - (size - i) : 0);
-        found |= put_part(one + i, other + i, LOAD(key + i, here), &after_slash) & here;
-    }
-    return (found & ALL) == 0;
-#else
 #ifdef UNSAFE
     if (size >= WIDTH) {
         uint64_t found = 0, after_slash = 1;
@@ -135,15 +153,28 @@ LINE int put_key_twice(uint8_t *one, uint8_t *other, const uint8_t *key, size_t 
                 i = size - WIDTH;
                 after_slash = key[i - 1] == '/';
             }
-            found |= put_part(one + i, other + i, load_bytes(key + i), &after_slash);
+            bytes part = load_bytes(key + i);
+            found |= not_plain(part, &after_slash);
+            put_vector(one + i, part);
+            put_vector(other + i, part);
         }
         return (found & ALL) == 0;
     }
 #endif
     put_exact(other, key, size);
     return put_key(one, key, size);
-#endif
 }
+
+LINE int put_row(uint8_t *http, uint8_t *hole, const uint8_t *key, size_t size, const sha1_frame *f)
+{
+    put_vectors(http, f->http[0].data, f->http[0].size);
+    http += f->http[0].size;
+    int plain = put_key_twice(http, hole, key, size);
+    size_t used = f->http[0].size + size;
+    put_vectors(http + size, f->http[1].data, sha1_blocks(used + f->http[1].size) * SHA1_BLOCK - used);
+    return plain;
+}
+#endif
 
 TARGET size_t LAY(
     const sha1_frame *frame, const sha1_text *keys, size_t count, sha1_space *space, sha1_row *rows, sha1_text *texts)
@@ -158,18 +189,16 @@ TARGET size_t LAY(
         if (size - 1 >= SHA1_KEY_MAX || key[0] == '/' || (size_t)(space->end - out) < around + size) {
             break;
         }
-        put_vectors(http, f.http[0].data, f.http[0].size);
         put_vectors(out, f.text[0].data, f.text[0].size);
-        uint8_t *behind = http + f.http[0].size, *hole = out + f.text[0].size;
-        int plain = put_key_twice(behind, hole, key, size);
-        if (plain) {
+        uint8_t *hole = out + f.text[0].size;
+        if (put_row(http, hole, key, size, &f)) {
             hole += size;
         } else {
 #ifdef UNSAFE
             if (!f.escapes || (size_t)(space->end - out) < around + 3 * size) {
                 break;
             }
-            hole = put_escaped(hole, behind, size);
+            hole = put_escaped(hole, http + f.http[0].size, size);
             if (hole == NULL) {
                 break;
             }
@@ -177,11 +206,9 @@ TARGET size_t LAY(
             break;
 #endif
         }
-        behind += size;
         rows[i].http = http;
-        rows[i].size = (size_t)(behind - http) + f.http[1].size;
+        rows[i].size = f.http[0].size + size + f.http[1].size;
         http += sha1_blocks(rows[i].size) * SHA1_BLOCK;
-        put_vectors(behind, f.http[1].data, (size_t)(http - behind)); /* the padding is part of it */
         uint64_t bits = __builtin_bswap64((uint64_t)rows[i].size * 8);
         memcpy(http - 8, &bits, 8);
 

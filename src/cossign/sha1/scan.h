@@ -51,6 +51,10 @@ static inline uint8_t *put_exact(uint8_t *out, const uint8_t *text, size_t size)
     return out + size;
 }
 
+/* A byte stays as it is in a path if the entries of its lower half and of its upper half have a bit in common. */
+#define SCAN_LOW 26, 30, 30, 30, 30, 30, 30, 30, 30, 30, 28, 4, 4, 5, 21, 13
+#define SCAN_HIGH 0, 0, 1, 2, 4, 8, 4, 16, 0, 0, 0, 0, 0, 0, 0, 0
+
 #if defined(__GNUC__)
 typedef uint8_t scan_bytes __attribute__((vector_size(16)));
 typedef uint64_t scan_words __attribute__((vector_size(16)));
