@@ -116,7 +116,7 @@ static int check_lay(sha1_layer *lay, int escapes)
     frame.escapes = (int)below(2);
     escapes &= frame.escapes;
     for (int i = 0; i < 5; i++) {
-        size_t size = below(CONSTANT);
+        size_t size = below(i || below(10) == 0 ? CONSTANT : 20);
         fill(constants[i], size);
         constants[i][size] = 0x80;
         *parts[i] = (sha1_text){constants[i], size};
@@ -149,7 +149,7 @@ static int check_lay(sha1_layer *lay, int escapes)
     uint8_t *http = malloc(http_room), *out = malloc(given + 1);
     sha1_space space = {http, out, out + given};
     done = lay(&frame, keys, COUNT, &space, rows, texts);
-    int right = done == usual || (cramped && done < usual);
+    int right = done == usual || (cramped && done < usual) || (done == 0 && frame.http[0].size >= SHA1_BLOCK);
     for (size_t i = 0; i < done; i++) {
         uint8_t wanted[3 * LONGEST + 3 * CONSTANT + 3 * SHA1_BLOCK];
         size_t size = frame.http[0].size, length = keys[i].size;

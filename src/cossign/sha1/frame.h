@@ -7,6 +7,8 @@
 #include "scan.h"
 #include "sha1.h"
 
+enum { KEYS_AHEAD = 2048 }; /* bytes from a key to those that are fetched already: a column's lie one behind the other */
+
 #define WIDTH (4 * LANES)
 typedef uint8_t bytes __attribute__((vector_size(WIDTH)));
 typedef uint8_t loose_bytes __attribute__((vector_size(WIDTH), aligned(1), may_alias));
@@ -116,7 +118,7 @@ TARGET static __attribute__((noinline)) uint8_t *put_escaped(uint8_t *out, const
 
 #ifdef LOAD
 /* A row's HttpString and its padding, a block at a time, and its key in the URL; whether the key is plain. WIDTH bytes
-   behind both are writable. */
+   behind the URL's key are writable. */
 LINE int put_row(uint8_t *http, uint8_t *hole, const uint8_t *key, size_t size, const sha1_frame *f)
 {
     const size_t start = f->http[0].size, end = start + size; /* of the key; start < WIDTH */
@@ -183,9 +185,13 @@ TARGET size_t LAY(
     const size_t around = f.text[0].size + f.text[1].size + SHA1_HEX + f.text[2].size + SHA1_BLOCK;
     uint8_t *http = space->http, *out = space->out;
     size_t i;
+#ifdef LOAD
+    count = f.http[0].size < WIDTH ? count : 0;
+#endif
     for (i = 0; i < count; i++) {
         const uint8_t *key = keys[i].data;
         size_t size = keys[i].size;
+        scan_soon(key + KEYS_AHEAD, 2 * SHA1_BLOCK);
         if (size - 1 >= SHA1_KEY_MAX || key[0] == '/' || (size_t)(space->end - out) < around + size) {
             break;
         }

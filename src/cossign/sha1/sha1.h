@@ -58,7 +58,7 @@ typedef struct {
 /* Lay out usual rows: their HttpStrings, padded, and their texts, with a hole for the signature.
    Returns how many there are before the first one that is not usual, or has no room: a row whose key is empty, too
    long, begins with a slash or a backslash, has a segment that begins with a dot or one of the bytes 18-1B hex, needs an
-   escape where the frame or the engine has none, or is no UTF-8. */
+   escape where the frame or the engine has none, or is no UTF-8. None may be, if http[0] is as long as a block. */
 typedef size_t sha1_layer(
     const sha1_frame *frame, const sha1_text *keys, size_t count, sha1_space *space, sha1_row *rows, sha1_text *texts);
 
