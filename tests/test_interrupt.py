@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Future
+from typing import Any
 
 import pyarrow
 import pytest
@@ -74,25 +74,24 @@ def test_ctrl_c(call: str) -> None:
 def test_an_interrupt_of_whoever_reads_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader signs, too: what interrupts it must not wait for the turn of the rows that it was signing."""
     signer = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION)
-    keys = pyarrow.array([str(number) for number in range(100_000)])
-    finish = Future.set_result
-    interrupted = False
+    keys = pyarrow.array([str(number) for number in range(30_000)])
+    expires = pyarrow.array([60 + number % 30_000 for number in range(30_000)])  # each of them is made in Python
+    make = Signer._url_template
+    begun = interrupted = False
 
-    def interrupt(future: Future[object], result: object) -> None:
+    def interrupt(self: Signer, *given: Any) -> Any:
         nonlocal interrupted
-        if threading.current_thread() is threading.main_thread():
+        if begun and threading.current_thread() is threading.main_thread():
             interrupted = True
             raise KeyboardInterrupt
-        finish(future, result)
+        return make(self, *given)
 
-    monkeypatch.setattr(Future, "set_result", interrupt)
-    raised = 0
-    for _ in range(20):  # in most of them the reader signs something
-        interrupted = False
-        stream = iter(signer.presign_arrow(keys, threads=2))
-        try:
-            for _ in stream:
-                assert not interrupted
-        except KeyboardInterrupt:
-            raised += 1
-    assert raised
+    monkeypatch.setattr(Signer, "_url_template", interrupt)
+    stream = iter(signer.presign_arrow(keys, expires=expires, threads=2))
+    begun = True
+    seen: list[bool] = []
+    with pytest.raises(KeyboardInterrupt):
+        seen.extend(interrupted for _ in stream)
+    assert interrupted
+    assert not any(seen)
+    assert list(stream) == []

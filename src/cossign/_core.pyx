@@ -58,6 +58,7 @@ cdef extern from "Python.h":
     PyThread_type_lock PyThread_allocate_lock() noexcept nogil
     void PyThread_free_lock(PyThread_type_lock lock) noexcept nogil
     int PyThread_acquire_lock(PyThread_type_lock lock, int wait) noexcept nogil
+    int PyThread_acquire_lock_timed(PyThread_type_lock lock, long long microseconds, int interruptible) noexcept nogil
     void PyThread_release_lock(PyThread_type_lock lock) noexcept nogil
 
 cdef extern from "sha1/sha1.h" nogil:
@@ -684,6 +685,7 @@ cdef enum:
     DIGITS = 24   # bytes that an integer's text may take
     BLOCK = 512   # rows that a bulk call takes between two looks at Python objects and signals
     SHARE = 8192  # rows that a thread takes at a time
+    PATIENCE = 20_000  # microseconds that a thread waits for more work before it ends
 
 
 cdef struct Piece:
@@ -1892,29 +1894,56 @@ cdef struct Slice:
     int64_t position
 
 
+# What becomes of rows that are signed together: threads work on it without Python's lock.
+cdef struct Task:
+    PyObject* share   # which it belongs to
+    Slice* slices     # one of every column
+    int64_t row       # the next one, in the whole
+    int64_t left      # rows
+    Slot* signed      # in order; theirs are Slot.next
+    Slot* last
+    Slot* open        # the one that is being filled
+    bint done
+    Task* next        # of those that no thread has begun
+
+
 cdef class Share:
     """Rows of every column that are signed together: one chunk of each, from a row on."""
 
     cdef list columns     # they and their chunks are kept alive
     cdef list chunks
-    cdef Slice* slices
-    cdef int64_t row      # in the whole
-    cdef int64_t left
+    cdef list errors      # the bad rows, if they are kept
+    cdef object failure   # the exception that ended it
+    cdef Task task
 
-    def __cinit__(self, list columns):
+    def __cinit__(self, list columns, int64_t rows):
         cdef Py_ssize_t i
         cdef ArrowColumn column
         self.columns = columns
         self.chunks = [(<ArrowColumn>column).chunk for column in columns]
-        self.slices = <Slice*>PyMem_RawMalloc(<size_t>len(columns) * sizeof(Slice))
-        if self.slices == NULL:
+        self.errors = []
+        self.task.share = <PyObject*>self
+        self.task.left = rows
+        self.task.slices = <Slice*>PyMem_RawMalloc(<size_t>len(columns) * sizeof(Slice))
+        if self.task.slices == NULL:
             raise MemoryError
         for i in range(len(columns)):
             column = columns[i]
-            self.slices[i] = Slice(column.node, &column.chunk.array, column.position)
+            self.task.slices[i] = Slice(column.node, &column.chunk.array, column.position)
 
     def __dealloc__(self):
-        PyMem_RawFree(self.slices)
+        while self.task.signed != NULL:
+            drop_slot(taken_slot(&self.task))
+        if self.task.open != NULL:
+            drop_slot(self.task.open)
+        PyMem_RawFree(self.task.slices)
+
+
+cdef Slot* taken_slot(Task* task) noexcept nogil:
+    """The first of what is signed."""
+    cdef Slot* slot = task.signed
+    task.signed = slot.next
+    return slot
 
 
 cdef class SignedColumn:
@@ -2076,23 +2105,38 @@ cdef class SigningStream:
     cdef SignedColumn whole
     cdef list columns
     cdef Pool* pool
-    cdef Share share
-    cdef Workspace work
+    cdef Share share      # what the only thread signs
+    cdef Workspace work   # of whoever reads
     cdef bytes message
     cdef bint ended
-    cdef list works       # the threads' Workspaces that none uses now
-    cdef object ahead     # what threads sign ahead: a deque of (Share, future)
-    cdef object executor
+    # several threads: they and whoever reads take tasks in turn
+    cdef object ahead              # a deque of Shares, in order
+    cdef int64_t most              # rows of the next one: they should just fit into one slot
+    cdef PyThread_type_lock lock   # of all below
+    cdef PyThread_type_lock bell   # threads without a task wait for it
+    cdef PyThread_type_lock news   # whoever reads waits for it, until a task is done
+    cdef Task* first               # of those that no thread has begun
+    cdef Task* last
+    cdef int at_work               # threads besides whoever reads
+    cdef int asleep
+    cdef bint rung
+    cdef bint reader_waits
 
     def __cinit__(self, SignedColumn whole, list columns):
         self.whole = whole
         self.columns = columns
-        self.works = []
+        self.most = SLOT_ROWS // 4
         self.pool = new_pool()
 
     def __dealloc__(self):
         if self.pool != NULL:
             close_pool(self.pool)
+        if self.lock != NULL:
+            PyThread_free_lock(self.lock)
+        if self.bell != NULL:
+            PyThread_free_lock(self.bell)
+        if self.news != NULL:
+            PyThread_free_lock(self.news)
 
     cdef Share next_share(self, int64_t most):
         """The next rows, at most so many; None at the end."""
@@ -2112,9 +2156,8 @@ cdef class SigningStream:
                     f"ends after {(<ArrowColumn>short).row} rows: the columns must be as long as the keys",
                 )
             return None
-        share = Share(self.columns)
-        share.row = (<ArrowColumn>self.columns[0]).row
-        share.left = left
+        share = Share(self.columns, left)
+        share.task.row = (<ArrowColumn>self.columns[0]).row
         for column in self.columns:
             column.position += left
             column.row += left
@@ -2122,70 +2165,188 @@ cdef class SigningStream:
 
     cdef int next_chunk(self, ArrowArray* array) except -1:
         """The next result; `array.release` stays NULL at the end."""
+        cdef SignedColumn whole
+        cdef Template template
+        cdef Share share
+        cdef Workspace work
+        if self.work is None:
+            self.work = Workspace(len(self.columns) - 1)
         if self.whole.threads > 1:
             return self.next_of_threads(array)
-        while not self.ended:
-            if self.share is None or self.share.left == 0:
-                self.share = self.next_share(INT64_MAX)
-                if self.share is None:
-                    self.ended = True
-                    break
-                if self.work is None:
-                    self.work = Workspace(len(self.columns) - 1)
-            export_slot(sign_share(self.whole, self.pool, self.share, self.work, self.whole.errors), array)
-            return 0
-        self.work = None
+        if self.share is None or self.share.task.left == 0:
+            self.share = None if self.ended else self.next_share(INT64_MAX)
+            if self.share is None:
+                self.ended = True
+                return 0
+        whole = self.whole
+        template = whole.template
+        share = self.share
+        work = self.work
+        with nogil:
+            sign_slot(whole, template, self.pool, &share.task, work)
+        self.hand_out(share, array)
+        return 0
+
+    cdef int hand_out(self, Share share, ArrowArray* array) except -1:
+        """The first of what is signed of a share, and all of its bad rows."""
+        self.whole.errors.extend(share.errors)
+        share.errors.clear()
+        export_slot(taken_slot(&share.task), array)
         return 0
 
     cdef int next_of_threads(self, ArrowArray* array) except -1:
         """The same: whoever asks is one of the threads, and signs what no other has begun rather than wait."""
         cdef Share share
+        cdef Task* task
         if self.ahead is None:
             from collections import deque
-            from concurrent.futures import ThreadPoolExecutor
 
             self.ahead = deque()
-            self.executor = ThreadPoolExecutor(self.whole.threads - 1, "cossign")
-        while not self.ended and len(self.ahead) <= self.whole.threads:
-            share = self.next_share(SHARE)
+            self.lock = PyThread_allocate_lock()
+            self.bell = PyThread_allocate_lock()
+            self.news = PyThread_allocate_lock()
+            if self.lock == NULL or self.bell == NULL or self.news == NULL:
+                raise MemoryError
+            PyThread_acquire_lock(self.bell, WAIT_LOCK)
+            PyThread_acquire_lock(self.news, WAIT_LOCK)
+        while not self.ended and len(self.ahead) <= 2 * self.whole.threads:
+            share = self.next_share(self.most)
             if share is None:
                 self.ended = True
                 break
-            self.ahead.append((share, self.executor.submit(sign_ahead, self, share)))
+            self.ahead.append(share)
+            self.offer(&share.task)
         if not self.ahead:
-            if self.executor is not None:
-                self.executor.shutdown(wait=False)
-                self.executor = None
             return 0
-        try:
-            if not self.ahead[0][1].done():
-                self.sign_here()
-            signed, errors = self.ahead[0][1].result()
-        except BaseException:
-            for _, future in self.ahead:
-                future.cancel()
-            raise
-        self.whole.errors.extend(errors)
-        errors.clear()
-        (<ReadyChunk>signed.popleft()).move(array)
-        if not signed:
+        share = self.ahead[0]
+        while not share.task.done:
+            with nogil:
+                task = self.next_task(False)
+            if task != NULL:
+                sign_task(self, task, self.work)
+            else:
+                with nogil:
+                    self.wait_for(&share.task)
+        if share.failure is not None:
+            self.give_up()
+            raise share.failure
+        if share.task.signed == share.task.last and not share.task.last.single:
+            self.most = fitting_rows(share.task.last)
+        self.hand_out(share, array)
+        if share.task.signed == NULL:
             self.ahead.popleft()
         return 0
 
-    cdef int sign_here(self) except -1:
-        """Sign the first share that no thread has begun."""
-        from concurrent.futures import Future
+    cdef int offer(self, Task* task) except -1:
+        """Let any thread take a task; there is one more thread if all have something to do."""
+        cdef bint more
+        PyThread_acquire_lock(self.lock, WAIT_LOCK)
+        if self.first == NULL:
+            self.first = task
+        else:
+            self.last.next = task
+        self.last = task
+        self.ring()
+        more = not self.asleep and self.at_work < self.whole.threads - 1
+        self.at_work += more
+        PyThread_release_lock(self.lock)
+        if more:
+            from threading import Thread
 
-        for place, (share, future) in enumerate(self.ahead):
-            if future.cancel():
-                here = Future()
-                self.ahead[place] = (share, here)
-                try:
-                    here.set_result(sign_ahead(self, share))
-                except Exception as error:  # raised when its turn comes; Ctrl-C at once
-                    here.set_exception(error)
-                break
+            try:
+                Thread(target=sign_ahead, args=(self,), name="cossign").start()
+            except BaseException:
+                PyThread_acquire_lock(self.lock, WAIT_LOCK)
+                self.at_work -= 1
+                PyThread_release_lock(self.lock)
+                raise
         return 0
+
+    cdef void ring(self) noexcept nogil:
+        """Wake a thread, if one is asleep and there is something to do. The lock is held."""
+        if self.first != NULL and self.asleep and not self.rung:
+            self.rung = True
+            PyThread_release_lock(self.bell)
+
+    cdef Task* next_task(self, bint of_thread) noexcept nogil:
+        """A task that no thread has begun. If there is none, a thread waits for a while; at NULL it ends."""
+        cdef Task* task
+        PyThread_acquire_lock(self.lock, WAIT_LOCK)
+        if self.first == NULL and of_thread:
+            self.asleep += 1
+            PyThread_release_lock(self.lock)
+            heard = PyThread_acquire_lock_timed(self.bell, PATIENCE, 0)
+            PyThread_acquire_lock(self.lock, WAIT_LOCK)
+            self.asleep -= 1
+            if heard:
+                self.rung = False
+        task = self.first
+        if task != NULL:
+            self.first = task.next
+            self.ring()
+        elif of_thread:
+            self.at_work -= 1
+        PyThread_release_lock(self.lock)
+        return task
+
+    cdef void finish(self, Task* task) noexcept nogil:
+        PyThread_acquire_lock(self.lock, WAIT_LOCK)
+        task.done = True
+        if self.reader_waits:
+            self.reader_waits = False
+            PyThread_release_lock(self.news)
+        PyThread_release_lock(self.lock)
+
+    cdef void wait_for(self, Task* task) noexcept nogil:
+        """Wait until a task is done, or another one is."""
+        cdef bint wait
+        PyThread_acquire_lock(self.lock, WAIT_LOCK)
+        wait = not task.done
+        self.reader_waits = wait
+        PyThread_release_lock(self.lock)
+        if wait:
+            PyThread_acquire_lock(self.news, WAIT_LOCK)
+
+    cdef void give_up(self) noexcept:
+        """Let no thread begin anything more."""
+        PyThread_acquire_lock(self.lock, WAIT_LOCK)
+        self.first = NULL
+        PyThread_release_lock(self.lock)
+
+
+cdef inline int64_t fitting_rows(const Slot* slot) noexcept:
+    """How many rows like these fill a slot, but for a rest that is no loss."""
+    cdef size_t room = SLOT - <size_t>(slot.data - <const uint8_t*>slot)
+    return max(1, min(<int64_t>(room // 64 * 63 * <size_t>slot.rows // max(<size_t>1, slot.data_size)), slot.most))
+
+
+def sign_ahead(SigningStream stream):
+    """A thread's work: tasks, until there is none for a while."""
+    cdef Workspace work = Workspace(len(stream.columns) - 1)
+    cdef Task* task
+    while True:
+        with nogil:
+            task = stream.next_task(True)
+        if task == NULL:
+            return
+        sign_task(stream, task, work)
+
+
+cdef int sign_task(SigningStream stream, Task* task, Workspace work) except -1:
+    """Sign all of a task. An error is kept until its turn comes; Ctrl-C is raised at once."""
+    cdef SignedColumn whole = stream.whole
+    cdef Template template = whole.template
+    try:
+        with nogil:
+            while task.left:
+                sign_slot(whole, template, stream.pool, task, work)
+    except BaseException as error:
+        (<Share>task.share).failure = error
+        if not isinstance(error, Exception):
+            raise
+    finally:
+        stream.finish(task)
+    return 0
 
 
 cdef class ReadyChunk:
@@ -2215,26 +2376,6 @@ cdef class ReadyChunk:
         self.slot = NULL
 
 
-def sign_ahead(SigningStream stream, Share share):
-    """All results of a share, and its bad rows: a thread's work."""
-    from collections import deque
-
-    cdef ReadyChunk ready
-    cdef Workspace work
-    cdef list errors = []
-    try:
-        work = stream.works.pop()
-    except IndexError:
-        work = Workspace(len(stream.columns) - 1)
-    signed = deque()
-    while share.left:
-        ready = ReadyChunk()
-        ready.slot = sign_share(stream.whole, stream.pool, share, work, errors)
-        signed.append(ready)
-    stream.works.append(work)
-    return signed, errors
-
-
 cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_t row):
     """The error for a row that cannot be signed."""
     cdef Py_ssize_t column
@@ -2250,44 +2391,45 @@ cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_
     return key_error(whole.template, work.faults[i], None, row)
 
 
-cdef Slot* sign_share(SignedColumn whole, Pool* pool, Share share, Workspace work, list errors) except NULL:
-    """Sign as many rows of a share as fit into one slot."""
-    cdef Template template = whole.template
+cdef int sign_slot(SignedColumn whole, Template template, Pool* pool, Task* task, Workspace work) except -1 nogil:
+    """Sign as many rows of a task as fit into one slot."""
     cdef size_t bound
-    cdef Slot* slot = new_slot(pool, 0, min(<size_t>SLOT_ROWS, SLOT // (template.text_size + 5)))  # room for offsets
-    if slot == NULL:
-        raise MemoryError
-    try:
-        with nogil:
-            fill_slot(whole, template, share, work, slot, errors)
-        if slot.rows == 0:  # a row larger than a slot
-            bound = template.text_bound(work.keys[0], work.values) + SCAN_SLACK
-            drop_slot(slot)
-            slot = new_slot(pool, bound, 1) if bound < INT32_MAX else NULL
-            if slot == NULL:
-                raise MemoryError(f"row {share.row}: its URL does not fit into memory")
-            fill_slot(whole, template, share, work, slot, errors)
-        return compact(slot)
-    except BaseException:
-        if slot != NULL:
-            drop_slot(slot)
-        raise
+    task.open = new_slot(pool, 0, min(<size_t>SLOT_ROWS, SLOT // (template.text_size + 5)))  # room for offsets
+    if task.open == NULL:
+        with gil:
+            raise MemoryError
+    fill_slot(whole, template, task, work, task.open)
+    if task.open.rows == 0:  # a row larger than a slot
+        bound = template.text_bound(work.keys[0], work.values) + SCAN_SLACK
+        drop_slot(task.open)
+        task.open = new_slot(pool, bound, 1) if bound < INT32_MAX else NULL
+        if task.open == NULL:
+            with gil:
+                raise MemoryError(f"row {task.row}: its URL does not fit into memory")
+        fill_slot(whole, template, task, work, task.open)
+    task.open = compact(task.open)
+    task.open.next = NULL
+    if task.signed == NULL:
+        task.signed = task.open
+    else:
+        task.last.next = task.open
+    task.last = task.open
+    task.open = NULL
+    return 0
 
 
-cdef int fill_slot(
-    SignedColumn whole, Template template, Share share, Workspace work, Slot* slot, list errors
-) except -1 nogil:
-    """Sign rows into a slot until it is full or the share has no more."""
+cdef int fill_slot(SignedColumn whole, Template template, Task* task, Workspace work, Slot* slot) except -1 nogil:
+    """Sign rows into a slot until it is full or the task has no more."""
     cdef Py_ssize_t width = work.width
     cdef Py_ssize_t count, done, i, column
     cdef bint missing  # a key
     cdef int faults    # of all rows together
     cdef uint8_t* out
-    cdef Slice* slices = share.slices
+    cdef Slice* slices = task.slices
     cdef const Text* value
     cdef const char* fault
-    while share.left and slot.rows < slot.most:
-        count = 1 if slot.single else <Py_ssize_t>min(share.left, min(<int64_t>BLOCK, slot.most - slot.rows))
+    while task.left and slot.rows < slot.most:
+        count = 1 if slot.single else <Py_ssize_t>min(task.left, min(<int64_t>BLOCK, slot.most - slot.rows))
         for column in range(width + 1):
             fault = read_texts(
                 slices[column].node, slices[column].array, slices[column].position, count,
@@ -2297,9 +2439,9 @@ cdef int fill_slot(
             if fault != NULL:
                 with gil:
                     raise ParameterError(
-                        (<ArrowColumn>share.columns[column]).parameter,
+                        (<ArrowColumn>(<Share>task.share).columns[column]).parameter,
                         f"is a malformed Arrow array: {shown(fault)}",
-                        share.row,
+                        task.row,
                     )
         memset(work.faults, FINE, <size_t>count * sizeof(Fault))
         missing = 0
@@ -2325,9 +2467,9 @@ cdef int fill_slot(
         put_rows(slot, work.faults if faults else NULL, work.texts, done)
         if faults > NULL_ROW:
             with gil:
-                report(whole, share, work, done, errors)
-        share.left -= done
-        share.row += done
+                report(whole, task, work, done)
+        task.left -= done
+        task.row += done
         for column in range(width + 1):
             slices[column].position += done
         if done < count or slot.single:
@@ -2378,16 +2520,16 @@ cdef Py_ssize_t sign_varied(
     return done
 
 
-cdef int report(SignedColumn whole, Share share, Workspace work, Py_ssize_t done, list errors) except -1:
+cdef int report(SignedColumn whole, Task* task, Workspace work, Py_ssize_t done) except -1:
     """Raise the error of the first row that cannot be signed, or keep those of all."""
     cdef Py_ssize_t i
     for i in range(done):
         if work.faults[i] in (FINE, NULL_ROW):
             continue
-        error = arrow_error(whole, work, i, share.row + i)
+        error = arrow_error(whole, work, i, task.row + i)
         if not whole.keep_errors:
             raise error
-        errors.append((share.row + i, error.reason))
+        (<Share>task.share).errors.append((task.row + i, error.reason))
     return 0
 
 
