@@ -17,7 +17,16 @@ from typing import Any
 import pytest
 
 from bench.kernels import hashing
-from bench.peers import boto3_s3, by_hand, cos_nodejs_sdk, cos_python_sdk, obstore_s3, opendal_cos
+from bench.peers import (
+    boto3_s3,
+    by_hand,
+    cos_go_sdk,
+    cos_nodejs_sdk,
+    cos_python_sdk,
+    isal_sha1,
+    obstore_s3,
+    opendal_cos,
+)
 from cossign import COS, Credentials, Signer, engines
 
 SECRETS = ("AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q", "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz")
@@ -27,7 +36,7 @@ PEERS = {
     peer.NAME: (peer, count)
     for peer, count in (
         (by_hand, 10_000), (cos_python_sdk, 500), (opendal_cos, 500), (cos_nodejs_sdk, 500), (boto3_s3, 300),
-        (obstore_s3, 2000),
+        (obstore_s3, 2000), (cos_go_sdk, 2000),
     )
 }  # fmt: skip
 NATIVE = engines()[:-1]
@@ -97,6 +106,16 @@ def test_sha1_of_hashlib(benchmark: Any, engine: str) -> None:
         measured(benchmark, lambda: sha1(long).digest(), 10_000, rounds=20)
     else:
         measured(benchmark, lambda: [sha1(short).digest() for _ in range(5000)], 10_000)
+
+
+@pytest.mark.benchmark(group="SHA-1 blocks of 64 bytes")
+def test_sha1_of_isal(benchmark: Any) -> None:
+    try:
+        call, blocks = isal_sha1.hashing()
+    except ImportError as error:
+        pytest.skip(str(error))
+    assert call() == hashlib.sha1(bytes([127]) + bytes(64 * isal_sha1.BLOCKS - 10)).digest()
+    measured(benchmark, call, blocks, rounds=50)
 
 
 # --- Bulk -------------------------------------------------------------------------------------------------------------

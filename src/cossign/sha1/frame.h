@@ -86,33 +86,61 @@ LINE void put_escapes(uint8_t *out, scan_bytes text, uint64_t unsafe)
     }
 }
 
-/* Percent-encode a key in memory of our own; returns the end, or NULL if it is no UTF-8 or nothing that COS would take.
+enum { FEW_ESCAPES = 4 }; /* in a vector: so many are put one by one */
+
+/* Percent-encode a key, in memory of our own if there is no LOAD; returns the end, or NULL if it is no UTF-8 or nothing that COS would take.
    SHA1_BLOCK bytes behind the end may be overwritten. */
-TARGET static __attribute__((noinline)) uint8_t *put_escaped(uint8_t *out, const uint8_t *key, size_t size)
+LINE uint8_t *put_escaped(uint8_t *out, const uint8_t *key, size_t size)
 {
-    uint64_t after_slash = 1, due_next = 0, odd = key[0] == '\\', doubtful = 0;
+    uint64_t after_slash = 1, due = 0, odd = key[0] == '\\', doubtful = 0;
     for (size_t i = 0; i < size; i += WIDTH) {
         size_t left = size - i < WIDTH ? size - i : WIDTH;
         uint64_t here = ALL >> (WIDTH - left);
+#ifdef LOAD
+        bytes part = LOAD(key + i, here);
+#else
         bytes part = load_bytes(key + i);
+#endif
         uint64_t slashes = EQUAL(part, '/');
         odd |= (RANGE(part, 0x18, 4) | (EQUAL(part, '.') & (slashes << 1 | after_slash))) & here;
         after_slash = slashes >> (WIDTH - 1);
 
-        /* UTF-8 of the usual kind, two bytes or three; E0, ED and F0 to F4 have rules of their own */
-        uint64_t three = RANGE(part, 0xe1, 15) & ~EQUAL(part, 0xed) & here, first = (RANGE(part, 0xc2, 30) & here) | three;
-        uint64_t following = RANGE(part, 0x80, 0x40) & here, due = due_next | first << 1 | three << 2;
-        doubtful |= ((due ^ following) & ALL) | (RANGE(part, 0x80, 0x80) & here & ~(first | following));
-        due_next = first >> (WIDTH - 1) | three >> (WIDTH - 2);
+        uint64_t high = RANGE(part, 0x80, 0x80) & here;
+        if (high | due) { /* UTF-8 of the usual kind, two bytes or three; E0, ED and F0 to F4 have rules of their own */
+            uint64_t three = RANGE(part, 0xe1, 15) & ~EQUAL(part, 0xed) & here;
+            uint64_t first = (RANGE(part, 0xc2, 30) & here) | three, following = RANGE(part, 0x80, 0x40) & here;
+            doubtful |= ((due | first << 1 | three << 2) ^ following) & ALL;
+            doubtful |= high & ~(first | following);
+            due = first >> (WIDTH - 1) | three >> (WIDTH - 2);
+        }
 
         uint64_t unsafe = UNSAFE(part) & here;
+#ifdef LOAD
+        if (__builtin_popcountll(unsafe) <= FEW_ESCAPES) { /* what stands between them is copied whole */
+            put_vector(out, part);
+            while (unsafe) {
+                size_t at = (size_t)__builtin_ctzll(unsafe);
+                uint8_t *escape = out + at;
+                put_vector(escape + 3, LOAD(key + i + at + 1, here >> at >> 1));
+                escape[0] = '%';
+                escape[1] = (uint8_t)"0123456789ABCDEF"[key[i + at] >> 4];
+                escape[2] = (uint8_t)"0123456789ABCDEF"[key[i + at] & 15];
+                out += 2;
+                unsafe &= unsafe - 1;
+            }
+            out += left;
+            continue;
+        }
+#endif
+        scan_bytes pieces[WIDTH / 16];
+        memcpy(pieces, &part, WIDTH);
         for (size_t j = 0; j < left; j += 16) {
             uint64_t mask = unsafe >> j & 0xffff;
-            put_escapes(out, scan_load(key + i + j), mask);
+            put_escapes(out, pieces[j / 16], mask);
             out += (left - j < 16 ? left - j : 16) + 2 * (size_t)__builtin_popcountll(mask);
         }
     }
-    return odd || ((doubtful | due_next) && !scan_utf8(key, size)) ? NULL : out;
+    return odd || ((doubtful | due) && !scan_utf8(key, size)) ? NULL : out;
 }
 #endif
 
@@ -204,7 +232,11 @@ TARGET size_t LAY(
             if (!f.escapes || (size_t)(space->end - out) < around + 3 * size) {
                 break;
             }
-            hole = put_escaped(hole, http + f.http[0].size, size);
+#ifdef LOAD
+            hole = put_escaped(hole, key, size);
+#else
+            hole = put_escaped(hole, http + f.http[0].size, size); /* it may be read in whole vectors there */
+#endif
             if (hole == NULL) {
                 break;
             }
