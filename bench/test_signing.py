@@ -109,7 +109,8 @@ def test_sha1_of_hashlib(benchmark: Any, engine: str) -> None:
 
 
 @pytest.mark.benchmark(group="SHA-1 blocks of 64 bytes")
-def test_sha1_of_isal(benchmark: Any) -> None:
+@pytest.mark.parametrize("engine", ["isa-l_crypto"])
+def test_sha1_of_isal(benchmark: Any, engine: str) -> None:
     try:
         call, blocks = isal_sha1.hashing()
     except ImportError as error:

@@ -460,7 +460,7 @@ class Signer:
             key_time: as in `presign`.
             on_error: "raise" when a chunk with a bad row is asked for; or "null": bad rows become null, and the
                 result's ``errors`` has (index, reason) for each that was read.
-            threads: how many threads sign ahead of the reader.
+            threads: how many threads sign; whoever reads the chunks is one of them, the others work ahead.
 
         Returns:
             An iterable of chunks that speaks the Arrow PyCapsule interface. A chunk's memory is used again when its
