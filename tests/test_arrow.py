@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import gc
 import itertools
+import subprocess
+import sys
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -290,9 +293,40 @@ def test_chunks_are_taken_once_and_dropped_from_any_thread(signer: Signer) -> No
         pa.array(chunk)
 
 
-def test_a_row_larger_than_a_chunk(loose: Signer) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_row_larger_than_a_chunk(loose: Signer, threads: int) -> None:
     keys = ["a", "é" * 400_000, "b", "x" * 700_000, "c"]
-    assert taken(loose.presign_arrow(pa.array(keys), key_time=TIMES)).to_pylist() == expected(loose, keys)
+    result = loose.presign_arrow(pa.array(keys), key_time=TIMES, threads=threads)
+    assert taken(result).to_pylist() == expected(loose, keys)
+
+
+def test_threads_end_with_their_stream(signer: Signer) -> None:
+    """Whether it is read to its end or dropped before; a slow reader's threads end, too, and others go on."""
+    keys = [str(number) for number in range(20_000)]
+    begun = threading.active_count()
+    for most in (0, 1, 3):
+        for _, chunk in zip(range(most), signer.presign_arrow(pa.array(keys), threads=4), strict=False):
+            assert len(chunk)
+    slowly: list[str] = []
+    for chunk in signer.presign_arrow(pa.array(keys), key_time=TIMES, threads=3):
+        time.sleep(0.03)
+        slowly += pa.array(chunk).to_pylist()
+    assert slowly == expected(signer, list(keys))
+    late = time.monotonic() + 10
+    while threading.active_count() > begun and time.monotonic() < late:
+        time.sleep(0.01)
+    assert threading.active_count() <= begun
+
+
+def test_a_process_ends_beside_an_open_stream() -> None:
+    program = (
+        "import pyarrow, cossign\n"
+        "signer = cossign.Signer(cossign.Credentials('AKID', 'key'), bucket='b-1250000000', region='ap-beijing')\n"
+        "stream = iter(signer.presign_arrow(pyarrow.array(['k'] * 100_000), threads=4))\n"
+        "print(len(next(stream)) > 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
 
 
 def test_a_column_can_be_signed_again_and_a_stream_once(signer: Signer) -> None:
