@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from cossign import CosSignError, Credentials, Signer, engines
+from cossign._core import Lines
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 from tests.test_arrow import LAYOUTS, TIMES, Forged, array, ints, schema
 
@@ -34,9 +35,19 @@ def keys(source: random.Random) -> list[str | None]:
     ]
 
 
+def lines(source: random.Random, rows: list[str | None]) -> Lines:
+    """Rows as blocks of text."""
+    text = [f"{row}{source.choice((chr(10), chr(13) + chr(10)))}".encode() for row in rows]
+    cuts = sorted(source.randrange(len(text) + 1) for _ in range(source.randrange(4)))
+    return Lines(b"".join(text[first:last]) for first, last in zip([0, *cuts], [*cuts, len(text)], strict=True))
+
+
 def well_formed(source: random.Random) -> int:
     rows = keys(source)
-    if source.randrange(5) == 0:
+    as_text = source.randrange(5) == 0
+    if as_text:
+        rows = [row or "" for row in rows]
+    elif source.randrange(5) == 0:
         runs, place = [], 0
         for _ in rows:
             place += source.randrange(1, 5)
@@ -47,11 +58,14 @@ def well_formed(source: random.Random) -> int:
         given = pa.array(rows, pa.string()).cast(
             LAYOUTS[source.choice([name for name in LAYOUTS if "int8" not in name])]
         )
-    first = source.randrange(len(rows) + 1)
-    given, rows = given.slice(first), rows[first:]
-    if source.randrange(2):
-        cut = source.randrange(len(rows) + 1)
-        given = pa.chunked_array([given.slice(0, cut), given.slice(cut)])
+    if as_text:
+        given = lines(source, rows)
+    else:
+        first = source.randrange(len(rows) + 1)
+        given, rows = given.slice(first), rows[first:]
+        if source.randrange(2):
+            cut = source.randrange(len(rows) + 1)
+            given = pa.chunked_array([given.slice(0, cut), given.slice(cut)])
     signer = source.choice(SIGNERS)
     names = [f"{number}é"[: source.randrange(6)] for number in range(len(rows))]
     query: Any = {"n": pa.array(names, pa.string())} if source.randrange(3) == 0 else {}

@@ -9,12 +9,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import time_machine
+from hypothesis import strategies as st
 
 from cossign import Credentials, KeyNameError, ParameterError, Signer, engines
+from cossign._core import Lines
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 
 pa = pytest.importorskip("pyarrow")
@@ -291,6 +295,62 @@ def test_chunks_are_taken_once_and_dropped_from_any_thread(signer: Signer) -> No
     assert len(chunk) == len(pa.array(chunk))
     with pytest.raises(ValueError, match="taken before"):
         pa.array(chunk)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def split(block: bytes) -> list[bytes]:
+    lines = block.split(b"\n")
+    return [line.removesuffix(b"\r") for line in (lines if lines[-1] else lines[:-1])]
+
+
+@hypothesis.given(
+    st.lists(st.lists(st.sampled_from([b"\n", b"\r\n", b"\r", b"a", b"\0", b"\xff", b"12 characters", b"x" * 40])))
+)
+@hypothesis.settings(max_examples=300)
+def test_lines_are_an_arrow_stream(parts: list[list[bytes]]) -> None:
+    blocks = [b"".join(each) for each in parts]
+    lines = Lines(blocks)
+    result = pa.chunked_array(lines)
+    result.validate(full=True)
+    assert [chunk.to_pylist() for chunk in result.chunks] == [split(block) for block in blocks]
+    assert lines.rows == len(result)
+
+
+def test_lines_that_cannot_be_read(signer: Signer) -> None:
+    def blocks() -> Iterator[bytes]:
+        yield b"a\nb\n"
+        raise OSError("the disk is gone")
+
+    lines = Lines(blocks())
+    with pytest.raises(ParameterError, match="the lines cannot be read"):
+        list(signer.presign_arrow(lines))
+    assert isinstance(lines.failure, OSError)
+    with pytest.raises(pa.ArrowException):
+        pa.chunked_array(Lines(["text"]))  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_text_of_a_chunk(signer: Signer, threads: int) -> None:
+    keys = [None if number % 7 == 0 else str(number) for number in range(5_000)]
+    wanted = expected(signer, list(keys))
+    at = 0
+    for chunk in signer.presign_arrow(pa.array(keys), key_time=TIMES, threads=threads):
+        urls = wanted[at : at + len(chunk)]
+        at += len(chunk)
+        assert chunk.null_count == urls.count(None)
+        assert chunk.with_empty_lines() == "".join("\n" if url is None else url for url in urls).encode()
+        with memoryview(chunk) as view:
+            assert view.readonly
+            assert view == "".join(url for url in urls if url is not None).encode()
+            with pytest.raises(BufferError, match="memoryview"):
+                pa.array(chunk)
+        assert pa.array(chunk).to_pylist() == urls
+        assert (len(chunk), chunk.null_count) == (0, 0)
+        with pytest.raises(BufferError, match="taken"):
+            memoryview(chunk)
+        with pytest.raises(BufferError, match="taken"):
+            chunk.with_empty_lines()
+    assert at == 5_000
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -273,6 +273,28 @@ def test_a_bad_row_far_down_is_named(capsys: pytest.CaptureFixture[str]) -> None
     assert left() == ["k.jsonl", "k.txt"]
 
 
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_bad_rows_of_several_files(threads: str, signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.txt").write_text("".join(f"{number}\n" for number in range(40_000)))
+    Path("b.txt").write_bytes(b"")
+    Path("c.txt").write_text("good\n\n..\ngood")  # an empty line, and no end of the last one
+    names = ["a.txt", "b.txt", "c.txt"]
+    assert main(["presign", *names, "--threads", threads, "-o", "urls.txt", *WHERE]) == 1
+    assert "cossign: c.txt, row 2: key is empty" in capsys.readouterr().err
+    keys = [*map(str, range(40_000)), "good", "good"]
+    for on_error, rows in (("skip", presigned(signer, keys)), ("null", presigned(signer, keys))):
+        if on_error == "null":
+            rows[-1:-1] = ["", ""]
+        assert (
+            main(["presign", *names, "--threads", threads, "-o", "urls.txt", "--on-error", on_error, *WHERE, *START])
+            == 1
+        )
+        assert "2 of 40004 rows are bad; the first: c.txt, row 2: key is empty" in capsys.readouterr().err
+        assert Path("urls.txt").read_text() == "".join(f"{row}\n" for row in rows)
+    assert main(["presign", "a.txt", "--threads", "0", *WHERE]) == 2
+    assert "threads" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("form", ["txt", "csv", "jsonl"])
 @pytest.mark.parametrize("on_error", ["skip", "null"])
 def test_on_error(form: str, on_error: str, signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -394,6 +416,21 @@ def test_an_output_is_replaced_only_when_it_is_complete() -> None:
     Path("k.txt").write_bytes(b"a\n")
     assert main(["presign", "k.txt", "-o", "urls.txt", *WHERE]) == 0
     assert Path("urls.txt").read_text().startswith("https://")
+
+
+def test_an_output_that_is_no_file_is_not_replaced(signer: Signer) -> None:
+    Path("k.txt").write_text("a\nb\n")
+    wanted = "".join(f"{url}\n" for url in presigned(signer, ["a", "b"]))
+    os.mkfifo("pipe")
+    Path("link.txt").symlink_to("real.txt")
+    with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE, text=True) as reader:
+        assert main(["presign", "k.txt", "-o", "pipe", "--to", "txt", *WHERE, *START]) == 0
+        assert reader.communicate()[0] == wanted
+    assert Path("pipe").is_fifo()
+    assert main(["presign", "k.txt", "-o", "link.txt", *WHERE, *START]) == 0
+    assert Path("link.txt").is_symlink()
+    assert Path("real.txt").read_text() == wanted
+    assert main(["presign", "k.txt", "-o", ".", "--to", "txt", *WHERE]) == 2
 
 
 def on_a_terminal(*arguments: str) -> str:

@@ -10,9 +10,10 @@ Source of the algorithm: Tencent Cloud, COS, "Request Signature" (product 436, p
 
 cimport cython
 from cossign._arrow cimport ArrowArray, ArrowArrayStream, ArrowSchema, pages_forget, pages_free, pages_new
+from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.number cimport PyIndex_Check
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_INCREF
@@ -1671,6 +1672,137 @@ cdef class ArrowColumn:
         return self.chunk.array.length - self.position
 
 
+# What a chunk of Lines keeps until it is released.
+cdef struct LineBlock:
+    PyObject* data
+    int32_t* views
+    int64_t size
+    const void* buffers[4]
+
+
+cdef class Lines:
+    """Lines of text as an Arrow stream of binary views: a chunk for each block.
+
+    Args:
+        blocks: an iterable of bytes: whole lines, which end with "\\n" or "\\r\\n"; the last one of a block need not.
+
+    Attributes:
+        rows: how many lines were given so far.
+        failure: the exception that ended `blocks`.
+    """
+
+    cdef object blocks
+    cdef readonly int64_t rows
+    cdef readonly object failure
+
+    def __init__(self, blocks):
+        self.blocks = iter(blocks)
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        cdef ArrowArrayStream* stream = <ArrowArrayStream*>PyMem_RawMalloc(sizeof(ArrowArrayStream))
+        if stream == NULL:
+            raise MemoryError
+        stream.get_schema = lines_schema
+        stream.get_next = lines_next
+        stream.get_last_error = lines_last_error
+        stream.release = stream_release
+        stream.private_data = <void*>self
+        Py_INCREF(self)
+        return PyCapsule_New(stream, "arrow_array_stream", free_stream_capsule)
+
+
+cdef int lines_schema(ArrowArrayStream* stream, ArrowSchema* schema) noexcept nogil:
+    export_schema(schema)
+    schema.format = "vz"
+    return 0
+
+
+cdef int lines_next(ArrowArrayStream* stream, ArrowArray* array) noexcept with gil:
+    cdef Lines lines = <Lines>stream.private_data
+    memset(array, 0, sizeof(ArrowArray))
+    if lines.failure is not None:
+        return EINVAL
+    try:
+        block = next(lines.blocks, None)
+        if block is not None:
+            export_lines(block, array)
+            lines.rows += array.length
+    except BaseException as error:
+        lines.failure = error
+        return EINVAL
+    return 0
+
+
+cdef const char* lines_last_error(ArrowArrayStream* stream) noexcept nogil:
+    return "the lines cannot be read"
+
+
+cdef int export_lines(bytes data, ArrowArray* array) except -1:
+    """The lines of a block where they are."""
+    cdef const uint8_t* start = <const uint8_t*>PyBytes_AS_STRING(data)
+    cdef const uint8_t* place = start
+    cdef const uint8_t* end = start + PyBytes_GET_SIZE(data)
+    cdef const uint8_t* found
+    cdef int32_t* view
+    cdef size_t room = <size_t>(end - start) // 24 + 2
+    cdef size_t size
+    cdef int64_t rows = 0
+    cdef LineBlock* block
+    if end - start > INT32_MAX:
+        raise ValueError("a block of lines is larger than 2 GiB")
+    block = <LineBlock*>PyMem_RawMalloc(sizeof(LineBlock))
+    if block == NULL:
+        raise MemoryError
+    block.views = <int32_t*>PyMem_RawMalloc(16 * room)
+    while block.views != NULL and place < end:
+        if <size_t>rows == room:
+            room *= 2
+            view = <int32_t*>PyMem_RawRealloc(block.views, 16 * room)
+            if view == NULL:
+                PyMem_RawFree(block.views)
+            block.views = view
+            if view == NULL:
+                break
+        found = <const uint8_t*>memchr(place, c"\n", <size_t>(end - place))
+        if found == NULL:
+            found = end
+        size = <size_t>(found - place)
+        if size and found[-1] == c"\r":
+            size -= 1
+        view = block.views + 4 * rows
+        view[0] = <int32_t>size
+        if size <= 12:
+            memset(view + 1, 0, 12)
+            memcpy(view + 1, place, size)
+        else:
+            memcpy(view + 1, place, 4)
+            view[2] = 0
+            view[3] = <int32_t>(place - start)
+        rows += 1
+        place = found + 1
+    if block.views == NULL:
+        PyMem_RawFree(block)
+        raise MemoryError
+    block.size = end - start
+    block.data = <PyObject*>data
+    Py_INCREF(data)
+    block.buffers = [NULL, block.views, start, &block.size]
+    array.length = rows
+    array.n_buffers = 4
+    array.buffers = block.buffers
+    array.private_data = block
+    array.release = release_lines
+    return 0
+
+
+cdef void release_lines(ArrowArray* array) noexcept with gil:
+    cdef LineBlock* block = <LineBlock*>array.private_data
+    Py_DECREF(<object>block.data)
+    PyMem_RawFree(block.views)
+    PyMem_RawFree(block)
+    array.release = NULL
+
+
 # --- Arrow out --------------------------------------------------------------------------------------------------------
 
 cdef enum:
@@ -2353,6 +2485,7 @@ cdef class ReadyChunk:
     """A chunk of results, for whoever takes it by ``__arrow_c_array__``, once."""
 
     cdef Slot* slot
+    cdef int views  # memoryviews of it
 
     def __len__(self):
         return 0 if self.slot == NULL else self.slot.rows
@@ -2361,10 +2494,46 @@ cdef class ReadyChunk:
         if self.slot != NULL:
             drop_slot(self.slot)
 
+    @property
+    def null_count(self):
+        return 0 if self.slot == NULL else self.slot.nulls
+
+    def __getbuffer__(self, Py_buffer* buffer, int flags):
+        """The rows' texts, one behind the other."""
+        if self.slot == NULL:
+            raise BufferError("the chunk was taken before")
+        PyBuffer_FillInfo(buffer, self, self.slot.data, <Py_ssize_t>self.slot.data_size, 1, flags)
+        self.views += 1
+
+    def __releasebuffer__(self, Py_buffer* buffer):
+        self.views -= 1
+
+    def with_empty_lines(self):
+        """The texts as bytes, with an empty line for each null."""
+        cdef Slot* slot = self.slot
+        cdef int64_t i
+        cdef size_t size
+        cdef bytes result
+        cdef uint8_t* out
+        if slot == NULL:
+            raise BufferError("the chunk was taken before")
+        result = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>slot.data_size + slot.nulls)
+        out = <uint8_t*>PyBytes_AS_STRING(result)
+        for i in range(slot.rows):
+            size = <size_t>(slot.offsets[i + 1] - slot.offsets[i])
+            memcpy(out, slot.data + slot.offsets[i], size)
+            out += size
+            if slot.nulls and not slot.valid[i >> 3] >> (i & 7) & 1:
+                out[0] = c"\n"
+                out += 1
+        return result
+
     def __arrow_c_array__(self, requested_schema=None):
         cdef ArrowArray* array
         if self.slot == NULL:
             raise ValueError("the chunk was taken before")
+        if self.views:
+            raise BufferError("a memoryview of the chunk is alive: release it before the chunk is taken")
         array = <ArrowArray*>PyMem_RawMalloc(sizeof(ArrowArray))
         if array == NULL:
             raise MemoryError

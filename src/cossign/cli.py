@@ -102,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     presign.add_argument("--to", choices=("txt", "csv", "jsonl"), help="what OUT holds (default: by the suffix)")
     presign.add_argument("--on-error", choices=("fail", "skip", "null"), default="fail",
                          help="what a bad row does: end the job (default), be left out, or get no URL")  # fmt: skip
+    presign.add_argument(
+        "--threads", type=int, metavar="N", help="how many threads sign (default: one a core, up to 4)"
+    )
     presign.add_argument("--no-progress", action="store_true", help="show no progress on the terminal")
 
     authorization = command("authorization", _authorization, "print the Authorization header's value for one request")
@@ -174,6 +177,7 @@ def _presign(arguments: argparse.Namespace) -> int:
             query_columns=columns,
             headers=dict(arguments.header),
             on_error=arguments.on_error,
+            threads=min(4, os.cpu_count() or 1) if arguments.threads is None else arguments.threads,
             progress=progress,
         )
     if summary.bad:

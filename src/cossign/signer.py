@@ -16,6 +16,7 @@ from cossign._core import (
     Column,
     Engine,
     Judgement,
+    Lines,
     SignedColumn,
     SignKey,
     Template,
@@ -513,6 +514,15 @@ class Signer:
             on_error == "null", threads,
         )  # fmt: skip
 
+    def _presign_lines(
+        self, lines: Lines, method: str, query: Any, headers: Any, key_time: KeyTime, threads: int
+    ) -> SignedColumn:
+        """Presigned URLs for lines of text, each with a line's end; bad rows become null."""
+        checked_threads(threads)
+        span = self._key_time(key_time[0], None, key_time)
+        made = self._url_template(self._credentials(), method, span, query, headers, "keys", _core._UTF8, b"\n")
+        return SignedColumn(made, lines, (), (), None, True, threads)
+
     def authorization(
         self,
         method: str,
@@ -672,9 +682,10 @@ class Signer:
         return header_list, http_headers
 
     def _url_template(
-        self, credentials: Credentials, method: Any, span: str, query: Any, headers: Any, parameter: str, rules: int = 0
-    ) -> Template:
-        """A presigned URL in the documented form."""
+        self, credentials: Credentials, method: Any, span: str, query: Any, headers: Any, parameter: str,
+        rules: int = 0, end: bytes = b"",
+    ) -> Template:  # fmt: skip
+        """A presigned URL in the documented form, and `end` behind it."""
         url_param_list, http_parameters, cased = _core.canonical(checked_mapping(query, "query"), "query")
         header_list, http_headers = self._signed_headers(headers)
         fields = q_fields(credentials.secret_id, span, header_list, url_param_list, encode_component)
@@ -684,6 +695,8 @@ class Signer:
             text.append(b"&x-cos-security-token=" + encode_component(token.encode()))
         if cased:
             text += [b"&", *cased]
+        if end:
+            text.append(end)
         http = http_pieces(checked_method(method), KEY, http_parameters, http_headers)
         rules |= self._rules()
         return Template(http, text, self._sign_key(credentials, span), rules, parameter, self._engine)

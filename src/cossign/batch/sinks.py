@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Protocol
 
+from cossign._core import ReadyChunk
 from cossign.batch.sources import FORMATS
 from cossign.errors import ParameterError
 
@@ -24,13 +25,19 @@ class Sink(Protocol):
         """Write some rows; a None URL is an empty line, an empty field or null."""
 
 
-class _Txt:
+class TextSink:
+    """Lines of URLs."""
+
     def __init__(self, data: IO[bytes]) -> None:
         self._data = data
 
     def write(self, keys: Sequence[str | None], urls: Sequence[str | None]) -> None:
         if urls:
             self._data.write("".join([f"{url or ''}\n" for url in urls]).encode())
+
+    def write_lines(self, lines: ReadyChunk | bytes) -> None:
+        """Write URLs that end their lines themselves."""
+        self._data.write(lines)
 
 
 class _Csv:
@@ -53,7 +60,7 @@ class _Jsonl:
         self._data.write("".join(rows).encode())
 
 
-_SINKS: dict[str, type[_Txt] | type[_Csv] | type[_Jsonl]] = {"txt": _Txt, "csv": _Csv, "jsonl": _Jsonl}
+_SINKS: dict[str, type[TextSink] | type[_Csv] | type[_Jsonl]] = {"txt": TextSink, "csv": _Csv, "jsonl": _Jsonl}
 
 
 @contextlib.contextmanager
@@ -61,7 +68,8 @@ def open_sink(path: str, form: str | None = None) -> Iterator[Sink]:
     """A sink for a ``with`` block: completed at its end, and gone without a trace if the block fails.
 
     Args:
-        path: a file, gzipped if it ends in ``.gz``; or "-" for stdout.
+        path: a file, gzipped if it ends in ``.gz``, or what a link to one leads to; a pipe or a device, which are
+            written at once; or "-" for stdout.
         form: "txt", "csv" or "jsonl"; None to go by the file's suffix ("txt" for stdout).
 
     Raises:
@@ -75,18 +83,28 @@ def open_sink(path: str, form: str | None = None) -> Iterator[Sink]:
         yield _SINKS[form](sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
-    final = Path(path)
+    final = Path(os.path.realpath(path))  # a link stays one
+    if final.exists() and not final.is_file():  # a pipe, or /dev/null: nothing takes its place
+        with open(final, "wb") as raw, _zipped(raw, path) as data:
+            yield _SINKS[form](data)
+        return
     temporary = final.with_name(f".{final.name}.{os.getpid()}.part")
     try:
         with open(temporary, "xb") as raw:
-            if path.endswith(".gz"):
-                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as data:
-                    yield _SINKS[form](data)  # type: ignore[arg-type]
-            else:
-                yield _SINKS[form](raw)
+            with _zipped(raw, path) as data:
+                yield _SINKS[form](data)
             raw.flush()
             os.fsync(raw.fileno())
         os.replace(temporary, final)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def _zipped(raw: IO[bytes], path: str) -> Iterator[IO[bytes]]:
+    if path.endswith(".gz"):
+        with gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=6, mtime=0) as data:
+            yield data  # type: ignore[misc]
+    else:
+        yield raw

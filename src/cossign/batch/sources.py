@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -19,7 +19,7 @@ from urllib.parse import unquote_to_bytes
 from cossign.errors import CosSignError
 
 FORMATS = {".txt": "txt", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-_BLOCK = 1 << 20  # bytes read at a time
+_BLOCK = 1 << 17  # bytes read at a time
 _ROWS = 8192  # rows in a chunk
 
 
@@ -89,6 +89,24 @@ class Source:
                     self.position = before + (raw.tell() if not raw.closed else 0)
                 yield chunk
         self.position = before
+
+    @property
+    def is_text(self) -> bool:
+        """Whether all inputs are text, which `blocks` reads."""
+        return all(form == "txt" for _, form in self._inputs)
+
+    def blocks(self, begin: Callable[[str], object]) -> Iterator[bytes]:
+        """The inputs' bytes, in whole lines; `begin` is called with an input's name before its first ones."""
+        for path, _ in self._inputs:
+            shown, before = "stdin" if path == "-" else path, self.position
+            with _opened(path) as raw, _unzipped(path, raw) as data, _readable(shown):
+                begin(shown)
+                for block in _blocks(data):
+                    if self.size is not None:
+                        self.position = before + raw.tell()
+                    yield block
+                if self.size is not None:
+                    self.position = before + os.path.getsize(path)
 
     def _txt(self, name: str, data: IO[bytes]) -> Iterator[Chunk]:
         row = 1
@@ -232,27 +250,29 @@ def _unzipped(path: str, raw: IO[bytes]) -> IO[bytes]:
     return gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw  # type: ignore[return-value]
 
 
-def _lines(data: IO[bytes]) -> Iterator[list[str]]:
-    r"""Lines as str, without their \n or \r\n and without a byte order mark, some thousands at a time."""
-    rest = b""
+def _blocks(data: IO[bytes]) -> Iterator[bytes]:
+    """Whole lines with their ends, which the last one may lack, and without a byte order mark."""
+    begun: list[bytes] = []  # a line that has not ended
     start = True
     while block := data.read(_BLOCK):
         if start:
             block = block.removeprefix(b"\xef\xbb\xbf")
             start = False
-        whole, newline, tail = block.rpartition(b"\n")
-        if not newline:
-            rest += block
-            continue
-        yield _split(rest + whole)
-        rest = tail
-    if rest:
-        yield _split(rest)
+        end = block.rfind(b"\n") + 1
+        if end:
+            yield b"".join([*begun, block[:end]])
+            begun, block = [], block[end:]
+        if block:
+            begun.append(block)
+    if begun:
+        yield b"".join(begun)
 
 
-def _split(data: bytes) -> list[str]:
-    lines = data.decode("utf-8", "surrogateescape").split("\n")
-    return [line.removesuffix("\r") for line in lines] if b"\r" in data else lines
+def _lines(data: IO[bytes]) -> Iterator[list[str]]:
+    r"""Lines as str, without their \n or \r\n, some thousands at a time."""
+    for block in _blocks(data):
+        lines = block.removesuffix(b"\n").decode("utf-8", "surrogateescape").split("\n")
+        yield [line.removesuffix("\r") for line in lines] if b"\r" in block else lines
 
 
 def _manifest(path: Path) -> tuple[list[str], list[dict[str, str]]]:
