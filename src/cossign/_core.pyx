@@ -2351,7 +2351,7 @@ cdef class SigningStream:
         if not self.ahead:
             return 0
         share = self.ahead[0]
-        while not share.task.done:
+        while not self.is_done(&share.task):
             with nogil:
                 task = self.next_task(False)
             if task != NULL:
@@ -2420,6 +2420,13 @@ cdef class SigningStream:
             self.at_work -= 1
         PyThread_release_lock(self.lock)
         return task
+
+    cdef bint is_done(self, Task* task) noexcept nogil:
+        cdef bint done
+        PyThread_acquire_lock(self.lock, WAIT_LOCK)
+        done = task.done
+        PyThread_release_lock(self.lock)
+        return done
 
     cdef void finish(self, Task* task) noexcept nogil:
         PyThread_acquire_lock(self.lock, WAIT_LOCK)
