@@ -433,6 +433,15 @@ def test_an_output_that_is_no_file_is_not_replaced(signer: Signer) -> None:
     assert main(["presign", "k.txt", "-o", ".", "--to", "txt", *WHERE]) == 2
 
 
+def test_an_input_is_not_replaced(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("k.txt").write_text("a\n")
+    Path("link.txt").symlink_to("k.txt")
+    for names in (["k.txt", "k.txt"], ["k.txt", "link.txt"], [".", "k.txt"]):
+        assert main(["presign", names[0], "-o", names[1], *WHERE]) == 2
+        assert f"{names[1]} is one of the inputs" in capsys.readouterr().err
+    assert Path("k.txt").read_text() == "a\n"
+
+
 def on_a_terminal(*arguments: str) -> str:
     """What a command writes to a terminal on its stderr."""
     master, slave = pty.openpty()

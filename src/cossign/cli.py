@@ -166,7 +166,7 @@ def _presign(arguments: argparse.Namespace) -> int:
     signer.presign("check", key_time=_key_time(arguments), method=arguments.method, query=dict(arguments.query))
     columns = dict(arguments.query_column)
     source = Source(arguments.keys, arguments.source, arguments.key_column, list(columns.values()))
-    with open_sink(arguments.output, arguments.to) as sink, _progress(arguments, source) as progress:
+    with open_sink(arguments.output, arguments.to, source) as sink, _progress(arguments, source) as progress:
         summary = presign_job(
             source,
             sink,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from cossign._core import ReadyChunk
-from cossign.batch.sources import FORMATS
+from cossign.batch.sources import FORMATS, Source
 from cossign.errors import ParameterError
 
 
@@ -64,21 +64,24 @@ _SINKS: dict[str, type[TextSink] | type[_Csv] | type[_Jsonl]] = {"txt": TextSink
 
 
 @contextlib.contextmanager
-def open_sink(path: str, form: str | None = None) -> Iterator[Sink]:
+def open_sink(path: str, form: str | None = None, source: Source | None = None) -> Iterator[Sink]:
     """A sink for a ``with`` block: completed at its end, and gone without a trace if the block fails.
 
     Args:
         path: a file, gzipped if it ends in ``.gz``, or what a link to one leads to; a pipe or a device, which are
             written at once; or "-" for stdout.
         form: "txt", "csv" or "jsonl"; None to go by the file's suffix ("txt" for stdout).
+        source: what the rows are read from, whose files are not to be replaced.
 
     Raises:
-        ParameterError: the suffix says nothing.
+        ParameterError: the suffix says nothing, or the file is one of the source's.
     """
     if form is None:
         form = "txt" if path == "-" else FORMATS.get(Path(path.removesuffix(".gz")).suffix.lower())
         if form is None:
             raise ParameterError("OUT", f"{path} has none of the suffixes .txt, .csv, .jsonl: say its form with --to")
+    if source is not None and source.reads(path):
+        raise ParameterError("OUT", f"{path} is one of the inputs, which it would replace: choose another name")
     if path == "-":
         yield _SINKS[form](sys.stdout.buffer)
         sys.stdout.buffer.flush()

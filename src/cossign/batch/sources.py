@@ -71,6 +71,10 @@ class Source:
             raise InputError("a text file has no columns: take them from CSV or JSON lines")
         self.size = None if "-" in paths else sum(os.path.getsize(path) for path, _ in self._inputs)
 
+    def reads(self, path: str) -> bool:
+        """Whether a file is one of the inputs."""
+        return os.path.exists(path) and any(each != "-" and os.path.samefile(each, path) for each, _ in self._inputs)
+
     def __iter__(self) -> Iterator[Chunk]:
         for path, form in self._inputs:
             if form == "inventory":
