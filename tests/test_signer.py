@@ -150,6 +150,11 @@ def test_bad_rows_in_columns_name_the_row(signer: Signer) -> None:
         signer.presign_many(keys, expires=[1, 0, 1])
     with pytest.raises(KeyNameError, match=r"keys\[2\] is empty"):
         signer.presign_many(["a", "b", ""], expires=[1, 2, 2])
+    # the first bad row is raised, whichever rows are signed together
+    with pytest.raises(KeyNameError, match=r"keys\[1\] is empty"):
+        signer.presign_many(["a", "", "", ""], method=["GET", "PUT", "GET", "HEAD"])
+    with pytest.raises(ParameterError, match=r"method\[1\] must be an HTTP method"):
+        signer.presign_many(["a", "b", ""], method=["GET", "P T", "GET"])
     result = signer.presign_many(
         ["a", "", "c", "d"], method=["GET", "PUT", "P T", "PUT"], query={"n": [1, 2, 3, object()]}, on_error="null"
     )

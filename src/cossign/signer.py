@@ -411,7 +411,10 @@ class Signer:
             pair = method if methods is None else methods[index], expires if spans is None else spans[index]
             groups.setdefault(pair, []).append(index)
         result: list[Any] = [None] * len(keys)
+        first_bad: tuple[int, ParameterError] | None = None  # the row, and what is to be raised
         for (one_method, one_expires), indices in groups.items():
+            if first_bad is not None and first_bad[0] < indices[0]:
+                break  # groups are in the order of their first rows
             found: list[tuple[int, str]] | None = None if errors is None else []
             try:
                 signed = _core.sign_many(
@@ -424,9 +427,10 @@ class Signer:
                 )
             except ParameterError as error:
                 if errors is None:
-                    if error.parameter in ("method", "expires"):
-                        raise
-                    raise type(error)(error.parameter, error.reason, indices[error.index or 0]) from None
+                    row = indices[0 if error.parameter in ("method", "expires") else error.index or 0]
+                    if first_bad is None or row < first_bad[0]:
+                        first_bad = row, type(error)(error.parameter, error.reason, row)
+                    continue
                 if error.parameter not in ("method", "expires"):
                     raise
                 errors.extend((index, f"{error.parameter} {error.reason}") for index in indices)
@@ -435,6 +439,8 @@ class Signer:
                 result[index] = value
             if errors is not None and found is not None:
                 errors.extend((indices[index], reason) for index, reason in found)
+        if first_bad is not None:
+            raise first_bad[1]
         return result if errors is None else BulkResult(result, sorted(errors))
 
     def presign_arrow(
