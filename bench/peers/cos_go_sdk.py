@@ -5,12 +5,13 @@ Go fetches the SDK itself; where it cannot, `GO111MODULE=off` with a GOPATH that
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+from bench.peers import asking
 
 NAME = "cos-go-sdk-v5"
 MODULE = """
@@ -83,12 +84,4 @@ def make(secret_id: str, secret_key: str, bucket: str, region: str):  # type: ig
             [f"{folder}/peer", secret_id, secret_key, bucket, region],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "GOMAXPROCS": "1"},
         )  # fmt: skip
-    assert go.stdin is not None
-    assert go.stdout is not None
-
-    def presign(keys: list[str]) -> list[str]:
-        go.stdin.write(json.dumps(keys) + "\n")
-        go.stdin.flush()
-        return json.loads(go.stdout.readline())
-
-    return presign
+    return asking(go)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 from pathlib import Path
+
+from bench.peers import asking
 
 NAME = "cos-nodejs-sdk-v5"
 ORACLES = Path(__file__).parent.parent.parent / "tests" / "oracles"
@@ -27,12 +28,4 @@ def make(secret_id: str, secret_key: str, bucket: str, region: str):  # type: ig
         ["node", "-e", PROGRAM, secret_id, secret_key, bucket, region],
         cwd=ORACLES, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert node.stdin is not None
-    assert node.stdout is not None
-
-    def presign(keys: list[str]) -> list[str]:
-        node.stdin.write(json.dumps(keys) + "\n")
-        node.stdin.flush()
-        return json.loads(node.stdout.readline())
-
-    return presign
+    return asking(node)

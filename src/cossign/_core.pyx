@@ -1467,7 +1467,7 @@ cdef const char* read_texts(
     Returns:
         Why the array is malformed, or NULL.
     """
-    cdef int64_t i, start, end, index, run, low, high, middle
+    cdef int64_t i, start, end, signs, index, run, low, high, middle
     cdef const uint8_t* data
     cdef const int32_t* offsets
     cdef const int32_t* view
@@ -1514,13 +1514,13 @@ cdef const char* read_texts(
     if node.layout == OFFSETS_32 and array.buffers[2] != NULL and (array.null_count == 0 or array.buffers[0] == NULL):
         offsets = <const int32_t*>array.buffers[1] + first
         data = <const uint8_t*>array.buffers[2]
-        low = end = offsets[0]
-        for i in range(count):  # the usual column: no test but this one sum of signs
+        signs = end = offsets[0]
+        for i in range(count):  # the usual column: one test for all rows
             start = end
             end = offsets[i + 1]
-            low |= end | (end - start)
+            signs |= end | (end - start)
             texts[i * stride] = Text(data + start, <size_t>(end - start))
-        if low < 0:
+        if signs < 0:
             return "its offsets go back"
         return NULL
     for i in range(count):
@@ -1699,16 +1699,7 @@ cdef class Lines:
         self.blocks = iter(blocks)
 
     def __arrow_c_stream__(self, requested_schema=None):
-        cdef ArrowArrayStream* stream = <ArrowArrayStream*>PyMem_RawMalloc(sizeof(ArrowArrayStream))
-        if stream == NULL:
-            raise MemoryError
-        stream.get_schema = lines_schema
-        stream.get_next = lines_next
-        stream.get_last_error = lines_last_error
-        stream.release = stream_release
-        stream.private_data = <void*>self
-        Py_INCREF(self)
-        return PyCapsule_New(stream, "arrow_array_stream", free_stream_capsule)
+        return stream_capsule(self, ArrowArrayStream(lines_schema, lines_next, lines_last_error, stream_release, NULL))
 
 
 cdef int lines_schema(ArrowArrayStream* stream, ArrowSchema* schema) noexcept nogil:
@@ -2158,20 +2149,23 @@ cdef class SignedColumn:
         return schema_capsule()
 
     def __arrow_c_stream__(self, requested_schema=None):
-        cdef ArrowArrayStream* stream
         state, self.first = self.first, None
         if state is None:
             state = self.opened()
-        stream = <ArrowArrayStream*>PyMem_RawMalloc(sizeof(ArrowArrayStream))
-        if stream == NULL:
-            raise MemoryError
-        stream.get_schema = stream_schema
-        stream.get_next = stream_next
-        stream.get_last_error = stream_last_error
-        stream.release = stream_release
-        stream.private_data = <void*>state
-        Py_INCREF(state)
-        return PyCapsule_New(stream, "arrow_array_stream", free_stream_capsule)
+        return stream_capsule(
+            state, ArrowArrayStream(stream_schema, stream_next, stream_last_error, stream_release, NULL)
+        )
+
+
+cdef object stream_capsule(object state, ArrowArrayStream methods):
+    """A stream whose methods find `state` in it."""
+    cdef ArrowArrayStream* stream = <ArrowArrayStream*>PyMem_RawMalloc(sizeof(ArrowArrayStream))
+    if stream == NULL:
+        raise MemoryError
+    stream[0] = methods
+    stream.private_data = <void*>state
+    Py_INCREF(state)
+    return PyCapsule_New(stream, "arrow_array_stream", free_stream_capsule)
 
 
 cdef object schema_capsule():

@@ -80,19 +80,24 @@ class Source:
             if form == "inventory":
                 yield from self._inventory(Path(path))
             else:
-                with _opened(path) as raw:
-                    yield from self._file(path, form, raw)
-                    self.position += 0 if path == "-" else os.path.getsize(path)
+                with self._read(path) as (name, data, note):
+                    for chunk in {"txt": self._txt, "csv": self._csv, "jsonl": self._jsonl}[form](name, data):
+                        note()
+                        yield chunk
 
-    def _file(self, name: str, form: str, raw: IO[bytes]) -> Iterator[Chunk]:
-        before = self.position
-        shown = "stdin" if name == "-" else name
-        with _unzipped(name, raw) as data, _readable(shown):
-            for chunk in {"txt": self._txt, "csv": self._csv, "jsonl": self._jsonl}[form](shown, data):
+    @contextlib.contextmanager
+    def _read(self, path: str) -> Iterator[tuple[str, IO[bytes], Callable[[], None]]]:
+        """An input's name and bytes, and what notes how far it was read."""
+        name, before = "stdin" if path == "-" else path, self.position
+        with _opened(path) as raw, _unzipped(path, raw) as data, _readable(name):
+
+            def note() -> None:
                 if self.size is not None:
                     self.position = before + (raw.tell() if not raw.closed else 0)
-                yield chunk
-        self.position = before
+
+            yield name, data, note
+        if self.size is not None:
+            self.position = before + os.path.getsize(path)
 
     @property
     def is_text(self) -> bool:
@@ -102,15 +107,11 @@ class Source:
     def blocks(self, begin: Callable[[str], object]) -> Iterator[bytes]:
         """The inputs' bytes, in whole lines; `begin` is called with an input's name before its first ones."""
         for path, _ in self._inputs:
-            shown, before = "stdin" if path == "-" else path, self.position
-            with _opened(path) as raw, _unzipped(path, raw) as data, _readable(shown):
-                begin(shown)
+            with self._read(path) as (name, data, note):
+                begin(name)
                 for block in _blocks(data):
-                    if self.size is not None:
-                        self.position = before + raw.tell()
+                    note()
                     yield block
-                if self.size is not None:
-                    self.position = before + os.path.getsize(path)
 
     def _txt(self, name: str, data: IO[bytes]) -> Iterator[Chunk]:
         row = 1

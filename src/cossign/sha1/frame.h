@@ -1,4 +1,4 @@
-/* The usual row: a key that stays as it is, between constant texts, laid out in whole vectors.
+/* The usual row: a key, percent-encoded in the URL if need be, between constant texts, laid out in whole vectors.
 
    An instantiation defines LANES and TARGET as for lanes.h, and LAY (the function's name). Where its vectors are wider
    than put_key's it defines masks, too: UNSAFE of the bytes that need an escape, EQUAL of those that are a character,
@@ -36,12 +36,12 @@ LINE void put_vectors(uint8_t *out, const uint8_t *text, size_t size)
 #ifdef UNSAFE
 #define ALL (~(uint64_t)0 >> (64 - WIDTH))
 
-/* Which bytes of a part of a key are not plain; `after_slash` is for the part's first byte, then for the next part's. */
-LINE uint64_t not_plain(bytes part, uint64_t *after_slash)
+/* The dots that begin a segment; `after_slash` is for the part's first byte, then for the next part's. */
+LINE uint64_t leading_dots(bytes part, uint64_t *after_slash)
 {
     uint64_t slashes = EQUAL(part, '/'), dots = EQUAL(part, '.') & (slashes << 1 | *after_slash);
     *after_slash = slashes >> (WIDTH - 1);
-    return UNSAFE(part) | dots;
+    return dots;
 }
 
 /* For each choice among 4 bytes, how they and their escapes are taken out of: the bytes, the upper hex digits, the
@@ -101,9 +101,7 @@ LINE uint8_t *put_escaped(uint8_t *out, const uint8_t *key, size_t size)
 #else
         bytes part = load_bytes(key + i);
 #endif
-        uint64_t slashes = EQUAL(part, '/');
-        odd |= (RANGE(part, 0x18, 4) | (EQUAL(part, '.') & (slashes << 1 | after_slash))) & here;
-        after_slash = slashes >> (WIDTH - 1);
+        odd |= (RANGE(part, 0x18, 4) | leading_dots(part, &after_slash)) & here;
 
         uint64_t high = RANGE(part, 0x80, 0x80) & here;
         if (high | due) { /* UTF-8 of the usual kind, two bytes or three; E0, ED and F0 to F4 have rules of their own */
@@ -158,7 +156,7 @@ LINE int put_row(uint8_t *http, uint8_t *hole, const uint8_t *key, size_t size, 
     for (; i < end; i += WIDTH) {
         uint64_t before = end - i < WIDTH ? ~(ALL << (end - i)) : ALL, inside = from & before;
         bytes part = LOAD(key + i - start, inside);
-        found |= not_plain(part, &after_slash) & inside;
+        found |= (UNSAFE(part) | leading_dots(part, &after_slash)) & inside;
         put_vector(http + i, head | part | LOAD(tail + i - end, ~before));
         head = (bytes){0};
         from = ALL;
@@ -184,7 +182,7 @@ LINE int put_key_twice(uint8_t *one, uint8_t *other, const uint8_t *key, size_t 
                 after_slash = key[i - 1] == '/';
             }
             bytes part = load_bytes(key + i);
-            found |= not_plain(part, &after_slash);
+            found |= UNSAFE(part) | leading_dots(part, &after_slash);
             put_vector(one + i, part);
             put_vector(other + i, part);
         }
