@@ -10,7 +10,7 @@ Source of the algorithm: Tencent Cloud, COS, "Request Signature" (product 436, p
 
 cimport cython
 from cossign._arrow cimport ArrowArray, ArrowArrayStream, ArrowSchema, pages_forget, pages_free, pages_new
-from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
@@ -241,6 +241,63 @@ cdef bytes decoded(bytes data, bint plus_is_space):
     cdef bytes result = PyBytes_FromStringAndSize(NULL, PyBytes_GET_SIZE(data))
     cdef uint8_t* start = <uint8_t*>PyBytes_AS_STRING(result)
     return result[:put_decoded(start, text_of(data), plus_is_space) - start]
+
+
+def decode_column(data, offsets, /) -> tuple[bytes, bytes]:
+    """Percent-decode a column of texts, given and returned as Arrow's binary arrays hold them.
+
+    Args:
+        data: a buffer: the texts, one behind the other.
+        offsets: a buffer of 32-bit integers: where each text begins in `data`, and where the last one ends.
+
+    Returns:
+        The decoded texts, and their offsets from 0.
+
+    Source: Apache Arrow Columnar Format 1.5, "Variable-size Binary Layout".
+
+    >>> import array
+    >>> text, offsets = decode_column(b"a%2Fb%", array.array("i", [0, 5, 6]))
+    >>> text, list(memoryview(offsets).cast("i"))
+    (b'a/b%', [0, 3, 4])
+    """
+    cdef Py_buffer texts, places
+    PyObject_GetBuffer(data, &texts, PyBUF_SIMPLE)
+    try:
+        PyObject_GetBuffer(offsets, &places, PyBUF_SIMPLE)
+        try:
+            return decoded_column(
+                <const uint8_t*>texts.buf, texts.len, <const int32_t*>places.buf, places.len // 4 - 1
+            )
+        finally:
+            PyBuffer_Release(&places)
+    finally:
+        PyBuffer_Release(&texts)
+
+
+cdef tuple decoded_column(const uint8_t* data, Py_ssize_t size, const int32_t* offsets, Py_ssize_t rows):
+    cdef Py_ssize_t i
+    cdef Text text
+    if rows < 0 or offsets[0] < 0 or offsets[rows] < offsets[0] or offsets[rows] > size:
+        raise ValueError("the offsets lie outside of the data")
+    cdef bytes result = PyBytes_FromStringAndSize(NULL, offsets[rows] - offsets[0])
+    cdef bytes places = PyBytes_FromStringAndSize(NULL, 4 * (rows + 1))
+    cdef uint8_t* start = <uint8_t*>PyBytes_AS_STRING(result)
+    cdef uint8_t* out = start
+    cdef int32_t* place = <int32_t*>PyBytes_AS_STRING(places)
+    cdef bint ascend = True
+    place[0] = 0
+    with nogil:
+        for i in range(rows):
+            if offsets[i] > offsets[i + 1] or offsets[i + 1] > offsets[rows]:
+                ascend = False
+                break
+            text.data = data + offsets[i]
+            text.size = <size_t>(offsets[i + 1] - offsets[i])
+            out = put_decoded(out, text, False)
+            place[i + 1] = <int32_t>(out - start)
+    if not ascend:
+        raise ValueError("the offsets do not ascend")
+    return result[:out - start], places
 
 
 # --- Canonicalisation -------------------------------------------------------------------------------------------------
@@ -656,9 +713,9 @@ cdef enum Fault:
 cdef dict REASONS = {
     SURROGATE: "is not valid UTF-8: it holds a lone surrogate",
     NOT_UTF8: "is not valid UTF-8",
-    EMPTY: "is empty: an empty key signs for the whole bucket; if you mean that, use strict=False",
+    EMPTY: "is empty: an empty key signs for the whole bucket; if you mean that, use strict=False (--no-strict)",
     TOO_LONG: "is longer than the 850 bytes of UTF-8 that COS allows",
-    LEADING: "begins with '/' or '\\': COS names no object so; drop it, or use strict=False if you mean it",
+    LEADING: "begins with '/' or '\\': COS names no object so; drop it, or use strict=False (--no-strict) if you mean it",
     CONTROL: "holds one of the control bytes 18-1B hex (CAN, EM, SUB, ESC), which COS forbids",
     DOT_SEGMENT: "has a '.' or '..' segment, which HTTP clients remove before they send: the URL would reach another path",
 }
@@ -2699,7 +2756,8 @@ cdef int report(SignedColumn whole, Task* task, Workspace work, Py_ssize_t done)
         error = arrow_error(whole, work, i, task.row + i)
         if not whole.keep_errors:
             raise error
-        (<Share>task.share).errors.append((task.row + i, error.reason))
+        mine = error.parameter == whole.template.parameter
+        (<Share>task.share).errors.append((task.row + i, error.reason if mine else f"{error.parameter} {error.reason}"))
     return 0
 
 

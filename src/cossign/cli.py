@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import json
 import os
 import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from cossign import __version__
@@ -32,6 +34,7 @@ examples:
 
 exit status: 0 done; 1 some rows or signatures were bad; 2 usage, or input that cannot be read; 130 interrupted
 """
+INPUT_FORMATS = ("txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -40,6 +43,10 @@ def _duration(text: str) -> int:
     if not found or int(found[1]) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 900, 15m, 2h or 7d")
     return int(found[1]) * _UNITS[found[2]]
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
 
 
 def _pair(separator: str) -> Callable[[str], tuple[str, str]]:
@@ -67,13 +74,13 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
-    def where(made: argparse.ArgumentParser) -> None:
+    def where(made: argparse._ActionsContainer) -> None:
         made.add_argument("-b", "--bucket", help="<BucketName>-<APPID>, such as examplebucket-1250000000")
         made.add_argument("-r", "--region", help="such as ap-beijing")
         made.add_argument("--domain", help="a host of your own; may hold {Bucket}, {BucketName}, {AppId}, {Region}")
         made.add_argument("--accelerate", action="store_true", help="use the global acceleration host")
 
-    def request(made: argparse.ArgumentParser) -> None:
+    def request(made: argparse._ActionsContainer) -> None:
         made.add_argument("--expires", type=_duration, default=900, metavar="DURATION",
                           help="how long the signature holds: 900, 15m, 2h, 7d (default: 900 seconds)")  # fmt: skip
         made.add_argument("--start", type=int, metavar="UNIX_SECONDS", help="when it begins (default: now)")
@@ -81,31 +88,61 @@ def _parser() -> argparse.ArgumentParser:
                           help="a parameter to sign; may be repeated")  # fmt: skip
         header(made, "a header to sign; may be repeated")
 
-    def header(made: argparse.ArgumentParser, text: str) -> None:
+    def header(made: argparse._ActionsContainer, text: str) -> None:
         made.add_argument(
             "-H", "--header", type=_pair(":"), action="append", default=[], metavar="NAME:VALUE", help=text
         )
 
     presign = command("presign", _presign, "presign the URLs of many keys")
     presign.add_argument("keys", nargs="+", metavar="KEYS",
-                         help="files, directories, an inventory's manifest.json, or - for stdin")  # fmt: skip
-    presign.add_argument("-o", "--output", default="-", metavar="OUT", help="a file, or - for stdout (the default)")
+                         help="files, directories, patterns, an inventory's manifest.json, or - for stdin")  # fmt: skip
     where(presign)
-    presign.add_argument("-X", "--method", default="GET", help="the method that the URLs are for (default: GET)")
-    request(presign)
-    presign.add_argument("--query-column", type=_pair("="), action="append", default=[], metavar="NAME=COLUMN",
-                         help="a parameter whose value is a column of CSV or JSON lines")  # fmt: skip
-    presign.add_argument("--key-column", default="key", metavar="COLUMN",
-                         help="the column of the keys in CSV and JSON lines (default: key)")  # fmt: skip
-    presign.add_argument("--from", dest="source", choices=("txt", "csv", "jsonl", "inventory"),
-                         help="what KEYS hold (default: by the suffix; .gz goes by itself)")  # fmt: skip
-    presign.add_argument("--to", choices=("txt", "csv", "jsonl"), help="what OUT holds (default: by the suffix)")
-    presign.add_argument("--on-error", choices=("fail", "skip", "null"), default="fail",
-                         help="what a bad row does: end the job (default), be left out, or get no URL")  # fmt: skip
-    presign.add_argument(
-        "--threads", type=int, metavar="N", help="how many threads sign (default: one a core, up to 4)"
+    signing = presign.add_argument_group("what is signed")
+    signing.add_argument("-X", "--method", default="GET", help="the method that the URLs are for (default: GET)")
+    signing.add_argument("--method-column", metavar="COLUMN", help="the column of the methods")
+    request(signing)
+    signing.add_argument("--expires-column", metavar="COLUMN", help="the column of the seconds that a signature holds")
+    signing.add_argument("--query-column", type=_pair("="), action="append", default=[], metavar="NAME=COLUMN",
+                         help="a parameter whose value is a column; may be repeated")  # fmt: skip
+    signing.add_argument("--no-strict", action="store_true", help="sign keys that COS's naming rules forbid, too")
+    reading = presign.add_argument_group("what is read")
+    reading.add_argument("--from", dest="input_format", choices=INPUT_FORMATS,
+                         help="what KEYS hold (default: by the suffix; .gz and .zst go by themselves)")  # fmt: skip
+    reading.add_argument("--key-column", default="key", metavar="COLUMN",
+                         help="the column of the keys (default: key; an inventory's is always Key)")  # fmt: skip
+    reading.add_argument("--columns", type=_names, metavar="A,B,...", help="the columns of CSV without a header")
+    reading.add_argument("--include", action="append", default=[], metavar="PATTERN",
+                         help="only keys with this prefix, or like this pattern (*.jpg); may be repeated")  # fmt: skip
+    reading.add_argument("--exclude", action="append", default=[], metavar="PATTERN",
+                         help="no keys with this prefix, or like this pattern; may be repeated")  # fmt: skip
+    reading.add_argument("--where", action="append", default=[], metavar="CONDITION",
+                         help="only rows with Size>=1048576, StorageClass=STANDARD...; may be repeated")  # fmt: skip
+    writing = presign.add_argument_group("what is written")
+    writing.add_argument("-o", "--output", default="-", metavar="OUT",
+                         help="a file, a directory (see --rows-per-part), or - for stdout (the default)")  # fmt: skip
+    writing.add_argument("--to", dest="output_format", metavar="FORMAT",
+                         help="txt, csv, jsonl, parquet, arrow, or csv.gz... (default: by the suffix)")  # fmt: skip
+    writing.add_argument("--keep-columns", type=_names, default=[], metavar="A,B,...|all",
+                         help="the input's columns that stay beside the URL")  # fmt: skip
+    writing.add_argument(
+        "--url-column", default="url", metavar="COLUMN", help="the name of the URLs' column (default: url)"
     )
-    presign.add_argument("--no-progress", action="store_true", help="show no progress on the terminal")
+    writing.add_argument("--rows-per-part", type=int, metavar="N",
+                         help="OUT is a directory of part-00000..., each of N rows")  # fmt: skip
+    writing.add_argument("--resume", action="store_true", help="go on with the job that was begun in the directory OUT")
+    writing.add_argument("--on-error", choices=("fail", "skip", "null"), default="fail",
+                         help="what a bad row does: end the job (default), be left out, or get no URL")  # fmt: skip
+    writing.add_argument("--errors", metavar="FILE",
+                         help="the list of bad rows (default: errors.jsonl in OUT, or OUT.errors.jsonl)")  # fmt: skip
+    writing.add_argument("--no-space-check", action="store_true", help="begin even if the disk seems too small")
+    doing = presign.add_argument_group("how it is done")
+    doing.add_argument("--dry-run", action="store_true",
+                       help="write nothing: show three URLs, and what the job would take")  # fmt: skip
+    doing.add_argument("--threads", type=int, metavar="N", help="how many threads sign (default: one a core, up to 4)")
+    doing.add_argument("--progress", choices=("auto", "json", "none"), default="auto",
+                       help="a bar on a terminal (default), a JSON object a second on stderr, or nothing")  # fmt: skip
+    doing.add_argument("--no-progress", dest="progress", action="store_const", const="none", help="the same as none")
+    doing.add_argument("--report", metavar="FILE", help="write what was done as JSON")
 
     authorization = command("authorization", _authorization, "print the Authorization header's value for one request")
     authorization.add_argument("method", metavar="METHOD")
@@ -122,13 +159,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _signer(arguments: argparse.Namespace) -> Signer:
+def _signer(arguments: argparse.Namespace, strict: bool = True) -> Signer:
     return Signer(
         EnvironmentCredentials(),
         bucket=arguments.bucket,
         region=arguments.region,
         domain=arguments.domain,
         accelerate=arguments.accelerate,
+        strict=strict,
     )
 
 
@@ -138,9 +176,20 @@ def _key_time(arguments: argparse.Namespace) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _progress(arguments: argparse.Namespace, source: Any) -> Iterator[Callable[[int], object] | None]:
-    """A progress bar on a terminal: rows, rows/s, and what is left, by the share of the input that was read."""
-    if arguments.no_progress or not sys.stderr.isatty():
+def _progress(arguments: argparse.Namespace) -> Iterator[Callable[[Any], object] | None]:
+    """What shows a job's progress: a bar on a terminal, or a JSON object a second."""
+    if arguments.progress == "json":
+        last = 0.0
+
+        def tell(progress: Any) -> None:
+            nonlocal last
+            if progress.seconds - last >= 1 or progress.rows == progress.total:
+                last = progress.seconds
+                print(json.dumps(progress._asdict()), file=sys.stderr, flush=True)
+
+        yield tell
+        return
+    if arguments.progress == "none" or not sys.stderr.isatty():
         yield None
         return
     try:
@@ -149,42 +198,86 @@ def _progress(arguments: argparse.Namespace, source: Any) -> Iterator[Callable[[
         print("cossign: for a progress bar, pip install 'cossign[cli]'", file=sys.stderr)
         yield None
         return
-    with tqdm(unit=" rows", unit_scale=True, file=sys.stderr) as bar:
+    with tqdm(unit=" rows", unit_scale=True, file=sys.stderr, dynamic_ncols=True) as bar:
 
-        def advance(rows: int) -> None:
-            if source.size and source.position:
-                bar.total = max(bar.n + rows, round((bar.n + rows) * source.size / source.position))
-            bar.update(rows)
+        def advance(progress: Any) -> None:
+            if bar.n == 0 and progress.seconds < 0.2:
+                bar.initial = progress.rows  # those that were there before the job was resumed
+            bar.total = progress.total
+            parts = f"{progress.parts} parts, " if progress.parts else ""
+            bad = f", {progress.bad} bad" if progress.bad else ""
+            bar.set_postfix_str(f"{parts}{tqdm.format_sizeof(progress.written, 'B', 1000)}{bad}", refresh=False)
+            bar.update(progress.rows - bar.n)
 
         yield advance
 
 
-def _presign(arguments: argparse.Namespace) -> int:
-    from cossign.batch import Source, open_sink, presign_job
+def _warn(text: str) -> None:
+    print(f"cossign: warning: {text}", file=sys.stderr)
 
-    signer = _signer(arguments)
-    signer.presign("check", key_time=_key_time(arguments), method=arguments.method, query=dict(arguments.query))
-    columns = dict(arguments.query_column)
-    source = Source(arguments.keys, arguments.source, arguments.key_column, list(columns.values()))
-    with open_sink(arguments.output, arguments.to, source) as sink, _progress(arguments, source) as progress:
-        summary = presign_job(
-            source,
-            sink,
-            signer,
-            key_time=_key_time(arguments),
-            method=arguments.method,
-            query=dict(arguments.query),
-            query_columns=columns,
-            headers=dict(arguments.header),
-            on_error=arguments.on_error,
-            threads=min(4, os.cpu_count() or 1) if arguments.threads is None else arguments.threads,
-            progress=progress,
-        )
-    if summary.bad:
+
+def _presign(arguments: argparse.Namespace) -> int:
+    from cossign import batch
+
+    named = {name: getattr(arguments, name) for name in (
+        "output", "expires", "start", "method", "method_column", "expires_column", "input_format", "output_format",
+        "key_column", "columns", "keep_columns", "url_column", "include", "exclude", "where", "rows_per_part", "resume",
+        "on_error", "errors",
+    )}  # fmt: skip
+    if arguments.threads is not None:
+        named["threads"] = arguments.threads
+    job = batch.Job(
+        inputs=arguments.keys, signer=_signer(arguments, strict=not arguments.no_strict), query=dict(arguments.query),
+        headers=dict(arguments.header), query_columns=dict(arguments.query_column),
+        check_space=not arguments.no_space_check, **named,
+    )  # fmt: skip
+    if arguments.dry_run:
+        return _dry_run(batch.dry_run(job), arguments.output)
+    with _progress(arguments) as progress:
+        report = batch.run(job, progress=progress, warn=_warn)
+    if arguments.report:
+        Path(arguments.report).write_text(json.dumps(report.as_dict(), indent=1) + "\n")
+    if report.bad:
+        listed = f"; all are in {report.errors}" if report.errors else ""
         print(
-            f"cossign: {summary.bad} of {summary.rows} rows are bad; the first: {summary.first_error}", file=sys.stderr
+            f"cossign: {report.bad} of {report.rows} rows are bad; the first: {report.first_error}{listed}",
+            file=sys.stderr,
         )
-    return 1 if summary.bad else 0
+    return 1 if report.bad or not report.complete else 0
+
+
+def _dry_run(estimate: Any, output: str) -> int:
+    """Show what a job would do."""
+    print("\n".join(estimate.urls))
+    about = "" if estimate.exact else "about "
+    if estimate.rows is None:
+        print(f"rows: unknown; {estimate.sample:,} were tried", file=sys.stderr)
+    else:
+        print(
+            f"rows: {about}{estimate.rows:,}; time: about {_span(estimate.seconds)}; "
+            f"size: about {estimate.written / 1e6:,.1f} MB", file=sys.stderr,
+        )  # fmt: skip
+    if estimate.free is not None:
+        fits = "" if estimate.written is None or estimate.written < estimate.free else ": too little"
+        print(f"free where {output} is: {estimate.free / 1e6:,.1f} MB{fits}", file=sys.stderr)
+    if estimate.bad:
+        print(
+            f"bad: {estimate.bad:,} of the first {estimate.sample:,} rows; the first: {estimate.first_error}",
+            file=sys.stderr,
+        )
+    for text in estimate.warnings:
+        _warn(text)
+    return 1 if estimate.bad else 0
+
+
+def _span(seconds: float) -> str:
+    return (
+        f"{seconds:.1f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )
 
 
 def _authorization(arguments: argparse.Namespace) -> int:
@@ -246,7 +339,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
-        print("cossign: interrupted; nothing was left behind", file=sys.stderr)
+        print("cossign: interrupted; no half-written file was left", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader (`head`) has what it wanted; what is still buffered goes nowhere.

@@ -16,7 +16,6 @@ from cossign._core import (
     Column,
     Engine,
     Judgement,
-    Lines,
     SignedColumn,
     SignKey,
     Template,
@@ -489,6 +488,14 @@ class Signer:
         """
         if on_error not in ("raise", "null"):
             raise ParameterError("on_error", 'must be "raise" or "null"')
+        start = int(time.time()) - 1
+        return self._presign_column(keys, method, expires, query, headers, start, key_time, on_error == "null", threads)
+
+    def _presign_column(
+        self, keys: Any, method: Any, expires: Any, query: Any, headers: Any, start: int, key_time: KeyTime | None,
+        keep_errors: bool, threads: int, end: bytes = b"",
+    ) -> SignedColumn:  # fmt: skip
+        """As `presign_arrow`, from an instant, with `end` behind each URL."""
         checked_threads(threads)
         credentials = self._credentials()
         columns: dict[str, Any] = {}
@@ -497,12 +504,11 @@ class Signer:
             fixed[name] = Column(len(columns)) if _is_arrow(value) else value
             if _is_arrow(value):
                 columns[f"query[{name!r}]"] = value
-        start = int(time.time()) - 1
         varying = {name: value for name, value in (("method", method), ("expires", expires)) if _is_arrow(value)}
 
         def template(**row: Any) -> Template:
             span = self._key_time(start, row["expires"], key_time)
-            return self._url_template(credentials, row["method"], span, fixed, headers, "keys", _core._UTF8)
+            return self._url_template(credentials, row["method"], span, fixed, headers, "keys", _core._UTF8, end)
 
         def varied(*texts: str | None) -> Template:
             row = {"method": method, "expires": expires, **dict(zip(varying, texts, strict=True))}
@@ -517,17 +523,8 @@ class Signer:
         columns.update(varying)
         return SignedColumn(
             template(**usual), keys, tuple(columns.values()), tuple(columns), varied if varying else None,
-            on_error == "null", threads,
+            keep_errors, threads,
         )  # fmt: skip
-
-    def _presign_lines(
-        self, lines: Lines, method: str, query: Any, headers: Any, key_time: KeyTime, threads: int
-    ) -> SignedColumn:
-        """Presigned URLs for lines of text, each with a line's end; bad rows become null."""
-        checked_threads(threads)
-        span = self._key_time(key_time[0], None, key_time)
-        made = self._url_template(self._credentials(), method, span, query, headers, "keys", _core._UTF8, b"\n")
-        return SignedColumn(made, lines, (), (), None, True, threads)
 
     def authorization(
         self,

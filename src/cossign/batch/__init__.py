@@ -1,7 +1,6 @@
-"""Batch jobs: files of keys in, files of URLs out, in constant memory."""
+"""Batch jobs: files of keys in, files of URLs out, in constant memory; see `Job` and `run`."""
 
-from cossign.batch.job import Summary, presign_job
-from cossign.batch.sinks import open_sink
-from cossign.batch.sources import Source
+from cossign.batch.job import Estimate, Job, Progress, Report, RowError, SpaceError, dry_run, run
+from cossign.batch.sources import InputError
 
-__all__ = ["Source", "Summary", "open_sink", "presign_job"]
+__all__ = ["Estimate", "InputError", "Job", "Progress", "Report", "RowError", "SpaceError", "dry_run", "run"]

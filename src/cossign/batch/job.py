@@ -1,134 +1,704 @@
-"""The job: from a source's chunks to a sink's rows, one chunk at a time."""
+"""The job: from inputs to outputs, part by part; what it may cost, and whether it makes sense."""
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from cossign._core import Lines
-from cossign.batch.sinks import Sink, TextSink
-from cossign.batch.sources import Source
+from cossign import __version__
+from cossign.batch.ahead import Behind
+from cossign.batch.journal import Journal, Part, changes
+from cossign.batch.rows import Bad, Rows, TextRows
+from cossign.batch.sense import Oddities
+from cossign.batch.sinks import (
+    BadRows,
+    Format,
+    Sink,
+    Written,
+    complete_file,
+    is_directory,
+    is_stream,
+    open_sink,
+    open_stream,
+    output_format,
+)
+from cossign.batch.sources import InputError, Position, Source, pyarrow
 from cossign.errors import CosSignError, ParameterError
-from cossign.signer import BulkResult, Signer
+from cossign.signer import Signer
+
+ROWS_PER_PART = 1_000_000
+_SAMPLE = 20_000  # rows that are tried before a job begins
 
 
 class RowError(CosSignError):
     """A row that cannot be signed; the message names the file and the row."""
 
 
-class Summary(NamedTuple):
-    """What a job did.
+class SpaceError(CosSignError):
+    """The disk has not enough room for what a job would write."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to presign, how, and where to.
+
+    Args:
+        inputs: files, directories, patterns, inventory manifests, or "-" for stdin; see `Source`.
+        output: a file; a directory, of parts; "-" for stdout; a pipe or a device.
+        signer: what signs.
+        expires: how long the signatures hold, in seconds.
+        start: when they begin, Unix seconds; None for now, or, when resumed, for when the job began.
+        method: as in `Signer.presign`.
+        query: as in `Signer.presign`: the same for all rows.
+        headers: as in `Signer.presign`.
+        query_columns: parameters whose values are columns of the input: parameter to column.
+        method_column: the column of the methods, which then differ by row.
+        expires_column: the column of the seconds that a row's signature holds.
+        input_format: "txt", "csv", "jsonl", "parquet", "arrow", "orc" or "inventory"; None to go by each suffix.
+        output_format: "txt", "csv", "jsonl", "parquet" or "arrow", with ".gz" or ".zst" behind it or not; None to go
+            by the suffix. Text has the URLs alone; all others have columns.
+        key_column: the column of the keys; ``meta.key`` is the field of a struct. An inventory's is always Key.
+        columns: the columns' names in CSV without a header.
+        keep_columns: which of the input's columns stay beside the URL; ("all",) for all.
+        url_column: the name of the URLs' column.
+        include: prefixes, or patterns with ``*``, ``?`` and ``[...]`` of whole keys: rows whose key matches none are
+            left out.
+        exclude: the same: rows whose key matches one are left out.
+        where: conditions such as "Size>=1048576", "StorageClass=STANDARD", "LastModifiedDate<2026-01-01", which must
+            all hold: texts are compared as numbers where the value is one, otherwise by their characters.
+        rows_per_part: how many rows a part has, fewer where bad ones are left out; the output is then a directory.
+        resume: go on with the job that was begun in the output directory, if one was.
+        on_error: what a bad row does: "fail" ends the job, "skip" leaves the row out, "null" writes it without a URL.
+        errors: the file that lists bad rows, as JSON lines; None for ``errors.jsonl`` in a directory and
+            ``OUT.errors.jsonl`` beside a file. It appears only if there are any.
+        threads: how many threads sign; None for one a core, at most 4.
+        check_space: whether a job that would fill the disk is refused.
+
+    The signatures' KeyTime is one for all rows, but for those with a column of their own.
+    """
+
+    inputs: Sequence[str | os.PathLike[str]]
+    output: str | os.PathLike[str] = "-"
+    signer: Signer
+    expires: int = 900
+    start: int | None = None
+    method: str = "GET"
+    query: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query_columns: Mapping[str, str] = field(default_factory=dict)
+    method_column: str | None = None
+    expires_column: str | None = None
+    input_format: str | None = None
+    output_format: str | None = None
+    key_column: str = "key"
+    columns: Sequence[str] | None = None
+    keep_columns: Sequence[str] = ()
+    url_column: str = "url"
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    where: Sequence[str] = ()
+    rows_per_part: int | None = None
+    resume: bool = False
+    on_error: str = "fail"
+    errors: str | os.PathLike[str] | None = None
+    threads: int | None = None
+    check_space: bool = True
+
+
+class Progress(NamedTuple):
+    """How far a job is.
 
     Attributes:
-        rows: rows read.
-        bad: rows that could not be signed.
-        first_error: what was wrong with the first of those, or None.
+        rows: the rows that were written, or left out as bad.
+        total: how many there will be, as far as that can be told.
+        bad: how many of them have no URL.
+        read: bytes that were read, as they are stored.
+        size: how many there are, if that is known.
+        written: bytes that were written.
+        parts: parts that are complete.
+        seconds: since the job began, or was resumed.
     """
 
     rows: int
+    total: int | None
+    bad: int
+    read: int
+    size: int | None
+    written: int
+    parts: int
+    seconds: float
+
+
+@dataclass
+class Report:
+    """What a job did.
+
+    Attributes:
+        rows: rows that no filter has left out.
+        read: all rows that were read.
+        bad: rows without a URL.
+        first_error: what was wrong with the first of those, or None.
+        written: bytes of output.
+        parts: how many parts there are; 0 for a single file or a stream.
+        resumed: how many of the rows were there before the job was resumed.
+        seconds: how long it took, since it was resumed.
+        key_time: ``(start, end)``, Unix seconds.
+        complete: whether there were as many rows as the inventories' manifests say.
+        warnings: what may not be as it was meant.
+        errors: the file that lists the bad rows, if there are any.
+        output, engine, threads, versions: of the job.
+    """
+
+    output: str
+    key_time: tuple[int, int]
+    engine: str
+    threads: int | None
+    rows: int = 0
+    read: int = 0
+    bad: int = 0
+    first_error: str | None = None
+    written: int = 0
+    parts: int = 0
+    resumed: int = 0
+    seconds: float = 0.0
+    complete: bool = True
+    warnings: list[str] = field(default_factory=list)
+    errors: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def rows_per_second(self) -> float:
+        return (self.rows - self.resumed) / self.seconds if self.seconds else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "rows_per_second": round(self.rows_per_second)}
+
+
+@dataclass
+class Estimate:
+    """What a job would do, by a sample of its first rows.
+
+    Attributes:
+        urls: the first three.
+        rows: how many rows it would write.
+        exact: whether the inputs say so.
+        seconds: how long that would take.
+        written: how many bytes it would write.
+        free: how many bytes the disk has; None for a stream.
+        sample: how many rows were tried.
+        bad: how many of those have no URL.
+        first_error: what is wrong with the first of those.
+        warnings: what may not be as it was meant.
+    """
+
+    urls: list[str]
+    rows: int | None
+    exact: bool
+    seconds: float | None
+    written: int | None
+    free: int | None
+    sample: int
     bad: int
     first_error: str | None
+    warnings: list[str]
 
 
-def presign_job(
-    source: Source,
-    sink: Sink,
-    signer: Signer,
-    *,
-    key_time: tuple[int, int],
-    method: str = "GET",
-    query: Mapping[str, str] | None = None,
-    query_columns: Mapping[str, str] | None = None,
-    headers: Mapping[str, str] | None = None,
-    on_error: str = "fail",
-    threads: int = 1,
-    progress: Callable[[int], object] | None = None,
-) -> Summary:
-    """Presign every key of a source, all at one instant.
+def run(
+    job: Job, *, progress: Callable[[Progress], object] | None = None, warn: Callable[[str], object] | None = None
+) -> Report:
+    """Do a job: presign all keys at one instant.
+
+    Reading, signing and writing overlap; memory stays the same however many rows there are. A file gets its name when
+    is complete and on the disk. A directory of parts has a journal: a job that was ended, by whatever, goes on with
+    ``resume=True``, and gives the same bytes as one that was not.
 
     Args:
-        source: the keys.
-        sink: where keys and URLs go, in the source's order.
-        signer: what signs.
-        key_time: ``(start, end)``, Unix seconds.
-        method: as in `Signer.presign`.
-        query: constant parameters.
-        query_columns: parameters whose values are the source's columns: parameter to column.
-        headers: as in `Signer.presign`.
-        on_error: what a bad row does: "fail" ends the job, "skip" leaves the row out, "null" writes it without a URL.
-        threads: how many threads sign.
-        progress: called with the number of rows after each chunk.
+        job: what to do.
+        progress: called some times a second.
+        warn: called with each of the report's warnings, as soon as it is known.
 
     Returns:
-        The counts.
+        What was done.
 
     Raises:
         RowError: a row is bad, and `on_error` is "fail".
+        InputError: an input cannot be read, or lacks a column.
+        SpaceError: the output would not fit on the disk.
+        ParameterError: a parameter is not of its form; or the output is one of the inputs, a directory that is not
+            empty, or is being written by another job; or a job to resume is another than this one.
+
+    >>> import os, tempfile
+    >>> from cossign import Credentials, Signer
+    >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with open(f"{folder}/keys.txt", "w") as file:
+    ...         _ = file.write("a.jpg\\nb.jpg\\n")
+    ...     report = run(Job(inputs=[f"{folder}/keys.txt"], output=f"{folder}/urls.txt", signer=signer))
+    ...     report.rows, report.bad, sorted(os.listdir(folder))
+    (2, 0, ['keys.txt', 'urls.txt'])
     """
-    if source.is_text and isinstance(sink, TextSink):
-        return _text_to_text(source, sink, signer, key_time, method, query, headers, on_error, threads, progress)
-    rows = bad = 0
-    first_error = None
-    for chunk in source:
-        values = dict(query or {}, **{name: chunk.columns[column] for name, column in (query_columns or {}).items()})
-        urls = signer.presign_many(
-            chunk.keys,
-            method=method,
-            query=values,
-            headers=headers,
-            key_time=key_time,
-            on_error="null",
-            threads=threads,
-        )
-        assert isinstance(urls, BulkResult)
-        faults = sorted([*chunk.faults.items(), *((index, f"key {reason}") for index, reason in urls.errors)])
-        if faults and first_error is None:
-            index, reason = faults[0]
-            first_error = f"{chunk.name}, row {chunk.first_row + index}: {reason}"
-        if faults and on_error == "fail":
-            raise RowError(str(first_error))
-        keys = chunk.keys
-        if faults and on_error == "skip":
-            left_out = {index for index, _ in faults}
-            kept = [index for index in range(len(urls)) if index not in left_out]
-            sink.write([keys[index] for index in kept], [urls[index] for index in kept])
+    return _Run(job, progress, warn).run()
+
+
+def dry_run(job: Job) -> Estimate:
+    """What a job would do, by its first rows; nothing is written.
+
+    Args and raises: as in `run`.
+
+    >>> import tempfile
+    >>> from cossign import Credentials, Signer
+    >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with open(f"{folder}/keys.txt", "w") as file:
+    ...         _ = file.write("a.jpg\\nb.jpg\\n")
+    ...     dry_run(Job(inputs=[f"{folder}/keys.txt"], signer=signer)).rows
+    2
+    """
+    return _Run(job, None, None).estimate()
+
+
+class _Run:
+    """One run of a job."""
+
+    def __init__(
+        self, job: Job, progress: Callable[[Progress], object] | None, warn: Callable[[str], object] | None
+    ) -> None:
+        self.job = job
+        self.output = os.fspath(job.output)
+        self._progress = progress
+        self._warned = warn
+        self._began = self._next = time.monotonic()
+        if job.on_error not in ("fail", "skip", "null"):
+            raise ParameterError("on_error", 'must be "fail", "skip" or "null"')
+        if job.rows_per_part is not None and job.rows_per_part < 1:
+            raise ParameterError("rows_per_part", "must be greater than 0")
+        self.directory = not is_stream(self.output) and (job.rows_per_part is not None or is_directory(self.output))
+        if job.resume and not self.directory:
+            raise ParameterError("resume", "needs an output directory: give one, and rows_per_part (--rows-per-part)")
+        if job.rows_per_part is not None and not self.directory:
+            raise ParameterError("rows_per_part", "needs an output directory")
+        self.source = self._source()
+        if self.directory and job.output_format is None:
+            self.format = Format("txt", "")
         else:
-            sink.write(keys, urls)
-        rows += len(keys)
-        bad += len(faults)
-        if progress is not None:
-            progress(len(keys))
-    return Summary(rows, bad, first_error)
+            self.format = output_format(self.output, job.output_format)
+        if job.keep_columns and self.format.form == "txt":
+            raise ParameterError("keep_columns", "cannot be in text, which has the URLs alone: choose another format")
+        if not self.plain:
+            pyarrow("all but text to text")
+        self._check_output()
+        now = int(time.time()) - 1
+        self.start = now if job.start is None else job.start
+        # What is wrong with a parameter is said before a byte is read or written.
+        job.signer.presign("check", **self.constant(), key_time=(self.start, self.start + job.expires))
+        self.report = Report(
+            self.output,
+            (self.start, self.start + job.expires),
+            job.signer._engine.name,
+            job.threads,
+            versions=self._versions(),
+        )
+        self._odd = Oddities(self.warn)
+        self._written = 0
+        self._late = False  # whether it was said that the URLs expire too soon
+
+    # --- What others ask for
+
+    def constant(self) -> dict[str, Any]:
+        """What all rows have in common."""
+        return {"method": self.job.method, "query": dict(self.job.query), "headers": dict(self.job.headers)}
+
+    def warn(self, text: str) -> None:
+        if text not in self.report.warnings:
+            self.report.warnings.append(text)
+            if self._warned is not None:
+                self._warned(text)
+
+    @property
+    def names(self) -> list[str]:
+        """The output's columns, if there is no row to say more."""
+        kept = [name for name in self.job.keep_columns if name not in ("all", self.job.key_column)]
+        return [self.job.key_column, *kept, self.job.url_column]
+
+    # --- Running
+
+    def run(self) -> Report:
+        with contextlib.ExitStack() as stack:
+            journal = None
+            if self.directory:
+                journal = Journal(Path(self.output), self.job.resume)
+                stack.callback(journal.close)
+                self._resume(journal)
+                if journal.done:
+                    return self._ended()
+            self._make_sense()
+            self._check_space()
+            at = journal.parts[-1].end if journal and journal.parts else Position()
+            errors = stack.enter_context(
+                BadRows(self._errors_file(), journal.parts[-1].errors if journal and journal.parts else 0)
+            )
+            rows = stack.enter_context(contextlib.closing(self.rows(self.source, at, self.job.threads)))
+            if journal is not None:
+                self._parts(journal, rows, errors)
+            elif is_stream(self.output):
+                with open_stream(self.output) as raw:
+                    self._write(Written(raw), rows, None, errors)
+            else:
+                with complete_file(Path(os.path.realpath(self.output))) as raw:  # a link stays one
+                    self._write(Written(raw), rows, None, errors)
+            self.report.errors = errors.complete()
+            self._check_counts()
+            if journal is not None:
+                journal.end()
+        return self._ended()
+
+    def _parts(self, journal: Journal, rows: Rows, errors: BadRows) -> None:
+        """The parts that are not yet there."""
+        folder = Path(self.output)
+        while not journal.parts or rows.more():
+            name = f"part-{len(journal.parts):05d}{self.format.suffix}"
+            read, done, bad = rows.read, self.report.rows, self.report.bad
+            with complete_file(folder / name) as raw:
+                written = Written(raw, summed=True)
+                self._write(written, rows, self.job.rows_per_part or ROWS_PER_PART, errors)
+            errors.flush()
+            journal.add(
+                Part(
+                    name, written.size, written.crc32, rows.read - read, self.report.rows - done,
+                    self.report.bad - bad, rows.end, errors.size,
+                )
+            )  # fmt: skip
+            self.report.parts = len(journal.parts)
+
+    def _write(self, written: Written, rows: Rows, limit: int | None, errors: BadRows) -> None:
+        """Some rows into one file."""
+        before = self._written
+        read = self.report.read - rows.read
+        sink: Sink
+        with open_sink(written, self.format, self.names) as sink, contextlib.closing(Behind(1)) as behind:
+            for piece in rows.part(limit):
+                if piece.bad:
+                    if self.job.on_error == "fail":
+                        raise RowError(str(piece.bad[0]))
+                    if self.report.first_error is None:
+                        self.report.first_error = str(piece.bad[0])
+                    self.report.bad += len(piece.bad)
+                    errors.write(piece.bad)
+                for data in piece.data:
+                    if rows.direct:
+                        sink.write(data)
+                    else:
+                        behind.call(sink.write, data)
+                self.report.rows += piece.rows
+                self._written = before + written.size
+                self._note()
+            behind.wait()
+        self._written = before + written.size
+        self.report.read = read + rows.read
+
+    def rows(self, source: Source, at: Position, threads: int | None, check: bool = True) -> Rows:
+        """The job's rows from a place on."""
+        if self.plain:
+            return TextRows(self.job, source, at, self.start, threads, self._odd.look)
+        from cossign.batch.table_rows import TableRows
+
+        text = self.format.form == "txt"
+        return TableRows(self.job, source, at, self.start, threads, self._odd.look, text, check)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is text to text, of which nothing but the keys is asked."""
+        job = self.job
+        columns = (job.query_columns, job.method_column, job.expires_column, job.keep_columns, job.columns)
+        return (
+            all(each.form == "txt" for each in self.source.inputs)
+            and self.format.form == "txt"
+            and not any((*columns, job.include, job.exclude, job.where))
+        )
+
+    def _source(self) -> Source:
+        return Source([os.fspath(path) for path in self.job.inputs], self.job.input_format)
+
+    def _ended(self) -> Report:
+        self._odd.judge()
+        now = time.monotonic()
+        self.report.seconds = now - self._began
+        self.report.written = self._written
+        if self.report.key_time[1] < time.time() and not self._late:
+            self.warn("the URLs have expired before the job ended: sign them for longer, with expires (--expires)")
+        self._tell(now, self.report.rows)
+        return self.report
+
+    def _note(self) -> None:
+        """Tell how far it is, some times a second; and whether it will be done in time."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + 0.1
+        seconds, report = now - self._began, self.report
+        share = self.source.position / self.source.size if self.source.size else 0.0
+        total = self._total
+        if total is None and 0 < share < 1:
+            total = max(report.rows, round(report.rows / share))
+        late = (
+            time.time() + seconds * (1 - share) / share > report.key_time[1] if seconds > 5 and share > 0.001 else False
+        )
+        if late and not self._late:
+            self._late = True
+            self.warn(
+                f"the URLs expire at {_utc(report.key_time[1])}, and the job takes about"
+                f" {seconds * (1 - share) / share:,.0f} seconds more: sign them for longer, with expires (--expires)"
+            )
+        self._tell(now, total)
+
+    def _tell(self, now: float, total: int | None) -> None:
+        report = self.report
+        if self._progress is not None:
+            self._progress(
+                Progress(
+                    report.rows, total, report.bad, self.source.position, self.source.size, self._written, report.parts,
+                    now - self._began,
+                )
+            )  # fmt: skip
+
+    @property
+    def _total(self) -> int | None:
+        job = self.job
+        return None if job.include or job.exclude or job.where else self.source.rows
+
+    # --- Before it begins
+
+    def _check_output(self) -> None:
+        output = self.output
+        if not is_stream(output):
+            if self.source.reads(output):
+                raise ParameterError(
+                    "OUT", f"{output} is one of the inputs, which it would replace: choose another name"
+                )
+            if not self.directory and os.path.isdir(output):
+                raise ParameterError("OUT", f"{output} is a directory")
+        if self.directory:
+            if os.path.exists(output) and not os.path.isdir(output):
+                raise ParameterError("OUT", f"{output} is no directory: parts need one")
+            folder = Path(output).resolve()
+            for path in self.job.inputs:
+                if path != "-" and os.path.isdir(path) and Path(path).resolve() in (folder, *folder.parents):
+                    raise ParameterError("OUT", f"{output} lies in the input {os.fspath(path)}: choose another place")
+
+    def _make_sense(self) -> None:
+        """Warn of what cannot be meant."""
+        end = self.report.key_time[1]
+        if end <= time.time() and self.job.expires_column is None:
+            self._late = True
+            self.warn(f"the URLs have expired already, at {_utc(end)}")
+        credentials = self.job.signer._credentials()
+        if credentials.expires_at is not None and credentials.expires_at < end:
+            self.warn(
+                f"the temporary credentials end at {_utc(int(credentials.expires_at))}, before the URLs do,"
+                f" at {_utc(end)}: COS rejects them from then on"
+            )
+
+    def _check_space(self) -> None:
+        """Refuse what would fill the disk."""
+        if not self.job.check_space or is_stream(self.output) or self.source.size is None:
+            return
+        try:
+            estimate = self.estimate(warnings=False)
+        except InputError:
+            return  # which is said where it is met
+        if estimate.written is None or estimate.free is None:
+            return
+        more = estimate.written - self._written
+        if more > estimate.free:
+            raise SpaceError(
+                f"{self.output} would take about {_bytes(more)}, and the disk has"
+                f" {_bytes(estimate.free)}: make room, pack it (.zst, .parquet), or say check_space=False"
+                " (--no-space-check)"
+            )
+
+    def estimate(self, *, warnings: bool = True) -> Estimate:
+        """Try the first rows."""
+        job = self.job
+        if warnings:
+            self._make_sense()
+        began = time.perf_counter()
+        source = self._source()
+        urls: list[str] = []
+        bad: list[Bad] = []
+        tried = 0
+        written = Written(_Nowhere())  # type: ignore[arg-type]
+        with (
+            contextlib.closing(self.rows(source, Position(), 1, check=False)) as rows,
+            open_sink(written, self.format, self.names) as sink,
+        ):
+            for piece in rows.part(None):
+                for data in piece.data:
+                    sink.write(data)
+                    urls += _first_urls(data, 3 - len(urls))
+                bad += piece.bad
+                tried += piece.rows
+                if tried >= _SAMPLE:
+                    break
+            whole = tried < _SAMPLE
+            total, seen = rows.total(), rows.read
+        seconds = time.perf_counter() - began
+        exact = whole or (total is not None and not (job.include or job.exclude or job.where))
+        estimated: int | None = None
+        if whole:
+            estimated = tried
+        elif total is not None:
+            estimated = round(total * tried / max(1, seen))
+        elif (guess := source.estimated_rows()) is not None:
+            estimated = round(guess * tried / max(1, seen))
+        if warnings:
+            self._odd.judge()
+        free = None if is_stream(self.output) else shutil.disk_usage(_existing(self.output)).free
+        scale = None if estimated is None else estimated / max(1, tried)
+        size = None if scale is None else round(written.size * scale)
+        lasts = None if scale is None else seconds * scale
+        if warnings and lasts is not None and lasts > job.expires:
+            self.warn(f"the URLs expire after {job.expires} seconds, and the job takes about {lasts:,.0f}")
+        return Estimate(
+            urls, estimated, exact, lasts, size, free, tried, len(bad), str(bad[0]) if bad else None,
+            list(self.report.warnings),
+        )  # fmt: skip
+
+    # --- Resuming
+
+    def _resume(self, journal: Journal) -> None:
+        """Begin the journal; or check that the job is the one that was begun, and take over what it did."""
+        if journal.plan is None:
+            if any(not name.startswith(".") for name in os.listdir(self.output)):
+                raise ParameterError("OUT", f"the directory {self.output} is not empty, and holds no job to resume")
+            journal.begin(self._plan())
+            return
+        before = journal.plan
+        if self.job.start is None:
+            self.start = int(before["start"])
+            self.report.key_time = (self.start, self.start + self.job.expires)
+        now = json.loads(json.dumps(self._plan()))
+        if not any(part.bad for part in journal.parts):
+            before = {**before, "on_error": now["on_error"]}  # no row was bad until now: nothing is different
+        found = changes(before, now)
+        if found:
+            raise ParameterError(
+                "resume", f"cannot go on with another job than the one that was begun; what changed: {'; '.join(found)}"
+            )
+        for part in journal.parts:
+            file = Path(self.output, part.name)
+            if not file.exists() or file.stat().st_size != part.size:
+                raise ParameterError("OUT", f"{file} is not as it was written: remove {self.output}, and begin again")
+        for stale in Path(self.output).glob(".part-*.part"):
+            stale.unlink()
+        report = self.report
+        report.rows = report.resumed = sum(part.rows for part in journal.parts)
+        report.read = sum(part.read for part in journal.parts)
+        report.bad = sum(part.bad for part in journal.parts)
+        report.parts = len(journal.parts)
+        self._written = sum(part.size for part in journal.parts)
+
+    def _plan(self) -> dict[str, Any]:
+        """What the job is, without a secret."""
+        job, signer = self.job, self.job.signer
+        probe = signer.presign("cossign", headers=dict(job.headers), key_time=(1, 2))
+        return {
+            "version": 1,
+            "versions": self._versions(),
+            "inputs": [
+                {"path": os.path.realpath(each.path), "form": each.form, "size": each.size, "mtime_ns": each.mtime_ns}
+                for each in self._resumable()
+            ],
+            "start": self.start,
+            "host": signer.object_url("cossign"),
+            "secret_id": signer._credentials().secret_id,
+            "headers": sorted(name.lower() for name in job.headers),
+            "check": hashlib.sha256(probe.encode()).hexdigest(),
+            "strict": signer.strict,
+            "format": self.format.suffix,
+            "query": {name: str(value) for name, value in job.query.items()},
+            **{
+                name: getattr(job, name)
+                for name in (
+                    "expires", "method", "method_column", "expires_column", "key_column", "url_column", "rows_per_part",
+                    "on_error",
+                )
+            },
+            **{name: dict(getattr(job, name)) for name in ("query_columns",)},
+            **{name: list(getattr(job, name)) for name in ("keep_columns", "include", "exclude", "where")},
+            "columns": None if job.columns is None else list(job.columns),
+        }  # fmt: skip
+
+    def _resumable(self) -> list[Any]:
+        for each in self.source.inputs:
+            if each.size is None and self.job.resume:
+                raise ParameterError("resume", f"cannot read {each.name} again: only files can be gone on with")
+        return self.source.inputs
+
+    def _versions(self) -> dict[str, str]:
+        """Of what has a part in the output's bytes."""
+        versions = {"cossign": __version__, "python": platform.python_version()}
+        loaded: dict[str, str] = {
+            name: str(sys.modules[name].__version__) for name in ("pyarrow", "isal") if name in sys.modules
+        }
+        return {**versions, **loaded}
+
+    # --- At its end
+
+    def _errors_file(self) -> Path | None:
+        if self.job.errors is not None:
+            return Path(self.job.errors)
+        if self.directory:
+            return Path(self.output, "errors.jsonl")
+        return None if is_stream(self.output) else Path(f"{self.output}.errors.jsonl")
+
+    def _check_counts(self) -> None:
+        promised = self.source.rows
+        if promised is not None and promised != self.report.read:
+            self.report.complete = False
+            self.warn(
+                f"the manifest says that there are {promised:,} rows, and its data files have {self.report.read:,}:"
+                " is a data file missing in it?"
+            )
 
 
-def _text_to_text(
-    source: Source, sink: TextSink, signer: Signer, key_time: tuple[int, int], method: str,
-    query: Mapping[str, str] | None, headers: Mapping[str, str] | None, on_error: str, threads: int,
-    progress: Callable[[int], object] | None,
-) -> Summary:  # fmt: skip
-    """Lines of keys to lines of URLs: no row becomes a Python object."""
-    begun: list[tuple[int, str]] = []  # the first row of each input, and its name
-    lines: Lines = Lines(source.blocks(lambda name: begun.append((lines.rows, name))))
-    column = signer._presign_lines(lines, method, query, headers, key_time, threads)
-    rows = bad = 0
-    first_error = None
-    try:
-        for chunk in column:
-            if column.errors and first_error is None:
-                index, reason = column.errors[0]
-                first, name = begun[bisect.bisect(begun, index, key=lambda each: each[0]) - 1]
-                first_error = f"{name}, row {index - first + 1}: key {reason}"
-            if column.errors and on_error == "fail":
-                raise RowError(str(first_error))
-            bad += len(column.errors)
-            column.errors.clear()
-            sink.write_lines(chunk.with_empty_lines() if on_error == "null" and chunk.null_count else chunk)
-            rows += len(chunk)
-            if progress is not None:
-                progress(len(chunk))
-    except ParameterError:
-        if lines.failure is not None:
-            raise lines.failure from None
-        raise
-    return Summary(rows, bad, first_error)
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    def write(self, data: Any) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+
+def _first_urls(data: Any, most: int) -> list[str]:
+    if most <= 0:
+        return []
+    if hasattr(data, "columns"):
+        return [url for url in data.columns[-1][: 2 * most].to_pylist() if url][:most]
+    return [line.decode() for line in bytes(memoryview(data)[: most << 13]).split(b"\n")[:-1] if line][:most]
+
+
+def _existing(path: str) -> Path:
+    """The nearest directory above a path that is there."""
+    here = Path(os.path.realpath(path))
+    return next(each for each in (here, *here.parents) if each.is_dir())
+
+
+def _utc(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

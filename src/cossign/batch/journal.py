@@ -1,0 +1,153 @@
+"""A job's journal: what was asked for, and which parts are done, so that a job that was ended can go on.
+
+A directory of parts holds, beside them, `.journal.jsonl`: a line that says what the job is, then one for each part that
+is complete and on the disk. It holds no secret: SecretKey, token and headers' values go into it as one SHA-256 of a URL
+that they signed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cossign.batch.sinks import lock, sync_directory
+from cossign.batch.sources import Position
+from cossign.errors import ParameterError
+
+NAME = ".journal.jsonl"
+
+
+class Part(NamedTuple):
+    """A part that is complete.
+
+    Attributes:
+        name: its file's name.
+        size: its bytes.
+        crc32: its CRC-32.
+        read: the rows that were read for it.
+        rows: those of them that no filter has left out.
+        bad: how many of those have no URL.
+        end: where the next part begins.
+        errors: how many bytes the list of bad rows has with its own.
+    """
+
+    name: str
+    size: int
+    crc32: int
+    read: int
+    rows: int
+    bad: int
+    end: Position
+    errors: int
+
+
+class Journal:
+    """The journal of an output directory, which it locks.
+
+    Args:
+        folder: the directory, which is made if need be.
+        resume: whether a job may have begun in it.
+
+    Raises:
+        ParameterError: another job is at work there, or the directory is not empty, or holds no job to resume.
+
+    Attributes:
+        plan: what the job that was begun is; None if there is none.
+        parts: those that are complete.
+        done: whether the job was ended.
+    """
+
+    def __init__(self, folder: Path, resume: bool) -> None:
+        self.folder = folder
+        self.plan: dict[str, Any] | None = None
+        self.parts: list[Part] = []
+        self.done = False
+        folder.mkdir(exist_ok=True)
+        path = folder / NAME
+        begun = path.exists()
+        if not resume and (begun or os.listdir(folder)):
+            more = "add --resume to go on with the job in it, or " if begun else ""
+            raise ParameterError("OUT", f"the directory {folder} is not empty: {more}choose another one")
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            lock(self._descriptor, str(folder))
+            self._read()
+        except BaseException:
+            self.close()
+            raise
+
+    def begin(self, plan: dict[str, Any]) -> None:
+        """Write what the job is."""
+        self.plan = plan
+        self._write({"job": plan})
+        sync_directory(self.folder)
+
+    def add(self, part: Part) -> None:
+        """Write that a part is complete."""
+        self.parts.append(part)
+        self._write({"part": part._asdict()})
+
+    def end(self) -> None:
+        """Write that the job is done."""
+        self.done = True
+        self._write({"done": True})
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        data = json.dumps(line, sort_keys=True).encode() + b"\n"
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+        os.fsync(self._descriptor)
+
+    def _read(self) -> None:
+        """What is in it; a last line that a power cut has torn is cut off."""
+        data = (self.folder / NAME).read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        try:
+            for line in whole.splitlines():
+                entry = json.loads(line)
+                if "job" in entry:
+                    self.plan = entry["job"]
+                elif "part" in entry:
+                    self.parts.append(Part(**{**entry["part"], "end": Position(*entry["part"]["end"])}))
+                else:
+                    self.done = bool(entry["done"])
+        except (ValueError, TypeError, KeyError):
+            raise ParameterError(
+                "OUT", f"{self.folder / NAME} was altered: remove the directory, and begin again"
+            ) from None
+        os.ftruncate(self._descriptor, len(whole))
+        os.lseek(self._descriptor, 0, os.SEEK_END)
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs between two plans, in words."""
+    found = []
+    for name in sorted(before.keys() | now.keys()):
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        if name == "inputs":
+            found += _changed_inputs(old or [], new or [])
+        elif name == "check":
+            if not {"host", "headers", "secret_id"} & {each for each in before if before[each] != now.get(each)}:
+                found.append("the SecretKey, the token or a header's value")
+        else:
+            found.append(f"{name} ({json.dumps(old)} to {json.dumps(new)})")
+    return found
+
+
+def _changed_inputs(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
+    old = {each["path"]: each for each in before}
+    new = {each["path"]: each for each in now}
+    found = [f"{path} is no longer an input" for path in old if path not in new]
+    found += [f"{path} is a new input" for path in new if path not in old]
+    for path in old:
+        if path in new and old[path] != new[path]:
+            what = ", ".join(name for name in new[path] if old[path].get(name) != new[path][name])
+            found.append(f"the input {path} ({what})")
+    return found or ["the inputs' order"]

@@ -1,0 +1,161 @@
+"""A job's rows, signed: text by its lines, where they were read."""
+
+from __future__ import annotations
+
+import bisect
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from cossign._core import Lines
+from cossign.batch.sources import Position, Source, line_count, split_lines
+from cossign.errors import ParameterError
+
+if TYPE_CHECKING:
+    from cossign.batch.job import Job
+
+CORES = min(4, os.cpu_count() or 1)
+Keys = Callable[[], list[bytes]]  # some keys, for whoever looks at them
+
+
+class Bad(NamedTuple):
+    """A row without a URL: its input, its number there, its key as it was read, and why."""
+
+    file: str
+    row: int
+    key: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, row {self.row}: {self.reason}"
+
+
+class Piece(NamedTuple):
+    """Some rows, as the sink takes them, and the bad ones among them."""
+
+    rows: int
+    data: list[Any]
+    bad: list[Bad]
+
+
+class Rows(Protocol):
+    """A job's rows from a place on.
+
+    Attributes:
+        direct: whether pieces must be written as soon as they are given, as their memory is used again.
+        end: the place behind the rows that were given.
+        read: how many rows were read for them.
+    """
+
+    direct: bool
+    end: Position
+    read: int
+
+    def more(self) -> bool:
+        """Whether there are rows behind those that were given."""
+
+    def part(self, limit: int | None) -> Iterator[Piece]:
+        """The next rows, at most that many."""
+
+    def total(self) -> int | None:
+        """How many rows there are, if the inputs say so without being read."""
+
+    def close(self) -> None:
+        """Stop reading."""
+
+
+class TextRows:
+    """Text to text: lines are signed where they were read, and written as they were signed."""
+
+    direct = True
+
+    def __init__(
+        self, job: Job, source: Source, at: Position, start: int, threads: int | None, look: Callable[[Keys], object]
+    ) -> None:
+        self._job = job
+        self._start = start
+        self._look = look
+        self._source = source
+        self._blocks = source.blocks(at)
+        self._rest: tuple[int, bytes] | None = None
+        self._threads = CORES if threads is None else threads
+        self._seen = 0  # blocks
+        self.end = at
+        self.read = 0
+
+    def more(self) -> bool:
+        if self._rest is None:
+            self._rest = next(self._blocks, None)
+        return self._rest is not None
+
+    def total(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        self._blocks.close()  # type: ignore[attr-defined]
+
+    def part(self, limit: int | None) -> Iterator[Piece]:
+        job = self._job
+        marks: deque[_Mark] = deque()
+        lines: Lines = Lines(self._taken(limit, lambda index, block: self._mark(marks, lines.rows, index, block)))
+        column = job.signer._presign_column(
+            lines, job.method, job.expires, job.query, job.headers, self._start, None, True, self._threads, b"\n"
+        )
+        done = 0
+        try:
+            for chunk in column:
+                bad = [self._bad(marks, row, reason) for row, reason in column.errors]
+                column.errors.clear()
+                done += len(chunk)
+                self.read += len(chunk)
+                yield Piece(len(chunk), [chunk.with_empty_lines() if bad and job.on_error == "null" else chunk], bad)
+                while len(marks) > 1 and marks[1].before <= done:
+                    marks.popleft()
+        except ParameterError:
+            if lines.failure is not None:
+                raise lines.failure from None
+            raise
+        if marks:
+            self.end = Position(marks[-1].input, marks[-1].row + lines.rows - marks[-1].before)
+
+    def _taken(self, limit: int | None, mark: Callable[[int, bytes], object]) -> Iterator[bytes]:
+        """Blocks of whole lines, as far as the limit."""
+        taken = 0
+        while (limit is None or taken < limit) and self.more():
+            assert self._rest is not None
+            (index, block), self._rest = self._rest, None
+            if limit is not None:
+                lines = line_count(block)
+                if taken + lines > limit:
+                    block, rest = split_lines(block, limit - taken)
+                    self._rest = (index, rest)
+                taken += lines
+            self._seen += 1
+            if self._seen & (self._seen - 1) == 0 or self._seen % 256 == 0:
+                self._look(lambda: block[: 1 << 15].split(b"\n")[:-1])  # noqa: B023
+            mark(index, block)
+            yield block
+
+    def _mark(self, marks: deque[_Mark], before: int, index: int, block: bytes) -> None:
+        """Note where a block begins."""
+        if marks and marks[-1].input == index:
+            row = marks[-1].row + before - marks[-1].before
+        else:
+            row = self.end.row if not marks and self.end.input == index else 0
+        marks.append(_Mark(before, index, row, block))
+
+    def _bad(self, marks: deque[_Mark], row: int, reason: str) -> Bad:
+        mark = marks[bisect.bisect(marks, row, key=lambda each: each.before) - 1]
+        line = row - mark.before
+        key = mark.block.split(b"\n", line + 1)[line].removesuffix(b"\r").decode("utf-8", "surrogateescape")
+        return Bad(self._source.inputs[mark.input].name, mark.row + line + 1, key, f"key {reason}")
+
+
+class _Mark(NamedTuple):
+    """A block of lines: how many of the part are before it, its input, how many of that are before it, and itself."""
+
+    before: int
+    input: int
+    row: int
+    block: bytes

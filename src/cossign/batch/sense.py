@@ -1,0 +1,49 @@
+"""Whether a job's keys are what was meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from cossign.batch.rows import Keys
+
+_ODD = {
+    "percent-encoded": re.compile(rb"%[0-9A-Fa-f]{2}"),
+    "with a leading slash": re.compile(rb"^[/\\]"),
+    "with a . or .. segment": re.compile(rb"(?:^|/)\.\.?(?:/|$)"),
+}
+
+
+class Oddities:
+    """Looks at some of the keys, and says so when more than 1 % of them are hardly meant so."""
+
+    def __init__(self, warn: Callable[[str], object]) -> None:
+        self._warn = warn
+        self._looked = 0
+        self._odd: dict[str, list[bytes]] = {}
+        self._said = False
+
+    def look(self, keys: Keys) -> None:
+        if self._said:
+            return
+        for key in keys():
+            self._looked += 1
+            for kind, found in _ODD.items():
+                if found.search(key):
+                    self._odd.setdefault(kind, []).append(key)
+                    break
+        if self._looked >= 1000:
+            self.judge()
+
+    def judge(self) -> None:
+        odd = sum(len(keys) for keys in self._odd.values())
+        if self._said or odd * 100 <= self._looked:
+            return
+        self._said = True
+        kinds = "; ".join(
+            f"{len(keys)} {kind}, such as {keys[0][:100].decode('utf-8', 'replace')!r}"
+            for kind, keys in self._odd.items()
+        )
+        self._warn(
+            f"of {self._looked} keys looked at, some may not be meant so: {kinds}: their URLs name just these objects"
+        )

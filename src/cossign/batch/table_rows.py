@@ -1,0 +1,140 @@
+"""A job's rows, signed: batches of Arrow columns, which are read ahead, and written behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cossign._core import SignedColumn
+from cossign.batch.ahead import ahead
+from cossign.batch.rows import CORES, Bad, Keys, Piece
+from cossign.batch.sources import Position, Source
+from cossign.batch.tables import Batch, Condition, Tables
+from cossign.errors import ParameterError
+
+if TYPE_CHECKING:
+    from cossign.batch.job import Job
+
+
+class TableRows:
+    """All but text to text: batches of columns are read ahead, and signed here; what has columns is written behind."""
+
+    def __init__(
+        self, job: Job, source: Source, at: Position, start: int, threads: int | None, look: Callable[[Keys], object],
+        text: bool, check: bool,
+    ) -> None:  # fmt: skip
+        self._job = job
+        self._start = start
+        # Reading takes a core, too, and is slower than signing.
+        self._threads = max(1, CORES - 1) if threads is None else threads
+        self._look = look
+        self.direct = text
+        columns = [*job.query_columns.values(), *filter(None, (job.method_column, job.expires_column))]
+        self._all = "all" in job.keep_columns
+        wanted = None if self._all else [*columns, *job.keep_columns]
+        self._tables = Tables(
+            source, job.key_column, wanted, job.columns, job.include, job.exclude,
+            [Condition.parsed(each) for each in job.where],
+        )  # fmt: skip
+        self._batches = ahead(self._tables.batches(at, check=check), 1)
+        self._rest: Batch | None = None
+        self._seen = 0
+        self.end = at
+        self.read = 0
+
+    def more(self) -> bool:
+        if self._rest is None:
+            self._rest = next(self._batches, None)
+        return self._rest is not None
+
+    def total(self) -> int | None:
+        return self._tables.rows()
+
+    def close(self) -> None:
+        self._batches.close()
+
+    def part(self, limit: int | None) -> Iterator[Piece]:
+        taken = 0
+        while (limit is None or taken < limit) and self.more():
+            batch, self._rest = self._rest, None
+            assert batch is not None
+            if limit is not None and taken + len(batch.keys) > limit:
+                batch, self._rest = batch.split(limit - taken)
+            taken += len(batch.keys)
+            self.read += batch.end - (self.end.row if batch.input == self.end.input else 0)
+            self.end = Position(batch.input, batch.end)
+            self._seen += 1
+            if self._seen & (self._seen - 1) == 0 or self._seen % 16 == 0:
+                self._look(lambda: [as_bytes(key) for key in batch.keys[:1000].to_pylist() if key is not None])  # noqa: B023
+            if not len(batch.keys):
+                continue
+            signed = self._signed(batch)
+            if self.direct:
+                yield from self._lines(batch, signed)
+            else:
+                yield self._table(batch, signed)
+
+    def _signed(self, batch: Batch) -> SignedColumn:
+        job, column = self._job, batch.table.column
+        return job.signer._presign_column(
+            batch.keys,
+            column(job.method_column) if job.method_column else job.method,
+            column(job.expires_column) if job.expires_column else job.expires,
+            {**job.query, **{name: column(each) for name, each in job.query_columns.items()}},
+            job.headers, self._start, None, True, self._threads, b"\n" if self.direct else b"",
+        )  # fmt: skip
+
+    def _lines(self, batch: Batch, signed: SignedColumn) -> Iterator[Piece]:
+        """Lines of URLs, chunk by chunk."""
+        first = 0
+        for chunk in signed:
+            rows = len(chunk)
+            bad = self._bad(batch, first, rows, signed)
+            first += rows
+            yield Piece(rows, [chunk.with_empty_lines() if bad and self._job.on_error == "null" else chunk], bad)
+
+    def _bad(self, batch: Batch, first: int, rows: int, signed: SignedColumn) -> list[Bad]:
+        """Those of some rows, of which the last were signed just now, that have no URL."""
+        reasons = {row: _named(reason) for row, reason in signed.errors}
+        signed.errors.clear()
+        if batch.keys.null_count:
+            for row in pc.indices_nonzero(pc.is_null(batch.keys[first : first + rows])).to_pylist():
+                reasons[first + row] = "key is null"
+        reasons.update({row: fault.reason for row, fault in batch.faults.items() if first <= row < first + rows})
+        bad = []
+        for row in sorted(reasons):
+            key = batch.faults[row].text if row in batch.faults else batch.keys[row].as_py()
+            if isinstance(key, bytes):
+                key = key.decode("utf-8", "surrogateescape")
+            bad.append(Bad(batch.name, batch.numbers[row], key, reasons[row]))
+        return bad
+
+    def _table(self, batch: Batch, signed: SignedColumn) -> Piece:
+        """The output's columns."""
+        job = self._job
+        urls = pa.concat_arrays([pa.array(chunk) for chunk in signed])
+        bad = self._bad(batch, 0, len(batch.keys), signed)
+        names = [job.key_column, *(name for name in job.keep_columns if name != job.key_column)]
+        if self._all:
+            names = list(batch.table.schema.names)
+        if job.url_column in names:
+            raise ParameterError(
+                "url_column", f"{job.url_column!r} is a column of the input: choose another name (--url-column)"
+            )
+        columns = [batch.keys if name == job.key_column else batch.table.column(name) for name in names]
+        table = pa.record_batch([*columns, urls], [*names, job.url_column])
+        if bad and job.on_error == "skip":
+            table = table.filter(pc.is_valid(urls))
+        return Piece(len(batch.keys), [table], bad)
+
+
+def _named(reason: str) -> str:
+    """Why a row has no URL: its key, unless the reason names another column."""
+    return reason if reason.startswith(("query[", "method ", "expires ")) else f"key {reason}"
+
+
+def as_bytes(key: str | bytes) -> bytes:
+    return key if isinstance(key, bytes) else key.encode("utf-8", "surrogateescape")

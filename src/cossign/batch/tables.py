@@ -1,0 +1,644 @@
+"""Rows with columns, as Arrow tables: CSV, JSON lines, Parquet, Arrow, ORC, inventories; and which rows are wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gzip
+import io
+import itertools
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import IO, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.json
+
+from cossign._core import Lines, decode_column
+from cossign.batch.ahead import ahead
+from cossign.batch.inventory import has_md5
+from cossign.batch.sources import GZIP, Input, InputError, Position, Source, whole_lines
+
+_BYTES = 1 << 20  # of JSON lines parsed at a time
+_ROWS = 8192  # rows of Parquet, Arrow or ORC taken at a time
+_LONGEST = 1 << 20  # bytes of CSV parsed at a time, and of its longest row
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+
+
+class Fault(NamedTuple):
+    """Why a row has no key, and the row's text, if it has one."""
+
+    reason: str
+    text: str | None
+
+
+class Batch(NamedTuple):
+    """Some rows of one input.
+
+    Attributes:
+        input: the input's place in the source.
+        name: its name.
+        numbers: each row's number in it, from 1; a CSV header is not counted.
+        end: how many rows of the input were read when this batch was.
+        keys: the keys.
+        table: the columns asked for, the keys among them.
+        faults: by their place in the batch, the rows that could not be read; their columns are null.
+    """
+
+    input: int
+    name: str
+    numbers: Sequence[int]
+    end: int
+    keys: pa.Array
+    table: pa.RecordBatch
+    faults: dict[int, Fault]
+
+    def split(self, rows: int) -> tuple[Batch, Batch]:
+        """The first rows, and the others."""
+        return (
+            self._replace(
+                numbers=self.numbers[:rows], end=self.numbers[rows - 1], keys=self.keys[:rows],
+                table=self.table[:rows], faults={place: each for place, each in self.faults.items() if place < rows},
+            ),
+            self._replace(
+                numbers=self.numbers[rows:], keys=self.keys[rows:], table=self.table[rows:],
+                faults={place - rows: each for place, each in self.faults.items() if place >= rows},
+            ),
+        )  # fmt: skip
+
+
+class Condition(NamedTuple):
+    """``COLUMN<value``, with ``=``, ``!=``, ``<``, ``<=``, ``>`` or ``>=``; see `Job.where`."""
+
+    column: str
+    relation: str
+    value: str
+
+    @classmethod
+    def parsed(cls, text: str) -> Condition:
+        found = re.fullmatch(r"\s*(.+?)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*", text)
+        if not found:
+            raise InputError(f"where: {text!r} is no condition: write it as Size>=1048576 or StorageClass=STANDARD")
+        return cls(*found.groups())
+
+    def holds(self, values: pa.Array) -> pa.Array:
+        """For which values it holds; never for a null."""
+        compare: Callable[[Any, Any], Any] = {
+            "=": pc.equal, "!=": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater,
+            ">=": pc.greater_equal,
+        }[self.relation]  # fmt: skip
+        if pa.types.is_dictionary(values.type):
+            values = values.cast(values.type.value_type)
+        if _is_text(values.type):
+            values = as_strings(values)
+            if self.relation in ("=", "!=") or not re.match(_NUMBER, self.value):
+                return compare(values, self.value)
+            numeric = pc.match_substring_regex(values, _NUMBER)
+            numbers = pc.if_else(numeric, pc.utf8_trim_whitespace(values), None).cast(pa.float64())
+            return compare(numbers, float(self.value))
+        try:
+            return compare(values, pa.scalar(self.value).cast(values.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise InputError(
+                f"where: the column {self.column} holds {values.type}, and {self.value!r} is none"
+            ) from None
+
+
+def pattern(text: str) -> str:
+    """A regular expression (RE2) for a prefix, or for a pattern with ``*``, ``?`` or ``[...]`` of the whole key."""
+    if not re.search(r"[*?\[]", text):
+        return "(?s)^" + re.escape(text)
+    made = ""
+    for piece in re.findall(r"\*+|\?|\[!?\]?[^\]]*\]|.", text, re.DOTALL):
+        if piece[0] == "*":
+            made += ".*"
+        elif piece == "?":
+            made += "."
+        elif piece[0] == "[" and len(piece) > 1:
+            inner = piece[1:-1].replace("\\", "\\\\").replace("[", "\\[")
+            made += "[" + ("^" + inner[1:] if inner[0] == "!" else "\\" * (inner[0] == "^") + inner) + "]"
+        else:
+            made += re.escape(piece)
+    return f"(?s)^(?:{made})$"
+
+
+class Tables:
+    """The rows of a source, as batches of the columns that are wanted.
+
+    Args:
+        source: the inputs.
+        key: the column of the keys; an inventory's is always Key.
+        wanted: the other columns; None for all there are.
+        columns: the columns' names in CSV without a header; None to read them from its first row.
+        include: prefixes or patterns, of which a key must match one, if there are any.
+        exclude: prefixes or patterns, of which a key must match none.
+        where: conditions on columns, which must all hold.
+    """
+
+    def __init__(
+        self, source: Source, key: str = "key", wanted: Sequence[str] | None = (),
+        columns: Sequence[str] | None = None, include: Sequence[str] = (), exclude: Sequence[str] = (),
+        where: Sequence[Condition] = (),
+    ) -> None:  # fmt: skip
+        self.source = source
+        self.key = key
+        self.wanted = None if wanted is None else list(dict.fromkeys([*wanted, *(each.column for each in where)]))
+        self.columns = columns
+        self.include = "|".join(f"(?:{pattern(each)})" for each in include)
+        self.exclude = "|".join(f"(?:{pattern(each)})" for each in exclude)
+        self.where = where
+
+    def batches(self, at: Position = Position(), *, check: bool = True) -> Iterator[Batch]:  # noqa: B008
+        """The rows from a place on; `check` is whether an inventory's data files must have the manifest's MD5.
+
+        Raises:
+            InputError: an input cannot be read, or lacks a column.
+        """
+        for index in range(at.input, len(self.source.inputs)):
+            each = self.source.inputs[index]
+            if check and each.md5 is not None and not has_md5(each.path, each.md5):
+                raise InputError(f"{each.path} has another MD5 than the manifest says: it was altered; fetch it again")
+            skip = at.row if index == at.input else 0
+            key = _inventory_key(each) or self.key
+            for first, table, faults in self._read(index, each, key, skip):
+                if first + len(table) <= skip:
+                    continue
+                batch = Batch(
+                    index, each.name, range(first + 1, first + len(table) + 1), first + len(table), table.column(key),
+                    table, faults,
+                )  # fmt: skip
+                if first < skip:
+                    batch = batch.split(skip - first)[1]
+                yield self._filtered(batch)
+
+    def rows(self) -> int | None:
+        """How many rows there are, if manifests or files say so without being read."""
+        if self.source.rows is not None or not all(
+            each.form in ("parquet", "orc", "arrow") for each in self.source.inputs
+        ):
+            return self.source.rows
+        total = 0
+        for index, each in enumerate(self.source.inputs):
+            if each.form == "arrow":
+                return None
+            with self.source.read(index) as (data, _), _arrow_errors(each):
+                total += _parquet_file(data).metadata.num_rows if each.form == "parquet" else _orc_file(data).nrows
+        self.source.position = 0
+        return total
+
+    # --- Reading: generators of (rows before, table, faults)
+
+    def _read(
+        self, index: int, each: Input, key: str, skip: int
+    ) -> Iterator[tuple[int, pa.RecordBatch, dict[int, Fault]]]:
+        with self.source.read(index) as (data, note), _arrow_errors(each):
+            if each.form in ("txt", "csv", "jsonl"):
+                read = {"txt": self._txt, "csv": self._csv, "jsonl": self._jsonl}[each.form]
+                first = 0
+                for table, faults in read(each, key, data, note):
+                    yield first, table, faults
+                    first += len(table)
+            else:
+                binary = {"parquet": self._parquet, "arrow": self._arrow, "orc": self._orc}[each.form]
+                for first, table in binary(each, key, data, skip):
+                    note()
+                    yield first, table, {}
+
+    def _txt(
+        self, each: Input, key: str, data: IO[bytes], note: Callable[[], None]
+    ) -> Iterator[tuple[pa.RecordBatch, dict[int, Fault]]]:
+        self._names(each, [key], key)
+        for block in whole_lines(data):
+            note()
+            keys = pa.chunked_array(Lines([block])).combine_chunks().cast(pa.binary())
+            yield pa.record_batch([keys], [key]), {}
+
+    def _csv(
+        self, each: Input, key: str, data: IO[bytes], note: Callable[[], None]
+    ) -> Iterator[tuple[pa.RecordBatch, dict[int, Fault]]]:
+        start = data.read(_BYTES).removeprefix(b"\xef\xbb\xbf")
+        names = each.fields or self.columns
+        if names is None:
+            names, start = _header(start, each.name)
+        while not start.strip():
+            start = data.read(_BYTES)
+            if not start:
+                return
+        wanted = self._names(each, names, key)
+        uneven: deque[pyarrow.csv.InvalidRow] = deque()  # rows with too few or too many columns, which are left out
+
+        def keep(row: pyarrow.csv.InvalidRow) -> str:
+            uneven.append(row)
+            return "skip"
+
+        try:
+            reader = pyarrow.csv.open_csv(
+                pa.PythonFile(_Behind(start, data), "r"),
+                pyarrow.csv.ReadOptions(use_threads=False, block_size=_LONGEST, column_names=names),
+                pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=keep),
+                pyarrow.csv.ConvertOptions(
+                    column_types=dict.fromkeys(wanted, pa.binary()), include_columns=wanted, strings_can_be_null=False
+                ),
+            )
+            first = 0
+            none = pa.record_batch([pa.array([], pa.binary())] * len(wanted), wanted)
+            for whole in itertools.chain(reader, [none]):  # behind the last rows uneven ones may be left
+                note()
+                for rows, faults in _even(whole, first, uneven):
+                    yield _csv_texts(rows, faults, key, each.fields is not None), faults
+                    first += len(rows)
+        except pa.ArrowInvalid as error:
+            if "straddl" not in str(error):
+                raise
+            raise InputError(
+                f"{each.name} is not CSV: the row behind row {first} is longer than {_LONGEST >> 20} MiB:"
+                " is a quote not closed?"
+            ) from None
+
+    def _jsonl(
+        self, each: Input, key: str, data: IO[bytes], note: Callable[[], None]
+    ) -> Iterator[tuple[pa.RecordBatch, dict[int, Fault]]]:
+        schema: pa.Schema | None = None
+        blocks = ahead(_noted(whole_lines(data, _BYTES), note), 4)
+        start = next(blocks, b"")
+        if len(start) < _BYTES // 2:
+            start += next(blocks, b"")  # the last line, which may have no end
+        for block in itertools.chain([start] if start else [], blocks):
+            if schema is None:
+                schema = self._json_schema(each, key, block)
+            try:
+                table = pyarrow.json.read_json(
+                    pa.BufferReader(block),
+                    pyarrow.json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+                    pyarrow.json.ParseOptions(
+                        explicit_schema=schema,
+                        unexpected_field_behavior="ignore" if self.wanted is not None else "error",
+                    ),
+                )
+                table = table.combine_chunks().to_batches()[0].select(schema.names)
+                if table.column(key).null_count:
+                    raise pa.ArrowInvalid("a row has no key")
+                yield table, {}
+            except (pa.ArrowInvalid, IndexError):  # some row is bad: read them one by one
+                yield _json_rows(block, schema, key, self.wanted is None)
+
+    def _json_schema(self, each: Input, key: str, block: bytes) -> pa.Schema:
+        """The wanted columns' types, as the first rows have them."""
+        explicit = [pa.field(key, pa.string())]
+        if self.wanted == []:
+            return pa.schema(explicit)
+        lines = block.split(b"\n")
+        for rows in (len(lines), *range(1, min(len(lines), 100))):  # as far as they can be read
+            try:
+                found = pyarrow.json.read_json(
+                    pa.BufferReader(b"\n".join(lines[:rows] if rows == len(lines) else lines[rows - 1 : rows])),
+                    pyarrow.json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+                    pyarrow.json.ParseOptions(explicit_schema=pa.schema(explicit)),
+                ).schema
+                break
+            except pa.ArrowInvalid:
+                continue
+        else:
+            found = pa.schema(explicit)
+        wanted = self._names(each, found.names, key)
+        return pa.schema([(name, _as_written(found.field(name).type)) for name in wanted])
+
+    def _parquet(self, each: Input, key: str, data: IO[bytes], skip: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        file = _parquet_file(data)
+        wanted = self._typed(each, file.schema_arrow, key)
+        first = 0
+        for group in range(file.metadata.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if first + rows > skip:
+                place = first
+                for batch in file.iter_batches(_ROWS, [group], wanted, use_threads=False):
+                    yield place, _projected(batch, wanted)
+                    place += len(batch)
+            first += rows
+
+    def _orc(self, each: Input, key: str, data: IO[bytes], skip: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        file = _orc_file(data)
+        wanted = self._typed(each, file.schema, key)
+        first = 0
+        for stripe in range(file.nstripes):
+            batch = file.read_stripe(stripe, [name.split(".")[0] for name in wanted])
+            for start in range(0, len(batch), _ROWS):
+                yield first + start, _projected(batch[start : start + _ROWS], wanted)
+            first += len(batch)
+
+    def _arrow(self, each: Input, key: str, data: IO[bytes], skip: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+        batches: Iterator[pa.RecordBatch]
+        start = data.read(6)
+        if start == b"ARROW1":
+            file = pa.ipc.open_file(pa.PythonFile(data, "r") if not isinstance(data, pa.NativeFile) else data)
+            schema, batches = file.schema, (file.get_batch(index) for index in range(file.num_record_batches))
+        else:
+            stream = pa.ipc.open_stream(pa.PythonFile(_Behind(start, data), "r"))
+            schema, batches = stream.schema, iter(stream)
+        wanted = self._typed(each, schema, key)
+        first = 0
+        for batch in batches:
+            for place in range(0, len(batch), _ROWS):
+                yield first + place, _projected(batch[place : place + _ROWS], wanted)
+            first += len(batch)
+
+    def _names(self, each: Input, names: Sequence[str], key: str) -> list[str]:
+        """The columns to read, the keys' first; all of them in the input's order, if all are wanted."""
+        if self.wanted is None:
+            wanted = list(names) if key in names else [key, *names]
+        else:
+            wanted = [key, *(name for name in self.wanted if name != key)]
+        for name in wanted:
+            if list(names).count(name) > 1:
+                raise InputError(f"{each.name} has the column {name!r} more than once: give them names with --columns")
+            if name not in names:
+                if each.form == "txt":
+                    raise InputError(f"{each.name}: a text file has no columns, so no {name}: take CSV or JSON lines")
+                how = "name one with --key-column" if name == key else "choose one of those"
+                raise InputError(f"{each.name} has no column {name!r}, only {', '.join(names)}: {how}")
+        return wanted
+
+    def _typed(self, each: Input, schema: pa.Schema, key: str) -> list[str]:
+        """As `_names`, of columns with types; ``meta.key`` is the field of a struct."""
+        fields = _fields(schema)
+        inner = [name for name in (key, *(self.wanted or [])) if name in fields and name not in schema.names]
+        wanted = self._names(each, [*schema.names, *dict.fromkeys(inner)], key)
+        kind = fields[key]
+        if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
+            found = [name for name in fields if name.startswith(f"{key}.")] if pa.types.is_struct(kind) else []
+            how = f"one of its fields, such as {found[0]}," if found else "a column of strings"
+            raise InputError(f"{each.name}: the column {key!r} holds {kind}, not keys: name {how} with --key-column")
+        return wanted
+
+    # --- Choosing
+
+    def _filtered(self, batch: Batch) -> Batch:
+        """The rows that are wanted, and those that could not be read."""
+        masks = [condition.holds(batch.table.column(condition.column)) for condition in self.where]
+        if self.include or self.exclude:
+            keys = (
+                batch.keys.cast(batch.keys.type.value_type) if pa.types.is_dictionary(batch.keys.type) else batch.keys
+            )
+            if pa.types.is_string_view(keys.type) or pa.types.is_binary_view(keys.type):
+                keys = keys.cast(pa.binary())
+            if self.include:
+                masks.append(pc.match_substring_regex(keys, self.include))
+            if self.exclude:
+                masks.append(pc.invert(pc.match_substring_regex(keys, self.exclude)))
+        if not masks:
+            return batch
+        mask = pc.fill_null(masks[0], False)
+        for other in masks[1:]:
+            mask = pc.and_(mask, pc.fill_null(other, False))
+        if batch.faults:
+            bad = pa.array([place in batch.faults for place in range(len(batch.keys))], pa.bool_())
+            mask = pc.or_(mask, bad)
+        places = pc.indices_nonzero(mask)
+        if len(places) == len(batch.keys):
+            return batch
+        kept = places.to_pylist()
+        again = {place: new for new, place in enumerate(kept) if place in batch.faults} if batch.faults else {}
+        return batch._replace(
+            numbers=[batch.numbers[place] for place in kept],
+            keys=batch.keys.take(places),
+            table=batch.table.take(places),
+            faults={again[place]: fault for place, fault in batch.faults.items()},
+        )
+
+
+def as_strings(values: pa.Array) -> pa.Array:
+    """Texts as Arrow strings; bytes that are no UTF-8 become U+FFFD."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        return values
+    try:
+        return values.cast(pa.large_string() if pa.types.is_large_binary(values.type) else pa.string())
+    except pa.ArrowInvalid:
+        return pa.array(
+            [None if each is None else each.decode("utf-8", "replace") for each in values.to_pylist()], pa.string()
+        )
+
+
+def _fields(fields: Iterable[pa.Field], before: str = "") -> dict[str, pa.DataType]:
+    """The types of columns, and of the fields of those that are structs."""
+    found = {}
+    for field in fields:
+        found[before + field.name] = field.type
+        if pa.types.is_struct(field.type):
+            found.update(_fields(field.type, f"{before}{field.name}."))
+    return found
+
+
+def _projected(batch: pa.RecordBatch, wanted: Sequence[str]) -> pa.RecordBatch:
+    """The wanted columns, those of structs taken out of them."""
+    columns = []
+    for name in wanted:
+        top, *inner = [name] if name in batch.schema.names else name.split(".")
+        columns.append(pc.struct_field(batch.column(top), inner) if inner else batch.column(top))
+    return pa.record_batch(columns, list(wanted))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(
+        check(kind)
+        for check in (
+            pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
+            pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view,
+        )
+    )  # fmt: skip
+
+
+def _inventory_key(each: Input) -> str | None:
+    """The column of an inventory's keys: Key in its CSV, key elsewhere."""
+    return ("Key" if each.fields else "key") if each.inventory else None
+
+
+def _noted(blocks: Iterator[bytes], note: Callable[[], None]) -> Iterator[bytes]:
+    for block in blocks:
+        note()
+        yield block
+
+
+@contextlib.contextmanager
+def _arrow_errors(each: Input) -> Iterator[None]:
+    """Turn what pyarrow raises into an InputError with the file's name."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, (gzip.BadGzipFile, GZIP.BadGzipFile)) or getattr(error, "errno", None) is not None:
+            raise  # `readable` knows these
+        names = {"parquet": "Parquet", "arrow": "Arrow IPC", "orc": "ORC", "csv": "CSV", "jsonl": "JSON lines"}
+        form = names.get(each.form, "text")
+        raise InputError(f"{each.name} is not {form} that can be read: {error}: fetch it again") from None
+
+
+class _Behind(io.RawIOBase):
+    """What was read of a stream already, and what is behind it."""
+
+    def __init__(self, start: bytes, data: IO[bytes]) -> None:
+        self._start = start
+        self._data = data
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        start, self._start = self._start[:size] if size >= 0 else self._start, self._start[size:] if size >= 0 else b""
+        return start + self._data.read(size - len(start) if size >= 0 else -1)
+
+
+def _parquet_file(data: IO[bytes]) -> Any:
+    import pyarrow.parquet
+
+    _seekable(data, "Parquet")
+    return pyarrow.parquet.ParquetFile(data, pre_buffer=False)
+
+
+def _orc_file(data: IO[bytes]) -> Any:
+    import pyarrow.orc
+
+    _seekable(data, "ORC")
+    return pyarrow.orc.ORCFile(data)
+
+
+def _seekable(data: IO[bytes], form: str) -> None:
+    if not data.seekable():
+        raise InputError(f"{form} cannot be read from a pipe: give the file itself")
+
+
+def _decoded(keys: pa.Array) -> pa.Array:
+    """URL-encoded keys, decoded."""
+    if keys.null_count:
+        keys = pa.concat_arrays([keys])  # without an offset
+    validity, offsets, data = keys.buffers()
+    places = memoryview(offsets)[4 * keys.offset : 4 * (keys.offset + len(keys) + 1)]
+    text, decoded = decode_column(data if data is not None else b"", places)
+    return pa.Array.from_buffers(
+        pa.binary(), len(keys), [validity if keys.null_count else None, pa.py_buffer(decoded), pa.py_buffer(text)]
+    )
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------------
+
+
+def _header(block: bytes, name: str) -> tuple[list[str], bytes]:
+    """The names in the first row, and the rows behind it."""
+    text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
+    try:
+        names = next((row for row in csv.reader(text) if row), None)
+    except csv.Error as error:
+        raise InputError(f"{name} is not CSV: {error}") from None
+    if names is None:
+        return [], b""
+    size = len(text.getvalue()[: text.tell()].encode("utf-8", "surrogateescape"))
+    return [each.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for each in names], block[size:]
+
+
+def _even(
+    whole: pa.RecordBatch, first: int, uneven: deque[pyarrow.csv.InvalidRow]
+) -> Iterator[tuple[pa.RecordBatch, dict[int, Fault]]]:
+    """Rows by some thousands, with a row of nulls for each of the uneven ones among them; `first` rows are before."""
+    place = 0
+    while place < len(whole) or (uneven and uneven[0].number - 1 == first):
+        rows = whole[place : place + _ROWS]
+        place += len(rows)
+        faults: dict[int, Fault] = {}
+        pieces = []
+        taken = 0  # of `rows`
+        while uneven and uneven[0].number - 1 <= first + len(rows) + len(faults):
+            row = uneven.popleft()
+            at = row.number - 1 - first
+            pieces.append(rows[taken : at - len(faults)])
+            taken = at - len(faults)
+            pieces.append(pa.record_batch([pa.nulls(1, field.type) for field in whole.schema], whole.schema.names))
+            faults[at] = Fault(f"has {row.actual_columns} columns, not {row.expected_columns}", row.text)
+        if faults:
+            rows = pa.Table.from_batches([*pieces, rows[taken:]]).combine_chunks().to_batches()[0]
+        yield rows, faults
+        first += len(rows)
+
+
+def _csv_texts(rows: pa.RecordBatch, faults: dict[int, Fault], key: str, encoded: bool) -> pa.RecordBatch:
+    """The columns as strings but the keys, which stay bytes: whoever signs them finds those that are no UTF-8."""
+    columns = []
+    for name, column in zip(rows.schema.names, rows.columns, strict=True):
+        if name == key:
+            columns.append(_decoded(column) if encoded else column)
+            continue
+        try:
+            columns.append(column.cast(pa.string()))
+        except pa.ArrowInvalid:
+            texts: list[str | None] = []
+            for place, value in enumerate(column.to_pylist()):
+                try:
+                    texts.append(None if value is None else value.decode())
+                except UnicodeDecodeError:
+                    faults.setdefault(place, Fault(f"{name} is not valid UTF-8", repr(value)))
+                    texts.append(None)
+            columns.append(pa.array(texts, pa.string()))
+    return pa.record_batch(columns, rows.schema.names)
+
+
+# --- JSON lines -------------------------------------------------------------------------------------------------------
+
+
+def _as_written(kind: pa.DataType) -> pa.DataType:
+    """A type that was found in JSON, where a date is a string, and a null may be anything: as it is written."""
+    if pa.types.is_temporal(kind) or pa.types.is_null(kind):
+        return pa.string()
+    if pa.types.is_list(kind):
+        return pa.list_(_as_written(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _as_written(field.type)) for field in kind])
+    return kind
+
+
+def _json_rows(block: bytes, schema: pa.Schema, key: str, whole: bool) -> tuple[pa.RecordBatch, dict[int, Fault]]:
+    """The rows of a block with a bad one in it; `whole` is whether no other fields may be there."""
+    columns: list[list[Any]] = [[] for _ in schema]
+    faults: dict[int, Fault] = {}
+    rows = 0
+    for line in block.decode("utf-8", "surrogateescape").split("\n"):
+        if not line.strip():
+            continue
+        values, fault = _json_row(line, schema, key, whole)
+        if fault:
+            faults[rows] = Fault(fault, line)
+        for column, value in zip(columns, values, strict=True):
+            column.append(value)
+        rows += 1
+    # Keys stay bytes, so that what is no UTF-8 is found by whoever looks at all keys.
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.record_batch(arrays, schema.names), faults
+
+
+def _json_row(line: str, schema: pa.Schema, key: str, whole: bool) -> tuple[list[Any], str | None]:
+    none = [None] * len(schema)
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        return none, f"is not JSON: {error}"
+    except RecursionError:
+        return none, "is not JSON: it is nested too deeply"
+    if not isinstance(row, dict):
+        return none, "is not a JSON object"
+    if key not in row:
+        return none, f"has not the field {key!r}"
+    if not isinstance(row[key], str):
+        return none, f"{key} is no string"
+    more = [name for name in row if name not in schema.names] if whole else []
+    if more:
+        return none, f"has the field {more[0]!r}, which the first rows have not"
+    values = []
+    for field in schema:
+        try:
+            values.append(pa.scalar(row.get(field.name), field.type).as_py())
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            what = "is not valid UTF-8" if field.name == key else f"is no {field.type}, as it is in the first rows"
+            return none, f"{field.name} {what}"
+    return values, None
