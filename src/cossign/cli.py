@@ -12,7 +12,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from cossign import __version__
@@ -185,7 +184,7 @@ def _progress(arguments: argparse.Namespace) -> Iterator[Callable[[Any], object]
             nonlocal last
             if progress.seconds - last >= 1 or progress.rows == progress.total:
                 last = progress.seconds
-                print(json.dumps(progress._asdict()), file=sys.stderr, flush=True)
+                _say(json.dumps(progress._asdict()))
 
         yield tell
         return
@@ -212,8 +211,14 @@ def _progress(arguments: argparse.Namespace) -> Iterator[Callable[[Any], object]
         yield advance
 
 
+def _say(text: str) -> None:
+    """Tell whoever reads stderr, if anybody still does: a job goes on."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def _warn(text: str) -> None:
-    print(f"cossign: warning: {text}", file=sys.stderr)
+    _say(f"cossign: warning: {text}")
 
 
 def _presign(arguments: argparse.Namespace) -> int:
@@ -236,7 +241,7 @@ def _presign(arguments: argparse.Namespace) -> int:
     with _progress(arguments) as progress:
         report = batch.run(job, progress=progress, warn=_warn)
     if arguments.report:
-        Path(arguments.report).write_text(json.dumps(report.as_dict(), indent=1) + "\n")
+        report.write(arguments.report)
     if report.bad:
         listed = f"; all are in {report.errors}" if report.errors else ""
         print(
@@ -342,6 +347,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("cossign: interrupted; no half-written file was left", file=sys.stderr)
         return 130
     except BrokenPipeError:
+        if getattr(arguments, "output", "-") != "-":
+            print(f"cossign: {arguments.output}: its reader has closed it", file=sys.stderr)
+            return 2
         # The reader (`head`) has what it wanted; what is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

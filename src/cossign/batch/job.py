@@ -6,9 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
 import shutil
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -32,12 +30,13 @@ from cossign.batch.sinks import (
     open_stream,
     output_format,
 )
-from cossign.batch.sources import InputError, Position, Source, pyarrow
+from cossign.batch.sources import GZIP, InputError, Position, Source, pyarrow
 from cossign.errors import CosSignError, ParameterError
 from cossign.signer import Signer
 
 ROWS_PER_PART = 1_000_000
-_SAMPLE = 20_000  # rows that are tried before a job begins
+_SAMPLE = 200_000  # rows that a dry run tries
+_SHORT_SAMPLE = 20_000  # rows that are tried before a job begins
 
 
 class RowError(CosSignError):
@@ -87,7 +86,7 @@ class Job:
     The signatures' KeyTime is one for all rows, but for those with a column of their own.
     """
 
-    inputs: Sequence[str | os.PathLike[str]]
+    inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     output: str | os.PathLike[str] = "-"
     signer: Signer
     expires: int = 900
@@ -180,9 +179,11 @@ class Report:
     def rows_per_second(self) -> float:
         return (self.rows - self.resumed) / self.seconds if self.seconds else 0.0
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {**asdict(self), "rows_per_second": round(self.rows_per_second)}
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write it as JSON."""
+        text = json.dumps({**asdict(self), "rows_per_second": round(self.rows_per_second)}, indent=1)
+        with complete_file(Path(path)) as file:
+            file.write(text.encode() + b"\n")
 
 
 @dataclass
@@ -428,7 +429,12 @@ class _Run:
         )
 
     def _source(self) -> Source:
-        return Source([os.fspath(path) for path in self.job.inputs], self.job.input_format)
+        return Source(self._inputs, self.job.input_format)
+
+    @property
+    def _inputs(self) -> list[str]:
+        given = self.job.inputs
+        return [os.fspath(path) for path in ([given] if isinstance(given, (str, os.PathLike)) else given)]
 
     def _ended(self) -> Report:
         self._odd.judge()
@@ -492,9 +498,9 @@ class _Run:
             if os.path.exists(output) and not os.path.isdir(output):
                 raise ParameterError("OUT", f"{output} is no directory: parts need one")
             folder = Path(output).resolve()
-            for path in self.job.inputs:
+            for path in self._inputs:
                 if path != "-" and os.path.isdir(path) and Path(path).resolve() in (folder, *folder.parents):
-                    raise ParameterError("OUT", f"{output} lies in the input {os.fspath(path)}: choose another place")
+                    raise ParameterError("OUT", f"{output} lies in the input {path}: choose another place")
 
     def _make_sense(self) -> None:
         """Warn of what cannot be meant."""
@@ -514,7 +520,7 @@ class _Run:
         if not self.job.check_space or is_stream(self.output) or self.source.size is None:
             return
         try:
-            estimate = self.estimate(warnings=False)
+            estimate = self.estimate(_SHORT_SAMPLE, warnings=False)
         except InputError:
             return  # which is said where it is met
         if estimate.written is None or estimate.free is None:
@@ -527,12 +533,13 @@ class _Run:
                 " (--no-space-check)"
             )
 
-    def estimate(self, *, warnings: bool = True) -> Estimate:
-        """Try the first rows."""
+    def estimate(self, sample: int = _SAMPLE, *, warnings: bool = True) -> Estimate:
+        """Try some rows, the first."""
         job = self.job
         if warnings:
             self._make_sense()
-        began = time.perf_counter()
+        began = 0.0  # when the first rows were there
+        first = 0
         source = self._source()
         urls: list[str] = []
         bad: list[Bad] = []
@@ -548,11 +555,13 @@ class _Run:
                     urls += _first_urls(data, 3 - len(urls))
                 bad += piece.bad
                 tried += piece.rows
-                if tried >= _SAMPLE:
+                if not began:
+                    began, first = time.perf_counter(), tried
+                if tried >= sample:
                     break
-            whole = tried < _SAMPLE
+            seconds = time.perf_counter() - began
+            whole = tried < sample
             total, seen = rows.total(), rows.read
-        seconds = time.perf_counter() - began
         exact = whole or (total is not None and not (job.include or job.exclude or job.where))
         estimated: int | None = None
         if whole:
@@ -566,7 +575,7 @@ class _Run:
         free = None if is_stream(self.output) else shutil.disk_usage(_existing(self.output)).free
         scale = None if estimated is None else estimated / max(1, tried)
         size = None if scale is None else round(written.size * scale)
-        lasts = None if scale is None else seconds * scale
+        lasts = None if estimated is None else estimated * seconds / max(1, tried - first)
         if warnings and lasts is not None and lasts > job.expires:
             self.warn(f"the URLs expire after {job.expires} seconds, and the job takes about {lasts:,.0f}")
         return Estimate(
@@ -647,11 +656,12 @@ class _Run:
 
     def _versions(self) -> dict[str, str]:
         """Of what has a part in the output's bytes."""
-        versions = {"cossign": __version__, "python": platform.python_version()}
-        loaded: dict[str, str] = {
-            name: str(sys.modules[name].__version__) for name in ("pyarrow", "isal") if name in sys.modules
-        }
-        return {**versions, **loaded}
+        versions = {"cossign": __version__}
+        if not self.plain:
+            versions["pyarrow"] = pyarrow("").__version__
+        if self.format.packing == ".gz":
+            versions["gzip"] = GZIP.__name__
+        return versions
 
     # --- At its end
 

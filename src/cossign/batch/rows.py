@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -93,7 +94,8 @@ class TextRows:
         return None
 
     def close(self) -> None:
-        self._blocks.close()  # type: ignore[attr-defined]
+        with contextlib.suppress(ValueError):  # a thread reads a block just now: the last one of it
+            self._blocks.close()  # type: ignore[attr-defined]
 
     def part(self, limit: int | None) -> Iterator[Piece]:
         job = self._job

@@ -247,12 +247,20 @@ class BadRows:
     def __init__(self, final: Path | None, size: int) -> None:
         self._final = final
         self._temporary = None if final is None else final.with_name(f".{final.name}.part")
-        self._keep = False
-        self.size = size
         self._file: IO[bytes] | None = None
+        self._keep = size > 0
+        self.size = size  # of those whose rows are in complete parts
 
     def __enter__(self) -> BadRows:
-        if self._temporary is not None and (self.size or self._temporary.exists()):
+        if self._final is None or self._temporary is None:
+            return self
+        if self.size and not self._temporary.exists() and self._final.exists():
+            os.replace(self._final, self._temporary)  # the job was ended between this and its journal's last line
+        if self.size and (not self._temporary.exists() or self._temporary.stat().st_size < self.size):
+            raise ParameterError(
+                "OUT", f"{self._temporary}, the list of bad rows, is not as it was written: begin again"
+            )
+        if self._temporary.exists():
             self._open()
         return self
 
@@ -288,6 +296,7 @@ class BadRows:
             return None
         self.flush()
         os.replace(self._temporary, self._final)
+        sync_directory(self._final.parent)
         return str(self._final)
 
     def __exit__(self, *error: object) -> None:

@@ -110,7 +110,7 @@ class Source:
             if kind not in density:
                 before = sum(other.size or 0 for other in self.inputs[:index])
                 with self.read(index) as (data, note):
-                    start = data.read(1 << 20)
+                    start = data.read(1 << (24 if each.path.endswith(PACKINGS) else 20))
                     note()
                     stored = self.position - before
                 density[kind] = line_count(start) / max(1, stored)

@@ -45,8 +45,13 @@ class _Rows:
 
     def prepared(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Rows as this writer can write them; the keys, of which only bad ones may be no UTF-8, as strings."""
-        texts = [as_strings(column) if pa.types.is_binary(column.type) else column for column in rows.columns]
-        return pa.record_batch(texts, rows.schema.names)
+        columns = []
+        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+            if pa.types.is_binary_view(column.type):
+                column = column.cast(pa.binary())
+            is_text = name == self._columns[0] or pa.types.is_string_view(column.type)
+            columns.append(as_strings(column) if is_text else column)
+        return pa.record_batch(columns, rows.schema.names)
 
     def begin(self, schema: pa.Schema) -> None:
         pass
@@ -121,6 +126,8 @@ def _json(column: pa.Array) -> pa.Array:
     """A column's values as JSON texts."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        column = as_strings(column)
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         column = column.cast(pa.string())

@@ -21,7 +21,7 @@ import pyarrow.json
 from cossign._core import Lines, decode_column
 from cossign.batch.ahead import ahead
 from cossign.batch.inventory import has_md5
-from cossign.batch.sources import GZIP, Input, InputError, Position, Source, whole_lines
+from cossign.batch.sources import GZIP, Input, InputError, Position, Source, readable, whole_lines
 
 _BYTES = 1 << 20  # of JSON lines parsed at a time
 _ROWS = 8192  # rows of Parquet, Arrow or ORC taken at a time
@@ -160,8 +160,12 @@ class Tables:
         """
         for index in range(at.input, len(self.source.inputs)):
             each = self.source.inputs[index]
-            if check and each.md5 is not None and not has_md5(each.path, each.md5):
-                raise InputError(f"{each.path} has another MD5 than the manifest says: it was altered; fetch it again")
+            if check and each.md5 is not None:
+                with readable(each.name):
+                    if not has_md5(each.path, each.md5):
+                        raise InputError(
+                            f"{each.path} has another MD5 than the manifest's: it was altered; fetch it again"
+                        )
             skip = at.row if index == at.input else 0
             key = _inventory_key(each) or self.key
             for first, table, faults in self._read(index, each, key, skip):
@@ -235,6 +239,7 @@ class Tables:
             uneven.append(row)
             return "skip"
 
+        first = 0
         try:
             reader = pyarrow.csv.open_csv(
                 pa.PythonFile(_Behind(start, data), "r"),
@@ -244,7 +249,6 @@ class Tables:
                     column_types=dict.fromkeys(wanted, pa.binary()), include_columns=wanted, strings_can_be_null=False
                 ),
             )
-            first = 0
             none = pa.record_batch([pa.array([], pa.binary())] * len(wanted), wanted)
             for whole in itertools.chain(reader, [none]):  # behind the last rows uneven ones may be left
                 note()

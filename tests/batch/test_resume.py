@@ -1,0 +1,505 @@
+"""Jobs that are ended, by whatever: nothing half-written has a final name, and what is resumed gives the same bytes."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cossign import Credentials, ParameterError, Signer
+from cossign.batch import InputError, Job, RowError, SpaceError, run
+from tests.batch import soak
+from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
+
+START = 1_700_000_000
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: None) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def a_job(signer: Signer, rows: int = 25, **changes: Any) -> Job:
+    """A job of parts of ten rows."""
+    if not Path("keys.txt").exists():
+        Path("keys.txt").write_text("".join(f"key{row}\n" for row in range(rows)))
+    return Job(
+        **{"inputs": ["keys.txt"], "output": "out", "signer": signer, "rows_per_part": 10, "start": START, **changes}
+    )
+
+
+class Ended(Exception):
+    """Ends a job from within."""
+
+
+def end_behind(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """End the next job when that many parts are in its journal."""
+    from cossign.batch.journal import Journal, Part
+
+    add = Journal.add
+
+    def and_end(journal: Journal, part: Part) -> None:
+        add(journal, part)
+        if len(journal.parts) == parts:
+            raise Ended
+
+    monkeypatch.setattr(Journal, "add", and_end)
+
+
+def begun(job: Job, parts: int = 1) -> None:
+    """Begin a job, and end it behind some parts."""
+    with pytest.MonkeyPatch.context() as patch:
+        end_behind(parts, patch)
+        with pytest.raises(Ended):
+            run(job)
+
+
+def text(folder: str = "out") -> str:
+    return "".join(path.read_text() for path in sorted(Path(folder).glob("part-*")))
+
+
+# --- Ended from outside
+
+
+@pytest.mark.slow
+def test_signals_at_random_moments(tmp_path: Path) -> None:
+    """A short run of `python -m tests.batch.soak`."""
+    said: list[str] = []
+    soak.soak(tmp_path, 120_000, kills=6, interrupts=2, seed=time.time_ns(), say=said.append)
+    print("\n".join(said))
+
+
+def in_a_namespace(script: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell script that may mount a disk of its own."""
+    unshare = ["unshare", "--map-root-user", "--mount", "bash", "-ceu", script]
+    return subprocess.run(unshare, capture_output=True, text=True, check=False, env=soak.ENVIRONMENT)
+
+
+@pytest.fixture(scope="module")
+def disks() -> None:
+    if shutil.which("unshare") is None or in_a_namespace("mkdir -p d; mount -t tmpfs none d").returncode:
+        pytest.skip("no disk can be mounted here: unshare --map-root-user --mount fails")
+
+
+@pytest.mark.parametrize("form", ["txt", "parquet"])
+@pytest.mark.usefixtures("disks")
+def test_a_full_disk(form: str, tmp_path: Path) -> None:
+    soak.make_inputs(tmp_path, 40_000)
+    source = tmp_path / "keys.txt"
+    reference = soak.Reference(source, tmp_path / "reference", form, 4_000)
+    size = sum(path.stat().st_size for path in (tmp_path / "reference").iterdir())
+    job = soak.command(source, Path("disk/out"), form, 4_000)
+    line = " ".join(job)
+    script = f"""
+        mkdir disk; mount -t tmpfs -o size={size // 2} none disk
+        {line} --no-space-check && exit 99 || test $? = 2
+        cp -r disk/out full
+        mount -o remount,size={4 * size} disk
+        {line} --resume && exit 99 || test $? = 1
+        cp -r disk/out resumed
+    """
+    done = in_a_namespace(script)
+    assert done.returncode == 0, done.stderr
+    assert "No space left on device" in done.stderr
+    assert len(list(Path("full").glob("part-*"))) in range(3, 8)
+    reference.check_unfinished(Path("full"))
+    reference.check_finished(Path("resumed"))
+
+
+@pytest.mark.usefixtures("disks")
+def test_a_disk_that_is_too_small_is_refused_at_once(tmp_path: Path) -> None:
+    Path("keys.txt").write_text("".join(f"key{row}\n" for row in range(100_000)))
+    for output, more in (("disk/out/", ""), ("disk/urls.txt", ""), ("disk/urls.parquet", "--no-space-check")):
+        line = " ".join([*soak.COSSIGN, "presign", "keys.txt", "-o", output, *soak.WHERE, more])
+        done = in_a_namespace(
+            f"mkdir -p disk; mount -t tmpfs -o size=8m none disk; code=0; {line} || code=$?; ls disk; exit $code"
+        )
+        if more:
+            assert done.returncode == 0, done.stderr
+        else:
+            assert done.returncode == 2
+            assert f"{output} would take about" in done.stderr
+            assert "and the disk has 8.4 MB" in done.stderr
+            assert "urls" not in done.stdout
+            assert "part" not in done.stdout
+
+
+def test_the_space_that_is_there_is_enough(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10_000, 5_000, 5_000))  # type: ignore[attr-defined]
+    job = a_job(signer)
+    with pytest.raises(SpaceError, match=r"out would take about 0\.0 MB, and the disk has 0\.0 MB"):
+        run(job)
+    assert not text()
+    assert run(replace(job, check_space=False, resume=True)).rows == 25
+    Path("keys.txt").write_text("a\n")
+    assert run(replace(job, output="other")).rows == 1
+
+
+BROKEN_READ = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* read(), which fails with EIO behind BROKEN_AT bytes of the file BROKEN_FILE. */
+ssize_t read(int file, void *data, size_t size)
+{
+    static ssize_t (*real)(int, void *, size_t);
+    char link[64], path[4096];
+    ssize_t length;
+    if (!real)
+        real = (ssize_t (*)(int, void *, size_t))dlsym(RTLD_NEXT, "read");
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    length = readlink(link, path, sizeof path - 1);
+    if (length > 0) {
+        path[length] = 0;
+        if (strstr(path, getenv("BROKEN_FILE")) && lseek(file, 0, SEEK_CUR) >= atoll(getenv("BROKEN_AT"))) {
+            errno = EIO;
+            return -1;
+        }
+    }
+    return real(file, data, size);
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="a disk that fails is made with gcc, which is not installed")
+@pytest.mark.parametrize("name", ["keys.txt", "keys.csv", "keys.jsonl", "keys.txt.gz", "inventory"])
+def test_a_read_error_in_the_middle(name: str, tmp_path: Path) -> None:
+    Path("broken.c").write_text(BROKEN_READ)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", "broken.so", "broken.c", "-ldl"], check=True)
+    soak.make_inputs(tmp_path, 150_000)
+    source, output = tmp_path / name, tmp_path / "out"
+    reference = soak.Reference(source, tmp_path / "reference", "txt", 2_000)
+    file = "inventory/1.csv.gz" if name == "inventory" else name
+    broken = {
+        "LD_PRELOAD": str(tmp_path / "broken.so"),
+        "BROKEN_FILE": file,
+        "BROKEN_AT": str((tmp_path / file).stat().st_size // 2),
+    }
+    command = soak.command(source, output, "txt", 2_000, "--no-space-check")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**soak.ENVIRONMENT, **broken})
+    assert done.returncode == 2, done.stderr
+    assert "Input/output error" in done.stderr
+    assert file in done.stderr
+    assert list(output.glob("part-*"))
+    reference.check_unfinished(output)
+    soak.resume(source, output, "txt", 2_000)
+    reference.check_finished(output)
+
+
+def test_a_reader_of_progress_that_leaves_does_not_end_the_job() -> None:
+    Path("keys.txt").write_text("".join(f"key{row}\n" for row in range(300_000)))
+    job = [*soak.COSSIGN, "presign", "keys.txt", "-o", "out/", *soak.WHERE, "--progress", "json"]
+    with subprocess.Popen(job, stderr=subprocess.PIPE, env=soak.ENVIRONMENT) as process:
+        assert process.stderr is not None
+        process.stderr.close()
+        assert process.wait(timeout=30) == 0
+    assert text().count("\n") == 300_000
+
+
+def test_a_pipe_that_its_reader_closes() -> None:
+    Path("keys.txt").write_text("".join(f"key{row}\n" for row in range(300_000)))
+    os.mkfifo("pipe")
+    job = [*soak.COSSIGN, "presign", "keys.txt", "-o", "pipe", *soak.WHERE]
+    with subprocess.Popen(job, stderr=subprocess.PIPE, env=soak.ENVIRONMENT, text=True) as process:
+        with open("pipe", "rb") as reader:
+            assert reader.read(10) == b"https://ex"
+        assert "pipe: its reader has closed it" in process.communicate(timeout=30)[1]
+        assert process.returncode == 2
+
+
+# --- Ended from within, at a known place
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+@pytest.mark.parametrize("named", [{}, {"on_error": "skip"}])
+def test_it_goes_on_where_it_was(parts: int, named: Any, signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = a_job(signer, 30, **named)
+    whole = run(replace(job, output="whole"))
+    assert whole.parts == 3
+    begun(job, parts)
+    before = {path.name: path.stat().st_mtime_ns for path in Path("out").glob("part-*")}
+    assert len(before) == parts
+    report = run(replace(job, resume=True))
+    assert (report.rows, report.read, report.parts, report.resumed) == (30, 30, 3, 10 * parts)
+    assert text() == text("whole")
+    for name, written in before.items():
+        assert Path("out", name).stat().st_mtime_ns == written
+    again = run(replace(job, resume=True))  # there is nothing left to do
+    assert (again.rows, again.resumed, again.written) == (30, 30, report.written)
+
+
+def test_the_start_is_that_of_the_job(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = a_job(signer, start=None)
+    monkeypatch.setattr("time.time", lambda: START + 0.5)
+    run(replace(job, output="whole"))
+    begun(job)
+    monkeypatch.setattr("time.time", lambda: START + 500.0)
+    report = run(replace(job, resume=True))
+    assert report.key_time == (START - 1, START + 899)
+    assert text() == text("whole")
+
+
+def test_a_second_job_is_refused_at_once(signer: Signer) -> None:
+    job = a_job(signer)
+    begun(job)
+    with open("out/.journal.jsonl", "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(ParameterError, match="out is being written by another job"):
+            run(replace(job, resume=True))
+    with open(".urls.txt.part", "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(ParameterError, match=r"urls\.txt is being written by another job"):
+            run(replace(job, output="urls.txt", rows_per_part=None))
+    Path(".urls.txt.part").write_bytes(b"what a job that was killed has left" * 1000)
+    run(replace(job, output="urls.txt", rows_per_part=None))
+    assert Path("urls.txt").read_text().count("\n") == 25
+    assert not Path(".urls.txt.part").exists()
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"expires": 60}, "expires (900 to 60)"), ({"method": "PUT"}, 'method ("GET" to "PUT")'), ({"query": {"a": "b"}}, 'query ({} to {"a": "b"})'),
+        ({"start": START + 1}, "start (1700000000 to 1700000001)"), ({"rows_per_part": 11}, "rows_per_part (10 to 11)"), ({"output_format": "csv"}, 'format (".txt" to ".csv")'),
+        ({"headers": {"x-a": "b"}}, "headers ("), ({"include": ["key1"]}, 'include ([] to ["key1"])'), ({"inputs": ["keys.txt", "more.txt"]}, "more.txt is a new input"),
+        ({"inputs": ["more.txt"]}, "keys.txt is no longer an input"),
+    ],
+)  # fmt: skip
+def test_another_job_is_refused(changes: dict[str, Any], said: str, signer: Signer) -> None:
+    Path("more.txt").write_text("a\n")
+    job = a_job(signer)
+    begun(job)
+    before = text()
+    with pytest.raises(ParameterError, match="cannot go on with another job than the one that was begun") as caught:
+        run(replace(job, resume=True, **changes))
+    assert said in str(caught.value)
+    assert "SecretKey" not in str(caught.value)
+    assert text() == before
+
+
+def test_other_credentials_are_refused(signer: Signer) -> None:
+    for headers in ({}, {"x-cos-server-side-encryption-customer-key": "c2VjcmV0LWtleQ=="}):
+        job = a_job(signer, headers=headers, output=f"out{len(headers)}")
+        begun(job)
+        others = [
+            (Credentials(SECRET_ID, "another-key"), "the SecretKey, the token or a header's value"),
+            (Credentials(SECRET_ID, SECRET_KEY, "a-token"), "the SecretKey, the token or a header's value"),
+            (Credentials("AKIDanother", SECRET_KEY), f'secret_id ("{SECRET_ID}" to "AKIDanother")'),
+        ]
+        for credentials, said in others:
+            other = Signer(credentials, bucket=BUCKET, region=REGION)
+            with pytest.raises(ParameterError) as caught:
+                run(replace(job, resume=True, signer=other))
+            assert str(caught.value).endswith(f"what changed: {said}")
+        loose = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION, strict=False)
+        with pytest.raises(ParameterError, match=r"what changed: strict \(true to false\)"):
+            run(replace(job, resume=True, signer=loose))
+        if headers:
+            with pytest.raises(ParameterError, match="what changed: the SecretKey, the token or a header's value"):
+                run(replace(job, resume=True, headers=dict.fromkeys(headers, "other")))
+
+
+@pytest.mark.parametrize("touch", [lambda path: path.write_text("key0\n"), lambda path: os.utime(path, (1, 1))])
+def test_other_inputs_are_refused(touch: Any, signer: Signer) -> None:
+    job = a_job(signer)
+    begun(job)
+    touch(Path("keys.txt"))
+    with pytest.raises(ParameterError, match=r"the input .*keys\.txt \(.*mtime_ns\)"):
+        run(replace(job, resume=True))
+
+
+def test_no_secret_is_in_what_is_left(signer: Signer) -> None:
+    token, secret_header = "temporary-token-0123456789", "c2VjcmV0LWtleQ=="
+    signer = Signer(Credentials(SECRET_ID, SECRET_KEY, token), bucket=BUCKET, region=REGION)
+    job = a_job(signer, headers={"x-cos-server-side-encryption-customer-key": secret_header}, on_error="null")
+    run(job)
+    journal = Path("out/.journal.jsonl").read_text()
+    for secret in (SECRET_KEY, token, secret_header):
+        assert secret not in journal
+    assert "customer-key" in journal
+
+
+def test_a_bad_row_ends_the_job_and_another_way_goes_on(signer: Signer) -> None:
+    Path("keys.txt").write_text("".join(f"{'/' * (row == 15)}key{row}\n" for row in range(25)))
+    job = a_job(signer)
+    with pytest.raises(RowError, match=r"keys\.txt, row 16: key begins with"):
+        run(job)
+    assert sorted(os.listdir("out")) == [".journal.jsonl", "part-00000.txt"]
+    report = run(replace(job, resume=True, on_error="skip"))
+    assert (report.rows, report.bad, report.errors) == (25, 1, "out/errors.jsonl")
+    run(replace(job, output="whole", on_error="skip"))
+    assert text() == text("whole")
+    assert text().count("\n") == 24
+    assert Path("out/errors.jsonl").read_text() == Path("whole/errors.jsonl").read_text()
+    with pytest.raises(ParameterError, match="on_error"):  # now it would make a difference
+        run(replace(job, resume=True, on_error="null"))
+
+
+def test_the_list_of_bad_rows_is_gone_on_with(signer: Signer) -> None:
+    Path("keys.txt").write_text("".join(f"{'/' * (row % 7 == 3)}key{row}\n" for row in range(45)))
+    job = a_job(signer, on_error="null")
+    run(replace(job, output="whole"))
+    whole = Path("whole/errors.jsonl").read_text()
+    assert whole.count("\n") == 6
+    begun(job, 2)
+    listed = Path("out/.errors.jsonl.part")
+    assert whole.startswith(listed.read_text())
+    assert not Path("out/errors.jsonl").exists()
+    listed.write_text(listed.read_text() + '{"half')  # those of a part that was not completed
+    begun(replace(job, resume=True), 4)
+    begun(replace(job, resume=True), 5)
+    os.rename("out/.errors.jsonl.part", "out/errors.jsonl")  # ended between the list's name and the journal's last line
+    report = run(replace(job, resume=True))
+    assert (report.rows, report.bad, report.parts) == (45, 6, 5)
+    assert Path("out/errors.jsonl").read_text() == whole
+    assert sorted(os.listdir("out")) == sorted(os.listdir("whole"))
+
+
+def test_a_list_of_bad_rows_that_is_gone(signer: Signer) -> None:
+    Path("keys.txt").write_text("/\n" * 25)
+    job = a_job(signer, on_error="null")
+    begun(job)
+    Path("out/.errors.jsonl.part").unlink()
+    with pytest.raises(ParameterError, match="the list of bad rows, is not as it was written"):
+        run(replace(job, resume=True))
+
+
+def test_parts_that_were_altered(signer: Signer) -> None:
+    job = a_job(signer)
+    begun(job, 2)
+    part = Path("out/part-00000.txt")
+    data = part.read_bytes()
+    part.write_bytes(data[:-1])
+    with pytest.raises(ParameterError, match=r"out/part-00000\.txt is not as it was written"):
+        run(replace(job, resume=True))
+    part.unlink()
+    with pytest.raises(ParameterError, match=r"out/part-00000\.txt is not as it was written"):
+        run(replace(job, resume=True))
+
+
+def test_a_journal_that_a_power_cut_has_torn(signer: Signer) -> None:
+    job = a_job(signer)
+    run(replace(job, output="whole"))
+    begun(job, 2)
+    journal = Path("out/.journal.jsonl")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 3
+    for keep in range(len(b"".join(lines)) + 1):
+        if keep % 37 and keep != len(b"".join(lines)):
+            continue
+        journal.write_bytes(b"".join(lines)[:keep])
+        if keep < len(lines[0]):  # that a job was begun is not in it
+            with pytest.raises(ParameterError, match="is not empty, and holds no job to resume"):
+                run(replace(job, resume=True))
+        else:
+            run(replace(job, resume=True))
+            assert text() == text("whole")
+    journal.write_bytes(b"{}\n")
+    with pytest.raises(ParameterError, match="was altered"):
+        run(replace(job, resume=True))
+
+
+def test_what_a_directory_may_hold(signer: Signer) -> None:
+    job = a_job(signer)
+    Path("out").mkdir()
+    Path("out/mine.txt").write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(ParameterError, match="is not empty"):
+            run(replace(job, resume=resume))
+    assert os.listdir("out") in (["mine.txt"], [".journal.jsonl", "mine.txt"], ["mine.txt", ".journal.jsonl"])
+    assert Path("out/mine.txt").read_text() == "mine"
+    Path("empty").mkdir()
+    assert run(replace(job, output="empty")).rows == 25
+    with pytest.raises(ParameterError, match="add --resume to go on with the job in it"):
+        run(replace(job, output="empty"))
+    assert run(replace(job, output="new", resume=True)).rows == 25  # nothing was begun: it begins
+
+
+def test_where_it_cannot_be(signer: Signer) -> None:
+    job = a_job(signer)
+    for changes, said in (
+        ({"output": "keys.txt"}, "one of the inputs"), ({"output": "file"}, "is no directory"), ({"output": "in/out", "inputs": ["in"]}, "lies in the input in"),
+        ({"output": "-"}, "needs an output directory"), ({"output": "urls.txt", "rows_per_part": None, "resume": True}, "needs an output directory"),
+        ({"rows_per_part": 0}, "greater than 0"), ({"on_error": "ignore"}, "on_error"), ({"output_format": "xlsx"}, "output_format must be one of"),
+    ):  # fmt: skip
+        Path("file").write_text("x")
+        Path("in").mkdir(exist_ok=True)
+        Path("in/keys.txt").write_text("a\n")
+        with pytest.raises(ParameterError) as caught:
+            run(replace(job, **changes))
+        assert said in str(caught.value)
+    assert Path("file").read_text() == "x"
+    with pytest.raises(FileNotFoundError):
+        run(replace(job, output="no/such/out"))
+    if os.geteuid():
+        Path("locked").mkdir(mode=0o500)
+        with pytest.raises(PermissionError):
+            run(replace(job, output="locked/out"))
+
+
+def test_what_cannot_be_read_again_cannot_be_resumed(signer: Signer) -> None:
+    with pytest.raises(ParameterError, match="cannot read stdin again"):
+        run(a_job(signer, inputs=["-"], resume=True))
+
+
+def test_an_input_that_ends_early_leaves_what_is_complete(signer: Signer) -> None:
+    import gzip
+
+    whole = gzip.compress("".join(f"key{row}\n" for row in range(100_000)).encode())
+    Path("keys.txt.gz").write_bytes(whole[: len(whole) // 2])
+    job = a_job(signer, inputs=["keys.txt.gz"], rows_per_part=1000)
+    with pytest.raises(InputError, match=r"keys\.txt\.gz is not a whole gzip file"):
+        run(job)
+    assert text().count("\n") % 1000 == 0
+    assert {name[:5] for name in os.listdir("out")} == {"part-", ".jour"}
+
+
+def test_the_journal_is_on_the_disk_behind_each_part(signer: Signer) -> None:
+    """What the operating system was asked to do, in which order."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace, which shows the order of fsync and rename, is not installed")
+    Path("keys.txt").write_text("a\nb\n")
+    job = [*soak.COSSIGN, "presign", "keys.txt", "-o", "out", "--rows-per-part", "1", *soak.WHERE]
+    trace = ["strace", "-f", "-y", "-e", "trace=fsync,rename,write", "-o", "trace", *job]
+    subprocess.run(trace, check=True, env=soak.ENVIRONMENT, capture_output=True)
+    order = []
+    for line in Path("trace").read_text().splitlines():
+        if "fsync(" in line:
+            order.append("sync " + line.split("<")[1].split(">")[0].rsplit("/", 1)[1])
+        elif "rename(" in line:
+            order.append("name " + line.split('"')[3].rsplit("/", 1)[1])
+    parts = [
+        [f"sync .part-0000{number}.txt.part", f"name part-0000{number}.txt", "sync out", "sync .journal.jsonl"]
+        for number in (0, 1)
+    ]
+    assert order == ["sync .journal.jsonl", "sync out", *parts[0], *parts[1], "sync .journal.jsonl"]
+
+
+def test_python_says_what_the_command_says(signer: Signer) -> None:
+    """The journal of one is the other's."""
+    job = a_job(signer)
+    begun(job)
+    done = subprocess.run(
+        [*soak.COSSIGN, "presign", "keys.txt", "-o", "out", "--rows-per-part", "10", "--resume", *soak.WHERE],
+        env=soak.ENVIRONMENT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert text().count("\n") == 25
+    lines = [json.loads(line) for line in Path("out/.journal.jsonl").read_text().splitlines()]
+    assert [line["part"]["end"] for line in lines[1:-1]] == [[0, 10], [0, 20], [0, 25]]
+    assert lines[-1] == {"done": True}
+    assert sys.version_info[:2] >= (3, 10)
