@@ -408,14 +408,15 @@ class _Run:
         self._written = before + written.size
         self.report.read = read + rows.read
 
-    def rows(self, source: Source, at: Position, threads: int | None, check: bool = True) -> Rows:
-        """The job's rows from a place on."""
+    def rows(self, source: Source, at: Position, threads: int | None, *, check: bool = True, look: bool = True) -> Rows:
+        """The job's rows from a place on; `check` is whether MD5s are, `look` whether their keys are looked at."""
+        see = self._odd.look if look else lambda keys: None
         if self.plain:
-            return TextRows(self.job, source, at, self.start, threads, self._odd.look)
+            return TextRows(self.job, source, at, self.start, threads, see)
         from cossign.batch.table_rows import TableRows
 
         text = self.format.form == "txt"
-        return TableRows(self.job, source, at, self.start, threads, self._odd.look, text, check)
+        return TableRows(self.job, source, at, self.start, threads, see, text, check)
 
     @property
     def plain(self) -> bool:
@@ -544,9 +545,9 @@ class _Run:
         urls: list[str] = []
         bad: list[Bad] = []
         tried = 0
-        written = Written(_Nowhere())  # type: ignore[arg-type]
+        written = Written(None)
         with (
-            contextlib.closing(self.rows(source, Position(), 1, check=False)) as rows,
+            contextlib.closing(self.rows(source, Position(), 1, check=False, look=warnings)) as rows,
             open_sink(written, self.format, self.names) as sink,
         ):
             for piece in rows.part(None):
@@ -561,15 +562,15 @@ class _Run:
                     break
             seconds = time.perf_counter() - began
             whole = tried < sample
-            total, seen = rows.total(), rows.read
+            total, share = rows.total(), rows.kept / max(1, rows.read)
         exact = whole or (total is not None and not (job.include or job.exclude or job.where))
         estimated: int | None = None
         if whole:
             estimated = tried
         elif total is not None:
-            estimated = round(total * tried / max(1, seen))
+            estimated = round(total * share)
         elif (guess := source.estimated_rows()) is not None:
-            estimated = round(guess * tried / max(1, seen))
+            estimated = round(guess * share)
         if warnings:
             self._odd.judge()
         free = None if is_stream(self.output) else shutil.disk_usage(_existing(self.output)).free
@@ -680,16 +681,6 @@ class _Run:
                 f"the manifest says that there are {promised:,} rows, and its data files have {self.report.read:,}:"
                 " is a data file missing in it?"
             )
-
-
-class _Nowhere:
-    """A file that keeps nothing."""
-
-    def write(self, data: Any) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass
 
 
 def _first_urls(data: Any, most: int) -> list[str]:

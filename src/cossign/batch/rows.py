@@ -47,11 +47,13 @@ class Rows(Protocol):
         direct: whether pieces must be written as soon as they are given, as their memory is used again.
         end: the place behind the rows that were given.
         read: how many rows were read for them.
+        kept: how many of those no filter has left out.
     """
 
     direct: bool
     end: Position
     read: int
+    kept: int
 
     def more(self) -> bool:
         """Whether there are rows behind those that were given."""
@@ -83,7 +85,7 @@ class TextRows:
         self._threads = CORES if threads is None else threads
         self._seen = 0  # blocks
         self.end = at
-        self.read = 0
+        self.read = self.kept = 0
 
     def more(self) -> bool:
         if self._rest is None:
@@ -110,7 +112,7 @@ class TextRows:
                 bad = [self._bad(marks, row, reason) for row, reason in column.errors]
                 column.errors.clear()
                 done += len(chunk)
-                self.read += len(chunk)
+                self.read = self.kept = self.read + len(chunk)
                 yield Piece(len(chunk), [chunk.with_empty_lines() if bad and job.on_error == "null" else chunk], bad)
                 while len(marks) > 1 and marks[1].before <= done:
                     marks.popleft()

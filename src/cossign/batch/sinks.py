@@ -70,13 +70,13 @@ class Written:
     """A file that is written, whose bytes are counted, and which whoever it is lent to cannot close.
 
     Args:
-        raw: the file.
+        raw: the file; None for nowhere.
         summed: whether `crc32` is made.
     """
 
     closed = False
 
-    def __init__(self, raw: IO[bytes], summed: bool = False) -> None:
+    def __init__(self, raw: IO[bytes] | None, summed: bool = False) -> None:
         self._raw = raw
         self._summed = summed
         self.size = 0
@@ -85,16 +85,22 @@ class Written:
     def write(self, data: Any) -> int:
         if self._summed:
             self.crc32 = crc32(data, self.crc32)
-        self._raw.write(data)
+        if self._raw is not None:
+            self._raw.write(data)
         size = memoryview(data).nbytes
         self.size += size
         return size
+
+    def give_up(self) -> None:
+        """Write nothing more, whatever writers say when they are closed."""
+        self._raw = None
 
     def tell(self) -> int:
         return self.size
 
     def flush(self) -> None:
-        self._raw.flush()
+        if self._raw is not None:
+            self._raw.flush()
 
     close = flush
 
@@ -145,7 +151,13 @@ def open_sink(raw: Written, format: Format, columns: list[str]) -> Iterator[Sink
             from cossign.batch.table_sinks import SINKS
 
             sink = SINKS[format.form](data, columns)
-            yield sink
+            try:
+                yield sink
+            except BaseException:
+                raw.give_up()
+                with contextlib.suppress(Exception):
+                    sink.close()
+                raise
             sink.close()
 
 

@@ -43,7 +43,7 @@ class TableRows:
         self._rest: Batch | None = None
         self._seen = 0
         self.end = at
-        self.read = 0
+        self.read = self.kept = 0
 
     def more(self) -> bool:
         if self._rest is None:
@@ -65,6 +65,7 @@ class TableRows:
                 batch, self._rest = batch.split(limit - taken)
             taken += len(batch.keys)
             self.read += batch.end - (self.end.row if batch.input == self.end.input else 0)
+            self.kept += len(batch.keys)
             self.end = Position(batch.input, batch.end)
             self._seen += 1
             if self._seen & (self._seen - 1) == 0 or self._seen % 16 == 0:

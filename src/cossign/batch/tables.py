@@ -118,7 +118,7 @@ def pattern(text: str) -> str:
             made += ".*"
         elif piece == "?":
             made += "."
-        elif piece[0] == "[" and len(piece) > 1:
+        elif piece[0] == "[" and piece not in ("[", "[]", "[!]"):
             inner = piece[1:-1].replace("\\", "\\\\").replace("[", "\\[")
             made += "[" + ("^" + inner[1:] if inner[0] == "!" else "\\" * (inner[0] == "^") + inner) + "]"
         else:
@@ -569,23 +569,27 @@ def _even(
 
 def _csv_texts(rows: pa.RecordBatch, faults: dict[int, Fault], key: str, encoded: bool) -> pa.RecordBatch:
     """The columns as strings but the keys, which stay bytes: whoever signs them finds those that are no UTF-8."""
-    columns = []
+    columns = {}
     for name, column in zip(rows.schema.names, rows.columns, strict=True):
         if name == key:
-            columns.append(_decoded(column) if encoded else column)
+            columns[name] = _decoded(column) if encoded else column
             continue
         try:
-            columns.append(column.cast(pa.string()))
+            columns[name] = column.cast(pa.string())
         except pa.ArrowInvalid:
             texts: list[str | None] = []
             for place, value in enumerate(column.to_pylist()):
                 try:
                     texts.append(None if value is None else value.decode())
                 except UnicodeDecodeError:
-                    faults.setdefault(place, Fault(f"{name} is not valid UTF-8", repr(value)))
+                    text = value.decode("utf-8", "surrogateescape")
+                    faults.setdefault(place, Fault(f"{name} is not valid UTF-8", text))
                     texts.append(None)
-            columns.append(pa.array(texts, pa.string()))
-    return pa.record_batch(columns, rows.schema.names)
+            columns[name] = pa.array(texts, pa.string())
+    if faults:  # no key, no URL
+        fine = pa.array([place not in faults for place in range(len(rows))])
+        columns[key] = pc.if_else(fine, columns[key], None)
+    return pa.record_batch(list(columns.values()), rows.schema.names)
 
 
 # --- JSON lines -------------------------------------------------------------------------------------------------------
