@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/sha1/*)
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo test bench lint coverage fuzz golden clean
+.PHONY: demo test bench lint soak coverage fuzz golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
@@ -15,12 +15,16 @@ demo: $(VENV)/demo.stamp
 test: $(VENV)/test.stamp oracles
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-# Ratios to other signers, in turn, on this machine.
+# Ratios to other signers, in turn, on this machine. For batch jobs: .venv/bin/python -m bench.jobs
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m bench
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+# Batch jobs of every format, ended by signals at random moments, resumed, and compared byte by byte: some ten minutes.
+soak: $(VENV)/test.stamp
+	$(BIN)/python -m tests.batch.soak
 
 # Line coverage of the Cython core: a second build, in build/coverage, that reports its lines.
 coverage: $(VENV)/test.stamp
@@ -60,7 +64,7 @@ oracles:
 
 $(VENV)/demo.stamp: pyproject.toml setup.py $(CORE)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[cli]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[all]'
 	touch $@
 
 $(VENV)/test.stamp: pyproject.toml setup.py $(CORE)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import array
 import hashlib
+import itertools
 import json
 import pickle
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote_to_bytes
 
 import cryptography_vectors
 import pytest
@@ -16,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cossign import Credentials, Signer, _core
+from cossign._core import decode_column
 from tests import reference
 from tests.conftest import BUCKET, REGION
 
@@ -175,3 +178,20 @@ def test_templates_refuse_what_does_not_fit() -> None:
         _core.Template([b"a"], [_core.SIGNATURE], None, 0, "key", _core.engine("auto"))
     with pytest.raises(ValueError, match="columns"):
         _core.sign_many(_core.Template([], [0], None, 0, "key", _core.engine("auto")), ["a"], (), (), None)
+
+
+@given(
+    st.lists(st.binary(max_size=12) | st.text("%2Ff0a", max_size=12).map(str.encode), max_size=20), st.integers(0, 5)
+)
+def test_decode_column(texts: list[bytes], before: int) -> None:
+    """As urllib decodes each."""
+    offsets = array.array("i", itertools.accumulate(map(len, texts), initial=before))
+    data, places = decode_column(b"x" * before + b"".join(texts), offsets)
+    ends = memoryview(places).cast("i")
+    assert [data[ends[row] : ends[row + 1]] for row in range(len(texts))] == [unquote_to_bytes(text) for text in texts]
+
+
+@pytest.mark.parametrize("offsets", [[], [-1, 2], [0, 9], [3, 1, 6], [0, 7, 6], [5, 2]])
+def test_decode_column_stays_in_its_data(offsets: list[int]) -> None:
+    with pytest.raises(ValueError, match="the offsets"):
+        decode_column(b"a%2Fbc", array.array("i", offsets))

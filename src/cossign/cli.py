@@ -243,11 +243,9 @@ def _presign(arguments: argparse.Namespace) -> int:
     if arguments.report:
         report.write(arguments.report)
     if report.bad:
+        first = f"; the first: {report.first_error}" if report.first_error else ""
         listed = f"; all are in {report.errors}" if report.errors else ""
-        print(
-            f"cossign: {report.bad} of {report.rows} rows are bad; the first: {report.first_error}{listed}",
-            file=sys.stderr,
-        )
+        print(f"cossign: {report.bad} of {report.rows} rows are bad{first}{listed}", file=sys.stderr)
     return 1 if report.bad or not report.complete else 0
 
 
@@ -325,6 +323,12 @@ def _engines(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _resumable(arguments: argparse.Namespace) -> str:
+    """What to do about a job that was ended, if its parts were written down."""
+    journal = os.path.join(getattr(arguments, "output", ""), ".journal.jsonl")
+    return "; say the same with --resume to go on" if os.path.exists(journal) else ""
+
+
 def _stopped(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
 
@@ -344,7 +348,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
-        print("cossign: interrupted; no half-written file was left", file=sys.stderr)
+        print(f"cossign: interrupted; no half-written file was left{_resumable(arguments)}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         if getattr(arguments, "output", "-") != "-":
@@ -355,12 +359,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except CosSignError as error:
         print(f"cossign: {error}", file=sys.stderr)
-        from cossign.batch.job import RowError
+        from cossign.batch import RowError
 
         return 1 if isinstance(error, RowError) else 2
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
-        print(f"cossign: {name}{error.strerror or error}", file=sys.stderr)
+        print(f"cossign: {name}{error.strerror or error}{_resumable(arguments)}", file=sys.stderr)
         return 2
 
 

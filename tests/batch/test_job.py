@@ -167,6 +167,23 @@ def test_nothing_in(name: str, output: str, signer: Signer) -> None:
     assert rows_of(f"parts/part-00000.{form}") == []
 
 
+def test_threads_and_duplicates(signer: Signer) -> None:
+    """However many threads sign, rows stay in order; a key that is there twice is signed twice."""
+    keys = [f"key{number % 5000}" for number in range(50_000)]
+    write("k.txt", keys)
+    write("k.csv", keys)
+    for name, threads in (("k.txt", 1), ("k.txt", 4), ("k.csv", 1), ("k.csv", 4)):
+        assert done(signer, name, "u.txt", threads=threads).threads == threads
+        assert [row["url"] for row in rows_of("u.txt")] == urls_of(signer, keys)
+        done(signer, name, f"parts{name}{threads}", threads=threads, rows_per_part=9_999)
+        assert (
+            "".join(path.read_text() for path in sorted(Path(f"parts{name}{threads}").glob("part*")))
+            == Path("u.txt").read_text()
+        )
+    with pytest.raises(ParameterError, match="threads"):
+        done(signer, "k.txt", "u.txt", threads=0)
+
+
 @pytest.mark.parametrize("form", ["txt", "csv.gz", "jsonl", "parquet", "arrow", "txt.zst"])
 @pytest.mark.parametrize("name", ["k.txt", "k.csv", "k.parquet"])
 def test_parts(form: str, name: str, signer: Signer) -> None:
@@ -187,7 +204,7 @@ def test_parts(form: str, name: str, signer: Signer) -> None:
 
 def test_a_directory_is_an_output_by_its_name(signer: Signer) -> None:
     write("k.txt", ["a", "b"])
-    assert done(signer, "k.txt", "new/").parts == 1
+    assert done(signer, "k.txt", "new/", threads=3).parts == 1
     Path("old").mkdir()
     assert done(signer, "k.txt", "old", output_format="csv").parts == 1
     assert rows_of("old/part-00000.csv")[1]["key"] == "b"
@@ -371,6 +388,34 @@ def test_json_stays_as_it_was_written(signer: Signer) -> None:
     assert rows_of("u.jsonl") == [{**row, "url": urls_of(signer, ["a"])[0]}]
 
 
+@pytest.mark.parametrize(
+    "kind", [pa.string_view(), pa.binary_view(), pa.large_string(), pa.large_binary(), pa.binary()]
+)
+def test_every_kind_of_text(kind: pa.DataType, signer: Signer) -> None:
+    table = pa.table(
+        {
+            "key": pa.array(["a b", "é"]).cast(pa.binary()).cast(kind),
+            "t": pa.array(["x", 'y"']).cast(pa.binary()).cast(kind),
+        }
+    )
+    with pa.OSFile("k.arrow", "wb") as raw, pa.ipc.new_file(raw, table.schema) as writer:
+        writer.write_table(table)
+    for output in ("u.csv", "u.jsonl", "u.parquet", "u.arrow"):
+        done(
+            signer,
+            "k.arrow",
+            output,
+            keep_columns=["all"],
+            query_columns={"t": "t"},
+            include=["a*", "?"],
+            where=["t>a"],
+        )
+        got = rows_of(output)
+        assert [row["url"] for row in got] == urls_of(signer, ["a b", "é"], query={"t": ["x", 'y"']})
+        assert [row["key"] for row in got] == ["a b", "é"]
+        assert [row["t"] for row in got] in (["x", 'y"'], [b"x", b'y"'])
+
+
 def test_fields_of_structs(signer: Signer) -> None:
     meta = [{"key": "a", "of": {"size": 5}}, {"key": "b", "of": {"size": 7}}]
     pq.write_table(pa.table({"meta": meta, "n": [1, 2]}), "k.parquet")
@@ -436,6 +481,16 @@ def test_filters(name: str, signer: Signer) -> None:
     assert chosen(include=["x[[]1].jpg"]) == [keys[4]]
     assert chosen(include=["photos/[!b]*"]) == [keys[0], keys[2]]
     assert chosen(include=["nothing"]) == []
+    if name != "k.txt":
+        with pytest.raises(InputError, match="no column 'etag'"):
+            chosen(where=["etag=a"])
+
+
+@pytest.mark.parametrize("name", ["k.txt", "k.csv", "k.jsonl", "k.parquet"])
+def test_a_pattern_means_characters(name: str, signer: Signer) -> None:
+    write(name, ["é", "ab", "云", "云云"])
+    done(signer, name, "u.csv", include=["?", "[云]?"])
+    assert [row["key"] for row in rows_of("u.csv")] == ["é", "云", "云云"]
 
 
 @given(st.text("ab*?[]!.-/\\n\n", max_size=8), st.text("ab!.-/[]\\n\n", max_size=8))

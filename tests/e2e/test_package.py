@@ -62,3 +62,10 @@ def test_the_wheel_in_a_bare_environment(built: tuple[Path, Path], tmp_path: Pat
     assert done.stdout == "a\n"
     listed = subprocess.run([python.with_name("cossign"), "engines"], check=True, capture_output=True, text=True)
     assert listed.stdout.split() == list(engines())
+    environment = {"COS_SECRET_ID": "AKIDEXAMPLE", "COS_SECRET_KEY": "example-key"}
+    (tmp_path / "keys.txt").write_text("a\nb\n")
+    presign = [python.with_name("cossign"), "presign", "keys.txt", "-b", "b-1250000000", "-r", "ap-beijing", "-o"]
+    subprocess.run([*presign, "urls.txt.gz"], cwd=tmp_path, check=True, env=environment)
+    refused = subprocess.run([*presign, "urls.csv"], cwd=tmp_path, check=False, capture_output=True, env=environment)
+    assert refused.returncode == 2
+    assert b"pip install 'cossign[batch]'" in refused.stderr

@@ -44,7 +44,7 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
             yield item  # type: ignore[misc]
     finally:
         stop.set()
-        for _ in range(100):  # a second, for whoever does not wait for input
+        for _ in range(30):  # 0.3 seconds, which are enough for whoever does not wait for input
             with contextlib.suppress(queue.Empty):
                 while True:
                     ready.get_nowait()

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from cossign import __version__
 from cossign.batch.ahead import Behind
 from cossign.batch.journal import Journal, Part, changes
-from cossign.batch.rows import Bad, Rows, TextRows
+from cossign.batch.rows import CORES, Bad, Rows, TextRows
 from cossign.batch.sense import Oddities
 from cossign.batch.sinks import (
     BadRows,
@@ -161,7 +161,7 @@ class Report:
     output: str
     key_time: tuple[int, int]
     engine: str
-    threads: int | None
+    threads: int
     rows: int = 0
     read: int = 0
     bad: int = 0
@@ -307,7 +307,7 @@ class _Run:
             self.output,
             (self.start, self.start + job.expires),
             job.signer._engine.name,
-            job.threads,
+            CORES if job.threads is None else job.threads,
             versions=self._versions(),
         )
         self._odd = Oddities(self.warn)
@@ -342,6 +342,9 @@ class _Run:
                 stack.callback(journal.close)
                 self._resume(journal)
                 if journal.done:
+                    listed = self._errors_file()
+                    self.report.errors = str(listed) if self.report.bad else None
+                    self._check_counts()
                     return self._ended()
             self._make_sense()
             self._check_space()

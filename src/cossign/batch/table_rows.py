@@ -33,11 +33,10 @@ class TableRows:
         self._look = look
         self.direct = text
         columns = [*job.query_columns.values(), *filter(None, (job.method_column, job.expires_column))]
-        self._all = "all" in job.keep_columns
-        wanted = None if self._all else [*columns, *job.keep_columns]
+        self._every = "all" in job.keep_columns
         self._tables = Tables(
-            source, job.key_column, wanted, job.columns, job.include, job.exclude,
-            [Condition.parsed(each) for each in job.where],
+            source, job.key_column, [*columns, *(name for name in job.keep_columns if name != "all")], self._every,
+            job.columns, job.include, job.exclude, [Condition.parsed(each) for each in job.where],
         )  # fmt: skip
         self._batches = ahead(self._tables.batches(at, check=check), 1)
         self._rest: Batch | None = None
@@ -119,7 +118,7 @@ class TableRows:
         urls = pa.concat_arrays([pa.array(chunk) for chunk in signed])
         bad = self._bad(batch, 0, len(batch.keys), signed)
         names = [job.key_column, *(name for name in job.keep_columns if name != job.key_column)]
-        if self._all:
+        if self._every:
             names = list(batch.table.schema.names)
         if job.url_column in names:
             raise ParameterError(

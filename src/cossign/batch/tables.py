@@ -132,7 +132,8 @@ class Tables:
     Args:
         source: the inputs.
         key: the column of the keys; an inventory's is always Key.
-        wanted: the other columns; None for all there are.
+        wanted: the other columns.
+        every: whether all columns are wanted.
         columns: the columns' names in CSV without a header; None to read them from its first row.
         include: prefixes or patterns, of which a key must match one, if there are any.
         exclude: prefixes or patterns, of which a key must match none.
@@ -140,13 +141,14 @@ class Tables:
     """
 
     def __init__(
-        self, source: Source, key: str = "key", wanted: Sequence[str] | None = (),
+        self, source: Source, key: str = "key", wanted: Sequence[str] = (), every: bool = False,
         columns: Sequence[str] | None = None, include: Sequence[str] = (), exclude: Sequence[str] = (),
         where: Sequence[Condition] = (),
     ) -> None:  # fmt: skip
         self.source = source
         self.key = key
-        self.wanted = None if wanted is None else list(dict.fromkeys([*wanted, *(each.column for each in where)]))
+        self.wanted = list(dict.fromkeys([*wanted, *(each.column for each in where)]))
+        self.every = every
         self.columns = columns
         self.include = "|".join(f"(?:{pattern(each)})" for each in include)
         self.exclude = "|".join(f"(?:{pattern(each)})" for each in exclude)
@@ -280,7 +282,7 @@ class Tables:
                     pyarrow.json.ReadOptions(use_threads=False, block_size=len(block) + 1),
                     pyarrow.json.ParseOptions(
                         explicit_schema=schema,
-                        unexpected_field_behavior="ignore" if self.wanted is not None else "error",
+                        unexpected_field_behavior="error" if self.every else "ignore",
                     ),
                 )
                 table = table.combine_chunks().to_batches()[0].select(schema.names)
@@ -288,26 +290,21 @@ class Tables:
                     raise pa.ArrowInvalid("a row has no key")
                 yield table, {}
             except (pa.ArrowInvalid, IndexError):  # some row is bad: read them one by one
-                yield _json_rows(block, schema, key, self.wanted is None)
+                yield _json_rows(block, schema, key, self.every)
 
     def _json_schema(self, each: Input, key: str, block: bytes) -> pa.Schema:
         """The wanted columns' types, as the first rows have them."""
-        explicit = [pa.field(key, pa.string())]
-        if self.wanted == []:
-            return pa.schema(explicit)
-        lines = block.split(b"\n")
-        for rows in (len(lines), *range(1, min(len(lines), 100))):  # as far as they can be read
-            try:
+        found = pa.schema([(key, pa.string())])
+        if not self.wanted and not self.every:
+            return found
+        for text in (block, *block.split(b"\n")[:100]):  # all of them, or the first that can be read
+            with contextlib.suppress(pa.ArrowInvalid):
                 found = pyarrow.json.read_json(
-                    pa.BufferReader(b"\n".join(lines[:rows] if rows == len(lines) else lines[rows - 1 : rows])),
-                    pyarrow.json.ReadOptions(use_threads=False, block_size=len(block) + 1),
-                    pyarrow.json.ParseOptions(explicit_schema=pa.schema(explicit)),
+                    pa.BufferReader(text),
+                    pyarrow.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
+                    pyarrow.json.ParseOptions(explicit_schema=found),
                 ).schema
                 break
-            except pa.ArrowInvalid:
-                continue
-        else:
-            found = pa.schema(explicit)
         wanted = self._names(each, found.names, key)
         return pa.schema([(name, _as_written(found.field(name).type)) for name in wanted])
 
@@ -338,7 +335,13 @@ class Tables:
         batches: Iterator[pa.RecordBatch]
         start = data.read(6)
         if start == b"ARROW1":
-            file = pa.ipc.open_file(pa.PythonFile(data, "r") if not isinstance(data, pa.NativeFile) else data)
+            _seekable(data, "an Arrow file")
+            schema = pa.ipc.open_file(data).schema
+            needed = {
+                name.split(".")[0] if name not in schema.names else name for name in self._typed(each, schema, key)
+            }
+            places = [place for place, name in enumerate(schema.names) if name in needed]
+            file = pa.ipc.open_file(data, options=pa.ipc.IpcReadOptions(included_fields=places))
             schema, batches = file.schema, (file.get_batch(index) for index in range(file.num_record_batches))
         else:
             stream = pa.ipc.open_stream(pa.PythonFile(_Behind(start, data), "r"))
@@ -352,10 +355,8 @@ class Tables:
 
     def _names(self, each: Input, names: Sequence[str], key: str) -> list[str]:
         """The columns to read, the keys' first; all of them in the input's order, if all are wanted."""
-        if self.wanted is None:
-            wanted = list(names) if key in names else [key, *names]
-        else:
-            wanted = [key, *(name for name in self.wanted if name != key)]
+        wanted = list(names) if self.every else []
+        wanted += [name for name in dict.fromkeys([key, *self.wanted]) if name not in wanted]
         for name in wanted:
             if list(names).count(name) > 1:
                 raise InputError(f"{each.name} has the column {name!r} more than once: give them names with --columns")
@@ -369,7 +370,7 @@ class Tables:
     def _typed(self, each: Input, schema: pa.Schema, key: str) -> list[str]:
         """As `_names`, of columns with types; ``meta.key`` is the field of a struct."""
         fields = _fields(schema)
-        inner = [name for name in (key, *(self.wanted or [])) if name in fields and name not in schema.names]
+        inner = [name for name in (key, *self.wanted) if name in fields and name not in schema.names]
         wanted = self._names(each, [*schema.names, *dict.fromkeys(inner)], key)
         kind = fields[key]
         if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
@@ -384,11 +385,7 @@ class Tables:
         """The rows that are wanted, and those that could not be read."""
         masks = [condition.holds(batch.table.column(condition.column)) for condition in self.where]
         if self.include or self.exclude:
-            keys = (
-                batch.keys.cast(batch.keys.type.value_type) if pa.types.is_dictionary(batch.keys.type) else batch.keys
-            )
-            if pa.types.is_string_view(keys.type) or pa.types.is_binary_view(keys.type):
-                keys = keys.cast(pa.binary())
+            keys = as_strings(batch.keys)  # whose characters, not bytes, a pattern means
             if self.include:
                 masks.append(pc.match_substring_regex(keys, self.include))
             if self.exclude:
@@ -418,6 +415,8 @@ def as_strings(values: pa.Array) -> pa.Array:
     """Texts as Arrow strings; bytes that are no UTF-8 become U+FFFD."""
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
+    if pa.types.is_binary_view(values.type):
+        values = values.cast(pa.binary())
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         return values
     try:
@@ -512,7 +511,7 @@ def _orc_file(data: IO[bytes]) -> Any:
 
 def _seekable(data: IO[bytes], form: str) -> None:
     if not data.seekable():
-        raise InputError(f"{form} cannot be read from a pipe: give the file itself")
+        raise InputError(f"{form} cannot be read from a pipe, or packed by zstd: give the file itself")
 
 
 def _decoded(keys: pa.Array) -> pa.Array:
