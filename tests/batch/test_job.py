@@ -208,6 +208,30 @@ def test_a_directory_is_an_output_by_its_name(signer: Signer) -> None:
     Path("old").mkdir()
     assert done(signer, "k.txt", "old", output_format="csv").parts == 1
     assert rows_of("old/part-00000.csv")[1]["key"] == "b"
+    done(signer, "k.txt", "urls.csv.gz/")
+    done(signer, "k.txt", "urls.parquet", rows_per_part=1)
+    assert len(rows_of("urls.csv.gz/part-00000.csv.gz")) == 2
+    assert len(rows_of("urls.parquet/part-00001.parquet")) == 1
+
+
+def test_one_secret_signs_all(credentials: Credentials) -> None:
+    """A provider is asked once."""
+
+    class Provider:
+        asked = 0
+
+        def get(self) -> Credentials:
+            self.asked += 1
+            return Credentials(SECRET_ID, SECRET_KEY if self.asked == 1 else "another")
+
+    for name in ("k.txt", "k.csv"):
+        write(name, [f"key{number}" for number in range(50_000)])
+        signer = Signer(Provider(), bucket=BUCKET, region=REGION)
+        done(signer, name, "parts", rows_per_part=9000)
+        text = "".join(path.read_text() for path in sorted(Path("parts").glob("part*")))
+        first = Signer(credentials, bucket=BUCKET, region=REGION)
+        assert text.splitlines() == urls_of(first, [f"key{number}" for number in range(50_000)])
+        subprocess.run(["rm", "-r", "parts"], check=True)
 
 
 def test_directories_and_patterns(signer: Signer) -> None:

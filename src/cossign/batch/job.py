@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,6 @@ from cossign.batch.rows import CORES, Bad, Rows, TextRows
 from cossign.batch.sense import Oddities
 from cossign.batch.sinks import (
     BadRows,
-    Format,
     Sink,
     Written,
     complete_file,
@@ -32,7 +31,7 @@ from cossign.batch.sinks import (
 )
 from cossign.batch.sources import GZIP, InputError, Position, Source, pyarrow
 from cossign.errors import CosSignError, ParameterError
-from cossign.signer import Signer
+from cossign.signer import Signer, _rebuilt
 
 ROWS_PER_PART = 1_000_000
 _SAMPLE = 200_000  # rows that a dry run tries
@@ -275,7 +274,8 @@ class _Run:
     def __init__(
         self, job: Job, progress: Callable[[Progress], object] | None, warn: Callable[[str], object] | None
     ) -> None:
-        self.job = job
+        # One SecretKey for all rows: what a provider has later would be another job's.
+        self.job = job = replace(job, signer=_rebuilt(job.signer._credentials(), job.signer._options))
         self.output = os.fspath(job.output)
         self._progress = progress
         self._warned = warn
@@ -290,10 +290,7 @@ class _Run:
         if job.rows_per_part is not None and not self.directory:
             raise ParameterError("rows_per_part", "needs an output directory")
         self.source = self._source()
-        if self.directory and job.output_format is None:
-            self.format = Format("txt", "")
-        else:
-            self.format = output_format(self.output, job.output_format)
+        self.format = output_format(self.output, job.output_format, self.directory)
         if job.keep_columns and self.format.form == "txt":
             raise ParameterError("keep_columns", "cannot be in text, which has the URLs alone: choose another format")
         if not self.plain:
@@ -302,23 +299,20 @@ class _Run:
         now = int(time.time()) - 1
         self.start = now if job.start is None else job.start
         # What is wrong with a parameter is said before a byte is read or written.
-        job.signer.presign("check", **self.constant(), key_time=(self.start, self.start + job.expires))
+        times = (self.start, self.start + job.expires)
+        job.signer.presign("check", method=job.method, query=job.query, headers=job.headers, key_time=times)
         self.report = Report(
             self.output,
-            (self.start, self.start + job.expires),
+            times,
             job.signer._engine.name,
             CORES if job.threads is None else job.threads,
             versions=self._versions(),
         )
         self._odd = Oddities(self.warn)
         self._written = 0
-        self._late = False  # whether it was said that the URLs expire too soon
+        self._late = job.expires_column is not None  # whether no more need be said of URLs that expire too soon
 
     # --- What others ask for
-
-    def constant(self) -> dict[str, Any]:
-        """What all rows have in common."""
-        return {"method": self.job.method, "query": dict(self.job.query), "headers": dict(self.job.headers)}
 
     def warn(self, text: str) -> None:
         if text not in self.report.warnings:
@@ -461,14 +455,12 @@ class _Run:
         total = self._total
         if total is None and 0 < share < 1:
             total = max(report.rows, round(report.rows / share))
-        late = (
-            time.time() + seconds * (1 - share) / share > report.key_time[1] if seconds > 5 and share > 0.001 else False
-        )
-        if late and not self._late:
+        left = seconds * (1 - share) / share if share > 0.001 else 0.0
+        if seconds > 5 and time.time() + left > report.key_time[1] and not self._late:
             self._late = True
             self.warn(
-                f"the URLs expire at {_utc(report.key_time[1])}, and the job takes about"
-                f" {seconds * (1 - share) / share:,.0f} seconds more: sign them for longer, with expires (--expires)"
+                f"the URLs expire at {_utc(report.key_time[1])}, and the job takes about {left:,.0f} seconds more:"
+                " sign them for longer, with expires (--expires)"
             )
         self._tell(now, total)
 
@@ -509,7 +501,7 @@ class _Run:
     def _make_sense(self) -> None:
         """Warn of what cannot be meant."""
         end = self.report.key_time[1]
-        if end <= time.time() and self.job.expires_column is None:
+        if end <= time.time() and not self._late:
             self._late = True
             self.warn(f"the URLs have expired already, at {_utc(end)}")
         credentials = self.job.signer._credentials()
@@ -638,6 +630,7 @@ class _Run:
             "headers": sorted(name.lower() for name in job.headers),
             "check": hashlib.sha256(probe.encode()).hexdigest(),
             "strict": signer.strict,
+            "sign_host": signer.sign_host,
             "format": self.format.suffix,
             "query": {name: str(value) for name, value in job.query.items()},
             **{
@@ -647,7 +640,7 @@ class _Run:
                     "on_error",
                 )
             },
-            **{name: dict(getattr(job, name)) for name in ("query_columns",)},
+            "query_columns": dict(job.query_columns),
             **{name: list(getattr(job, name)) for name in ("keep_columns", "include", "exclude", "where")},
             "columns": None if job.columns is None else list(job.columns),
         }  # fmt: skip

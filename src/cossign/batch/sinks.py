@@ -39,7 +39,7 @@ class Format(NamedTuple):
         return f".{self.form}{self.packing}"
 
 
-def output_format(output: str, stated: str | None) -> Format:
+def output_format(output: str, stated: str | None, directory: bool) -> Format:
     """The format that a user states, such as "csv.gz", or that the output's suffix says."""
     if stated is not None:
         form, _, packing = stated.partition(".")
@@ -48,8 +48,8 @@ def output_format(output: str, stated: str | None) -> Format:
                 "output_format", f"must be one of {', '.join(FORMATS)}, with .gz or .zst behind it or not"
             )
         return Format(form, f".{packing}" if packing else _packing(output))
-    found = format_of(output)
-    if is_directory(output) or (found is None and is_stream(output)):
+    found = format_of(output.rstrip("/" + os.sep))
+    if found is None and (directory or is_stream(output)):
         return Format("txt", "")
     if found not in FORMATS:
         names = ", ".join(f".{form}" for form in FORMATS)
@@ -63,7 +63,7 @@ def is_directory(output: str) -> bool:
 
 
 def _packing(path: str) -> str:
-    return next((packing for packing in PACKINGS if path.lower().endswith(packing)), "")
+    return next((packing for packing in PACKINGS if path.lower().rstrip("/" + os.sep).endswith(packing)), "")
 
 
 class Written:
