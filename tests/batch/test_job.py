@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import fnmatch
 import gzip
@@ -10,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,11 +21,12 @@ import pyarrow as pa
 import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cossign import Credentials, ParameterError, Signer
-from cossign.batch import InputError, Job, Progress, Report, RowError, dry_run, run
+from cossign.batch import InputError, Job, Progress, Report, RowError, dry_run, run, tables
+from cossign.batch.sources import Position, Source
 from cossign.batch.tables import Condition, Tables, pattern
 from tests.batch.soak import make_inventory
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
@@ -910,8 +913,6 @@ def test_memory_stays_the_same(arguments: list[str]) -> None:
 
 def test_tables_are_read_from_anywhere() -> None:
     """What is read from a place on is what is read from the beginning, without its first rows."""
-    from cossign.batch.sources import Position, Source
-
     keys = [f"key{number}" for number in range(20_000)]
     for name in ("k.txt", "k.csv", "k.jsonl", "k.parquet", "k.arrow", "k.orc"):
         write(name, keys)
@@ -934,3 +935,66 @@ def test_tables_are_read_from_anywhere() -> None:
             assert got[0][:2] == ((at.input, at.row + 1) if at.row < 20_000 else (1, 1))
             assert got[0][2] in (keys[at.row % 20_000], keys[at.row % 20_000].encode())
             assert got[-1][:2] == (1, 20_000)
+
+
+# --- Against Python's own readers
+
+CELL = st.text('a",\n\r é', max_size=6)
+
+
+@given(st.lists(st.lists(CELL, min_size=1, max_size=3), max_size=30), st.integers(1, 5))
+@settings(deadline=None)
+def test_csv_is_what_python_reads(rows: list[list[str]], few: int) -> None:
+    """Quotes, line ends within them, rows with too few or too many columns, over the borders of blocks and batches."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([["key", "n"], *rows])
+    expected = list(csv.reader(io.StringIO(text.getvalue(), newline="")))[1:]
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "_ROWS", few)
+        patch.setattr(tables, "_LONGEST", 128)
+        patch.setattr(tables, "_BYTES", 16)
+        path = Path(folder, "k.csv")
+        path.write_bytes(text.getvalue().encode())
+        got: list[tuple[int, str | None, str | None]] = []
+        for batch in Tables(Source([str(path)]), wanted=["n"]).batches():
+            for place, (number, key, n) in enumerate(
+                zip(batch.numbers, batch.keys.to_pylist(), batch.table["n"].to_pylist(), strict=True)
+            ):
+                assert (place in batch.faults) == (key is None)
+                got.append((number, None if key is None else key.decode(), n))
+    assert got == [(number, *(row if len(row) == 2 else (None, None))) for number, row in enumerate(expected, 1)]
+
+
+LINE = st.one_of(
+    st.builds(lambda key, n: json.dumps({"key": key, "n": n}), CELL, CELL | st.none()),
+    st.sampled_from(
+        ['{"key": "a"', "[]", '{"n": "b"}', '{"key": 5}', '{"key": null}', '{"key": "a", "n": 5}', "", "  "]
+    ),
+    st.builds(lambda key: json.dumps({"key": key}), CELL),
+)
+
+
+@given(st.lists(LINE, max_size=30))
+@settings(deadline=None)
+def test_json_lines_are_what_python_reads(lines: list[str]) -> None:
+    lines = ['{"key": "a", "n": "b"}', *lines]
+    expected = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            if not line.strip():
+                continue
+            row = None
+            row = json.loads(line)
+        good = isinstance(row, dict) and isinstance(row.get("key"), str) and isinstance(row.get("n", ""), str | None)
+        expected.append((row["key"], row.get("n")) if good and row is not None else None)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "_BYTES", 64)
+        path = Path(folder, "k.jsonl")
+        path.write_text("\n".join(lines))
+        got: list[tuple[str, str | None] | None] = []
+        for batch in Tables(Source([str(path)]), wanted=["n"]).batches():
+            assert list(batch.numbers) == list(range(len(got) + 1, len(got) + 1 + len(batch.keys)))
+            for place, (key, n) in enumerate(zip(batch.keys.to_pylist(), batch.table["n"].to_pylist(), strict=True)):
+                assert (place in batch.faults) == (key is None)
+                got.append(None if key is None else (key, n))
+    assert got == expected

@@ -143,14 +143,9 @@ def open_sink(raw: Written, format: Format, columns: list[str]) -> Iterator[Sink
         format: its format.
         columns: the names that its columns get if there are no rows.
     """
-    with _packed(raw, format.packing) as data:
-        if format.form == "txt":
-            yield TextSink(data)
-        else:
-            pyarrow(f"to write {format.form}")
-            from cossign.batch.table_sinks import SINKS
-
-            sink = SINKS[format.form](data, columns)
+    try:
+        with _packed(raw, format.packing) as data:
+            sink = _sink(data, format.form, columns)
             try:
                 yield sink
             except BaseException:
@@ -159,6 +154,17 @@ def open_sink(raw: Written, format: Format, columns: list[str]) -> Iterator[Sink
                     sink.close()
                 raise
             sink.close()
+    except BaseException:
+        raw.give_up()  # what was packed and not yet written
+        raise
+
+
+def _sink(data: Any, form: str, columns: list[str]) -> Sink:
+    if form == "txt":
+        return TextSink(data)
+    from cossign.batch.table_sinks import SINKS
+
+    return SINKS[form](data, columns)
 
 
 @contextlib.contextmanager
@@ -171,8 +177,10 @@ def _packed(raw: Written, packing: str) -> Iterator[Any]:
     elif packing == ".zst":
         arrow = pyarrow("zstd")
         packed = arrow.CompressedOutputStream(arrow.PythonFile(raw, "w"), "zstd")
-        yield packed
-        packed.close()
+        try:
+            yield packed
+        finally:
+            packed.close()
     else:
         yield raw
 
@@ -191,13 +199,17 @@ def complete_file(final: Path) -> Iterator[IO[bytes]]:
             os.ftruncate(descriptor, 0)  # what a job that was killed has left
             yield raw
         os.fsync(descriptor)
+        if os.name == "nt":  # where a file that is open gets no other name
+            os.close(descriptor)
+            descriptor = -1
         os.replace(temporary, final)
         sync_directory(final.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     finally:
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 def _locked(path: Path) -> int:
