@@ -135,6 +135,24 @@ def test_a_disk_that_is_too_small_is_refused_at_once(tmp_path: Path) -> None:
             assert "part" not in done.stdout
 
 
+@pytest.mark.usefixtures("disks")
+def test_a_place_that_cannot_be_written() -> None:
+    Path("keys.txt").write_text("a\n")
+    Path("taken").write_text("")
+    for output, said in (
+        ("disk/out/", "disk/out: Read-only file system"),
+        ("disk/urls.txt", "disk/.urls.txt.part: Read-only file system"),
+        ("no/such/urls.txt", "No such file or directory"),
+        ("taken/urls.txt", "Not a directory"),
+    ):
+        line = " ".join([*soak.COSSIGN, "presign", "keys.txt", "-o", output, *soak.WHERE])
+        done = in_a_namespace(f"mkdir -p disk; mount -t tmpfs -o ro none disk; {line}")
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+    assert sorted(os.listdir()) == ["disk", "keys.txt", "taken"]
+
+
 def test_the_space_that_is_there_is_enough(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10_000, 5_000, 5_000))  # type: ignore[attr-defined]
     job = a_job(signer)

@@ -326,5 +326,5 @@ class BadRows:
     def __exit__(self, *error: object) -> None:
         if self._file is not None:
             self._file.close()
-        if not self._keep and self._temporary is not None:
-            self._temporary.unlink(missing_ok=True)
+        if not self._keep and self._temporary is not None and self._temporary.exists():
+            self._temporary.unlink()

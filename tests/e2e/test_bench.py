@@ -1,0 +1,20 @@
+"""The benchmarks of batch jobs run, in short."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("more, rows", [(["--rows", "20000", "--rounds", "1"], 9), (["--flat", "1000,2000"], 6)])
+def test_jobs(more: list[str], rows: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "bench.jobs", "--folder", str(tmp_path), *more]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert len(re.findall(r"^\| (?:keys|inventory).* \| [\d.]+ \|", done.stdout, re.M)) == rows, done.stdout
