@@ -1889,7 +1889,20 @@ cdef struct Pool:
     Slot* waiting      # last in, first out: the one that is still in the caches
     size_t out         # slots in somebody's hands
     size_t idle        # slots that wait
-    bint closed        # the stream is gone: the last slot that comes back frees all
+    bint closed        # its Memory is gone: the last slot that comes back frees all
+
+
+cdef class Memory:
+    """The pool of a `SignedColumn`'s chunks; one for several, if they are read one behind the other."""
+
+    cdef Pool* pool
+
+    def __cinit__(self):
+        self.pool = new_pool()
+
+    def __dealloc__(self):
+        if self.pool != NULL:
+            close_pool(self.pool)
 
 
 cdef Pool* new_pool() except NULL:
@@ -1916,7 +1929,7 @@ cdef void free_pool(Pool* pool) noexcept nogil:
 
 
 cdef void close_pool(Pool* pool) noexcept nogil:
-    """The stream is gone; what its consumers hold stays."""
+    """The Memory is gone; what its consumers hold stays."""
     cdef bint last
     PyThread_acquire_lock(pool.lock, WAIT_LOCK)
     pool.closed = True
@@ -2144,14 +2157,17 @@ cdef class SignedColumn:
     cdef object varied     # makes the template of a row out of the texts of the columns behind the template's own
     cdef dict templates    # those made so far, or why there is none
     cdef int threads
+    cdef Memory memory
     cdef object first  # a stream that was opened to check its type
     cdef readonly list errors
     cdef bint keep_errors
     cdef bint varies
 
     def __init__(
-        self, Template template not None, keys, tuple sources, tuple names, varied, bint keep_errors, int threads
+        self, Template template not None, keys, tuple sources, tuple names, varied, bint keep_errors, int threads,
+        Memory memory=None,
     ):
+        self.memory = memory
         self.template = template
         self.varied = varied
         self.varies = varied is not None
@@ -2287,7 +2303,7 @@ cdef class SigningStream:
 
     cdef SignedColumn whole
     cdef list columns
-    cdef Pool* pool
+    cdef Memory memory
     cdef Share share      # what the only thread signs
     cdef Workspace work   # of whoever reads
     cdef bytes message
@@ -2309,11 +2325,9 @@ cdef class SigningStream:
         self.whole = whole
         self.columns = columns
         self.most = SLOT_ROWS // 4
-        self.pool = new_pool()
+        self.memory = Memory() if whole.memory is None else whole.memory
 
     def __dealloc__(self):
-        if self.pool != NULL:
-            close_pool(self.pool)
         if self.lock != NULL:
             PyThread_free_lock(self.lock)
         if self.bell != NULL:
@@ -2366,7 +2380,7 @@ cdef class SigningStream:
         share = self.share
         work = self.work
         with nogil:
-            sign_slot(whole, template, self.pool, &share.task, work)
+            sign_slot(whole, template, self.memory.pool, &share.task, work)
         self.hand_out(share, array)
         return 0
 
@@ -2529,7 +2543,7 @@ cdef int sign_task(SigningStream stream, Task* task, Workspace work) except -1:
     try:
         with nogil:
             while task.left:
-                sign_slot(whole, template, stream.pool, task, work)
+                sign_slot(whole, template, stream.memory.pool, task, work)
     except BaseException as error:
         (<Share>task.share).failure = error
         if not isinstance(error, Exception):

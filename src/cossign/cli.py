@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
         "--url-column", default="url", metavar="COLUMN", help="the name of the URLs' column (default: url)"
     )
     writing.add_argument("--rows-per-part", type=int, metavar="N",
-                         help="OUT is a directory of part-00000..., each of N rows")  # fmt: skip
+                         help="OUT is a directory of part-00000..., each of N rows (default: 1000000)")  # fmt: skip
     writing.add_argument("--resume", action="store_true", help="go on with the job that was begun in the directory OUT")
     writing.add_argument("--on-error", choices=("fail", "skip", "null"), default="fail",
                          help="what a bad row does: end the job (default), be left out, or get no URL")  # fmt: skip

@@ -16,6 +16,7 @@ from cossign._core import (
     Column,
     Engine,
     Judgement,
+    Memory,
     SignedColumn,
     SignKey,
     Template,
@@ -493,9 +494,9 @@ class Signer:
 
     def _presign_column(
         self, keys: Any, method: Any, expires: Any, query: Any, headers: Any, start: int, key_time: KeyTime | None,
-        keep_errors: bool, threads: int, end: bytes = b"",
+        keep_errors: bool, threads: int, end: bytes = b"", memory: Memory | None = None,
     ) -> SignedColumn:  # fmt: skip
-        """As `presign_arrow`, from an instant, with `end` behind each URL."""
+        """As `presign_arrow`, from an instant, with `end` behind each URL, in memory that others used before."""
         checked_threads(threads)
         credentials = self._credentials()
         columns: dict[str, Any] = {}
@@ -523,7 +524,7 @@ class Signer:
         columns.update(varying)
         return SignedColumn(
             template(**usual), keys, tuple(columns.values()), tuple(columns), varied if varying else None,
-            keep_errors, threads,
+            keep_errors, threads, memory,
         )  # fmt: skip
 
     def authorization(

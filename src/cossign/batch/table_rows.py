@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cossign._core import SignedColumn
+from cossign._core import Memory, SignedColumn
 from cossign.batch.ahead import ahead
 from cossign.batch.rows import CORES, Bad, Keys, Piece
 from cossign.batch.sources import Position, Source
@@ -39,6 +39,7 @@ class TableRows:
             job.columns, job.include, job.exclude, [Condition.parsed(each) for each in job.where],
         )  # fmt: skip
         self._batches = ahead(self._tables.batches(at, check=check), 1)
+        self._memory = Memory()
         self._rest: Batch | None = None
         self._seen = 0
         self.end = at
@@ -84,7 +85,7 @@ class TableRows:
             column(job.method_column) if job.method_column else job.method,
             column(job.expires_column) if job.expires_column else job.expires,
             {**job.query, **{name: column(each) for name, each in job.query_columns.items()}},
-            job.headers, self._start, None, True, self._threads, b"\n" if self.direct else b"",
+            job.headers, self._start, None, True, self._threads, b"\n" if self.direct else b"", self._memory,
         )  # fmt: skip
 
     def _lines(self, batch: Batch, signed: SignedColumn) -> Iterator[Piece]:
