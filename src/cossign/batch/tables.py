@@ -230,7 +230,7 @@ class Tables:
         names = each.fields or self.columns
         if names is None:
             names, start = _header(start, each.name)
-        while not start.strip():
+        while not start.strip(b"\r\n"):
             start = data.read(_BYTES)
             if not start:
                 return
