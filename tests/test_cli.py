@@ -331,7 +331,7 @@ def test_unreadable_input_and_usage(arguments: list[str], said: str, capsys: pyt
         ("k.xyz", b"a"),
         ("k.csv", b"a,b\n1,2\n"),
         ("bad.txt.gz", b"a\n"),
-        ("nul.csv", b'key\n"' + b"x" * 5_000_000),
+        ("nul.csv", b'key\n"' + b"x" * 40_000_000),
     ):
         Path(name).write_bytes(data)
     Path("empty").mkdir()

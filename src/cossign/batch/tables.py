@@ -9,7 +9,6 @@ import io
 import itertools
 import json
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any, NamedTuple
 
@@ -18,14 +17,14 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.json
 
-from cossign._core import Lines, decode_column
+from cossign._core import Lines, decode_column, records_end
 from cossign.batch.ahead import ahead
 from cossign.batch.inventory import has_md5
 from cossign.batch.sources import GZIP, Input, InputError, Position, Source, readable, whole_lines
 
-_BYTES = 1 << 20  # of JSON lines parsed at a time
+_BYTES = 1 << 20  # of CSV or JSON lines parsed at a time
 _ROWS = 8192  # rows of Parquet, Arrow or ORC taken at a time
-_LONGEST = 1 << 20  # bytes of CSV parsed at a time, and of its longest row
+_LONGEST = 1 << 25  # bytes of the longest row of CSV
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
 
@@ -126,6 +125,16 @@ def pattern(text: str) -> str:
     return f"(?s)^(?:{made})$"
 
 
+def _any(name: str, patterns: Sequence[str]) -> str:
+    """A regular expression for what any of some patterns means."""
+    for each in patterns:
+        try:
+            pc.match_substring_regex(pa.array([""]), pattern(each))
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{name}: {each!r} is no pattern: {error}") from None
+    return "|".join(f"(?:{pattern(each)})" for each in patterns)
+
+
 class Tables:
     """The rows of a source, as batches of the columns that are wanted.
 
@@ -150,8 +159,8 @@ class Tables:
         self.wanted = list(dict.fromkeys([*wanted, *(each.column for each in where)]))
         self.every = every
         self.columns = columns
-        self.include = "|".join(f"(?:{pattern(each)})" for each in include)
-        self.exclude = "|".join(f"(?:{pattern(each)})" for each in exclude)
+        self.include = _any("include", include)
+        self.exclude = _any("exclude", exclude)
         self.where = where
 
     def batches(self, at: Position = Position(), *, check: bool = True) -> Iterator[Batch]:  # noqa: B008
@@ -226,44 +235,34 @@ class Tables:
     def _csv(
         self, each: Input, key: str, data: IO[bytes], note: Callable[[], None]
     ) -> Iterator[tuple[pa.RecordBatch, dict[int, Fault]]]:
-        start = data.read(_BYTES).removeprefix(b"\xef\xbb\xbf")
         names = each.fields or self.columns
-        if names is None:
-            names, start = _header(start, each.name)
-        while not start.strip(b"\r\n"):
-            start = data.read(_BYTES)
-            if not start:
-                return
-        wanted = self._names(each, names, key)
-        uneven: deque[pyarrow.csv.InvalidRow] = deque()  # rows with too few or too many columns, which are left out
-
-        def keep(row: pyarrow.csv.InvalidRow) -> str:
-            uneven.append(row)
-            return "skip"
-
-        first = 0
-        try:
-            reader = pyarrow.csv.open_csv(
-                pa.PythonFile(_Behind(start, data), "r"),
-                pyarrow.csv.ReadOptions(use_threads=False, block_size=_LONGEST, column_names=names),
-                pyarrow.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=keep),
-                pyarrow.csv.ConvertOptions(
-                    column_types=dict.fromkeys(wanted, pa.binary()), include_columns=wanted, strings_can_be_null=False
-                ),
-            )
-            none = pa.record_batch([pa.array([], pa.binary())] * len(wanted), wanted)
-            for whole in itertools.chain(reader, [none]):  # behind the last rows uneven ones may be left
-                note()
-                for rows, faults in _even(whole, first, uneven):
-                    yield _csv_texts(rows, faults, key, each.fields is not None), faults
-                    first += len(rows)
-        except pa.ArrowInvalid as error:
-            if "straddl" not in str(error):
-                raise
-            raise InputError(
-                f"{each.name} is not CSV: the row behind row {first} is longer than {_LONGEST >> 20} MiB:"
-                " is a quote not closed?"
-            ) from None
+        wanted: list[str] = []
+        for block in ahead(_noted(_records(data, each.name), note), 2):
+            if names is None:
+                names, block = _header(block, each.name)
+            if not block.strip(b"\r\n"):
+                continue
+            wanted = wanted or self._names(each, names, key)
+            faults: dict[int, Fault] = {}
+            try:
+                table = pyarrow.csv.read_csv(
+                    pa.BufferReader(block),
+                    pyarrow.csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
+                    pyarrow.csv.ParseOptions(newlines_in_values=True),
+                    pyarrow.csv.ConvertOptions(
+                        column_types={name: pa.binary() if name == key else pa.string() for name in wanted},
+                        include_columns=wanted,
+                        strings_can_be_null=False,
+                    ),
+                )
+                rows = table.combine_chunks().to_batches()[0]
+            except pa.ArrowInvalid:  # some row is bad: read them one by one
+                rows, faults = _csv_rows(block, each, names, wanted, key)
+            if each.fields:
+                rows = rows.set_column(rows.schema.get_field_index(key), key, _decoded(rows.column(key)))
+            for place in range(0, len(rows), _ROWS):
+                here = {row - place: fault for row, fault in faults.items() if place <= row < place + _ROWS}
+                yield rows[place : place + _ROWS], here
 
     def _jsonl(
         self, each: Input, key: str, data: IO[bytes], note: Callable[[], None]
@@ -529,6 +528,31 @@ def _decoded(keys: pa.Array) -> pa.Array:
 # --- CSV --------------------------------------------------------------------------------------------------------------
 
 
+def _records(data: IO[bytes], name: str) -> Iterator[bytes]:
+    """CSV in blocks of whole rows, without a byte order mark."""
+    rest = b""
+    read = _BYTES
+    start = True
+    while block := data.read(read):
+        if start:
+            block = block.removeprefix(b"\xef\xbb\xbf")
+            start = False
+        rest += block
+        end = records_end(rest)
+        if end == 0:
+            if len(rest) > _LONGEST:
+                raise InputError(
+                    f"{name} is not CSV: a row is longer than {_LONGEST >> 20} MiB: is a quote not closed?"
+                )
+            read = len(rest)  # so that a long row is looked at a few times only
+            continue
+        read = _BYTES
+        yield rest[:end]
+        rest = rest[end:]
+    if rest:
+        yield rest
+
+
 def _header(block: bytes, name: str) -> tuple[list[str], bytes]:
     """The names in the first row, and the rows behind it."""
     text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
@@ -542,53 +566,45 @@ def _header(block: bytes, name: str) -> tuple[list[str], bytes]:
     return [each.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for each in names], block[size:]
 
 
-def _even(
-    whole: pa.RecordBatch, first: int, uneven: deque[pyarrow.csv.InvalidRow]
-) -> Iterator[tuple[pa.RecordBatch, dict[int, Fault]]]:
-    """Rows by some thousands, with a row of nulls for each of the uneven ones among them; `first` rows are before."""
-    place = 0
-    while place < len(whole) or (uneven and uneven[0].number - 1 == first):
-        rows = whole[place : place + _ROWS]
-        place += len(rows)
-        faults: dict[int, Fault] = {}
-        pieces = []
-        taken = 0  # of `rows`
-        while uneven and uneven[0].number - 1 <= first + len(rows) + len(faults):
-            row = uneven.popleft()
-            at = row.number - 1 - first
-            pieces.append(rows[taken : at - len(faults)])
-            taken = at - len(faults)
-            pieces.append(pa.record_batch([pa.nulls(1, field.type) for field in whole.schema], whole.schema.names))
-            faults[at] = Fault(f"has {row.actual_columns} columns, not {row.expected_columns}", row.text)
-        if faults:
-            rows = pa.Table.from_batches([*pieces, rows[taken:]]).combine_chunks().to_batches()[0]
-        yield rows, faults
-        first += len(rows)
+def _csv_rows(
+    block: bytes, each: Input, names: Sequence[str], wanted: Sequence[str], key: str
+) -> tuple[pa.RecordBatch, dict[int, Fault]]:
+    """The rows of a block with a bad one in it."""
+    places = [list(names).index(name) for name in wanted]
+    columns: list[list[bytes | None]] = [[] for _ in wanted]
+    faults: dict[int, Fault] = {}
+    limit = csv.field_size_limit(_LONGEST * 2)
+    try:
+        for row in csv.reader(io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")):
+            if not row:
+                continue
+            fault = None if len(row) == len(names) else f"has {len(row)} columns, not {len(names)}"
+            if fault is None:
+                values: list[bytes | None] = [row[place].encode("utf-8", "surrogateescape") for place in places]
+                other = [
+                    name for name, value in zip(wanted, values, strict=True) if name != key and not _is_utf8(value)
+                ]
+                fault = f"{other[0]} is not valid UTF-8" if other else None
+            if fault is not None:
+                faults[len(columns[0])] = Fault(fault, ",".join(row))
+                values = [None] * len(wanted)
+            for column, value in zip(columns, values, strict=True):
+                column.append(value)
+    except csv.Error as error:
+        raise InputError(f"{each.name} is not CSV: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
+    arrays = [pa.array(column, pa.binary()) for column in columns]
+    texts = [array if name == key else array.cast(pa.string()) for name, array in zip(wanted, arrays, strict=True)]
+    return pa.record_batch(texts, list(wanted)), faults
 
 
-def _csv_texts(rows: pa.RecordBatch, faults: dict[int, Fault], key: str, encoded: bool) -> pa.RecordBatch:
-    """The columns as strings but the keys, which stay bytes: whoever signs them finds those that are no UTF-8."""
-    columns = {}
-    for name, column in zip(rows.schema.names, rows.columns, strict=True):
-        if name == key:
-            columns[name] = _decoded(column) if encoded else column
-            continue
-        try:
-            columns[name] = column.cast(pa.string())
-        except pa.ArrowInvalid:
-            texts: list[str | None] = []
-            for place, value in enumerate(column.to_pylist()):
-                try:
-                    texts.append(None if value is None else value.decode())
-                except UnicodeDecodeError:
-                    text = value.decode("utf-8", "surrogateescape")
-                    faults.setdefault(place, Fault(f"{name} is not valid UTF-8", text))
-                    texts.append(None)
-            columns[name] = pa.array(texts, pa.string())
-    if faults:  # no key, no URL
-        fine = pa.array([place not in faults for place in range(len(rows))])
-        columns[key] = pc.if_else(fine, columns[key], None)
-    return pa.record_batch(list(columns.values()), rows.schema.names)
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        str(value or b"", "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 # --- JSON lines -------------------------------------------------------------------------------------------------------
