@@ -237,7 +237,9 @@ class Tables:
     ) -> Iterator[tuple[pa.RecordBatch, dict[int, Fault]]]:
         names = each.fields or self.columns
         wanted: list[str] = []
-        for block in ahead(_noted(_records(data, each.name), note), 2):
+        # No field of an inventory holds a line's end.
+        blocks = whole_lines(data, _BYTES) if each.fields else _records(data, each.name)
+        for block in ahead(_noted(blocks, note), 2):
             if names is None:
                 names, block = _header(block, each.name)
             if not block.strip(b"\r\n"):
