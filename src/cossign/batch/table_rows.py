@@ -38,7 +38,7 @@ class TableRows:
             source, job.key_column, [*columns, *(name for name in job.keep_columns if name != "all")], self._every,
             job.columns, job.include, job.exclude, [Condition.parsed(each) for each in job.where],
         )  # fmt: skip
-        self._batches = ahead(self._tables.batches(at, check=check), 1)
+        self._batches = ahead(self._tables.batches(at, check=check), 2)
         self._memory = Memory()
         self._rest: Batch | None = None
         self._seen = 0

@@ -169,14 +169,12 @@ class Tables:
         Raises:
             InputError: an input cannot be read, or lacks a column.
         """
-        for index in range(at.input, len(self.source.inputs)):
-            each = self.source.inputs[index]
-            if check and each.md5 is not None:
-                with readable(each.name):
-                    if not has_md5(each.path, each.md5):
-                        raise InputError(
-                            f"{each.path} has another MD5 than the manifest's: it was altered; fetch it again"
-                        )
+        inputs = self.source.inputs
+        right = ahead((not check or _is_right(each) for each in inputs[at.input :]), 1)
+        for index in range(at.input, len(inputs)):
+            each = inputs[index]
+            if not next(right):
+                raise InputError(f"{each.path} has another MD5 than the manifest's: it was altered; fetch it again")
             skip = at.row if index == at.input else 0
             key = _inventory_key(each) or self.key
             for first, table, faults in self._read(index, each, key, skip):
@@ -455,6 +453,12 @@ def _is_text(kind: pa.DataType) -> bool:
             pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view,
         )
     )  # fmt: skip
+
+
+def _is_right(each: Input) -> bool:
+    """Whether an inventory's data file is the one that its manifest means."""
+    with readable(each.name):
+        return each.md5 is None or has_md5(each.path, each.md5)
 
 
 def _inventory_key(each: Input) -> str | None:
