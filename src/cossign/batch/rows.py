@@ -7,29 +7,16 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from cossign._core import Lines
+from cossign.batch.bad_rows import Bad
+from cossign.batch.job import Job
+from cossign.batch.sense import Keys
 from cossign.batch.sources import Position, Source, line_count, split_lines
 from cossign.errors import ParameterError
 
-if TYPE_CHECKING:
-    from cossign.batch.job import Job
-
 CORES = min(4, os.cpu_count() or 1)
-Keys = Callable[[], list[bytes]]  # some keys, for whoever looks at them
-
-
-class Bad(NamedTuple):
-    """A row without a URL: its input, its number there, its key as it was read, and why."""
-
-    file: str
-    row: int
-    key: str | None
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.file}, row {self.row}: {self.reason}"
 
 
 class Piece(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from cossign.batch.rows import Keys
+Keys = Callable[[], list[bytes]]  # some keys, for whoever looks at them
 
 _ODD = {
     "percent-encoded": re.compile(rb"%[0-9A-Fa-f]{2}"),

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cossign._core import Memory, SignedColumn
 from cossign.batch.ahead import ahead
-from cossign.batch.rows import CORES, Bad, Keys, Piece
+from cossign.batch.bad_rows import Bad
+from cossign.batch.job import Job
+from cossign.batch.rows import CORES, Piece
+from cossign.batch.sense import Keys
 from cossign.batch.sources import Position, Source
 from cossign.batch.tables import Batch, Condition, Tables
 from cossign.errors import ParameterError
-
-if TYPE_CHECKING:
-    from cossign.batch.job import Job
 
 
 class TableRows:

@@ -1,0 +1,526 @@
+"""Doing a job: from inputs to outputs, part by part; before that, what it takes and whether it makes sense."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cossign import __version__
+from cossign.batch.ahead import Behind
+from cossign.batch.bad_rows import Bad, BadRows
+from cossign.batch.job import Estimate, Job, Progress, Report, RowError, SpaceError
+from cossign.batch.journal import Journal, Part, changes
+from cossign.batch.rows import CORES, Rows, TextRows
+from cossign.batch.sense import Oddities
+from cossign.batch.sinks import (
+    Sink,
+    Written,
+    complete_file,
+    is_directory,
+    is_stream,
+    open_sink,
+    open_stream,
+    output_format,
+)
+from cossign.batch.sources import GZIP, InputError, Position, Source, pyarrow
+from cossign.errors import ParameterError
+from cossign.signer import _rebuilt
+
+ROWS_PER_PART = 1_000_000
+_SAMPLE = 200_000  # rows that a dry run tries
+_SHORT_SAMPLE = 20_000  # rows that are tried before a job begins
+
+
+def run(
+    job: Job, *, progress: Callable[[Progress], object] | None = None, warn: Callable[[str], object] | None = None
+) -> Report:
+    """Do a job: presign all keys at one instant.
+
+    Reading, signing and writing overlap; memory stays the same however many rows there are. A file gets its name when
+    is complete and on the disk. A directory of parts has a journal: a job that was ended, by whatever, goes on with
+    ``resume=True``, and gives the same bytes as one that was not.
+
+    Args:
+        job: what to do.
+        progress: called some times a second.
+        warn: called with each of the report's warnings, as soon as it is known.
+
+    Returns:
+        What was done.
+
+    Raises:
+        RowError: a row is bad, and `on_error` is "fail".
+        InputError: an input cannot be read, or lacks a column.
+        SpaceError: the output would not fit on the disk.
+        ParameterError: a parameter is not of its form; or the output is one of the inputs, a directory that is not
+            empty, or is being written by another job; or a job to resume is another than this one.
+
+    >>> import os, tempfile
+    >>> from cossign import Credentials, Signer
+    >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with open(f"{folder}/keys.txt", "w") as file:
+    ...         _ = file.write("a.jpg\\nb.jpg\\n")
+    ...     report = run(Job(inputs=[f"{folder}/keys.txt"], output=f"{folder}/urls.txt", signer=signer))
+    ...     report.rows, report.bad, sorted(os.listdir(folder))
+    (2, 0, ['keys.txt', 'urls.txt'])
+    """
+    return _Run(job, progress, warn).run()
+
+
+def dry_run(job: Job) -> Estimate:
+    """What a job would do, by its first rows; nothing is written.
+
+    Args and raises: as in `run`.
+
+    >>> import tempfile
+    >>> from cossign import Credentials, Signer
+    >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with open(f"{folder}/keys.txt", "w") as file:
+    ...         _ = file.write("a.jpg\\nb.jpg\\n")
+    ...     dry_run(Job(inputs=[f"{folder}/keys.txt"], signer=signer)).rows
+    2
+    """
+    return _Run(job, None, None).estimate()
+
+
+class _Run:
+    """One run of a job."""
+
+    def __init__(
+        self, job: Job, progress: Callable[[Progress], object] | None, warn: Callable[[str], object] | None
+    ) -> None:
+        # One SecretKey for all rows: what a provider has later would be another job's.
+        self.job = job = replace(job, signer=_rebuilt(job.signer._credentials(), job.signer._options))
+        self.output = os.fspath(job.output)
+        self._progress = progress
+        self._warned = warn
+        self._began = self._next = time.monotonic()
+        if job.on_error not in ("fail", "skip", "null"):
+            raise ParameterError("on_error", 'must be "fail", "skip" or "null"')
+        if job.rows_per_part is not None and job.rows_per_part < 1:
+            raise ParameterError("rows_per_part", "must be greater than 0")
+        self.directory = not is_stream(self.output) and (job.rows_per_part is not None or is_directory(self.output))
+        if job.resume and not self.directory:
+            raise ParameterError("resume", "needs an output directory: give one, and rows_per_part (--rows-per-part)")
+        if job.rows_per_part is not None and not self.directory:
+            raise ParameterError("rows_per_part", "needs an output directory")
+        self.source = self._source()
+        self.format = output_format(self.output, job.output_format, self.directory)
+        if job.keep_columns and self.format.form == "txt":
+            raise ParameterError("keep_columns", "cannot be in text, which has the URLs alone: choose another format")
+        if not self.plain:
+            pyarrow("all but text to text")
+        self._check_output()
+        now = int(time.time()) - 1
+        self.start = now if job.start is None else job.start
+        # What is wrong with a parameter is said before a byte is read or written.
+        times = (self.start, self.start + job.expires)
+        job.signer.presign("check", method=job.method, query=job.query, headers=job.headers, key_time=times)
+        self.report = Report(
+            self.output,
+            times,
+            job.signer._engine.name,
+            CORES if job.threads is None else job.threads,
+            versions=self._versions(),
+        )
+        self._odd = Oddities(self.warn)
+        self._written = 0
+        self._late = job.expires_column is not None  # whether no more need be said of URLs that expire too soon
+
+    # --- What others ask for
+
+    def warn(self, text: str) -> None:
+        if text not in self.report.warnings:
+            self.report.warnings.append(text)
+            if self._warned is not None:
+                self._warned(text)
+
+    @property
+    def names(self) -> list[str]:
+        """The output's columns, if there is no row to say more."""
+        kept = [name for name in self.job.keep_columns if name not in ("all", self.job.key_column)]
+        return [self.job.key_column, *kept, self.job.url_column]
+
+    # --- Running
+
+    def run(self) -> Report:
+        with contextlib.ExitStack() as stack:
+            journal = None
+            if self.directory:
+                journal = Journal(Path(self.output), self.job.resume)
+                stack.callback(journal.close)
+                self._resume(journal)
+                if journal.done:
+                    listed = self._errors_file()
+                    self.report.errors = str(listed) if self.report.bad else None
+                    self._check_counts()
+                    return self._ended()
+            self._make_sense()
+            self._check_space()
+            at = journal.parts[-1].end if journal and journal.parts else Position()
+            errors = stack.enter_context(
+                BadRows(self._errors_file(), journal.parts[-1].errors if journal and journal.parts else 0)
+            )
+            rows = stack.enter_context(contextlib.closing(self.rows(self.source, at, self.job.threads)))
+            if journal is not None:
+                self._parts(journal, rows, errors)
+            elif is_stream(self.output):
+                with open_stream(self.output) as raw:
+                    self._write(Written(raw), rows, None, errors)
+            else:
+                with complete_file(Path(os.path.realpath(self.output))) as raw:  # a link stays one
+                    self._write(Written(raw), rows, None, errors)
+            self.report.errors = errors.complete()
+            self._check_counts()
+            if journal is not None:
+                journal.end()
+        return self._ended()
+
+    def _parts(self, journal: Journal, rows: Rows, errors: BadRows) -> None:
+        """The parts that are not yet there."""
+        folder = Path(self.output)
+        while not journal.parts or rows.more():
+            name = f"part-{len(journal.parts):05d}{self.format.suffix}"
+            read, done, bad = rows.read, self.report.rows, self.report.bad
+            with complete_file(folder / name) as raw:
+                written = Written(raw, summed=True)
+                self._write(written, rows, self.job.rows_per_part or ROWS_PER_PART, errors)
+            errors.flush()
+            journal.add(
+                Part(
+                    name, written.size, written.crc32, rows.read - read, self.report.rows - done,
+                    self.report.bad - bad, rows.end, errors.size,
+                )
+            )  # fmt: skip
+            self.report.parts = len(journal.parts)
+
+    def _write(self, written: Written, rows: Rows, limit: int | None, errors: BadRows) -> None:
+        """Some rows into one file."""
+        before = self._written
+        read = self.report.read - rows.read
+        sink: Sink
+        with open_sink(written, self.format, self.names) as sink, contextlib.closing(Behind(1)) as behind:
+            for piece in rows.part(limit):
+                if piece.bad:
+                    if self.job.on_error == "fail":
+                        raise RowError(str(piece.bad[0]))
+                    if self.report.first_error is None:
+                        self.report.first_error = str(piece.bad[0])
+                    self.report.bad += len(piece.bad)
+                    errors.write(piece.bad)
+                for data in piece.data:
+                    if rows.direct:
+                        sink.write(data)
+                    else:
+                        behind.call(sink.write, data)
+                self.report.rows += piece.rows
+                self._written = before + written.size
+                self._note()
+            behind.wait()
+        self._written = before + written.size
+        self.report.read = read + rows.read
+
+    def rows(self, source: Source, at: Position, threads: int | None, *, check: bool = True, look: bool = True) -> Rows:
+        """The job's rows from a place on; `check` is whether MD5s are, `look` whether their keys are looked at."""
+        see = self._odd.look if look else lambda keys: None
+        if self.plain:
+            return TextRows(self.job, source, at, self.start, threads, see)
+        from cossign.batch.table_rows import TableRows
+
+        text = self.format.form == "txt"
+        return TableRows(self.job, source, at, self.start, threads, see, text, check)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is text to text, of which nothing but the keys is asked."""
+        job = self.job
+        columns = (job.query_columns, job.method_column, job.expires_column, job.keep_columns, job.columns)
+        return (
+            all(each.form == "txt" for each in self.source.inputs)
+            and self.format.form == "txt"
+            and not any((*columns, job.include, job.exclude, job.where))
+        )
+
+    def _source(self) -> Source:
+        return Source(self._inputs, self.job.input_format)
+
+    @property
+    def _inputs(self) -> list[str]:
+        given = self.job.inputs
+        return [os.fspath(path) for path in ([given] if isinstance(given, (str, os.PathLike)) else given)]
+
+    def _ended(self) -> Report:
+        self._odd.judge()
+        now = time.monotonic()
+        self.report.seconds = now - self._began
+        self.report.written = self._written
+        if self.report.key_time[1] < time.time() and not self._late:
+            self.warn("the URLs have expired before the job ended: sign them for longer, with expires (--expires)")
+        self._tell(now, self.report.rows)
+        return self.report
+
+    def _note(self) -> None:
+        """Tell how far it is, some times a second; and whether it will be done in time."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + 0.1
+        seconds, report = now - self._began, self.report
+        share = self.source.position / self.source.size if self.source.size else 0.0
+        total = self._total
+        if total is None and 0 < share < 1:
+            total = max(report.rows, round(report.rows / share))
+        left = seconds * (1 - share) / share if share > 0.001 else 0.0
+        if seconds > 5 and time.time() + left > report.key_time[1] and not self._late:
+            self._late = True
+            self.warn(
+                f"the URLs expire at {_utc(report.key_time[1])}, and the job takes about {left:,.0f} seconds more:"
+                " sign them for longer, with expires (--expires)"
+            )
+        self._tell(now, total)
+
+    def _tell(self, now: float, total: int | None) -> None:
+        report = self.report
+        if self._progress is not None:
+            self._progress(
+                Progress(
+                    report.rows, total, report.bad, self.source.position, self.source.size, self._written, report.parts,
+                    now - self._began,
+                )
+            )  # fmt: skip
+
+    @property
+    def _total(self) -> int | None:
+        job = self.job
+        return None if job.include or job.exclude or job.where else self.source.rows
+
+    # --- Before it begins
+
+    def _check_output(self) -> None:
+        output = self.output
+        if not is_stream(output):
+            if self.source.reads(output):
+                raise ParameterError(
+                    "OUT", f"{output} is one of the inputs, which it would replace: choose another name"
+                )
+            if not self.directory and os.path.isdir(output):
+                raise ParameterError("OUT", f"{output} is a directory")
+        if self.directory:
+            if os.path.exists(output) and not os.path.isdir(output):
+                raise ParameterError("OUT", f"{output} is no directory: parts need one")
+            folder = Path(output).resolve()
+            for path in self._inputs:
+                if path != "-" and os.path.isdir(path) and Path(path).resolve() in (folder, *folder.parents):
+                    raise ParameterError("OUT", f"{output} lies in the input {path}: choose another place")
+
+    def _make_sense(self) -> None:
+        """Warn of what cannot be meant."""
+        end = self.report.key_time[1]
+        if end <= time.time() and not self._late:
+            self._late = True
+            self.warn(f"the URLs have expired already, at {_utc(end)}")
+        credentials = self.job.signer._credentials()
+        if credentials.expires_at is not None and credentials.expires_at < end:
+            self.warn(
+                f"the temporary credentials end at {_utc(int(credentials.expires_at))}, before the URLs do,"
+                f" at {_utc(end)}: COS rejects them from then on"
+            )
+
+    def _check_space(self) -> None:
+        """Refuse what would fill the disk."""
+        if not self.job.check_space or is_stream(self.output) or self.source.size is None:
+            return
+        try:
+            estimate = self.estimate(_SHORT_SAMPLE, warnings=False)
+        except InputError:
+            return  # which is said where it is met
+        if estimate.written is None or estimate.free is None:
+            return
+        more = estimate.written - self._written
+        if more > estimate.free:
+            raise SpaceError(
+                f"{self.output} would take about {_bytes(more)}, and the disk has"
+                f" {_bytes(estimate.free)}: make room, pack it (.zst, .parquet), or say check_space=False"
+                " (--no-space-check)"
+            )
+
+    def estimate(self, sample: int = _SAMPLE, *, warnings: bool = True) -> Estimate:
+        """Try some rows, the first."""
+        job = self.job
+        if warnings:
+            self._make_sense()
+        began = 0.0  # when the first rows were there
+        first = 0
+        source = self._source()
+        urls: list[str] = []
+        bad: list[Bad] = []
+        tried = 0
+        written = Written(None)
+        with (
+            contextlib.closing(self.rows(source, Position(), 1, check=False, look=warnings)) as rows,
+            open_sink(written, self.format, self.names) as sink,
+        ):
+            for piece in rows.part(None):
+                for data in piece.data:
+                    sink.write(data)
+                    urls += _first_urls(data, 3 - len(urls))
+                bad += piece.bad
+                tried += piece.rows
+                if not began:
+                    began, first = time.perf_counter(), tried
+                if tried >= sample:
+                    break
+            seconds = time.perf_counter() - began
+            whole = tried < sample
+            total, share = rows.total(), rows.kept / max(1, rows.read)
+        exact = whole or (total is not None and not (job.include or job.exclude or job.where))
+        estimated: int | None = None
+        if whole:
+            estimated = tried
+        elif total is not None:
+            estimated = round(total * share)
+        elif (guess := source.estimated_rows()) is not None:
+            estimated = round(guess * share)
+        if warnings:
+            self._odd.judge()
+        free = None if is_stream(self.output) else shutil.disk_usage(_existing(self.output)).free
+        scale = None if estimated is None else estimated / max(1, tried)
+        size = None if scale is None else round(written.size * scale)
+        lasts = None if estimated is None else estimated * seconds / max(1, tried - first)
+        if warnings and lasts is not None and lasts > job.expires:
+            self.warn(f"the URLs expire after {job.expires} seconds, and the job takes about {lasts:,.0f}")
+        return Estimate(
+            urls, estimated, exact, lasts, size, free, tried, len(bad), str(bad[0]) if bad else None,
+            list(self.report.warnings),
+        )  # fmt: skip
+
+    # --- Resuming
+
+    def _resume(self, journal: Journal) -> None:
+        """Begin the journal; or check that the job is the one that was begun, and take over what it did."""
+        if journal.plan is None:
+            if any(not name.startswith(".") for name in os.listdir(self.output)):
+                raise ParameterError("OUT", f"the directory {self.output} is not empty, and holds no job to resume")
+            journal.begin(self._plan())
+            return
+        before = journal.plan
+        if self.job.start is None:
+            self.start = int(before["start"])
+            self.report.key_time = (self.start, self.start + self.job.expires)
+        now = json.loads(json.dumps(self._plan()))
+        if not any(part.bad for part in journal.parts):
+            before = {**before, "on_error": now["on_error"]}  # no row was bad until now: nothing is different
+        found = changes(before, now)
+        if found:
+            raise ParameterError(
+                "resume", f"cannot go on with another job than the one that was begun; what changed: {'; '.join(found)}"
+            )
+        for part in journal.parts:
+            file = Path(self.output, part.name)
+            if not file.exists() or file.stat().st_size != part.size:
+                raise ParameterError("OUT", f"{file} is not as it was written: remove {self.output}, and begin again")
+        for stale in Path(self.output).glob(".part-*.part"):
+            stale.unlink()
+        report = self.report
+        report.rows = report.resumed = sum(part.rows for part in journal.parts)
+        report.read = sum(part.read for part in journal.parts)
+        report.bad = sum(part.bad for part in journal.parts)
+        report.parts = len(journal.parts)
+        self._written = sum(part.size for part in journal.parts)
+
+    def _plan(self) -> dict[str, Any]:
+        """What the job is, without a secret."""
+        job, signer = self.job, self.job.signer
+        probe = signer.presign("cossign", headers=dict(job.headers), key_time=(1, 2))
+        return {
+            "version": 1,
+            "versions": self._versions(),
+            "inputs": [
+                {"path": os.path.realpath(each.path), "form": each.form, "size": each.size, "mtime_ns": each.mtime_ns}
+                for each in self._resumable()
+            ],
+            "start": self.start,
+            "host": signer.object_url("cossign"),
+            "secret_id": signer._credentials().secret_id,
+            "headers": sorted(name.lower() for name in job.headers),
+            "check": hashlib.sha256(probe.encode()).hexdigest(),
+            "strict": signer.strict,
+            "sign_host": signer.sign_host,
+            "format": self.format.suffix,
+            "query": {name: str(value) for name, value in job.query.items()},
+            **{
+                name: getattr(job, name)
+                for name in (
+                    "expires", "method", "method_column", "expires_column", "key_column", "url_column", "rows_per_part",
+                    "on_error",
+                )
+            },
+            "query_columns": dict(job.query_columns),
+            **{name: list(getattr(job, name)) for name in ("keep_columns", "include", "exclude", "where")},
+            "columns": None if job.columns is None else list(job.columns),
+        }  # fmt: skip
+
+    def _resumable(self) -> list[Any]:
+        for each in self.source.inputs:
+            if each.size is None and self.job.resume:
+                raise ParameterError("resume", f"cannot read {each.name} again: only files can be gone on with")
+        return self.source.inputs
+
+    def _versions(self) -> dict[str, str]:
+        """Of what has a part in the output's bytes."""
+        versions = {"cossign": __version__}
+        if not self.plain:
+            versions["pyarrow"] = pyarrow("").__version__
+        if self.format.packing == ".gz":
+            versions["gzip"] = GZIP.__name__
+        return versions
+
+    # --- At its end
+
+    def _errors_file(self) -> Path | None:
+        if self.job.errors is not None:
+            return Path(self.job.errors)
+        if self.directory:
+            return Path(self.output, "errors.jsonl")
+        return None if is_stream(self.output) else Path(f"{self.output}.errors.jsonl")
+
+    def _check_counts(self) -> None:
+        promised = self.source.rows
+        if promised is not None and promised != self.report.read:
+            self.report.complete = False
+            self.warn(
+                f"the manifest says that there are {promised:,} rows, and its data files have {self.report.read:,}:"
+                " is a data file missing in it?"
+            )
+
+
+def _first_urls(data: Any, most: int) -> list[str]:
+    if most <= 0:
+        return []
+    if hasattr(data, "columns"):
+        return [url for url in data.columns[-1][: 2 * most].to_pylist() if url][:most]
+    return [line.decode() for line in bytes(memoryview(data)[: most << 13]).split(b"\n")[:-1] if line][:most]
+
+
+def _existing(path: str) -> Path:
+    """The nearest directory above a path that is there."""
+    here = Path(os.path.realpath(path))
+    return next(each for each in (here, *here.parents) if each.is_dir())
+
+
+def _utc(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
