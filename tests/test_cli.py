@@ -23,7 +23,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cossign import Signer
+from cossign import Credentials, Signer
 from cossign.cli import main
 from tests.conftest import BUCKET, REGION, SECRET_KEY
 
@@ -321,7 +321,7 @@ def test_on_error(form: str, on_error: str, signer: Signer, capsys: pytest.Captu
         (["presign", "k.csv", *WHERE], "no column 'key', only a, b"), (["presign", "k.csv", "--key-column", "a", "--query-column", "q=c", *WHERE], "no column 'c'"),
         (["presign", "k.txt", "--query-column", "q=c", *WHERE], "no columns"), (["presign", "k.txt", "-b", "x", "-r", REGION], "bucket should format"),
         (["presign", "k.txt"], "missing param bucket"), (["presign", "k.txt", "-X", "G T", *WHERE], "method"), (["presign", "k.txt", "-o", "no/such/dir.txt", *WHERE], "No such file"),
-        (["presign", "empty", *WHERE], "has no files"), (["presign", "k.txt", "--start", "-5", *WHERE], "key_time"), (["presign", "bad.txt.gz", *WHERE], "not a whole gzip file"),
+        (["presign", "empty", *WHERE], "has no files"), (["presign", "k.txt", "--start", "-5", *WHERE], "start must be Unix seconds"), (["presign", "bad.txt.gz", *WHERE], "not a whole gzip file"),
         (["presign", "inv/manifest.json", "--from", "inventory", "--query-column", "a=b", *WHERE], "no column 'b', only Appid"), (["presign", "nul.csv", *WHERE], "is not CSV"),
     ],
 )  # fmt: skip
@@ -518,6 +518,23 @@ def test_authorization(signer: Signer, capsys: pytest.CaptureFixture[str]) -> No
         "PUT", "a b", query={"acl": ""}, headers={"Content-Type": "text/plain"}, key_time=(TIMES[0], TIMES[0] + 7200)
     )
     assert capsys.readouterr().out == expected + "\n"
+
+
+def test_round_to(credentials: Credentials, capsys: pytest.CaptureFixture[str]) -> None:
+    signer = Signer(credentials, bucket=BUCKET, region=REGION)
+    times = (1_699_999_800, 1_700_001_000)
+    rounded = [*WHERE, *START, "--round-to", "5m"]
+    Path("k.txt").write_text("a\n")
+    Path("k.csv").write_text("key\na\n")
+    assert main(["authorization", "GET", "a", *rounded]) == 0
+    assert capsys.readouterr().out == signer.authorization("GET", "a", key_time=times) + "\n"
+    for name in ("k.txt", "k.csv"):
+        assert main(["presign", name, *rounded]) == 0
+        assert capsys.readouterr().out == signer.presign("a", key_time=times) + "\n"
+    assert main(["presign", "k.txt", "-o", "out/", *rounded, "--report", "report.json"]) == 0
+    assert json.loads(Path("report.json").read_text())["key_time"] == list(times)
+    assert main(["presign", "k.txt", "-o", "out/", *rounded[:-1], "6m", "--resume"]) == 2
+    assert "what changed: round_to (300 to 360)" in capsys.readouterr().err
 
 
 def test_verify(signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+import pyarrow
 import pytest
 import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cossign import (
+    COS,
     BulkResult,
     Credentials,
     CredentialsError,
@@ -364,3 +366,39 @@ def test_expired_credentials_do_not_sign() -> None:
         signer.presign("a")
     with pytest.raises(CredentialsError, match="expired"):
         signer.presign_many(["a"])
+
+
+# --- URLs that stay the same
+
+
+def test_round_to(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One URL a window, in every way to make it; each holds for `expires` at least, from each second of the window."""
+    signer = Signer(credentials, bucket=BUCKET, region=REGION, round_to=300, expires=900)
+    cos = COS({"SecretId": SECRET_ID, "SecretKey": SECRET_KEY})
+    where: dict[str, Any] = {"Bucket": BUCKET, "Region": REGION, "RoundTo": 300}
+    base = 1_700_000_100  # a window's beginning
+    seen: dict[str, list[int]] = {}
+    for now in range(base - 300, base + 301, 20):
+        monkeypatch.setattr("time.time", lambda now=now: float(now) + 1)  # KeyTime begins a second before now
+        url = signer.presign("a.jpg")
+        assert signer.presign_many(["a.jpg"]) == [url]
+        assert pyarrow.chunked_array(signer.presign_arrow(pyarrow.array(["a.jpg"]))).to_pylist() == [url]
+        start, end = signer.verify(url).key_time
+        assert end - (now + 1) >= 900
+        assert (start % 300, end - start) == (0, 1200)
+        (facade,) = cos.getObjectUrls(**where, Keys=["a.jpg"]) or [""]
+        assert signer.verify(facade).key_time == (start, end)
+        (header,) = cos.getAuthorizations(SecretId=SECRET_ID, SecretKey=SECRET_KEY, Keys=["a.jpg"], RoundTo=300)
+        assert f"q-key-time={start};{end}&" in header
+        assert f"q-key-time={start};{end}&" in signer.authorization("GET", "a.jpg")
+        seen.setdefault(url, []).append(now)
+    assert [len(moments) for moments in seen.values()] == [15, 15, 1]
+    assert signer.verify(signer.presign("a", key_time=(base, base + 10**6))).key_time == (base, base + 10**6)
+
+
+@pytest.mark.parametrize(
+    "value, said", [(0, "greater than 0"), (-5, "greater than 0"), ("300", "whole number"), (1.5, "whole number")]
+)
+def test_round_to_must_be_seconds(value: Any, said: str, credentials: Credentials) -> None:
+    with pytest.raises(ParameterError, match=f"round_to must be .*{said}"):
+        Signer(credentials, bucket=BUCKET, region=REGION, round_to=value)

@@ -17,7 +17,7 @@ from typing import Any
 from cossign import __version__
 from cossign.credentials import EnvironmentCredentials
 from cossign.errors import BadSignature, CosSignError
-from cossign.signer import Signer, engines
+from cossign.signer import Signer, engines, key_time_from
 
 _EPILOG = """\
 Secrets come from the environment alone: COS_SECRET_ID, COS_SECRET_KEY and, for temporary
@@ -82,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     def request(made: argparse._ActionsContainer) -> None:
         made.add_argument("--expires", type=_duration, default=900, metavar="DURATION",
                           help="how long the signature holds: 900, 15m, 2h, 7d (default: 900 seconds)")  # fmt: skip
+        made.add_argument("--round-to", type=_duration, metavar="DURATION",
+                          help="the same URL for a window of that long, so that it can be cached")  # fmt: skip
         made.add_argument("--start", type=int, metavar="UNIX_SECONDS", help="when it begins (default: now)")
         made.add_argument("--query", type=_pair("="), action="append", default=[], metavar="NAME=VALUE",
                           help="a parameter to sign; may be repeated")  # fmt: skip
@@ -166,12 +168,14 @@ def _signer(arguments: argparse.Namespace, strict: bool = True) -> Signer:
         domain=arguments.domain,
         accelerate=arguments.accelerate,
         strict=strict,
+        round_to=getattr(arguments, "round_to", None),
     )
 
 
 def _key_time(arguments: argparse.Namespace) -> tuple[int, int]:
     start = int(time.time()) - 1 if arguments.start is None else arguments.start
-    return start, start + arguments.expires
+    first, _, end = key_time_from(start, arguments.expires, arguments.round_to, "key_time").partition(";")
+    return int(first), int(end)
 
 
 @contextlib.contextmanager

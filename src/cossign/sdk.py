@@ -26,6 +26,7 @@ from cossign.signer import (
     checked_span,
     chosen_engine,
     http_pieces,
+    key_time_from,
     q_fields,
 )
 
@@ -90,6 +91,7 @@ _OBJECT_URL = frozenset(
         "ForceSignHost",
     )
 )
+_BULK = frozenset(("Keys", "RoundTo"))  # RoundTo is no parameter of the SDK's
 _OPTIONS = frozenset(
     (
         "SecretId",
@@ -244,9 +246,8 @@ def _second(now: float) -> int:
     return math.floor(now + 0.5)
 
 
-def _key_time(now: float, expires: int | None) -> str:
-    start = _second(now) - 1
-    return checked_span(start, start + (900 if expires is None else expires), "Expires")
+def _key_time(now: float, expires: int | None, round_to: int | None) -> str:
+    return key_time_from(_second(now) - 1, 900 if expires is None else expires, round_to, "Expires")
 
 
 def _signed_headers(headers: Mapping[str, Any], host: str | None) -> dict[str, Any]:
@@ -363,7 +364,8 @@ def _authorization(
             raise ParameterError("KeyTime", "must be '<start>;<end>' in Unix seconds")
         checked_span(int(found[1]), int(found[2]), "KeyTime")
     else:
-        key_time = _key_time(now, _seconds(parameters.get("Expires"), "Expires"))
+        expires, round_to = (_seconds(parameters.get(each), each) for each in ("Expires", "RoundTo"))
+        key_time = _key_time(now, expires, round_to)
     url_param_list, http_parameters, _ = _core.canonical(query, "Query")
     header_list, http_headers, _ = _core.canonical(signed, "Headers")
     return Template(
@@ -418,10 +420,12 @@ def getAuthorization(parameters: Mapping[str, Any] | None = None, /, **named: An
 def getAuthorizations(parameters: Mapping[str, Any] | None = None, /, **named: Any) -> list[str]:
     """`getAuthorization` for each of ``Keys``, at one instant; every other parameter is the same.
 
+    ``RoundTo``, in seconds, is `Signer`'s `round_to`.
+
     >>> len(getAuthorizations(SecretId="AKIDEXAMPLE", SecretKey="example-key", Method="get", Keys=["a.jpg", "b.jpg"]))
     2
     """
-    given = _parameters(parameters, named, _AUTHORIZATION - {"Key"} | {"Keys"})
+    given = _parameters(parameters, named, _AUTHORIZATION - {"Key"} | _BULK)
     template = _authorization(given, _credentials(given), _core._NO_NULL, "Keys", _engine(), _now(given))
     return _core.sign_many(template, _keys(given), (), (), None)
 
@@ -451,6 +455,7 @@ class _Request:
         self.method = checked_method(_text(parameters, "Method") or "get", "Method")
         self.query = checked_mapping(parameters.get("Query"), "Query")
         self.expires = _seconds(parameters.get("Expires"), "Expires")
+        self.round_to = _seconds(parameters.get("RoundTo"), "RoundTo")
         self.force_host = _flag(parameters, "ForceSignHost", True) and _flag(options, "ForceSignHost", True)
         self.url_param_list, self.http_parameters, cased = _core.canonical(self.query, "Query")
         if len(self.query) > 1:
@@ -492,7 +497,7 @@ class _Request:
         elif start is not None and end is not None:
             key_time = checked_span(start, end, "ExpiredTime")
         else:
-            key_time = _key_time(self.now, self.expires)
+            key_time = _key_time(self.now, self.expires, self.round_to)
         header_list, http_headers, _ = _core.canonical(self.headers, "Headers")
         again = encode_component(self.url_param_list).lower()
         between: list[bytes | int] = [
@@ -720,6 +725,8 @@ class COS:
     ) -> list[str] | None:
         """`getObjectUrl` for each of ``Keys``, at one instant; every other parameter is the same.
 
+        ``RoundTo``, in seconds, is `Signer`'s `round_to`.
+
         Returns:
             The list of URLs, in order; with a callback also ``data.Urls``.
 
@@ -730,7 +737,7 @@ class COS:
         callback = named.pop("callback", callback)
 
         def work() -> tuple[list[str], bool]:
-            given = _parameters(parameters, named, _OBJECT_URL - {"Key"} | {"Keys"})
+            given = _parameters(parameters, named, _OBJECT_URL - {"Key"} | _BULK)
             request = _Request(self._options, given, "Keys", self._engine)
             keys = _keys(given)
             if request.sign and self._provider:

@@ -111,6 +111,14 @@ def checked_span(start: int, end: int, parameter: str) -> str:
     return f"{start};{end}"
 
 
+def key_time_from(start: int, seconds: int, round_to: int | None, parameter: str) -> str:
+    """KeyTime's text from an instant on; with `round_to`, that of the whole window of so many seconds it lies in."""
+    if round_to is not None:
+        start -= start % round_to
+        seconds += round_to
+    return checked_span(start, start + seconds, parameter)
+
+
 def checked_threads(threads: Any) -> None:
     """How many threads a bulk call may use."""
     if isinstance(threads, bool) or not isinstance(threads, int):
@@ -186,6 +194,8 @@ class Signer:
         domain: a host of your own instead of the default one; see `cossign.endpoint.endpoint` for templates.
         scheme: "https" or "http".
         expires: how many seconds a signature holds, unless a call says otherwise.
+        round_to: seconds of a window in which a key's URL stays the same, so that browsers and CDNs keep what it leads
+            to: KeyTime begins with the window, and ends `expires` behind it. None for a new URL each second.
         sign_host: sign the Host header, so that a signature holds for this bucket alone.
         accelerate: use the global acceleration host.
         strict: check keys by COS's naming rules, and refuse what HTTP clients would change on the way.
@@ -201,9 +211,10 @@ class Signer:
     'https://b-1250000000.cos.ap-beijing.myqcloud.com/picture.jpg'
     """
 
-    __slots__ = ("_endpoint", "_engine", "_last", "_options", "_provider", "expires", "sign_host", "strict")
+    __slots__ = ("_endpoint", "_engine", "_last", "_options", "_provider", "expires", "round_to", "sign_host", "strict")
 
     expires: int
+    round_to: int | None
     sign_host: bool
     strict: bool
     _provider: CredentialsProvider
@@ -225,6 +236,7 @@ class Signer:
         accelerate: bool = False,
         strict: bool = True,
         engine: str = "auto",
+        round_to: int | None = None,
     ) -> None:
         if not callable(getattr(credentials, "get", None)) or isinstance(credentials, Mapping):
             raise ParameterError("credentials", "must be Credentials, or a provider with get() -> Credentials")
@@ -240,17 +252,21 @@ class Signer:
             if region is not None:
                 check_region(region)
         checked_span(0, _whole(expires, "expires"), "expires")
+        if round_to is not None and _whole(round_to, "round_to") <= 0:
+            raise ParameterError("round_to", "must be greater than 0 seconds")
         put = object.__setattr__
         put(self, "_engine", chosen_engine(engine))
         put(self, "_provider", credentials)
         put(self, "_endpoint", where)
         put(self, "_last", [])
         put(self, "expires", int(expires))
+        put(self, "round_to", None if round_to is None else int(round_to))
         put(self, "sign_host", sign_host)
         put(self, "strict", strict)
         put(self, "_options", {
             "bucket": bucket, "region": region, "domain": domain, "scheme": scheme, "expires": expires,
             "sign_host": sign_host, "accelerate": accelerate, "strict": strict, "engine": engine,
+            "round_to": round_to,
         })  # fmt: skip
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -671,7 +687,7 @@ class Signer:
         seconds = self.expires if expires is None else _whole(expires, "expires")
         if seconds <= 0:
             raise ParameterError("expires", "must be greater than 0 seconds")
-        return checked_span(start, start + seconds, "expires")
+        return key_time_from(start, seconds, self.round_to, "expires")
 
     def _sign_key(self, credentials: Credentials, span: str) -> SignKey:
         return credentials._secret.sign_key(span)

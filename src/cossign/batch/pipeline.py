@@ -121,14 +121,14 @@ class _Run:
         if not self.plain:
             pyarrow("all but text to text")
         self._check_output()
-        now = int(time.time()) - 1
-        self.start = now if job.start is None else job.start
+        if job.start is not None and job.start < 0:
+            raise ParameterError("start", "must be Unix seconds")
+        self.start = int(time.time()) - 1 if job.start is None else job.start
         # What is wrong with a parameter is said before a byte is read or written.
-        times = (self.start, self.start + job.expires)
-        job.signer.presign("check", method=job.method, query=job.query, headers=job.headers, key_time=times)
+        job.signer.presign("check", method=job.method, query=job.query, headers=job.headers, key_time=self._times())
         self.report = Report(
             self.output,
-            times,
+            self._times(),
             job.signer._engine.name,
             CORES if job.threads is None else job.threads,
             versions=self._versions(),
@@ -138,6 +138,11 @@ class _Run:
         self._late = job.expires_column is not None  # whether no more need be said of URLs that expire too soon
 
     # --- What others ask for
+
+    def _times(self) -> tuple[int, int]:
+        """KeyTime."""
+        start, _, end = self.job.signer._key_time(self.start, self.job.expires, None).partition(";")
+        return int(start), int(end)
 
     def warn(self, text: str) -> None:
         if text not in self.report.warnings:
@@ -416,7 +421,7 @@ class _Run:
         before = journal.plan
         if self.job.start is None:
             self.start = int(before["start"])
-            self.report.key_time = (self.start, self.start + self.job.expires)
+            self.report.key_time = self._times()
         now = json.loads(json.dumps(self._plan()))
         if not any(part.bad for part in journal.parts):
             before = {**before, "on_error": now["on_error"]}  # no row was bad until now: nothing is different
@@ -456,6 +461,7 @@ class _Run:
             "check": hashlib.sha256(probe.encode()).hexdigest(),
             "strict": signer.strict,
             "sign_host": signer.sign_host,
+            "round_to": signer.round_to,
             "format": self.format.suffix,
             "query": {name: str(value) for name, value in job.query.items()},
             **{
