@@ -459,6 +459,21 @@ def test_what_a_directory_may_hold(signer: Signer) -> None:
     assert run(replace(job, output="new", resume=True)).rows == 25  # nothing was begun: it begins
 
 
+def test_a_job_that_has_not_come_far_may_begin_again(signer: Signer) -> None:
+    """What has no complete part is in nobody's way."""
+    job = a_job(signer, include=["key"])
+    with pytest.raises(InputError, match="no columns"):
+        run(replace(job, where=["size>1"]))
+    assert os.listdir("out") == [".journal.jsonl"]
+    Path("out/.part-00000.txt.part").write_text("what a job that was killed has left")
+    assert run(job).parts == 3
+    assert sorted(os.listdir("out")) == [".journal.jsonl", "part-00000.txt", "part-00001.txt", "part-00002.txt"]
+    Path("new").mkdir()
+    Path("new/.mine").write_text("")
+    with pytest.raises(ParameterError, match="is not empty"):
+        run(replace(job, output="new"))
+
+
 def test_where_it_cannot_be(signer: Signer) -> None:
     job = a_job(signer)
     for changes, said in (

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,13 +67,16 @@ class Journal:
         self.done = False
         folder.mkdir(exist_ok=True)
         path = folder / NAME
-        begun = path.exists()
-        if not resume and (begun or os.listdir(folder)):
-            more = "add --resume to go on with the job in it, or " if begun else ""
+        # A job that was ended before its first part has left nothing but hidden files: there is nothing to lose.
+        there = [name for name in os.listdir(folder) if name != NAME and not re.fullmatch(r"\..*\.part", name)]
+        if there and not resume:
+            more = "add --resume to go on with the job in it, or " if path.exists() else ""
             raise ParameterError("OUT", f"the directory {folder} is not empty: {more}choose another one")
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         try:
             lock(self._descriptor, str(folder))
+            if not resume:
+                os.ftruncate(self._descriptor, 0)
             self._read()
         except BaseException:
             self.close()
