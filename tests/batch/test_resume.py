@@ -284,9 +284,10 @@ def test_a_second_job_is_refused_at_once(signer: Signer) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(ParameterError, match=r"urls\.txt is being written by another job"):
             run(replace(job, output="urls.txt", rows_per_part=None))
-    Path(".urls.txt.part").write_bytes(b"what a job that was killed has left" * 1000)
+    Path(".urls.txt.part").write_bytes(b"what a job that was killed has left\n" * 1000)
     run(replace(job, output="urls.txt", rows_per_part=None))
-    assert Path("urls.txt").read_text().count("\n") == 25
+    run(replace(job, output="whole"))
+    assert Path("urls.txt").read_text() == text("whole")
     assert not Path(".urls.txt.part").exists()
 
 
@@ -389,7 +390,12 @@ def test_the_list_of_bad_rows_is_gone_on_with(signer: Signer) -> None:
     listed = Path("out/.errors.jsonl.part")
     assert whole.startswith(listed.read_text())
     assert not Path("out/errors.jsonl").exists()
-    listed.write_text(listed.read_text() + '{"half')  # those of a part that was not completed
+    listed.write_text(listed.read_text() + '{"half' * 1000)  # those of a part that was not completed
+    with pytest.MonkeyPatch.context() as patch:  # ended once more, before another part is complete
+        patch.setattr("cossign.batch.bad_rows.BadRows.flush", lambda rows: (_ for _ in ()).throw(Ended))
+        with pytest.raises(Ended):
+            run(replace(job, resume=True))
+    assert listed.exists()
     begun(replace(job, resume=True), 4)
     begun(replace(job, resume=True), 5)
     os.rename("out/.errors.jsonl.part", "out/errors.jsonl")  # ended between the list's name and the journal's last line

@@ -141,20 +141,16 @@ def open_sink(raw: Written, format: Format, columns: list[str]) -> Iterator[Sink
         format: its format.
         columns: the names that its columns get if there are no rows.
     """
-    try:
-        with _packed(raw, format.packing) as data:
-            sink = _sink(data, format.form, columns)
-            try:
-                yield sink
-            except BaseException:
-                raw.give_up()
-                with contextlib.suppress(Exception):
-                    sink.close()
-                raise
-            sink.close()
-    except BaseException:
-        raw.give_up()  # what was packed and not yet written
-        raise
+    with _packed(raw, format.packing) as data:
+        sink = _sink(data, format.form, columns)
+        try:
+            yield sink
+        except BaseException:
+            raw.give_up()
+            with contextlib.suppress(Exception):
+                sink.close()
+            raise
+        sink.close()
 
 
 def _sink(data: Any, form: str, columns: list[str]) -> Sink:
