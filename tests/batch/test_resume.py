@@ -444,6 +444,7 @@ def test_a_journal_that_a_power_cut_has_torn(signer: Signer) -> None:
         else:
             run(replace(job, resume=True))
             assert text() == text("whole")
+            assert run(replace(job, resume=True)).resumed == 25  # what was written behind the tear can be read
     journal.write_bytes(b"{}\n")
     with pytest.raises(ParameterError, match="was altered"):
         run(replace(job, resume=True))

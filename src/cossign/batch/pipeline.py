@@ -434,8 +434,6 @@ class _Run:
             file = Path(self.output, part.name)
             if not file.exists() or file.stat().st_size != part.size:
                 raise ParameterError("OUT", f"{file} is not as it was written: remove {self.output}, and begin again")
-        for stale in Path(self.output).glob(".part-*.part"):
-            stale.unlink()
         report = self.report
         report.rows = report.resumed = sum(part.rows for part in journal.parts)
         report.read = sum(part.read for part in journal.parts)
