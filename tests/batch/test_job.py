@@ -717,6 +717,13 @@ def test_bad_rows_of_filtered_inputs_keep_their_numbers(signer: Signer) -> None:
     assert [(each["row"], each["key"]) for each in listed] == [(2, "b/.."), (4, "b/.")]
 
 
+def test_bad_keys_are_listed_without_their_line_ends(signer: Signer) -> None:
+    Path("k.txt").write_bytes(b"a\r\n/b\r\n..\n\r\n/c")
+    done(signer, "k.txt", "u.txt", on_error="skip")
+    listed = [json.loads(line) for line in Path("u.txt.errors.jsonl").read_text().splitlines()]
+    assert [(each["row"], each["key"]) for each in listed] == [(2, "/b"), (3, ".."), (4, ""), (5, "/c")]
+
+
 def test_keys_of_every_kind_of_byte(signer: Signer) -> None:
     """Text, Parquet and Arrow take the same keys, or name the same rows."""
     keys = [bytes([byte]) for byte in range(256) if byte not in (10, 13)]
@@ -759,6 +766,8 @@ def test_keys_that_are_hardly_meant_so(signer: Signer) -> None:
         assert "'photos%2F0.jpg'" in found[0]
         write(name, [f"photos/{number}.jpg" for number in range(1989)] + ["50%25.txt"] * 11)
         assert not [text for text in done(signer, name, "u.txt").warnings if "encoded" in text]
+        write(name, [f"a%20{number}" if number % 50 == 7 else f"a{number}" for number in range(2000)])
+        assert [text for text in done(signer, name, "u.txt").warnings if "encoded" in text]
     loose = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION, strict=False)
     write("k.txt", ["/a", "b/../c", "d"])
     (found_in_all,) = [text for text in done(loose, "k.txt", "u.txt").warnings if "leading" in text]

@@ -160,6 +160,8 @@ def test_the_space_that_is_there_is_enough(signer: Signer, monkeypatch: pytest.M
         run(job)
     assert not text()
     assert run(replace(job, check_space=False, resume=True)).rows == 25
+    begun(replace(job, output="half", check_space=False), 2)  # 20 of 25 rows, some 5,800 of 7,250 bytes, are there
+    assert run(replace(job, output="half", resume=True)).rows == 25
     Path("keys.txt").write_text("a\n")
     assert run(replace(job, output="other")).rows == 1
 
