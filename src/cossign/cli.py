@@ -329,7 +329,7 @@ def _engines(arguments: argparse.Namespace) -> int:
 
 def _resumable(arguments: argparse.Namespace) -> str:
     """What to do about a job that was ended, if its parts were written down."""
-    journal = os.path.join(getattr(arguments, "output", ""), ".journal.jsonl")
+    journal = os.path.join(getattr(arguments, "output", "-"), ".journal.jsonl")
     return "; say the same with --resume to go on" if os.path.exists(journal) else ""
 
 

@@ -407,6 +407,27 @@ def test_the_list_of_bad_rows_is_gone_on_with(signer: Signer) -> None:
     assert sorted(os.listdir("out")) == sorted(os.listdir("whole"))
 
 
+def test_a_second_job_leaves_the_first_ones_list_alone(signer: Signer) -> None:
+    """A second job on the same file, or with the same list, is refused before it has touched anything."""
+    Path("keys.txt").write_text("".join(f"{'/' * (row % 7 == 3)}key{row}\n" for row in range(5000)))
+    job = a_job(signer, on_error="null", rows_per_part=None, output="urls.txt", errors="bad.jsonl")
+    same_output, same_list = replace(job, errors=None), replace(job, output="other.txt")
+    refused = []
+
+    def meanwhile(progress: object) -> None:
+        for second in (job, same_output, same_list):
+            with pytest.raises(ParameterError, match="is being written by another job"):
+                run(second)
+            refused.append(second)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cossign.batch.pipeline._Run._note", lambda this: meanwhile(None) if not refused else None)
+        assert run(job).bad == 714
+    assert len(refused) == 3
+    assert Path("bad.jsonl").read_text().count("\n") == 714
+    assert sorted(os.listdir()) == ["bad.jsonl", "keys.txt", "urls.txt"]
+
+
 def test_a_list_of_bad_rows_that_is_gone(signer: Signer) -> None:
     Path("keys.txt").write_text("/\n" * 25)
     job = a_job(signer, on_error="null")

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from cossign.batch.sinks import sync_directory
+from cossign.batch.sinks import lock, sync_directory
 from cossign.errors import ParameterError
 
 
@@ -47,10 +47,17 @@ class BadRows:
         return self
 
     def _open(self) -> IO[bytes]:
+        assert self._final is not None
         assert self._temporary is not None
-        self._file = file = open(self._temporary, "r+b" if self._temporary.exists() else "w+b")  # noqa: SIM115
-        file.truncate(self.size)
+        file = open(os.open(self._temporary, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")  # noqa: SIM115
+        try:
+            lock(file.fileno(), self._final.name)
+        except ParameterError:
+            file.close()
+            raise
+        file.truncate(self.size)  # the others were of a part that was not completed
         file.seek(self.size)
+        self._file = file
         return file
 
     def write(self, bad: list[Bad]) -> None:
@@ -73,7 +80,6 @@ class BadRows:
         if self._final is None or self._temporary is None:
             return None
         if self.size == 0:
-            self._temporary.unlink(missing_ok=True)
             self._final.unlink(missing_ok=True)  # that of an earlier job
             return None
         self.flush()
@@ -84,5 +90,5 @@ class BadRows:
     def __exit__(self, *error: object) -> None:
         if self._file is not None:
             self._file.close()
-        if not self._keep and self._temporary is not None and self._temporary.exists():
-            self._temporary.unlink()
+        if self._file is not None and self._temporary is not None and (self.size == 0 or not self._keep):
+            self._temporary.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cossign import __version__
 from cossign.batch.ahead import Behind
@@ -45,7 +45,7 @@ def run(
     """Do a job: presign all keys at one instant.
 
     Reading, signing and writing overlap; memory stays the same however many rows there are. A file gets its name when
-    is complete and on the disk. A directory of parts has a journal: a job that was ended, by whatever, goes on with
+    it is complete and on the disk. A directory of parts has a journal: a job that was ended, by whatever, goes on with
     ``resume=True``, and gives the same bytes as one that was not.
 
     Args:
@@ -118,8 +118,6 @@ class _Run:
         self.format = output_format(self.output, job.output_format, self.directory)
         if job.keep_columns and self.format.form == "txt":
             raise ParameterError("keep_columns", "cannot be in text, which has the URLs alone: choose another format")
-        if not self.plain:
-            pyarrow("all but text to text")
         self._check_output()
         if job.start is not None and job.start < 0:
             raise ParameterError("start", "must be Unix seconds")
@@ -172,19 +170,19 @@ class _Run:
                     return self._ended()
             self._make_sense()
             self._check_space()
-            at = journal.parts[-1].end if journal and journal.parts else Position()
-            errors = stack.enter_context(
-                BadRows(self._errors_file(), journal.parts[-1].errors if journal and journal.parts else 0)
-            )
+            raw: IO[bytes] | None = None
+            if journal is None and is_stream(self.output):
+                raw = stack.enter_context(open_stream(self.output))
+            elif journal is None:
+                raw = stack.enter_context(complete_file(Path(os.path.realpath(self.output))))  # a link stays one
+            done = journal.parts[-1] if journal and journal.parts else None
+            errors = stack.enter_context(BadRows(self._errors_file(), done.errors if done else 0))
+            at = done.end if done else Position()
             rows = stack.enter_context(contextlib.closing(self.rows(self.source, at, self.job.threads)))
             if journal is not None:
                 self._parts(journal, rows, errors)
-            elif is_stream(self.output):
-                with open_stream(self.output) as raw:
-                    self._write(Written(raw), rows, None, errors)
             else:
-                with complete_file(Path(os.path.realpath(self.output))) as raw:  # a link stays one
-                    self._write(Written(raw), rows, None, errors)
+                self._write(Written(raw), rows, None, errors)
             self.report.errors = errors.complete()
             self._check_counts()
             if journal is not None:
@@ -253,7 +251,8 @@ class _Run:
         return (
             all(each.form == "txt" for each in self.source.inputs)
             and self.format.form == "txt"
-            and not any((*columns, job.include, job.exclude, job.where))
+            and not any(columns)
+            and not self._filtered
         )
 
     def _source(self) -> Source:
@@ -282,7 +281,7 @@ class _Run:
         self._next = now + 0.1
         seconds, report = now - self._began, self.report
         share = self.source.position / self.source.size if self.source.size else 0.0
-        total = self._total
+        total = None if self._filtered else self.source.rows
         if total is None and 0 < share < 1:
             total = max(report.rows, round(report.rows / share))
         left = seconds * (1 - share) / share if share > 0.001 else 0.0
@@ -305,9 +304,8 @@ class _Run:
             )  # fmt: skip
 
     @property
-    def _total(self) -> int | None:
-        job = self.job
-        return None if job.include or job.exclude or job.where else self.source.rows
+    def _filtered(self) -> bool:
+        return bool(self.job.include or self.job.exclude or self.job.where)
 
     # --- Before it begins
 
@@ -388,7 +386,7 @@ class _Run:
             seconds = time.perf_counter() - began
             whole = tried < sample
             total, share = rows.total(), rows.kept / max(1, rows.read)
-        exact = whole or (total is not None and not (job.include or job.exclude or job.where))
+        exact = whole or (total is not None and not self._filtered)
         estimated: int | None = None
         if whole:
             estimated = tried
@@ -484,7 +482,7 @@ class _Run:
         """Of what has a part in the output's bytes."""
         versions = {"cossign": __version__}
         if not self.plain:
-            versions["pyarrow"] = pyarrow("").__version__
+            versions["pyarrow"] = pyarrow("all but text to text").__version__
         if self.format.packing == ".gz":
             versions["gzip"] = GZIP.__name__
         return versions

@@ -6,8 +6,8 @@ import bisect
 import contextlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, NamedTuple
 
 from cossign._core import Lines
 from cossign.batch.bad_rows import Bad
@@ -27,8 +27,15 @@ class Piece(NamedTuple):
     bad: list[Bad]
 
 
-class Rows(Protocol):
+class Rows:
     """A job's rows from a place on.
+
+    Args:
+        job: what is signed, and how.
+        items: the rows as they are read, some at a time.
+        at: where they begin.
+        start: when the signatures begin, Unix seconds.
+        look: is shown the keys.
 
     Attributes:
         direct: whether pieces must be written as soon as they are given, as their memory is used again.
@@ -38,24 +45,39 @@ class Rows(Protocol):
     """
 
     direct: bool
-    end: Position
-    read: int
-    kept: int
+
+    def __init__(
+        self, job: Job, items: Generator[Any, None, None], at: Position, start: int, look: Callable[[Keys], object]
+    ) -> None:
+        self._job = job
+        self._items = items
+        self._rest: Any = None
+        self._start = start
+        self._look = look
+        self.end = at
+        self.read = self.kept = 0
 
     def more(self) -> bool:
         """Whether there are rows behind those that were given."""
-
-    def part(self, limit: int | None) -> Iterator[Piece]:
-        """The next rows, at most that many."""
+        if self._rest is None:
+            self._rest = next(self._items, None)
+        return self._rest is not None
 
     def total(self) -> int | None:
         """How many rows there are, if the inputs say so without being read."""
+        return None
+
+    def part(self, limit: int | None) -> Iterator[Piece]:
+        """The next rows, at most that many."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Stop reading."""
+        with contextlib.suppress(ValueError):  # a thread reads a block just now: the last one of it
+            self._items.close()
 
 
-class TextRows:
+class TextRows(Rows):
     """Text to text: lines are signed where they were read, and written as they were signed."""
 
     direct = True
@@ -63,28 +85,9 @@ class TextRows:
     def __init__(
         self, job: Job, source: Source, at: Position, start: int, threads: int | None, look: Callable[[Keys], object]
     ) -> None:
-        self._job = job
-        self._start = start
-        self._look = look
+        super().__init__(job, source.blocks(at), at, start, look)
         self._source = source
-        self._blocks = source.blocks(at)
-        self._rest: tuple[int, bytes] | None = None
         self._threads = CORES if threads is None else threads
-        self._seen = 0  # blocks
-        self.end = at
-        self.read = self.kept = 0
-
-    def more(self) -> bool:
-        if self._rest is None:
-            self._rest = next(self._blocks, None)
-        return self._rest is not None
-
-    def total(self) -> int | None:
-        return None
-
-    def close(self) -> None:
-        with contextlib.suppress(ValueError):  # a thread reads a block just now: the last one of it
-            self._blocks.close()  # type: ignore[attr-defined]
 
     def part(self, limit: int | None) -> Iterator[Piece]:
         job = self._job
@@ -114,7 +117,6 @@ class TextRows:
         """Blocks of whole lines, as far as the limit."""
         taken = 0
         while (limit is None or taken < limit) and self.more():
-            assert self._rest is not None
             (index, block), self._rest = self._rest, None
             if limit is not None:
                 lines = line_count(block)
@@ -122,9 +124,7 @@ class TextRows:
                     block, rest = split_lines(block, limit - taken)
                     self._rest = (index, rest)
                 taken += lines
-            self._seen += 1
-            if self._seen & (self._seen - 1) == 0 or self._seen % 256 == 0:
-                self._look(lambda: block[: 1 << 15].split(b"\n")[:-1])  # noqa: B023
+            self._look(lambda: block[: 1 << 15].split(b"\n")[:-1])  # noqa: B023
             mark(index, block)
             yield block
 

@@ -9,7 +9,7 @@ import importlib
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -137,7 +137,7 @@ class Source:
             yield data, note
         self.position = before + (each.size or 0)
 
-    def blocks(self, at: Position) -> Iterator[tuple[int, bytes]]:
+    def blocks(self, at: Position) -> Generator[tuple[int, bytes], None, None]:
         """The inputs' text in blocks of whole lines, from a place on, each with its input."""
         for index in range(at.input, len(self.inputs)):
             skip = at.row if index == at.input else 0

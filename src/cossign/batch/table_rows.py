@@ -11,64 +11,47 @@ from cossign._core import Memory, SignedColumn
 from cossign.batch.ahead import ahead
 from cossign.batch.bad_rows import Bad
 from cossign.batch.job import Job
-from cossign.batch.rows import CORES, Piece
+from cossign.batch.rows import CORES, Piece, Rows
 from cossign.batch.sense import Keys
 from cossign.batch.sources import Position, Source
 from cossign.batch.tables import Batch, Condition, Tables
 from cossign.errors import ParameterError
 
 
-class TableRows:
+class TableRows(Rows):
     """All but text to text: batches of columns are read ahead, and signed here; what has columns is written behind."""
 
     def __init__(
         self, job: Job, source: Source, at: Position, start: int, threads: int | None, look: Callable[[Keys], object],
         text: bool, check: bool,
     ) -> None:  # fmt: skip
-        self._job = job
-        self._start = start
-        # Reading takes a core, too, and is slower than signing.
-        self._threads = max(1, CORES - 1) if threads is None else threads
-        self._look = look
-        self.direct = text
         columns = [*job.query_columns.values(), *filter(None, (job.method_column, job.expires_column))]
         self._every = "all" in job.keep_columns
         self._tables = Tables(
             source, job.key_column, [*columns, *(name for name in job.keep_columns if name != "all")], self._every,
             job.columns, job.include, job.exclude, [Condition.parsed(each) for each in job.where],
         )  # fmt: skip
-        self._batches = ahead(self._tables.batches(at, check=check), 2)
+        super().__init__(job, ahead(self._tables.batches(at, check=check), 2), at, start, look)
+        # Reading takes a core, too, and is slower than signing.
+        self._threads = max(1, CORES - 1) if threads is None else threads
         self._memory = Memory()
-        self._rest: Batch | None = None
-        self._seen = 0
-        self.end = at
-        self.read = self.kept = 0
-
-    def more(self) -> bool:
-        if self._rest is None:
-            self._rest = next(self._batches, None)
-        return self._rest is not None
+        self.direct = text
 
     def total(self) -> int | None:
         return self._tables.rows()
 
-    def close(self) -> None:
-        self._batches.close()
-
     def part(self, limit: int | None) -> Iterator[Piece]:
         taken = 0
         while (limit is None or taken < limit) and self.more():
-            batch, self._rest = self._rest, None
-            assert batch is not None
+            batch: Batch = self._rest
+            self._rest = None
             if limit is not None and taken + len(batch.keys) > limit:
                 batch, self._rest = batch.split(limit - taken)
             taken += len(batch.keys)
             self.read += batch.end - (self.end.row if batch.input == self.end.input else 0)
             self.kept += len(batch.keys)
             self.end = Position(batch.input, batch.end)
-            self._seen += 1
-            if self._seen & (self._seen - 1) == 0 or self._seen % 16 == 0:
-                self._look(lambda: [as_bytes(key) for key in batch.keys[:1000].to_pylist() if key is not None])  # noqa: B023
+            self._look(lambda: [as_bytes(key) for key in batch.keys[:1000].to_pylist() if key is not None])  # noqa: B023
             if not len(batch.keys):
                 continue
             signed = self._signed(batch)

@@ -343,7 +343,7 @@ class Tables:
             file = pa.ipc.open_file(data, options=pa.ipc.IpcReadOptions(included_fields=places))
             schema, batches = file.schema, (file.get_batch(index) for index in range(file.num_record_batches))
         else:
-            stream = pa.ipc.open_stream(pa.PythonFile(_Behind(start, data), "r"))
+            stream = pa.ipc.open_stream(pa.PythonFile(_Joined(start, data), "r"))
             schema, batches = stream.schema, iter(stream)
         wanted = self._typed(each, schema, key)
         first = 0
@@ -485,7 +485,7 @@ def _arrow_errors(each: Input) -> Iterator[None]:
         raise InputError(f"{each.name} is not {form} that can be read: {error}: fetch it again") from None
 
 
-class _Behind(io.RawIOBase):
+class _Joined(io.RawIOBase):
     """What was read of a stream already, and what is behind it."""
 
     def __init__(self, start: bytes, data: IO[bytes]) -> None:
