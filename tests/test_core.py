@@ -191,6 +191,12 @@ def test_decode_column(texts: list[bytes], before: int) -> None:
     assert [data[ends[row] : ends[row + 1]] for row in range(len(texts))] == [unquote_to_bytes(text) for text in texts]
 
 
+def test_decode_column_knows_every_byte() -> None:
+    for form in ("%%%02x", "%%%02X"):
+        text = "".join(form % byte for byte in range(256)).encode()
+        assert decode_column(text, array.array("i", [0, len(text)]))[0] == bytes(range(256))
+
+
 @pytest.mark.parametrize("offsets", [[], [-1, 2], [0, 9], [3, 1, 6], [0, 7, 6], [5, 2]])
 def test_decode_column_stays_in_its_data(offsets: list[int]) -> None:
     with pytest.raises(ValueError, match="the offsets"):

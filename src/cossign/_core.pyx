@@ -1775,7 +1775,6 @@ def records_end(bytes block, /) -> int:
     with nogil:
         while place < end:
             if place[0] == c'"' and at_field:
-                at_field = False
                 while True:  # to the quote that is not doubled
                     place = <const uint8_t*>memchr(place + 1, c'"', <size_t>(end - place - 1))
                     if place == NULL or place + 1 == end or place[1] != c'"':

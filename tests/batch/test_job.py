@@ -774,6 +774,19 @@ def test_keys_that_are_hardly_meant_so(signer: Signer) -> None:
     assert "1 with a leading slash, such as '/a'; 1 with a . or .. segment, such as 'b/../c'" in found_in_all
 
 
+def test_which_keys_are_looked_at() -> None:
+    """The first block, the second, the fourth and so on; later one in 256: odd keys far down are found, too."""
+    from cossign.batch.sense import Oddities
+
+    said: list[str] = []
+    oddities = Oddities(said.append)
+    looked = []
+    for block in range(1, 1025):
+        oddities.look(lambda block=block: looked.append(block) or [b"a%20b" if block > 700 else b"a"] * 900)  # type: ignore[misc]
+    assert looked == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 768]
+    assert said[0].startswith("of 9900 keys looked at, some may not be meant so: 900 percent-encoded, such as 'a%20b'")
+
+
 def test_credentials_that_end_before_the_urls_do(monkeypatch: pytest.MonkeyPatch) -> None:
     write("k.txt", ["a"])
     now = int(time.time())
