@@ -155,7 +155,7 @@ def test_worked_examples_verify_with_their_intermediate_values(
 
 
 def test_secrets_do_not_pickle_or_print() -> None:
-    secret = _core.Secret(b"hidden-key")
+    secret = _core.Secret("hidden-key")
     key = secret.sign_key("1;2")
     for each in (secret, key, _core.Template([], [b"x"], None, 0, "key", _core.engine("auto"))):
         assert "hidden" not in repr(each)
@@ -165,7 +165,7 @@ def test_secrets_do_not_pickle_or_print() -> None:
 
 
 def test_sign_keys_are_remembered_and_bounded() -> None:
-    secret = _core.Secret(b"key")
+    secret = _core.Secret("key")
     first = secret.sign_key("1;2")
     assert secret.sign_key("1;2") is first
     for end in range(3, 200):

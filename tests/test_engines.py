@@ -36,7 +36,7 @@ def native(request: pytest.FixtureRequest) -> _core.Engine:
 def check(
     native: _core.Engine, http_strings: list[bytes], key_time: str = KEY_TIME, sign_time: str | None = None
 ) -> None:
-    key = _core.Secret(SECRET_KEY.encode()).sign_key(key_time, sign_time)
+    key = _core.Secret(SECRET_KEY).sign_key(key_time, sign_time)
     wanted = expected(SECRET_KEY.encode(), key_time, sign_time or key_time, http_strings)
     assert _core.signatures(native, key, http_strings) == wanted
 

@@ -1,17 +1,29 @@
 """cossign: the fastest correct signer for Tencent Cloud COS. The public names, nothing else."""
 
 from cossign._core import Verified
-from cossign.credentials import Credentials, EnvironmentCredentials
+from cossign.credentials import (
+    ChainCredentials,
+    Clock,
+    Credentials,
+    CvmRoleCredentials,
+    EnvironmentCredentials,
+    FileCredentials,
+    RefreshingCredentials,
+    StsCredentials,
+)
 from cossign.errors import (
     BadSignature,
     CosSignError,
     CredentialsError,
+    CredentialsNotFound,
     KeyNameError,
     MalformedSignature,
     ParameterError,
     SignatureExpired,
     SignatureMismatch,
     SignatureNotYetValid,
+    SignatureRefused,
+    SignatureRevoked,
     UnknownSecretId,
 )
 from cossign.sdk import COS, getAuthorization
@@ -23,17 +35,26 @@ __all__ = [
     "COS",
     "BadSignature",
     "BulkResult",
+    "ChainCredentials",
+    "Clock",
     "CosSignError",
     "Credentials",
     "CredentialsError",
+    "CredentialsNotFound",
+    "CvmRoleCredentials",
     "EnvironmentCredentials",
+    "FileCredentials",
     "KeyNameError",
     "MalformedSignature",
     "ParameterError",
+    "RefreshingCredentials",
     "SignatureExpired",
     "SignatureMismatch",
     "SignatureNotYetValid",
+    "SignatureRefused",
+    "SignatureRevoked",
     "Signer",
+    "StsCredentials",
     "UnknownSecretId",
     "Verified",
     "engines",

@@ -33,8 +33,17 @@ def sign_many(
     errors: list[tuple[int, str]] | None,
     threads: int = 1,
 ) -> list[Any]: ...
+def sent_host(url: str) -> str: ...
+def check_time(span: tuple[int, int], now: int, skew: int = 0) -> None: ...
 def judge(
-    url: str, method: str, headers: list[tuple[str, str]], secrets: dict[str, Any], now: int, engine: Engine
+    url: str,
+    method: str,
+    headers: list[tuple[str, str]],
+    secrets: dict[str, Any],
+    now: int,
+    engine: Engine,
+    skew: int = 0,
+    terms: Callable[[Verified], object] | None = None,
 ) -> Verified: ...
 
 class Column:
@@ -45,6 +54,18 @@ class Column:
 class Engine:
     @property
     def name(self) -> str: ...
+
+class RequestSigner:
+    def __init__(
+        self,
+        signed_name: Callable[[str | bytes], bytes | None],
+        sign_host: bool,
+        host: bytes | None,
+        secret_id: str,
+        sign_key: SignKey,
+        engine: Engine,
+    ) -> None: ...
+    def authorization(self, method: str, url: str, headers: Iterable[tuple[str | bytes, str | bytes]]) -> str: ...
 
 class SignedColumn:
     errors: list[tuple[int, str]]
@@ -80,13 +101,14 @@ class ReadyChunk:
     def __arrow_c_array__(self, requested_schema: Any = None) -> tuple[Any, Any]: ...
 
 class Secret:
-    def __init__(self, data: bytes) -> None: ...
+    def __init__(self, text: str) -> None: ...
     def reveal(self) -> str: ...
     def sign_key(self, key_time: str, sign_time: str | None = None) -> SignKey: ...
 
 class SignKey:
     @property
     def key_time(self) -> str: ...
+    def sign(self, message: bytes, /) -> str: ...
 
 class Template:
     def __init__(
@@ -114,6 +136,8 @@ class Judgement(Sequence[Verified | BadSignature]):
         secrets: dict[str, Any],
         now: int,
         engine: Engine,
+        skew: int = 0,
+        terms: Callable[[Verified], object] | None = None,
     ) -> None: ...
     def run(self, threads: int = 1) -> Judgement: ...
     def __len__(self) -> int: ...
@@ -131,6 +155,8 @@ class Verified:
     def key(self) -> str: ...
     @property
     def key_time(self) -> tuple[int, int]: ...
+    @property
+    def signature(self) -> str: ...
     @property
     def header_list(self) -> tuple[str, ...]: ...
     @property

@@ -17,7 +17,7 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.number cimport PyIndex_Check
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from cpython.unicode cimport PyUnicode_AsUTF8String, PyUnicode_DecodeUTF8
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_AsUTF8String, PyUnicode_DecodeUTF8
 from libc.errno cimport EINVAL
 from libc.stdint cimport INT32_MAX, INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
@@ -178,6 +178,12 @@ cdef inline Text text_of(bytes data) noexcept:
 
 cdef bytes encoded(bytes data, const Escape* policy):
     cdef Text text = text_of(data)
+    cdef size_t i
+    for i in range(text.size):
+        if policy[text.data[i]].size != 1:
+            break
+    else:
+        return data
     cdef uint8_t* buffer = <uint8_t*>PyMem_RawMalloc(3 * text.size + SCAN_SLACK)
     if buffer == NULL:
         raise MemoryError
@@ -528,6 +534,11 @@ cdef class SignKey:
             self.inner = inner  # last: another thread may look
         return 0
 
+    def sign(self, message: bytes, /) -> str:
+        """hex(HMAC-SHA1(SignKey, message)): the Signature of a message that is no HttpString's StringToSign."""
+        inner, outer = hmac_states(self.hexadecimal, 40)
+        return hmac_digest(inner, outer, message).hex()
+
 
 cdef void wipe(uint8_t* data, size_t size) noexcept:
     """Overwrite a secret; volatile, so that no compiler leaves it out."""
@@ -544,12 +555,12 @@ cdef class Secret:
     cdef Py_ssize_t size
     cdef dict sign_keys  # the SignKeys of the last KeyTimes
 
-    def __cinit__(self, data: bytes):
-        self.size = PyBytes_GET_SIZE(data)
+    def __cinit__(self, text: str):
+        cdef const char* data = PyUnicode_AsUTF8AndSize(text, &self.size)  # ASCII: its own memory, no copy
         self.data = <uint8_t*>PyMem_RawMalloc(<size_t>self.size + 1)
         if self.data == NULL:
             raise MemoryError
-        memcpy(self.data, PyBytes_AS_STRING(data), <size_t>self.size)
+        memcpy(self.data, data, <size_t>self.size)
         self.sign_keys = {}
 
     def __dealloc__(self):
@@ -582,6 +593,7 @@ cdef class Secret:
         inner, outer = hmac_states(self.data, <size_t>self.size)
         digest = hmac_digest(inner, outer, key_time.encode())
         put_hex(key.hexadecimal, <const uint8_t*>PyBytes_AS_STRING(digest))
+        wipe(<uint8_t*>PyBytes_AS_STRING(digest), 20)  # nobody else has it
         key.head = b"sha1\n%b\n" % (sign_time or key_time).encode()
         head = text_of(key.head)
         sha1_prepare(&key.native, key.hexadecimal, 40, head.data, head.size)
@@ -620,7 +632,7 @@ cdef class Engine:
 cdef bint agrees(Engine engine) except -1:
     """Sign the same HttpStrings natively and by hashlib: as many and as long as lead through every path of the lanes."""
     cdef Engine hashlib = ENGINES[-1]
-    cdef SignKey key = Secret(urandom(36)).sign_key("1557989753;1557996953")
+    cdef SignKey key = Secret(urandom(18).hex()).sign_key("1557989753;1557996953")
     cdef list http_strings = [urandom(110 if number < 16 else 11 * number) for number in range(31)]
     return signatures(engine, key, http_strings) == signatures(hashlib, key, http_strings)
 
@@ -2817,6 +2829,7 @@ cdef class Verified:
         method: upper-case.
         key: the object's key: the path without its first slash, decoded.
         key_time: ``(start, end)``, Unix seconds: the time in which both q-sign-time and q-key-time hold.
+        signature: q-signature, 40 hex digits; no secret any more, once it was sent.
         header_list: the signed headers' names, encoded and lower-case as they are signed.
         url_param_list: the signed parameters' names, likewise.
         unsigned_params: the names of the URL's parameters that the signature does not cover, decoded. Anybody may
@@ -2829,6 +2842,7 @@ cdef class Verified:
     cdef readonly str method
     cdef readonly str key
     cdef readonly tuple key_time
+    cdef readonly str signature
     cdef readonly tuple header_list
     cdef readonly tuple url_param_list
     cdef readonly tuple unsigned_params
@@ -2867,6 +2881,227 @@ cdef dict Q_NAMES = {
 cdef tuple split_pair(bytes text):
     name, _, value = text.partition(b"=")
     return name, value
+
+
+cdef struct Target:
+    Text host
+    Text path   # with its first slash; nothing where a host stands alone
+    Text query
+    bint is_secure
+
+
+cdef bint begins(Text* url, const char* scheme, size_t size) noexcept:
+    """Take a scheme, which letters' case does not matter for, off a URL."""
+    cdef size_t i
+    if url.size < size:
+        return False
+    for i in range(size):
+        if (url.data[i] | 32 if c"A" <= url.data[i] <= c"Z" else url.data[i]) != <uint8_t>scheme[i]:
+            return False
+    url.data += size
+    url.size -= size
+    return True
+
+
+cdef bint split_url(Text url, Target* target) noexcept:
+    """Take an absolute http(s) URL or a request target apart; False if it is neither."""
+    cdef Text rest
+    url = before(&url, c"#")
+    rest = url
+    target.host = Text(url.data, 0)
+    target.is_secure = False
+    if url.size == 0 or url.data[0] != c"/":
+        target.is_secure = begins(&rest, "https://", 8)
+        if not target.is_secure and not begins(&rest, "http://", 7):
+            return False
+    url = before(&rest, c"?")
+    target.query = rest
+    target.path = url
+    if url.size == 0 or url.data[0] != c"/":
+        target.host = before(&target.path, c"/")
+        target.path = Text(target.host.data + target.host.size, url.size - target.host.size)
+    return True
+
+
+def sent_host(str url):
+    """The Host header that HTTP clients send for a URL; "" if it names none."""
+    cdef Target target
+    cdef bytes data = PyUnicode_AsUTF8String(url)
+    return target_host(&target).decode() if split_url(text_of(data), &target) else ""
+
+
+cdef bytes target_host(const Target* target):
+    """That Host: without a user's name, and without the scheme's own port."""
+    host = target.host.data[:target.host.size].rpartition(b"@")[2]
+    return host.removesuffix(b":443" if target.is_secure else b":80")
+
+
+cdef list query_pairs(bytes query):
+    """The (name, value) pairs of a URL's query, decoded."""
+    cdef list pairs = []
+    for part in query.split(b"&"):
+        if part:
+            name, value = split_pair(part)
+            pairs.append((decoded(name, True), decoded(value, True)))
+    return pairs
+
+
+cdef void sort_by_name(list entries):
+    """Sort (encoded name, value) pairs by name; equal names stay in their order. There are few, mostly."""
+    cdef Py_ssize_t i, j
+    cdef tuple entry
+    if len(entries) > 16:
+        entries.sort(key=first)
+        return
+    for i in range(1, len(entries)):
+        entry = entries[i]
+        j = i
+        while j > 0 and <bytes>(<tuple>entries[j - 1])[0] > <bytes>entry[0]:
+            entries[j] = entries[j - 1]
+            j -= 1
+        entries[j] = entry
+
+
+cdef uint8_t* put_list(uint8_t* out, list entries) noexcept:
+    """UrlParamList or HeaderList."""
+    cdef Py_ssize_t i
+    for i in range(len(entries)):
+        if i:
+            out[0] = c";"
+            out += 1
+        out = put_exact(out, <const uint8_t*>PyBytes_AS_STRING(entries[i][0]), <size_t>PyBytes_GET_SIZE(entries[i][0]))
+    return out
+
+
+cdef uint8_t* put_pairs(uint8_t* out, list entries) noexcept:
+    """HttpParameters or HttpHeaders, and the line's end."""
+    cdef Py_ssize_t i
+    cdef tuple entry
+    for i in range(len(entries)):
+        entry = <tuple>entries[i]
+        if i:
+            out[0] = c"&"
+            out += 1
+        out = put_exact(out, <const uint8_t*>PyBytes_AS_STRING(entry[0]), <size_t>PyBytes_GET_SIZE(entry[0]))
+        out[0] = c"="
+        out = put_encoded(out + 1, text_of(<bytes>entry[1]), COMPONENT)
+    out[0] = c"\n"
+    return out + 1
+
+
+cdef size_t pairs_bound(list entries) noexcept:
+    cdef size_t bound = 0
+    cdef Py_ssize_t i
+    for i in range(len(entries)):
+        bound += <size_t>(PyBytes_GET_SIZE(entries[i][0]) + 3 * PyBytes_GET_SIZE(entries[i][1])) + 2
+    return bound
+
+
+@cython.final
+cdef class RequestSigner:
+    """Makes the Authorization of requests as they go over the wire: of what `judge` will read there.
+
+    Args:
+        signed_name: a function that gives a header's name as it is signed, in bytes, or None if it is not signed.
+        sign_host: whether Host is signed: that of a request's headers, or else its URL's.
+        host: that of a request target without a Host among its headers, or None.
+        secret_id: SecretId.
+        sign_key: SignKey.
+        engine: what signs.
+    """
+
+    cdef object signed_name
+    cdef bint sign_host
+    cdef bytes host
+    cdef bytes head
+    cdef SignKey sign_key
+    cdef Engine engine
+
+    def __init__(
+        self, signed_name, bint sign_host, bytes host, str secret_id, SignKey sign_key not None, Engine engine not None
+    ):
+        self.signed_name = signed_name
+        self.sign_host = sign_host
+        self.host = host
+        self.sign_key = sign_key
+        self.engine = engine
+        self.head = (
+            f"q-sign-algorithm=sha1&q-ak={secret_id}&q-sign-time={sign_key.key_time}&q-key-time={sign_key.key_time}"
+            "&q-header-list="
+        ).encode()
+
+    def authorization(self, str method, str url, headers):
+        """The Authorization of one request.
+
+        Args:
+            method: the request's method.
+            url: an absolute http(s) URL, or a request target, percent-encoded as it is sent; all its parameters are
+                signed.
+            headers: an iterable of the request's headers, (name, value) pairs of str or bytes.
+        """
+        cdef bytes name, data, lower
+        cdef bytes host = self.host
+        cdef list params = []
+        cdef list signed = []
+        cdef bint has_host = False
+        cdef Target target
+        cdef Text text
+        cdef sha1_row row
+        cdef size_t bound
+        cdef uint8_t* buffer
+        cdef uint8_t* out
+        data = PyUnicode_AsUTF8String(url)
+        if not split_url(text_of(data), &target):
+            raise ParameterError("url", "must begin with https://, http:// or /")
+        for given, value in headers:
+            name = self.signed_name(given)
+            if name is None:
+                continue
+            if name == b"host":
+                if not self.sign_host:
+                    continue
+                has_host = True
+            if isinstance(value, str):
+                value = PyUnicode_AsUTF8String(value)
+            signed.append((name, (<bytes?>value).strip(b" \t")))
+        if self.sign_host and not has_host:
+            host = target_host(&target) or host
+            if host is None:
+                raise ParameterError("headers", "must have a Host, as the URL names none")
+            signed.append((b"host", host))
+        if target.query.size:
+            for each in query_pairs(target.query.data[:target.query.size]):
+                params.append((encoded(each[0], COMPONENT).lower(), each[1]))
+            sort_by_name(params)
+        sort_by_name(signed)
+        lower = PyUnicode_AsUTF8String(method.lower())
+        bound = pairs_bound(params) + pairs_bound(signed)
+        buffer = <uint8_t*>PyMem_RawMalloc(
+            2 * bound + <size_t>(PyBytes_GET_SIZE(lower) + PyBytes_GET_SIZE(self.head)) + target.path.size + 3 * SHA1_BLOCK
+            + SCAN_SLACK + 128
+        )
+        if buffer == NULL:
+            raise MemoryError
+        try:
+            out = put_method(buffer, text_of(lower))
+            if target.path.size:
+                out = put_decoded(out - 1, target.path, False)
+            out[0] = c"\n"
+            out = put_pairs(put_pairs(out + 1, params), signed)
+            row.http = buffer
+            row.size = <size_t>(out - buffer)
+            sha1_pad(buffer, row.size, 0)
+            text.data = out = buffer + sha1_blocks(row.size) * SHA1_BLOCK
+            out = put_exact(out, <const uint8_t*>PyBytes_AS_STRING(self.head), <size_t>PyBytes_GET_SIZE(self.head))
+            out = put_list(out, signed)
+            out = put_exact(out, <const uint8_t*>"&q-url-param-list=", 18)
+            out = put_list(out, params)
+            out = put_exact(out, <const uint8_t*>"&q-signature=", 13)
+            row.hole = out
+            hash_rows(self.engine, self.sign_key, &row, 1)
+            return PyUnicode_DecodeUTF8(<const char*>text.data, out + SHA1_HEX - text.data, NULL)
+        finally:
+            PyMem_RawFree(buffer)
 
 
 cdef dict authorization_fields(list pairs):
@@ -2929,7 +3164,18 @@ cdef void gather(dict have, bytes name, bytes value):
     have.setdefault(encoded(name, COMPONENT).lower(), []).append(encoded(value, COMPONENT))
 
 
-def judge(str url, str method, list headers, dict secrets, long long now, Engine engine not None):
+def check_time(tuple span, long long now, long long skew=0):
+    """Whether a KeyTime, ``(start, end)``, holds now, to within `skew` seconds; if not, the BadSignature that says so."""
+    by = f" with {skew} s of allowance" if skew else ""
+    if now < span[0] - skew:
+        raise SignatureNotYetValid(f"the signature holds from {span[0]} on, and it is {now} now{by} (Unix seconds)")
+    if now > span[1] + skew:
+        raise SignatureExpired(f"the signature held until {span[1]}, and it is {now} now{by} (Unix seconds)")
+
+
+def judge(
+    str url, str method, list headers, dict secrets, long long now, Engine engine not None, long long skew=0, terms=None
+):
     """Recompute the signature of a presigned URL or of a request and compare.
 
     Args:
@@ -2939,6 +3185,8 @@ def judge(str url, str method, list headers, dict secrets, long long now, Engine
         secrets: SecretId to ``(Secret of the SecretKey, Secret of the token or None)``.
         now: Unix seconds.
         engine: what recomputes it.
+        skew: seconds by which the clock may differ from the signer's.
+        terms: a function that raises a SignatureRefused for a Verified that is right but not welcome; or None.
 
     Returns:
         A Verified.
@@ -2955,22 +3203,14 @@ def judge(str url, str method, list headers, dict secrets, long long now, Engine
         data = PyUnicode_AsUTF8String(url)
     except UnicodeEncodeError:
         raise MalformedSignature("the URL is not valid Unicode: it holds a lone surrogate") from None
-    target, _, _ = data.partition(b"#")
-    target, _, query = target.partition(b"?")
-    if target.startswith(b"/"):
-        host, path = b"", target
-    else:
-        scheme, separator, rest = target.partition(b"://")
-        if not separator or scheme.lower() not in (b"http", b"https"):
-            raise MalformedSignature("the URL must begin with https://, http:// or /")
-        host, _, path = rest.partition(b"/")
-        path = b"/" + path
-    for part in query.split(b"&"):
-        if part:
-            name, value = split_pair(part)
-            name = decoded(name, True)
-            pairs.append((name.lower(), decoded(value, True)))
-            names.append(name)
+    cdef Target target
+    if not split_url(text_of(data), &target):
+        raise MalformedSignature("the URL must begin with https://, http:// or /")
+    host = target.host.data[:target.host.size]
+    path = target.path.data[:target.path.size] or b"/"
+    for name, value in query_pairs(target.query.data[:target.query.size]):
+        pairs.append((name.lower(), value))
+        names.append(name)
     token = None
     authorization = None
     for name, value in headers:
@@ -3024,32 +3264,32 @@ def judge(str url, str method, list headers, dict secrets, long long now, Engine
             )
         if known_token is not None and not compare_digest(known_token.reveal().encode(), token or b""):
             raise SignatureMismatch("x-cos-security-token is not the token of these credentials")
-        if now < span[0]:
-            raise SignatureNotYetValid(f"the signature holds from {span[0]} on, and it is {now} now (Unix seconds)")
-        if now > span[1]:
-            raise SignatureExpired(f"the signature held until {span[1]}, and it is {now} now (Unix seconds)")
-    except (SignatureMismatch, SignatureNotYetValid, SignatureExpired, UnknownSecretId) as error:
+        check_time(span, now, skew)
+        verified = Verified()
+        verified.secret_id = secret_id
+        verified.method = method.upper()
+        verified.key = shown(path[1:])
+        verified.key_time = span
+        verified.signature = shown(fields["q-signature"])
+        verified.header_list = header_list
+        verified.url_param_list = param_list
+        signed = set(param_list)
+        verified.unsigned_params = tuple([
+            shown(name)
+            for name in names
+            if name.lower() not in Q_NAMES and shown(encoded(name, COMPONENT).lower()) not in signed
+        ])
+        verified.http = http
+        verified.sign_time = fields["q-sign-time"]
+        if terms is not None:
+            terms(verified)
+        return verified
+    except BadSignature as error:
         error.key_time = span
         if http is not None:
             error.http_string = shown(http)
             error.string_to_sign = string_to_sign(http, fields["q-sign-time"])
         raise
-    verified = Verified()
-    verified.secret_id = secret_id
-    verified.method = method.upper()
-    verified.key = shown(path[1:])
-    verified.key_time = span
-    verified.header_list = header_list
-    verified.url_param_list = param_list
-    signed = set(param_list)
-    verified.unsigned_params = tuple([
-        shown(name)
-        for name in names
-        if name.lower() not in Q_NAMES and shown(encoded(name, COMPONENT).lower()) not in signed
-    ])
-    verified.http = http
-    verified.sign_time = fields["q-sign-time"]
-    return verified
 
 
 # --- Judging many -----------------------------------------------------------------------------------------------------
@@ -3415,17 +3655,24 @@ cdef class Judgement:
     cdef dict secrets
     cdef list known         # (SecretId, its Secret, its encoded token or None), for URLs in the usual form
     cdef long long now
+    cdef long long skew
+    cdef object terms
     cdef Engine engine
     cdef dict others        # row to the Verified or BadSignature that `judge` gave
     cdef readonly list bad
 
-    def __init__(self, list urls not None, str method, list headers, dict secrets, long long now, Engine engine not None):
+    def __init__(
+        self, list urls not None, str method, list headers, dict secrets, long long now, Engine engine not None,
+        long long skew=0, terms=None,
+    ):
         self.urls = urls
         self.method = method
         self.lower = method.lower().encode()
         self.headers = headers
         self.secrets = secrets
         self.now = now
+        self.skew = skew
+        self.terms = terms
         self.engine = engine
         self.others = {}
         self.bad = []
@@ -3457,7 +3704,7 @@ cdef class Judgement:
     cdef int block(self, JudgingSpace space, Py_ssize_t first, Py_ssize_t last) except -1:
         cdef Py_ssize_t i
         cdef Py_ssize_t count = last - first
-        cdef Py_ssize_t usual = 0 if self.headers else count
+        cdef Py_ssize_t usual = 0 if self.headers or self.terms is not None else count
         cdef Py_ssize_t unknown = 0  # rows
         cdef Py_ssize_t found = 0
         cdef size_t bound = SHA1_FRAME_SLACK
@@ -3498,7 +3745,7 @@ cdef class Judgement:
         return 0
 
     cdef bint holds(self, Parsed* parts) noexcept nogil:
-        return parts.start <= self.now <= parts.end
+        return parts.start - self.skew <= self.now <= parts.end + self.skew
 
     cdef Pattern pattern_of(self, Text url):
         """The Pattern that a URL fits; None if that URL is not in the usual form."""
@@ -3590,7 +3837,9 @@ cdef class Judgement:
         if not isinstance(url, str):
             raise ParameterError("urls", f"must be a str, not {type(url).__name__}", row)
         try:
-            return judge(url, self.method, self.headers, self.secrets, self.now, self.engine)
+            return judge(
+                url, self.method, self.headers, self.secrets, self.now, self.engine, self.skew, self.terms
+            )
         except BadSignature as error:
             return error.with_traceback(None)
 
@@ -3617,6 +3866,7 @@ cdef class Judgement:
         path = decoded(parts.path.data[:parts.path.size], False)
         verified.key = path.decode()
         verified.key_time = (parts.start, parts.end)
+        verified.signature = parts.signature.data[:parts.signature.size].decode()
         verified.sign_time = key_time(&parts).encode()
         verified.header_list = ("host",) if parts.signs_host else ()
         listed = decoded(parts.param_list.data[:parts.param_list.size], False)

@@ -9,12 +9,15 @@ __all__ = [
     "BadSignature",
     "CosSignError",
     "CredentialsError",
+    "CredentialsNotFound",
     "KeyNameError",
     "MalformedSignature",
     "ParameterError",
     "SignatureExpired",
     "SignatureMismatch",
     "SignatureNotYetValid",
+    "SignatureRefused",
+    "SignatureRevoked",
     "UnknownSecretId",
 ]
 
@@ -60,6 +63,10 @@ class CredentialsError(CosSignError):
     """No usable SecretId and SecretKey; the message says where they were looked for."""
 
 
+class CredentialsNotFound(CredentialsError):
+    """A place holds no credentials at all, so that a chain may look at the next one."""
+
+
 class BadSignature(CosSignError):
     """A URL or a request whose signature does not hold.
 
@@ -100,6 +107,14 @@ class SignatureExpired(BadSignature):
 
 class SignatureNotYetValid(BadSignature):
     """The signature is right, and its KeyTime has not begun."""
+
+
+class SignatureRefused(BadSignature):
+    """The signature is right, but not as this verifier wants it: it leaves something unsigned, or holds too long."""
+
+
+class SignatureRevoked(SignatureRefused):
+    """The signature is right, but it, or its SecretId, was revoked."""
 
 
 class UnknownSecretId(BadSignature):

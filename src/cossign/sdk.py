@@ -28,6 +28,7 @@ from cossign.signer import (
     http_pieces,
     key_time_from,
     q_fields,
+    signed_by_sdk,
 )
 
 __all__ = ["COS", "getAuthorization"]
@@ -35,27 +36,6 @@ __all__ = ["COS", "getAuthorization"]
 R = TypeVar("R")
 Callback = Callable[[Any, Any], object]
 
-_SIGNED_HEADERS = frozenset(
-    [
-        "cache-control",
-        "content-disposition",
-        "content-encoding",
-        "content-length",
-        "content-md5",
-        "content-type",
-        "expect",
-        "expires",
-        "host",
-        "if-match",
-        "if-modified-since",
-        "if-none-match",
-        "if-unmodified-since",
-        "origin",
-        "range",
-        "transfer-encoding",
-        "pic-operations",
-    ]
-)
 _AUTHORIZATION = frozenset(
     (
         "SecretId",
@@ -256,12 +236,7 @@ def _signed_headers(headers: Mapping[str, Any], host: str | None) -> dict[str, A
         return {} if host is None else {"Host": host}
     checked_headers(headers, "Headers")
     signed = {
-        name: value
-        for name, value in headers.items()
-        if not isinstance(name, str)
-        or "x-cos-" in (lower := name.lower())
-        or "x-ci-" in lower
-        or lower in _SIGNED_HEADERS
+        name: value for name, value in headers.items() if not isinstance(name, str) or signed_by_sdk(name) is not None
     }
     if host is not None:
         named = [name for name in signed if isinstance(name, str) and name.lower() == "host"]

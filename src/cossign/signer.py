@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, overload
 
-from cossign import _core
+from cossign import _core, post
 from cossign._core import (
     KEY,
     SIGNATURE,
@@ -17,15 +18,24 @@ from cossign._core import (
     Engine,
     Judgement,
     Memory,
+    RequestSigner,
     SignedColumn,
     SignKey,
     Template,
     Verified,
     encode_component,
 )
-from cossign.credentials import Credentials, CredentialsProvider
+from cossign.credentials import Clock, Credentials, CredentialsProvider
+from cossign.credentials.given import awaited
 from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint
-from cossign.errors import CredentialsError, MissingParameter, ParameterError
+from cossign.errors import (
+    CredentialsError,
+    MissingParameter,
+    ParameterError,
+    SignatureRefused,
+    SignatureRevoked,
+)
+from cossign.post import PostPolicy, VerifiedPost
 
 __all__ = ["BulkResult", "Signer", "engines"]
 
@@ -33,9 +43,33 @@ Scalar = str | int | float | bool | None
 Query = Mapping[str, Scalar]
 Headers = Mapping[str, Scalar]
 KeyTime = tuple[int, int]
+Text = str | bytes
+Revoked = Collection[str] | Callable[[Any], object]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a method, RFC 9110, 5.6.2
 _LATEST = 9_999_999_999  # KeyTime's seconds have ten digits
+# The headers that the SDKs sign, beside x-cos-* and x-ci-* (cos-wx-sdk-v5, src/util.js, signHeaders).
+_SIGNED_HEADERS = frozenset(
+    [
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-length",
+        "content-md5",
+        "content-type",
+        "expect",
+        "expires",
+        "host",
+        "if-match",
+        "if-modified-since",
+        "if-none-match",
+        "if-unmodified-since",
+        "origin",
+        "range",
+        "transfer-encoding",
+        "pic-operations",
+    ]
+)
 
 
 def engines() -> tuple[str, ...]:
@@ -102,6 +136,21 @@ def checked_headers(headers: Mapping[str, Any], parameter: str) -> None:
                 raise ParameterError(f"{parameter}[{name!r}]", "must not hold CR, LF or NUL")
 
 
+@functools.lru_cache(maxsize=1024)
+def signed_by_sdk(name: str | bytes) -> bytes | None:
+    """A header's name as it is signed, if the SDKs sign such a header; otherwise None."""
+    lower = (name if isinstance(name, str) else name.decode("latin-1")).lower()
+    signs = "x-cos-" in lower or "x-ci-" in lower or lower in _SIGNED_HEADERS
+    return encode_component(lower.encode("utf-8", "surrogatepass")).lower() if signs else None
+
+
+@functools.lru_cache(maxsize=1024)
+def signed_by_clients(name: str | bytes) -> bytes | None:
+    """The same for `Signer.sign_request`: without what may change on the way, and the token, which it adds."""
+    signed = signed_by_sdk(name)
+    return None if signed in (b"transfer-encoding", b"x-cos-security-token") else signed
+
+
 def checked_span(start: int, end: int, parameter: str) -> str:
     """KeyTime's text, if its end is after its start and both are Unix seconds."""
     if not 0 <= start <= _LATEST or not 0 <= end <= _LATEST:
@@ -111,6 +160,7 @@ def checked_span(start: int, end: int, parameter: str) -> str:
     return f"{start};{end}"
 
 
+@functools.lru_cache(maxsize=64)
 def key_time_from(start: int, seconds: int, round_to: int | None, parameter: str) -> str:
     """KeyTime's text from an instant on; with `round_to`, that of the whole window of so many seconds it lies in."""
     if round_to is not None:
@@ -200,6 +250,7 @@ class Signer:
         accelerate: use the global acceleration host.
         strict: check keys by COS's naming rules, and refuse what HTTP clients would change on the way.
         engine: "auto", or one of `engines()`. The environment variable COSSIGN_ENGINE overrides "auto".
+        clock: what tells the time, where this machine's own clock may be wrong; see `Clock`.
 
     Raises:
         ParameterError: a parameter is not of its form; the message names it.
@@ -211,17 +262,23 @@ class Signer:
     'https://b-1250000000.cos.ap-beijing.myqcloud.com/picture.jpg'
     """
 
-    __slots__ = ("_endpoint", "_engine", "_last", "_options", "_provider", "expires", "round_to", "sign_host", "strict")
+    __slots__ = (
+        "_endpoint", "_engine", "_host", "_last", "_last_request", "_options", "_provider", "clock", "expires",
+        "round_to", "sign_host", "strict",
+    )  # fmt: skip
 
+    clock: Clock | None
     expires: int
     round_to: int | None
     sign_host: bool
     strict: bool
     _provider: CredentialsProvider
     _endpoint: Endpoint | None
+    _host: bytes | None
     _engine: Engine
     _options: dict[str, Any]
     _last: list[tuple[Credentials, int, Template]]
+    _last_request: list[tuple[Credentials, int, int | None, RequestSigner]]
 
     def __init__(
         self,
@@ -237,6 +294,7 @@ class Signer:
         strict: bool = True,
         engine: str = "auto",
         round_to: int | None = None,
+        clock: Clock | None = None,
     ) -> None:
         if not callable(getattr(credentials, "get", None)) or isinstance(credentials, Mapping):
             raise ParameterError("credentials", "must be Credentials, or a provider with get() -> Credentials")
@@ -254,11 +312,16 @@ class Signer:
         checked_span(0, _whole(expires, "expires"), "expires")
         if round_to is not None and _whole(round_to, "round_to") <= 0:
             raise ParameterError("round_to", "must be greater than 0 seconds")
+        if clock is not None and not isinstance(clock, Clock):
+            raise ParameterError("clock", f"must be a cossign.Clock, not {type(clock).__name__}")
         put = object.__setattr__
+        put(self, "clock", clock)
         put(self, "_engine", chosen_engine(engine))
         put(self, "_provider", credentials)
         put(self, "_endpoint", where)
+        put(self, "_host", None if where is None else where.host.encode())
         put(self, "_last", [])
+        put(self, "_last_request", [])
         put(self, "expires", int(expires))
         put(self, "round_to", None if round_to is None else int(round_to))
         put(self, "sign_host", sign_host)
@@ -266,7 +329,7 @@ class Signer:
         put(self, "_options", {
             "bucket": bucket, "region": region, "domain": domain, "scheme": scheme, "expires": expires,
             "sign_host": sign_host, "accelerate": accelerate, "strict": strict, "engine": engine,
-            "round_to": round_to,
+            "round_to": round_to, "clock": clock,
         })  # fmt: skip
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -283,6 +346,11 @@ class Signer:
                 "Give it a provider, such as EnvironmentCredentials()"
             )
         return _rebuilt, (self._provider, self._options)
+
+    @property
+    def host(self) -> str | None:
+        """The Host of its bucket or domain, or None if it was made for no bucket."""
+        return None if self._endpoint is None else self._endpoint.host
 
     # --- Signing
 
@@ -321,7 +389,7 @@ class Signer:
         """
         credentials = self._credentials()
         if query is None and headers is None and expires is None and key_time is None and method == "GET":
-            start = int(time.time()) - 1
+            start = self._start()
             if self._last:
                 known = self._last[0]
                 if known[1] == start and known[0] is credentials:
@@ -329,7 +397,7 @@ class Signer:
             template = self._url_template(credentials, method, self._key_time(start, None, None), {}, {}, "key")
             self._last[:] = [(credentials, start, template)]
             return _core.sign_one(template, key)
-        span = self._key_time(int(time.time()) - 1, expires, key_time)
+        span = self._key_time(self._start(), expires, key_time)
         return _core.sign_one(self._url_template(credentials, method, span, query, headers, "key"), key)
 
     @overload
@@ -390,7 +458,7 @@ class Signer:
         checked_threads(threads)
         errors: list[tuple[int, str]] | None = [] if on_error == "null" else None
         credentials = self._credentials()
-        start = int(time.time()) - 1
+        start = self._start()
         columns: list[Sequence[Any]] = []
         names: list[str] = []
         fixed: dict[str, Any] = {}
@@ -505,7 +573,7 @@ class Signer:
         """
         if on_error not in ("raise", "null"):
             raise ParameterError("on_error", 'must be "raise" or "null"')
-        start = int(time.time()) - 1
+        start = self._start()
         return self._presign_column(keys, method, expires, query, headers, start, key_time, on_error == "null", threads)
 
     def _presign_column(
@@ -563,7 +631,7 @@ class Signer:
         True
         """
         credentials = self._credentials()
-        span = self._key_time(int(time.time()) - 1, expires, key_time)
+        span = self._key_time(self._start(), expires, key_time)
         url_param_list, http_parameters, _ = _core.canonical(checked_mapping(query, "query"), "query")
         header_list, http_headers = self._signed_headers(headers)
         template = Template(
@@ -590,6 +658,126 @@ class Signer:
         text = [self._where().base.encode(), KEY, *([b"?"] if cased else []), *cased]
         return _core.sign_one(Template([], text, None, self._rules(), "key", self._engine), key)
 
+    def sign_request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, Text] | Iterable[tuple[Text, Text]] = (),
+        *,
+        expires: int | None = None,
+        key_time: KeyTime | None = None,
+    ) -> dict[str, str]:
+        """The headers to add to a request, by the SDKs' rules, as it goes over the wire.
+
+        For HTTP clients: see cossign.integrations. The path and all parameters are signed as the server decodes them.
+        Of the headers those are signed that the SDKs sign; but Transfer-Encoding, which may change on the way, is not.
+
+        Args:
+            method: the request's method.
+            url: the URL, or the request's target, percent-encoded as it is sent.
+            headers: the request's headers, as a mapping or as pairs. Host is taken from the URL unless it is given.
+            expires: as in `presign`.
+            key_time: likewise.
+
+        Returns:
+            ``Authorization``, and ``x-cos-security-token`` when the credentials have a token.
+
+        Raises:
+            ParameterError, CredentialsError: as in `presign`.
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> url = signer.object_url("a b.txt") + "?acl"
+        >>> added = signer.sign_request("GET", url, {"Range": "bytes=0-9", "Accept": "*/*"})
+        >>> "q-header-list=host;range&q-url-param-list=acl" in added["Authorization"]
+        True
+        """
+        if not isinstance(url, str):
+            raise ParameterError("url", f"must be a str, not {type(url).__name__}")
+        credentials = self._credentials()
+        start = self._start()
+        known = self._last_request[0] if self._last_request else None  # once: another thread may put its own there
+        if known is None or known[0] is not credentials or known[1:3] != (start, expires) or key_time is not None:
+            span = self._key_time(start, expires, key_time)
+            requests = RequestSigner(
+                signed_by_clients, self.sign_host, self._host, credentials.secret_id, self._sign_key(credentials, span),
+                self._engine,
+            )  # fmt: skip
+            if key_time is None:
+                self._last_request[:] = [(credentials, start, expires, requests)]
+        else:
+            requests = known[3]
+        pairs = headers.items() if type(headers) is not list and isinstance(headers, Mapping) else headers
+        authorization = requests.authorization(checked_method(method), url, pairs)
+        token = credentials.token
+        if token is None:
+            return {"Authorization": authorization}
+        return {"Authorization": authorization, "x-cos-security-token": token}
+
+    def post_policy(
+        self,
+        key: str | None = None,
+        *,
+        key_prefix: str | None = None,
+        size: tuple[int, int] | None = None,
+        fields: Mapping[str, Scalar] | None = None,
+        starts_with: Mapping[str, str] | None = None,
+        expires: int | None = None,
+        key_time: KeyTime | None = None,
+    ) -> PostPolicy:
+        """What an HTML form, or a Mini Program's ``wx.uploadFile``, needs to upload a file by POST Object.
+
+        Args:
+            key: the object's key; ``${filename}`` in it becomes the name of the file that is sent.
+            key_prefix: instead of `key`: what the key must begin with, which the form adds.
+            size: (least, most) bytes that the file may have.
+            fields: form fields and their values: ``Content-Type``, ``success_action_status``, ``x-cos-meta-...``.
+            starts_with: form fields that the form adds, and what each must begin with (which may be empty).
+            expires: as in `presign`.
+            key_time: likewise.
+
+        Returns:
+            PostPolicy: ``url``, where the form is sent, and ``fields``, to be put before the file.
+
+        Raises:
+            ParameterError, KeyNameError, CredentialsError: as in `presign`.
+
+        Source: Tencent Cloud, COS, "POST Object" (product 436, page 14690).
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> form = signer.post_policy("avatars/${filename}", size=(1, 5_000_000), fields={"acl": "private"})
+        >>> form.url, form.fields["key"], form.fields["acl"]
+        ('https://b-1250000000.cos.ap-beijing.myqcloud.com/', 'avatars/${filename}', 'private')
+        """
+        if key is not None and key_prefix is not None:
+            raise ParameterError("key_prefix", "must not be given with a key")
+        if key is not None:
+            self.object_url(key)  # checks it
+        credentials = self._credentials()
+        span = self._key_time(self._start(), expires, key_time)
+        return post.made(
+            self._where().base + "/", self._options["bucket"], credentials, span, key, key_prefix, size,
+            checked_mapping(fields, "fields"), checked_mapping(starts_with, "starts_with"),
+        )  # fmt: skip
+
+    async def ready(self) -> Signer:
+        """Wait, without blocking the event loop, until there are credentials: then a call signs without waiting.
+
+        Returns:
+            This Signer.
+
+        >>> import asyncio
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> async def signed():
+        ...     return (await signer.ready()).presign("a.txt")
+        >>> asyncio.run(signed()).partition("?")[0]
+        'https://b-1250000000.cos.ap-beijing.myqcloud.com/a.txt'
+        """
+        await awaited(self._provider)
+        return self
+
     # --- Verifying
 
     def verify(
@@ -598,7 +786,12 @@ class Signer:
         *,
         method: str = "GET",
         headers: Headers | None = None,
-        credentials: CredentialsProvider | Mapping[str, Credentials] | None = None,
+        credentials: Accepted = None,
+        skew: int = 0,
+        require_headers: Sequence[str] = (),
+        require_params: Sequence[str] = (),
+        max_expires: int | None = None,
+        revoked: Revoked | None = None,
     ) -> Verified:
         """Judge a presigned URL, or a request by its Authorization, as COS would.
 
@@ -609,8 +802,13 @@ class Signer:
             url: the URL as it was requested; or its target (``/key?...``) with Host among the headers.
             method: the request's method.
             headers: the request's headers. Host is taken from the URL unless it is given.
-            credentials: instead of the Signer's own: Credentials, a provider, or a mapping of SecretId to Credentials
-                (while keys are rotated).
+            credentials: instead of the Signer's own: Credentials, a provider, several of them (while keys are rotated),
+                or a mapping of SecretId to Credentials.
+            skew: seconds by which the signer's clock may differ from this one's.
+            require_headers: names of headers that must be signed, such as ``("host",)``.
+            require_params: names of parameters that must be signed.
+            max_expires: seconds that the signature may hold at most, from KeyTime's start to its end.
+            revoked: SecretIds and signatures that are no longer good, or a function that is asked about a Verified.
 
         Returns:
             Verified: who signed what, and for how long.
@@ -620,6 +818,8 @@ class Signer:
             UnknownSecretId: signed with a SecretId that is not in `credentials`.
             SignatureMismatch: another request was signed, or with another SecretKey.
             SignatureNotYetValid, SignatureExpired: right, but not now.
+            SignatureRefused: right, but something that must be signed is not, or it holds too long.
+            SignatureRevoked: right, but revoked.
 
         >>> from cossign import Credentials, Signer
         >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
@@ -629,8 +829,9 @@ class Signer:
         if not isinstance(url, str):
             raise ParameterError("url", f"must be a str, not {type(url).__name__}")
         return _core.judge(
-            url, checked_method(method), _texts(headers), self._secrets(credentials), int(time.time()), self._engine
-        )
+            url, checked_method(method), _texts(headers), self._secrets(credentials), int(self._now()), self._engine,
+            _checked_skew(skew), _terms(require_headers, require_params, max_expires, revoked),
+        )  # fmt: skip
 
     def verify_many(
         self,
@@ -638,12 +839,18 @@ class Signer:
         *,
         method: str = "GET",
         headers: Headers | None = None,
-        credentials: CredentialsProvider | Mapping[str, Credentials] | None = None,
+        credentials: Accepted = None,
+        skew: int = 0,
+        require_headers: Sequence[str] = (),
+        require_params: Sequence[str] = (),
+        max_expires: int | None = None,
+        revoked: Revoked | None = None,
         threads: int = 1,
     ) -> Judgement:
         """Judge many URLs at one instant; a bad one gives its BadSignature instead of raising it.
 
-        Args: as in `verify`, for all of `urls`; and `threads`, how many share the work.
+        Args: as in `verify`, for all of `urls`; and `threads`, how many share the work. With what `require_headers` and
+        those after it ask for, each URL is judged by itself, as `verify` does.
 
         Returns:
             A sequence with a Verified or a BadSignature for each URL, in order, built when it is looked at; its ``bad``
@@ -659,16 +866,65 @@ class Signer:
             raise ParameterError("urls", f"must be an iterable of str, not {type(urls).__name__}")
         checked_threads(threads)
         checked_method(method)
-        given, secrets, now = _texts(headers), self._secrets(credentials), int(time.time())
-        return Judgement(list(urls), method, given, secrets, now, self._engine).run(threads)
+        given, secrets, now = _texts(headers), self._secrets(credentials), int(self._now())
+        terms = _terms(require_headers, require_params, max_expires, revoked)
+        return Judgement(list(urls), method, given, secrets, now, self._engine, _checked_skew(skew), terms).run(threads)
+
+    def verify_post(
+        self,
+        fields: Mapping[str, str],
+        *,
+        size: int | None = None,
+        filename: str | None = None,
+        credentials: Accepted = None,
+        skew: int = 0,
+        max_expires: int | None = None,
+        revoked: Revoked | None = None,
+    ) -> VerifiedPost:
+        """Judge the form of a POST Object by its policy, as COS would.
+
+        A form with a ``Signature`` field instead of a policy, as the Mini Program SDK's ``postObject`` sends it, is a
+        request to ``/`` with that Authorization: give it to `verify`.
+
+        Args:
+            fields: the form's fields, but for the file.
+            size: the file's size in bytes; needed if the policy limits it.
+            filename: the file's name; needed if the key has ``${filename}``.
+            credentials, skew, max_expires, revoked: as in `verify`.
+
+        Returns:
+            VerifiedPost: who signed what, for how long, and which fields the policy does not speak of.
+
+        Raises:
+            MalformedSignature: a field is missing, or the policy is not of its form.
+            SignatureMismatch: another policy was signed, or with another SecretKey; or a field breaks a condition.
+            UnknownSecretId, SignatureNotYetValid, SignatureExpired, SignatureRefused, SignatureRevoked: as in `verify`.
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> form = signer.post_policy(key_prefix="avatars/", size=(1, 5_000_000))
+        >>> signer.verify_post({**form.fields, "key": "avatars/me.png"}, size=4711).key
+        'avatars/me.png'
+        """
+        return post.judged(
+            checked_mapping(fields, "fields"), self._secrets(credentials), self._options["bucket"], int(self._now()),
+            _checked_skew(skew), size, filename, _terms((), (), max_expires, revoked),
+        )  # fmt: skip
 
     # --- What the calls share
 
     def _credentials(self) -> Credentials:
         credentials = self._provider.get()
-        if credentials.expires_at is not None and time.time() >= credentials.expires_at:
+        if credentials.expires_at is not None and self._now() >= credentials.expires_at:
             raise CredentialsError("the temporary credentials have expired: get new ones")
         return credentials
+
+    def _now(self) -> float:
+        return time.time() if self.clock is None else self.clock.now()
+
+    def _start(self) -> int:
+        """KeyTime's beginning: a second ago, as in the SDKs."""
+        return int(self._now()) - 1
 
     def _where(self) -> Endpoint:
         if self._endpoint is None:
@@ -729,10 +985,70 @@ class Signer:
                     raise ParameterError("credentials", f"must map SecretIds to Credentials, not {type(each).__name__}")
                 if name != each.secret_id:
                     raise ParameterError("credentials", "must map each SecretId to its own Credentials")
-            known = list(credentials.values())
+            known: Iterable[Credentials] = credentials.values()
+        elif callable(getattr(credentials, "get", None)):
+            known = (credentials.get(),)
+        elif credentials is None:
+            known = (self._provider.get(),)
+        elif isinstance(credentials, Iterable) and not isinstance(credentials, (str, bytes)):
+            known = [each.get() for each in credentials]
         else:
-            known = [(self._provider if credentials is None else credentials).get()]
+            raise ParameterError("credentials", f"must be Credentials or a provider, not {type(credentials).__name__}")
         return {each.secret_id: (each._secret, each._token) for each in known}
+
+
+Accepted = CredentialsProvider | Iterable[CredentialsProvider] | Mapping[str, Credentials] | None
+
+
+def _checked_skew(skew: Any) -> int:
+    seconds = _whole(skew, "skew")
+    if seconds < 0:
+        raise ParameterError("skew", "must not be negative")
+    return seconds
+
+
+def _terms(
+    require_headers: Any, require_params: Any, max_expires: Any, revoked: Any
+) -> Callable[[Verified | VerifiedPost], None] | None:
+    """A function that refuses what is right, but not as the caller wants it; None if he wants nothing."""
+    required: list[tuple[str, str, str]] = []
+    for parameter, names, kind in (
+        ("require_headers", require_headers, "header_list"), ("require_params", require_params, "url_param_list"),
+    ):  # fmt: skip
+        if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+            raise ParameterError(parameter, f"must be a sequence of names, not {type(names).__name__}")
+        for name in names:
+            if not isinstance(name, str):
+                raise ParameterError(parameter, f"must hold names as str, not {type(name).__name__}")
+            required.append((kind, encode_component(name.encode()).lower().decode(), name))
+    if max_expires is not None and _whole(max_expires, "max_expires") <= 0:
+        raise ParameterError("max_expires", "must be greater than 0 seconds")
+    if (
+        revoked is not None
+        and not callable(revoked)
+        and (isinstance(revoked, str) or not hasattr(revoked, "__contains__"))
+    ):
+        raise ParameterError("revoked", "must be a collection of SecretIds and signatures, or a function")
+    if not required and max_expires is None and revoked is None:
+        return None
+
+    def terms(verified: Verified | VerifiedPost) -> None:
+        for kind, encoded, name in required:
+            if encoded not in getattr(verified, kind):
+                what = "header" if kind == "header_list" else "parameter"
+                raise SignatureRefused(f"the {what} {name!r} must be signed, and is not")
+        start, end = verified.key_time
+        if max_expires is not None and end - start > max_expires:
+            raise SignatureRefused(f"the signature holds for {end - start} s, and may for {max_expires} s at most")
+        if callable(revoked):
+            if revoked(verified):
+                raise SignatureRevoked("the signature was revoked")
+        elif revoked is not None:
+            for what, value in (("SecretId", verified.secret_id), ("signature", verified.signature)):
+                if value in revoked:
+                    raise SignatureRevoked(f"the {what} {value!r} was revoked")
+
+    return terms
 
 
 def _rebuilt(provider: CredentialsProvider, options: dict[str, Any]) -> Signer:

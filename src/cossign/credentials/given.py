@@ -1,4 +1,4 @@
-"""SecretId, SecretKey and token: what holds them, and where they come from."""
+"""Credentials that are given: as values, or in the environment; and what every provider of them looks like."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import Protocol
 
 from cossign._core import Secret
-from cossign.errors import CredentialsError
+from cossign.errors import CredentialsError, CredentialsNotFound
 
 __all__ = ["Credentials", "CredentialsProvider", "EnvironmentCredentials"]
 
@@ -15,10 +15,24 @@ _VISIBLE = re.compile(r"[!-~]+")
 
 
 class CredentialsProvider(Protocol):
-    """Anything with ``get() -> Credentials``; asked at every call or batch, so it may refresh them."""
+    """Anything with ``get() -> Credentials``; asked at every call or batch, so it may refresh them.
+
+    One that may have to wait should have ``async get_async() -> Credentials``, too; see `Signer.ready`.
+    """
 
     def get(self) -> Credentials:
         """The credentials to use now."""
+
+
+async def awaited(provider: CredentialsProvider) -> Credentials:
+    """A provider's credentials without blocking the event loop: by its `get_async`, or else in a thread."""
+    get_async = getattr(provider, "get_async", None)
+    if get_async is None:
+        import asyncio
+
+        return await asyncio.to_thread(provider.get)
+    found: Credentials = await get_async()
+    return found
 
 
 def _visible(name: str, value: object) -> str:
@@ -63,8 +77,8 @@ class Credentials:
             raise CredentialsError(f"expires_at must be Unix seconds, not {type(expires_at).__name__}")
         put = object.__setattr__
         put(self, "secret_id", _visible("secret_id", secret_id))
-        put(self, "_secret", Secret(_visible("secret_key", secret_key).encode()))
-        put(self, "_token", None if token is None else Secret(_visible("token", token).encode()))
+        put(self, "_secret", Secret(_visible("secret_key", secret_key)))
+        put(self, "_token", None if token is None else Secret(_visible("token", token)))
         put(self, "expires_at", expires_at)
 
     @property
@@ -79,6 +93,10 @@ class Credentials:
 
     def get(self) -> Credentials:
         """These credentials: a Credentials is its own provider."""
+        return self
+
+    async def get_async(self) -> Credentials:
+        """As `get`."""
         return self
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -135,10 +153,14 @@ class EnvironmentCredentials:
                         _visible(f"the environment variable {prefix}_{name}", value)
                 self._last = last = Credentials(*found)
             return last
-        raise CredentialsError(
+        raise CredentialsNotFound(
             "no credentials: set the environment variables COS_SECRET_ID and COS_SECRET_KEY "
             "(or TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY)"
         )
+
+    async def get_async(self) -> Credentials:
+        """As `get`."""
+        return self.get()
 
     def __repr__(self) -> str:
         return "EnvironmentCredentials()"

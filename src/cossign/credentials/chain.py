@@ -1,0 +1,95 @@
+"""Credentials from the first place that has some."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from cossign.credentials.files import FileCredentials
+from cossign.credentials.given import Credentials, CredentialsProvider, EnvironmentCredentials, awaited
+from cossign.credentials.services import CvmRoleCredentials
+from cossign.errors import CredentialsError, CredentialsNotFound
+
+__all__ = ["ChainCredentials"]
+
+_log = logging.getLogger("cossign.credentials")
+
+
+class ChainCredentials:
+    """Credentials from the first provider that has some, and from the same one from then on.
+
+    A place where there are none is passed over; one whose credentials are broken is an error, so that a typing error
+    does not make another identity sign.
+
+    Args:
+        providers: in the order to ask; by default the environment, the command line tools' files, the instance's role.
+
+    Attributes:
+        tried: ``(provider, outcome)`` in words for each that was asked, the last time that all were.
+
+    >>> chain = ChainCredentials(EnvironmentCredentials(), Credentials("AKIDEXAMPLE", "example-key"))
+    >>> chain.get().secret_id
+    'AKIDEXAMPLE'
+    >>> chain.tried[-1]
+    ("Credentials(secret_id='AKIDEXAMPLE', secret_key=<secret>)", 'used')
+    """
+
+    def __init__(self, *providers: CredentialsProvider) -> None:
+        self._providers = providers or (EnvironmentCredentials(), FileCredentials(), CvmRoleCredentials(seconds=1))
+        self._used: CredentialsProvider | None = None
+        self.tried: tuple[tuple[str, str], ...] = ()
+
+    def get(self) -> Credentials:
+        """The credentials to use now.
+
+        Raises:
+            CredentialsNotFound: no provider has any; the message says what each one said.
+            CredentialsError: those of one provider are broken, or could not be renewed.
+        """
+        if self._used is not None:
+            return self._used.get()
+        tried: list[tuple[str, str]] = []
+        for provider in self._providers:
+            try:
+                found = provider.get()
+            except CredentialsError as error:
+                self._passed(tried, provider, error)
+            else:
+                return self._chosen(tried, provider, found)
+        raise self._nothing(tried)
+
+    async def get_async(self) -> Credentials:
+        """As `get`, without blocking the event loop."""
+        if self._used is not None:
+            return await awaited(self._used)
+        tried: list[tuple[str, str]] = []
+        for provider in self._providers:
+            try:
+                found = await awaited(provider)
+            except CredentialsError as error:
+                self._passed(tried, provider, error)
+            else:
+                return self._chosen(tried, provider, found)
+        raise self._nothing(tried)
+
+    def _passed(self, tried: list[tuple[str, str]], provider: CredentialsProvider, error: CredentialsError) -> None:
+        tried.append((repr(provider), str(error)))
+        if not isinstance(error, CredentialsNotFound):
+            self.tried = tuple(tried)
+            raise type(error)(f"{provider!r}: {error}") from None
+
+    def _chosen(self, tried: list[tuple[str, str]], provider: CredentialsProvider, found: Credentials) -> Credentials:
+        self.tried = (*tried, (repr(provider), "used"))
+        self._used = provider
+        _log.debug("credentials are those of %r", provider)
+        return found
+
+    def _nothing(self, tried: list[tuple[str, str]]) -> CredentialsError:
+        self.tried = tuple(tried)
+        return CredentialsNotFound("".join(["no credentials", *(f"\n  {name}: {why}" for name, why in tried)]))
+
+    def __repr__(self) -> str:
+        return f"ChainCredentials({', '.join(map(repr, self._providers))})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ChainCredentials, self._providers

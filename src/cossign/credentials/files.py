@@ -1,0 +1,186 @@
+"""Credentials that Tencent's command line tools have saved: coscli, coscmd, tccli."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cossign.credentials.given import Credentials, CredentialsProvider, awaited
+from cossign.credentials.services import CvmRoleCredentials, StsCredentials
+from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
+
+__all__ = ["FileCredentials"]
+
+
+class FileCredentials:
+    """Credentials from a configuration file of coscli, coscmd or tccli, read again when it has changed.
+
+    Args:
+        path: the file: coscli's YAML (``.yaml``), tccli's JSON (``.credential``), or else coscmd's INI. None for the
+            first that there is of ``~/.cos.yaml``, ``~/.cos.conf`` and ``~/.tccli/<profile>.credential``.
+        profile: tccli's; TCCLI_PROFILE or "default" when None. With one, tccli's file is the only one looked for.
+
+    coscli's file needs PyYAML: ``pip install 'cossign[credentials]'``.
+
+    Source: the packages coscmd (cos_cmd.py, load_conf) and tccli (action_caller.py); coscli (util/types.go).
+
+    >>> FileCredentials("~/.cos.conf")
+    FileCredentials('~/.cos.conf')
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, profile: str | None = None) -> None:
+        if path is not None and profile is not None:
+            raise ParameterError("profile", "must not be given with a path")
+        if profile is not None and (not profile or os.path.basename(profile) != profile):
+            raise ParameterError("profile", "must be the name of a tccli profile")
+        self._path = None if path is None else os.fspath(path)
+        self._profile = profile
+        self._known: tuple[Any, CredentialsProvider] | None = None
+
+    def get(self) -> Credentials:
+        """The credentials that the file holds now.
+
+        Raises:
+            CredentialsNotFound: there is no file.
+            CredentialsError: the file cannot be read or used; the message says why, and shows no value.
+        """
+        return self._provider().get()
+
+    async def get_async(self) -> Credentials:
+        """As `get`."""
+        return await awaited(self._provider())
+
+    def _places(self) -> tuple[str, ...]:
+        if self._path is not None:
+            return (self._path,)
+        profile = self._profile or os.environ.get("TCCLI_PROFILE") or "default"
+        tccli = os.path.join("~", ".tccli", f"{profile}.credential")
+        return (tccli,) if self._profile else ("~/.cos.yaml", "~/.cos.conf", tccli)
+
+    def _provider(self) -> CredentialsProvider:
+        for place in self._places():
+            name = os.path.expanduser(place)
+            try:
+                status = os.stat(name)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise CredentialsError(f"{place}: {error.strerror}") from None
+            now = name, status.st_mtime_ns, status.st_size, status.st_ino
+            known = self._known
+            if known is None or known[0] != now:
+                self._known = known = now, _read(place, name)
+            return known[1]
+        raise CredentialsNotFound(f"there is no {' and no '.join(self._places())}")
+
+    def __repr__(self) -> str:
+        if self._path is not None:
+            return f"FileCredentials({self._path!r})"
+        return f"FileCredentials({f'profile={self._profile!r}' if self._profile else ''})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (self._path, self._profile)
+
+
+def _rebuilt(path: str | None, profile: str | None) -> FileCredentials:
+    return FileCredentials(path, profile=profile)
+
+
+def _read(place: str, name: str) -> CredentialsProvider:
+    """What the file at `name`, which the user calls `place`, says."""
+    form: Callable[[str], CredentialsProvider] = _coscmd
+    if name.endswith((".yaml", ".yml")):
+        form = _coscli
+    elif name.endswith((".credential", ".json")):
+        form = _tccli
+    try:
+        with open(name, encoding="utf-8-sig") as file:
+            text = file.read(1 << 20)
+    except UnicodeDecodeError:
+        raise CredentialsError(f"{place}: is not UTF-8") from None
+    except OSError as error:
+        raise CredentialsError(f"{place}: {error.strerror}") from None
+    try:
+        return form(text)
+    except CredentialsError as error:
+        reason = str(error)
+    del text
+    raise CredentialsError(f"{place}: {reason}")
+
+
+def _made(fields: Mapping[str, Any], names: tuple[str, str, str], expires_at: float | None = None) -> Credentials:
+    """Credentials out of fields, which errors call by their own names."""
+    values = [fields.get(name) or None for name in names]
+    for name, value in zip(names[:2], values[:2], strict=True):
+        if value is None:
+            raise CredentialsError(f"{name} is missing or empty")
+    try:
+        return Credentials(str(values[0]), str(values[1]), values[2], expires_at)
+    except CredentialsError as error:
+        reason = str(error)
+    del fields, values, value
+    for ours, name in zip(("secret_id", "secret_key", "token"), names, strict=True):
+        if reason.startswith(ours):
+            reason = name + reason.removeprefix(ours)
+    raise CredentialsError(reason)
+
+
+def _coscli(text: str) -> CredentialsProvider:
+    try:
+        import yaml
+    except ImportError:
+        raise CredentialsError("a YAML file needs PyYAML: pip install 'cossign[credentials]'") from None
+    try:
+        # The safest loader there is: every value is a str.
+        found = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
+    except yaml.YAMLError:  # whose text quotes the file
+        raise CredentialsError("is not valid YAML") from None
+    try:
+        base = {str(name).lower(): value for name, value in found["cos"]["base"].items()}
+    except (AttributeError, KeyError, TypeError):
+        raise CredentialsError("has no cos.base, as coscli writes it") from None
+    if base.get("mode") == "CvmRole":
+        return CvmRoleCredentials(base.get("cvmrolename") or None)
+    if base.get("disableencryption") != "true":
+        raise CredentialsError(
+            "coscli keeps its secrets encrypted there, and they cannot be signed with: have them written plainly by "
+            "'coscli config set --disable_encryption true', or give COS_SECRET_ID and COS_SECRET_KEY in the environment"
+        )
+    return _made(base, ("secretid", "secretkey", "sessiontoken"))
+
+
+def _coscmd(text: str) -> CredentialsProvider:
+    import configparser
+
+    parser = configparser.ConfigParser()  # with "%%" for "%", as coscmd reads it
+    try:
+        parser.read_string(text)
+        if not parser.has_section("common"):
+            raise CredentialsError("has no section [common], as coscmd writes it")
+        fields = dict(parser.items("common"))
+    except configparser.Error as error:  # whose text quotes the file
+        line = getattr(error, "lineno", None)
+        raise CredentialsError(f"is not a valid INI file{f': line {line}' if line else ''}") from None
+    if "secret_id" not in fields and "access_id" in fields:  # older versions' name
+        fields["secret_id"] = fields["access_id"]
+    return _made(fields, ("secret_id", "secret_key", "token"))
+
+
+def _tccli(text: str) -> CredentialsProvider:
+    try:
+        fields = json.loads(text)
+    except ValueError:  # which keeps the file's text
+        fields = None
+    if not isinstance(fields, dict):
+        raise CredentialsError("is no JSON object, as tccli writes it")
+    if fields.get("type") == "cvm-role":
+        return CvmRoleCredentials()
+    expires_at = fields.get("expiresAt")
+    if expires_at is not None and (isinstance(expires_at, bool) or not isinstance(expires_at, (int, float))):
+        raise CredentialsError("expiresAt must be Unix seconds")
+    made = _made(fields, ("secretId", "secretKey", "token"), expires_at)
+    if fields.get("role-arn") and fields.get("role-session-name"):
+        return StsCredentials(made, role_arn=fields["role-arn"], name=fields["role-session-name"])
+    return made

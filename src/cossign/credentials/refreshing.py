@@ -1,0 +1,367 @@
+"""Temporary credentials that renew themselves: who asks for new ones, when, how often, and what serves meanwhile."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as WaitedTooLong  # the built-in one from Python 3.11 on
+from typing import Any, ClassVar, NamedTuple
+
+from cossign.credentials.given import Credentials
+from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
+
+__all__ = ["Clock", "RefreshingCredentials"]
+
+_log = logging.getLogger("cossign.credentials")
+_FOREVER = float("inf")
+
+Fetched = Credentials | Mapping[str, Any]
+
+
+class Clock:
+    """The time that signatures begin at: this machine's, corrected by what a server's Date header said.
+
+    A Signer and its credentials may share one. The SDKs call the correction SystemClockOffset (in milliseconds there).
+
+    Args:
+        offset: seconds to add to this machine's clock.
+
+    >>> clock = Clock()
+    >>> _ = clock.learn("Wed, 25 Nov 2026 07:00:00 GMT")
+    >>> 0 <= clock.now() - 1795590000 < 60
+    True
+    """
+
+    __slots__ = ("offset",)
+
+    def __init__(self, offset: float = 0.0) -> None:
+        self.offset = offset
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return time.time() + self.offset
+
+    def learn(self, date: str) -> float:
+        """Take the time from a Date header, unless it says, to its second, what this clock says already.
+
+        Returns:
+            The offset from now on, in seconds.
+
+        Raises:
+            ParameterError: that is no date.
+        """
+        from email.utils import parsedate_to_datetime
+
+        try:
+            there = parsedate_to_datetime(date).timestamp() + 0.5  # it names a whole second
+        except (TypeError, ValueError, OverflowError):
+            raise ParameterError("date", "must be the value of a Date header") from None
+        if abs(there - self.now()) > 1.5:
+            self.offset = there - time.time()
+            _log.info("the clock is corrected by %+.1f s", self.offset)
+        return self.offset
+
+    def __repr__(self) -> str:
+        return f"Clock(offset={self.offset!r})"
+
+
+class Refused(CredentialsError):
+    """A server said no in a way that asking again will not change."""
+
+
+class _State(NamedTuple):
+    """What there is, and when it must be renewed; one object, so that readers need no lock."""
+
+    credentials: Credentials | None
+    expires_at: float
+    renew_at: float
+
+
+class RefreshingCredentials:
+    """Temporary credentials from a function, renewed in the background ahead of their expiry.
+
+    However many threads and tasks ask, one call of the function is under way at most, in a thread of its own. While it
+    is, or fails, the credentials that there are serve for as long as they hold; expired ones never do. After a failure
+    the next call waits, longer each time and by chance, up to half a minute.
+
+    Args:
+        fetch: a function without parameters that returns Credentials with `expires_at`, or a mapping as STS and the
+            SDKs have it: TmpSecretId, TmpSecretKey, Token (or SecurityToken, SessionToken), ExpiredTime. It may be a
+            coroutine function, which runs in an event loop of that thread. It should end by itself within seconds.
+        refresh_before: how many seconds ahead of their expiry new ones are asked for; at most half of their lifetime.
+        attempts: how often the function is called before those who wait for it get an error.
+        timeout: how many seconds `get` and `get_async` wait at most for the first or for new ones.
+        clock: by which expiry is judged; see `Clock`.
+
+    >>> provider = RefreshingCredentials(lambda: Credentials("AKIDEXAMPLE", "key", "token", expires_at=4102444800))
+    >>> provider.get().secret_id
+    'AKIDEXAMPLE'
+    """
+
+    _all: ClassVar[weakref.WeakSet[RefreshingCredentials]] = weakref.WeakSet()
+
+    def __init__(
+        self,
+        fetch: Callable[[], Fetched | Awaitable[Fetched]],
+        *,
+        refresh_before: float = 300,
+        attempts: int = 3,
+        timeout: float = 30,
+        clock: Clock | None = None,
+    ) -> None:
+        if not callable(fetch):
+            raise ParameterError("fetch", f"must be a function that returns Credentials, not {type(fetch).__name__}")
+        for name, value in (("refresh_before", refresh_before), ("attempts", attempts), ("timeout", timeout)):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                raise ParameterError(name, "must be greater than 0")
+        self._fetch = fetch
+        self._given: tuple[Any, ...] = (fetch,)
+        self._options: dict[str, Any] = {
+            "refresh_before": refresh_before, "attempts": attempts, "timeout": timeout, "clock": clock,
+        }  # fmt: skip
+        self._refresh_before = refresh_before
+        self._attempts = attempts
+        self._timeout = timeout
+        self._clock = Clock() if clock is None else clock
+        self._begin_anew()
+        RefreshingCredentials._all.add(self)
+
+    def _begin_anew(self) -> None:
+        """Know of no refresh: at the beginning, and after a fork, which leaves threads and held locks behind."""
+        self._lock = threading.Lock()
+        self._refreshing: Future[CredentialsError | None] | None = None
+        self._failures = 0
+        self._not_before = 0.0  # time.monotonic() of the next call after a failure
+        self._failure: CredentialsError | None = None
+        self._state = getattr(self, "_state", _State(None, -_FOREVER, -_FOREVER))
+
+    # --- Asking
+
+    def get(self) -> Credentials:
+        """The credentials to use now; blocks only while there are none that hold.
+
+        Raises:
+            CredentialsError: there are none, and none could be fetched; the message says why.
+        """
+        ready, refreshing = self._ready()
+        if ready is not None:
+            return ready
+        assert refreshing is not None
+        try:
+            error = refreshing.result(self._timeout)
+        except WaitedTooLong:
+            raise self._too_slow() from None
+        return self._outcome(error)
+
+    async def get_async(self) -> Credentials:
+        """As `get`, without blocking the event loop."""
+        ready, refreshing = self._ready()
+        if ready is not None:
+            return ready
+        import asyncio
+
+        assert refreshing is not None
+        waiting = asyncio.wrap_future(refreshing)
+        try:
+            error = await asyncio.wait_for(waiting, self._timeout)
+        except asyncio.TimeoutError:
+            raise self._too_slow() from None
+        return self._outcome(error)
+
+    def _ready(self) -> tuple[Credentials | None, Future[CredentialsError | None] | None]:
+        """The credentials that hold now, or else the refresh to wait for."""
+        state = self._state
+        now = self._clock.now()
+        if now < state.renew_at:
+            return state.credentials, None
+        refreshing = self._refresh(now < state.expires_at)
+        state = self._state
+        if now < state.expires_at:
+            return state.credentials, None
+        return None, refreshing
+
+    def _outcome(self, error: CredentialsError | None) -> Credentials:
+        """What a refresh that was waited for has brought."""
+        state = self._state
+        if self._clock.now() < state.expires_at and state.credentials is not None:
+            return state.credentials
+        raise _again(error) if error is not None else CredentialsError("the credentials expired as soon as they came")
+
+    def _too_slow(self) -> CredentialsError:
+        return CredentialsError(f"{self!r}: no credentials came within {self._timeout:g} s; the call still goes on")
+
+    # --- Refreshing
+
+    def _refresh(self, have: bool) -> Future[CredentialsError | None] | None:
+        """The refresh that is under way, begun if need be; None while it is too early after a failure.
+
+        Raises:
+            CredentialsError: it is too early, and there is nothing to serve meanwhile.
+        """
+        with self._lock:
+            if self._refreshing is not None:
+                return self._refreshing
+            if self._clock.now() < self._state.renew_at:  # another thread was faster
+                return None
+            if time.monotonic() < self._not_before:
+                if have:
+                    return None
+                assert self._failure is not None
+                raise _again(self._failure)
+            refreshing: Future[CredentialsError | None] = Future()
+            refreshing.set_running_or_notify_cancel()  # who gives up waiting must not cancel it for the others
+            thread = threading.Thread(target=self._run, args=(refreshing,), name="cossign-credentials", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # no thread to be had, or the interpreter ends
+                if have:
+                    return None
+                raise CredentialsError(f"{self!r}: no thread to fetch credentials in: {error}") from None
+            self._refreshing = refreshing
+            return refreshing
+
+    def _run(self, refreshing: Future[CredentialsError | None]) -> None:
+        """Fetch, in the thread of a refresh."""
+        error: CredentialsError | None = None
+        fetched: Credentials | None = None
+        attempt = 0
+        try:
+            while True:
+                attempt += 1
+                try:
+                    fetched = self._fetched()
+                    break
+                except CredentialsError as failure:
+                    error = _again(failure)
+                except Exception as failure:
+                    error = CredentialsError(f"{self!r}: {_where(failure)}")
+                except BaseException as failure:  # SystemExit: nobody must wait for ever
+                    error = CredentialsError(f"{self!r}: {_where(failure)}")
+                    break
+                _log.debug("%r: attempt %d failed: %s", self, attempt, error)
+                if attempt >= self._attempts or isinstance(error, (CredentialsNotFound, Refused)):
+                    break
+                time.sleep(random.uniform(0.5, 1) * min(0.1 * 2**attempt, 2))  # noqa: S311
+        finally:
+            self._end(refreshing, fetched, error)
+
+    def _fetched(self) -> Credentials:
+        """New credentials that hold now."""
+        answer: Any = self._fetch()
+        if isinstance(answer, Awaitable):
+            import asyncio
+
+            async def awaited() -> Any:
+                return await answer
+
+            return self._checked(asyncio.run(awaited()))
+        return self._checked(answer)
+
+    def _checked(self, answer: Any) -> Credentials:
+        found = answer if isinstance(answer, Credentials) else temporary(answer)
+        if found.expires_at is not None and found.expires_at <= (now := self._clock.now()):
+            ago = now - found.expires_at
+            raise CredentialsError(f"{self!r}: the new credentials expired {ago:.0f} s ago; is this clock right?")
+        return found
+
+    def _end(
+        self, refreshing: Future[CredentialsError | None], fetched: Credentials | None, error: CredentialsError | None
+    ) -> None:
+        """Take what a refresh has brought, and wake who waits for it."""
+        now = self._clock.now()
+        with self._lock:
+            if fetched is not None:
+                expires_at = _FOREVER if fetched.expires_at is None else fetched.expires_at
+                lifetime = expires_at - now
+                # At most half of what is left: a service may go on giving the same ones for a while.
+                self._state = _State(fetched, expires_at, now + max(lifetime - self._refresh_before, lifetime / 2))
+                self._failures = 0
+                self._not_before = 0.0
+                self._failure = None
+                _log.debug("%r: new credentials, which hold for %.0f s", self, lifetime)
+            else:
+                self._failures += 1
+                self._failure = error
+                self._not_before = time.monotonic() + random.uniform(0.5, 1) * min(  # noqa: S311
+                    0.25 * 2 ** min(self._failures, 8), 30
+                )
+                left = self._state.expires_at - now
+                if left > 0:
+                    _log.warning("%s; the old credentials serve for %.0f s more", error, left)
+                else:
+                    _log.warning("%s", error)
+            self._refreshing = None
+        refreshing.set_result(None if fetched is not None else error)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({getattr(self._fetch, '__qualname__', type(self._fetch).__name__)})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """How to fetch credentials, never the ones that were fetched."""
+        return _rebuilt, (type(self), self._given, self._options)
+
+
+def _rebuilt(kind: Callable[..., Any], given: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    return kind(*given, **options)
+
+
+def _after_fork() -> None:
+    for each in RefreshingCredentials._all:
+        each._begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _again(error: CredentialsError) -> CredentialsError:
+    """The same error for another who waits: without the frames, and what is in them, of where it was raised."""
+    return type(error)(*error.args)
+
+
+def _where(error: BaseException) -> str:
+    """What a stranger's function raised, and where; not its text, which may hold the answer."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = "" if frame is None else f" at {os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}"
+    return f"{type(error).__name__}{place}"
+
+
+_TOKENS = ("Token", "SecurityToken", "SessionToken", "XCosSecurityToken")
+
+
+def temporary(answer: Any) -> Credentials:
+    """Credentials out of what STS, the metadata service or an SDK's getAuthorization answers with.
+
+    Raises:
+        CredentialsError: a field is missing or malformed; the message names it, and shows no value.
+    """
+    if not isinstance(answer, Mapping):
+        raise CredentialsError(f"the answer is no JSON object with TmpSecretId, but {type(answer).__name__}")
+    inner = answer.get("Credentials")
+    fields = {**answer, **inner} if isinstance(inner, Mapping) else answer
+    values: dict[str, Any] = {
+        "TmpSecretId": fields.get("TmpSecretId"),
+        "TmpSecretKey": fields.get("TmpSecretKey"),
+        "Token": next((fields[name] for name in _TOKENS if fields.get(name)), None),
+        "ExpiredTime": fields.get("ExpiredTime"),
+    }
+    for name, value in values.items():
+        if value is None or value == "":
+            raise CredentialsError(f"the answer has no {name}")
+    expires_at = values["ExpiredTime"]
+    if isinstance(expires_at, bool) or not isinstance(expires_at, (int, float)):
+        raise CredentialsError("the answer's ExpiredTime must be Unix seconds")
+    try:
+        return Credentials(values["TmpSecretId"], values["TmpSecretKey"], values["Token"], expires_at)
+    except CredentialsError as error:
+        reason = str(error)
+    del answer, inner, fields, values  # what shows a frame's variables shows none of them
+    raise CredentialsError(f"the answer is malformed: {reason}")

@@ -1,0 +1,57 @@
+"""aiohttp: a client middleware that signs each request as it is sent.
+
+>>> from cossign import Credentials, Signer
+>>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+>>> async def fetched(key):
+...     async with aiohttp.ClientSession(middlewares=(CosAuth(signer),)) as session:
+...         async with session.get(signer.object_url(key)) as response:
+...             return await response.read()
+"""
+
+from __future__ import annotations
+
+import aiohttp
+
+from cossign.integrations import wire
+from cossign.signer import Signer
+
+__all__ = ["CosAuth"]
+
+
+class CosAuth:
+    """Signs requests: ``aiohttp.ClientSession(middlewares=(CosAuth(signer),))``, from aiohttp 3.12 on.
+
+    What aiohttp really sends is signed, the credentials' token goes with it, and waiting for credentials does not block
+    the event loop. aiohttp asks for each request of a chain of redirects: those to other hosts go without signature and
+    token. With ``Signer(clock=Clock())`` a request that was refused because this machine's clock is wrong is signed by
+    the server's time, and sent once more.
+
+    Args:
+        signer: one for a bucket signs for that bucket's host alone, and leaves requests to others as they are; one
+            without a bucket signs for whatever host is asked.
+    """
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = wire.checked(signer)
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Sign a request; aiohttp calls it."""
+        if not wire.signs_for(self._signer, wire.sent_host(str(request.url))):
+            return await handler(request)
+        await self._sign(request)
+        response = await handler(request)
+        replayable = isinstance(request.body, aiohttp.payload.BytesPayload) or not request.body
+        if replayable and wire.clock_was_wrong(self._signer, response.status, request.headers, response.headers):
+            response.release()
+            await self._sign(request)
+            return await handler(request)
+        return response
+
+    async def _sign(self, request: aiohttp.ClientRequest) -> None:
+        for name in wire.ADDED:
+            request.headers.popall(name, None)
+        await self._signer.ready()
+        target = request.url.raw_path_qs
+        request.headers.update(self._signer.sign_request(request.method, target, request.headers.items()))

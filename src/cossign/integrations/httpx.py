@@ -1,0 +1,144 @@
+"""httpx: an `auth` that signs each request as it is sent, for Client and AsyncClient.
+
+>>> from cossign import Credentials, Signer
+>>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+>>> transport = httpx.MockTransport(lambda request: httpx.Response(200, text=request.headers["Authorization"]))
+>>> with httpx.Client(auth=CosAuth(signer), transport=transport) as client:
+...     client.get(signer.object_url("a b.txt")).text.partition("&")[0]
+'q-sign-algorithm=sha1'
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+
+import httpx
+
+from cossign.integrations import wire
+from cossign.signer import Signer
+
+__all__ = ["CosAuth"]
+
+_TOKEN = "x-cos-security-token"  # noqa: S105
+
+
+class CosAuth(httpx.Auth):
+    """Signs requests: ``httpx.Client(auth=CosAuth(signer))``, or the ``auth`` of one call.
+
+    What httpx really sends is signed: its own form of the path and the parameters, and the headers that the SDKs sign.
+    The credentials' token goes with it. With an AsyncClient, waiting for credentials does not block the event loop.
+    A request that follows a redirect goes without signature and token, whichever host it goes to; if that is the same
+    host, and refuses it, it is signed for its own path and sent again. With ``Signer(clock=Clock())`` a request that
+    was refused because this machine's clock is wrong is signed by the server's time, and sent once more.
+
+    Args:
+        signer: one for a bucket signs for that bucket's host alone, and any other URL is an error; one without a bucket
+            signs for whatever host is asked.
+    """
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = wire.checked(signer)
+        self._host = None if signer.host is None else signer.host.lower().encode()
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Sign a request, and what follows from it; httpx calls it."""
+        if self._is_foreign(request):
+            yield request
+            return
+        self._sign(request)
+        response = yield request
+        if response.status_code in (401, 403):
+            yield from self._after_refusal(request, response)
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """The same for an AsyncClient."""
+        if self._is_foreign(request):
+            yield request
+            return
+        await self._signer.ready()
+        self._sign(request)
+        response = yield request
+        if response.status_code in (401, 403):
+            await self._signer.ready()
+            flow = self._after_refusal(request, response)
+            sent = next(flow, None)
+            while sent is not None:
+                response = yield sent
+                await self._signer.ready()
+                try:
+                    sent = flow.send(response)
+                except StopIteration:
+                    return
+
+    def _is_foreign(self, request: httpx.Request) -> bool:
+        """Whether a request goes to another host: the next_request of a response, which a caller follows by hand.
+
+        Raises:
+            ParameterError: it does, and not after a redirect.
+        """
+        if self._host is None or request.url.netloc == self._host:
+            return False
+        if not request.headers.get("Authorization", "").startswith("q-sign-algorithm="):
+            wire.check_host(self._signer, request.url.netloc.decode("ascii"))
+            return False
+        del request.headers["Authorization"]
+        return True
+
+    def _after_refusal(
+        self, request: httpx.Request, response: httpx.Response
+    ) -> Generator[httpx.Request, httpx.Response, None]:
+        """Sign what a redirect led to, if that is of the same origin; or sign anew by the right time."""
+        origin = request.url.scheme, request.url.netloc
+        signed = request
+        for _ in range(20):  # httpx's own limit of redirects
+            sent = response.request
+            if not isinstance(sent.stream, httpx.ByteStream):
+                return  # a body that is gone
+            if response.status_code not in (401, 403) or (sent.url.scheme, sent.url.netloc) != origin:
+                return
+            if sent is signed:  # it was signed for its own path
+                break
+            self._sign(sent)
+            signed = sent
+            response = yield sent
+        if wire.clock_was_wrong(self._signer, response.status_code, sent.headers, response.headers):
+            self._sign(sent)
+            yield sent
+
+    def _sign(self, request: httpx.Request) -> None:
+        headers = request.headers
+        target = request.url.raw_path.decode("ascii")
+        added = self._signer.sign_request(request.method, target, _raw(headers))
+        _ = headers.encoding  # asked for while they are plain: it is found out by looking at all that is sent
+        # In its place: a copy of a request's headers takes as long as the signature.
+        headers.__class__ = _SignedHeaders
+        vars(headers)["added"] = {name.lower(): value for name, value in added.items()}
+
+
+_raw = httpx.Headers.raw.__get__
+_get = httpx.Headers.__getitem__
+
+
+class _SignedHeaders(httpx.Headers):
+    """Headers with a signature that is sent, and can be looked up, but is in no copy, and in nothing that is shown.
+
+    httpx makes the headers of a redirect's next request of a copy, and takes the Authorization off it if that is for
+    another host; it would send the token there.
+    """
+
+    added: dict[str, str]
+
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        return super().raw + [(name.encode(), value.encode()) for name, value in self.added.items()]
+
+    def __getitem__(self, key: str) -> str:
+        try:
+            return _get(self, key)
+        except KeyError:
+            if (found := self.added.get(key.lower())) is None:
+                raise
+            return found
+
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__(key) or (isinstance(key, str) and key.lower() in self.added)

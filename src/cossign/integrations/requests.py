@@ -1,0 +1,111 @@
+"""requests: an `auth` that signs each request as it is sent.
+
+>>> from cossign import Credentials, Signer
+>>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+>>> request = requests.Request("GET", signer.object_url("a b.txt"), auth=CosAuth(signer)).prepare()
+>>> request.headers["Authorization"].partition("&")[0]
+'q-sign-algorithm=sha1'
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+from requests.auth import AuthBase
+
+from cossign.integrations import wire
+from cossign.signer import Signer, signed_by_sdk
+
+__all__ = ["CosAuth"]
+
+
+class CosAuth(AuthBase):
+    """Signs requests: ``requests.get(url, auth=CosAuth(signer))``, or a Session's ``auth``.
+
+    What requests really sends is signed: its own form of the path and the parameters, and the headers that the SDKs
+    sign. The credentials' token goes with it. After a redirect to the same host the next request is signed for its own
+    path; to another host it goes without signature and token. With ``Signer(clock=Clock())`` a request that was refused
+    because this machine's clock is wrong is signed by the server's time, and sent once more.
+
+    Args:
+        signer: one for a bucket signs for that bucket's host alone, and any other URL is an error; one without a bucket
+            signs for whatever host is asked.
+    """
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = wire.checked(signer)
+        self._ours = () if signer.host is None else (f"https://{signer.host}/", f"http://{signer.host}/")
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign a prepared request; requests calls it."""
+        if not str(request.url).startswith(self._ours):
+            wire.check_host(self._signer, wire.sent_host(str(request.url)))
+        self._sign(request)
+        request.hooks["response"].append(self._received)
+        return request
+
+    def _sign(self, request: requests.PreparedRequest) -> None:
+        headers = request.headers
+        sent = [(name, _sent(headers[name])) for name in headers if signed_by_sdk(name) is not None]
+        added = self._signer.sign_request(str(request.method), str(request.url), sent)
+        for name, value in added.items():
+            headers[name] = value
+
+    def _received(self, response: requests.Response, **sending: Any) -> requests.Response:
+        """Look at a response, before requests follows it."""
+        if response.status_code < 300:
+            return response
+        if response.is_redirect:
+            self._redirected(response)
+        elif wire.clock_was_wrong(
+            self._signer, response.status_code, response.request.headers, response.headers
+        ) and _rewound(response.request):
+            return self._sent_again(response, **sending)
+        return response
+
+    def _redirected(self, response: requests.Response) -> None:
+        """requests follows with a copy of the request: let it have the headers that the next one needs."""
+        request = response.request
+        session = requests.Session()
+        session.trust_env = False
+        following = next(session.resolve_redirects(response, request, yield_requests=True))
+        response.request = request.copy()  # the history keeps what was sent
+        leaves = session.should_strip_auth(str(request.url), str(following.url))  # type: ignore[no-untyped-call]
+        _unsign(request)
+        if not leaves:
+            self._sign(following)
+            request.headers.update({name: following.headers[name] for name in wire.ADDED if name in following.headers})
+
+    def _sent_again(self, response: requests.Response, **sending: Any) -> requests.Response:
+        request = response.request.copy()
+        _ = response.content  # read to its end, so that the connection can be used again
+        response.close()
+        self._sign(request)
+        again: requests.Response = response.connection.send(request, **sending)
+        again.history.append(response)
+        again.request = request
+        return again
+
+
+def _sent(value: str | bytes) -> str | bytes:
+    """A header's value as http.client sends it: in Latin-1."""
+    return value if isinstance(value, bytes) or value.isascii() else value.encode("latin-1", "replace")
+
+
+def _unsign(request: requests.PreparedRequest) -> None:
+    for name in wire.ADDED:
+        request.headers.pop(name, None)
+
+
+def _rewound(request: requests.PreparedRequest) -> bool:
+    """Whether a request's body can be sent again, from its beginning."""
+    prepared: Any = request
+    body = prepared.body
+    if body is None or isinstance(body, (str, bytes)):
+        return True
+    try:
+        body.seek(prepared._body_position)
+    except (AttributeError, OSError, TypeError):
+        return False
+    return True

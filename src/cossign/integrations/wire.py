@@ -1,0 +1,50 @@
+"""What the HTTP clients' files share: for which host a request is signed, and when it is signed again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from cossign._core import sent_host as sent_host
+from cossign.errors import ParameterError
+from cossign.signer import Signer
+
+ADDED = ("Authorization", "x-cos-security-token")
+_KEY_TIME = re.compile("q-key-time=([0-9]+);([0-9]+)")
+
+
+def checked(signer: Any) -> Signer:
+    """A Signer, or a ParameterError."""
+    if not isinstance(signer, Signer):
+        raise ParameterError("signer", f"must be a cossign.Signer, not {type(signer).__name__}")
+    return signer
+
+
+def signs_for(signer: Signer, host: str) -> bool:
+    """Whether a signature may go to a host: the bucket's own, or any if the Signer is for no bucket."""
+    return signer.host is None or host.lower() == signer.host.lower()
+
+
+def check_host(signer: Signer, host: str) -> None:
+    """Refuse to sign for another host than the bucket's."""
+    if not signs_for(signer, host):
+        raise ParameterError("url", f"is of the host {host!r}, and the Signer is for {signer.host!r}: nothing was sent")
+
+
+def clock_was_wrong(signer: Signer, status: int, sent: Mapping[str, str], received: Mapping[str, str]) -> bool:
+    """Whether a request was refused because its KeyTime does not hold by the server's clock; if so, it is learnt."""
+    if status != 403 or signer.clock is None or "Date" not in received:
+        return False
+    found = _KEY_TIME.search(sent.get("Authorization", ""))
+    if found is None:
+        return False
+    before = signer.clock.offset
+    try:
+        signer.clock.learn(received["Date"])
+    except ParameterError:
+        return False
+    if signer.clock.offset == before or int(found[1]) <= signer.clock.now() <= int(found[2]):
+        signer.clock.offset = before  # it was refused for another reason
+        return False
+    return True
