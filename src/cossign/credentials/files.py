@@ -112,12 +112,12 @@ def _read(place: str, name: str) -> CredentialsProvider:
 
 def _made(fields: Mapping[str, Any], names: tuple[str, str, str], expires_at: float | None = None) -> Credentials:
     """Credentials out of fields, which errors call by their own names."""
-    values = [fields.get(name) or None for name in names]
+    values: list[Any] = [*(fields.get(name) or None for name in names), expires_at]
     for name, value in zip(names[:2], values[:2], strict=True):
         if value is None:
             raise CredentialsError(f"{name} is missing or empty")
     try:
-        return Credentials(str(values[0]), str(values[1]), values[2], expires_at)
+        return Credentials(*values)
     except CredentialsError as error:
         reason = str(error)
     del fields, values, value

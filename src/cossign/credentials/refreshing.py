@@ -60,7 +60,7 @@ class Clock:
 
         try:
             there = parsedate_to_datetime(date).timestamp() + 0.5  # it names a whole second
-        except (TypeError, ValueError, OverflowError):
+        except (AttributeError, TypeError, ValueError, OverflowError):
             raise ParameterError("date", "must be the value of a Date header") from None
         if abs(there - self.now()) > 1.5:
             self.offset = there - time.time()
@@ -343,25 +343,27 @@ def temporary(answer: Any) -> Credentials:
     Raises:
         CredentialsError: a field is missing or malformed; the message names it, and shows no value.
     """
+    found = _found(answer)
+    del answer  # who shows a frame's variables shows none
+    if isinstance(found, str):
+        raise CredentialsError(found)
+    return found
+
+
+def _found(answer: Any) -> Credentials | str:
+    """Those credentials, or what is wrong with the answer."""
     if not isinstance(answer, Mapping):
-        raise CredentialsError(f"the answer is no JSON object with TmpSecretId, but {type(answer).__name__}")
+        return f"the answer is no JSON object with TmpSecretId, but {type(answer).__name__}"
     inner = answer.get("Credentials")
     fields = {**answer, **inner} if isinstance(inner, Mapping) else answer
-    values: dict[str, Any] = {
-        "TmpSecretId": fields.get("TmpSecretId"),
-        "TmpSecretKey": fields.get("TmpSecretKey"),
-        "Token": next((fields[name] for name in _TOKENS if fields.get(name)), None),
-        "ExpiredTime": fields.get("ExpiredTime"),
-    }
-    for name, value in values.items():
+    token = next((fields[name] for name in _TOKENS if fields.get(name)), None)
+    values: tuple[Any, ...] = fields.get("TmpSecretId"), fields.get("TmpSecretKey"), token, fields.get("ExpiredTime")
+    for name, value in zip(("TmpSecretId", "TmpSecretKey", "Token", "ExpiredTime"), values, strict=True):
         if value is None or value == "":
-            raise CredentialsError(f"the answer has no {name}")
-    expires_at = values["ExpiredTime"]
-    if isinstance(expires_at, bool) or not isinstance(expires_at, (int, float)):
-        raise CredentialsError("the answer's ExpiredTime must be Unix seconds")
+            return f"the answer has no {name}"
+    if isinstance(values[3], bool) or not isinstance(values[3], (int, float)):
+        return "the answer's ExpiredTime must be Unix seconds"
     try:
-        return Credentials(values["TmpSecretId"], values["TmpSecretKey"], values["Token"], expires_at)
+        return Credentials(*values)
     except CredentialsError as error:
-        reason = str(error)
-    del answer, inner, fields, values  # what shows a frame's variables shows none of them
-    raise CredentialsError(f"the answer is malformed: {reason}")
+        return f"the answer is malformed: {error}"

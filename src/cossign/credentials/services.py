@@ -72,12 +72,9 @@ def _asked(url: str, seconds: float, *, headers: Mapping[str, str], body: bytes 
         except error.HTTPError as refused:
             answer = refused
         with answer:
-            text = answer.read(_MOST + 1)
-            if len(text) > _MOST:
-                raise CredentialsError(f"{where}: the answer is longer than {_MOST} bytes")
+            found = _Answer(answer.status, answer.read(_MOST + 1), answer.headers.get("Date"))
             if time.monotonic() >= end:
                 raise TimeoutError
-            return _Answer(answer.status, text, answer.headers.get("Date"))
     except (OSError, client.HTTPException, ValueError, AttributeError) as failure:  # the last two: shut in mid-read
         reason = getattr(failure, "reason", failure)
         if isinstance(reason, socket.gaierror):
@@ -89,6 +86,9 @@ def _asked(url: str, seconds: float, *, headers: Mapping[str, str], body: bytes 
     finally:
         for alarm in alarms:
             alarm.cancel()
+    if len(found.body) > _MOST:
+        raise CredentialsError(f"{where}: the answer is longer than {_MOST} bytes")
+    return found
 
 
 class _Answer:
@@ -109,7 +109,7 @@ class _Answer:
         """
         try:
             found = json.loads(self.body)
-        except ValueError:  # its text, and that of the error, may hold a secret
+        except (ValueError, RecursionError):  # its text, and that of the error, may hold a secret
             found = None
         if not isinstance(found, dict):
             raise CredentialsError(f"{who}: status {self.status}, and the answer is no JSON object")

@@ -1,0 +1,111 @@
+"""ChainCredentials: the first that has some, and what each of them said."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from pathlib import Path
+
+import pytest
+
+from cossign import (
+    ChainCredentials,
+    Credentials,
+    CredentialsError,
+    CredentialsNotFound,
+    CvmRoleCredentials,
+    EnvironmentCredentials,
+    FileCredentials,
+    RefreshingCredentials,
+)
+from tests.credentials.test_given import no_environment  # noqa: F401
+
+
+class Place:
+    """A provider that has credentials, or an error."""
+
+    def __init__(self, name: str, has: Credentials | CredentialsError) -> None:
+        self.name = name
+        self.has = has
+        self.asked = 0
+
+    def get(self) -> Credentials:
+        self.asked += 1
+        if isinstance(self.has, CredentialsError):
+            raise self.has
+        return self.has
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+def test_the_first_that_has_some_is_used_from_then_on() -> None:
+    one = Place("one", CredentialsNotFound("nothing in one"))
+    two, three = Place("two", Credentials("AKID2", "k")), Place("three", Credentials("AKID3", "k"))
+    chain = ChainCredentials(one, two, three)
+    assert [chain.get().secret_id for _ in range(3)] == ["AKID2"] * 3
+    assert (one.asked, two.asked, three.asked) == (1, 3, 0)
+    assert chain.tried == (("one", "nothing in one"), ("two", "used"))
+    assert asyncio.run(chain.get_async()).secret_id == "AKID2"
+    two.has = CredentialsError("cannot be renewed")
+    with pytest.raises(CredentialsError, match="cannot be renewed"):
+        chain.get()
+
+
+def test_broken_ones_do_not_make_another_identity_sign() -> None:
+    for error in (CredentialsError("is encrypted"), CredentialsError("half of it is missing")):
+        chain = ChainCredentials(Place("one", error), Place("two", Credentials("AKID2", "k")))
+        for get in (chain.get, lambda chain=chain: asyncio.run(chain.get_async())):
+            with pytest.raises(CredentialsError, match=f"one: {error}"):
+                get()
+        assert chain.tried == (("one", str(error)),)
+
+
+def test_an_account_of_all_that_was_tried() -> None:
+    chain = ChainCredentials(
+        Place("one", CredentialsNotFound("nothing")), Place("two", CredentialsNotFound("nor here"))
+    )
+    for get in (chain.get, lambda: asyncio.run(chain.get_async())):
+        with pytest.raises(CredentialsNotFound) as caught:
+            get()
+        assert str(caught.value) == "no credentials\n  one: nothing\n  two: nor here"
+    assert chain.tried == (("one", "nothing"), ("two", "nor here"))
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_the_default_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    chain = ChainCredentials()
+    assert [type(each) for each in chain._providers] == [EnvironmentCredentials, FileCredentials, CvmRoleCredentials]
+    (tmp_path / ".cos.conf").write_text("[common]\nsecret_id = AKIDfile\nsecret_key = hidden\n")
+    assert chain.get().secret_id == "AKIDfile"
+    assert chain.tried[0][0] == "EnvironmentCredentials()"
+    monkeypatch.setenv("COS_SECRET_ID", "AKIDenv")
+    monkeypatch.setenv("COS_SECRET_KEY", "hidden")
+    assert ChainCredentials().get().secret_id == "AKIDenv"
+    assert chain.get().secret_id == "AKIDfile"
+    pickled = pickle.dumps(chain)
+    assert b"hidden" not in pickled
+    assert repr(pickle.loads(pickled)) == repr(chain)
+    assert "hidden" not in repr(chain) + repr(vars(chain)) + str(chain.tried)
+
+
+def test_the_event_loop_does_not_wait_for_a_link() -> None:
+    async def main() -> None:
+        import threading
+
+        gate = threading.Event()
+
+        def fetch() -> Credentials:
+            assert gate.wait(20)
+            return Credentials("AKID", "k")
+
+        chain = ChainCredentials(Place("one", CredentialsNotFound("nothing")), RefreshingCredentials(fetch))
+        task = asyncio.create_task(chain.get_async())
+        for _ in range(5):
+            await asyncio.sleep(0.005)
+        assert not task.done()
+        gate.set()
+        assert (await task).secret_id == "AKID"
+
+    asyncio.run(main())

@@ -1,0 +1,237 @@
+"""FileCredentials: the files of coscli, coscmd and tccli, as these tools write them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cossign import CredentialsError, CredentialsNotFound, FileCredentials, ParameterError
+from cossign.credentials import CvmRoleCredentials, StsCredentials
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("TCCLI_PROFILE", raising=False)
+    return tmp_path
+
+
+def tool(name: str, *arguments: str) -> None:
+    """Run a command line tool as its user does."""
+    command = Path(sys.executable).with_name(name)
+    done = subprocess.run([command, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def found(provider: FileCredentials) -> tuple[Any, ...]:
+    made = provider.get()
+    assert asyncio.run(provider.get_async()).secret_id == made.secret_id
+    return made.secret_id, made.secret_key, made.token, made.expires_at
+
+
+# As viper writes coscli's configuration (cmd/config_init.go): names in lower case, sorted.
+COSCLI = """\
+cos:
+    base:
+        closeautoswitchhost: ""
+        cvmrolename: {role}
+        disableencryption: "{plain}"
+        mode: {mode}
+        protocol: https
+        secretid: {secret_id}
+        secretkey: {secret_key}
+        sessiontoken: {token}
+    buckets:
+        - alias: b
+          endpoint: cos.ap-beijing.myqcloud.com
+          name: b-1250000000
+          ofs: false
+          region: ""
+"""
+
+
+def coscli(home: Path, **values: str) -> None:
+    given = {
+        "role": '""',
+        "plain": "true",
+        "mode": "SecretKey",
+        "secret_id": "AKIDcli",
+        "secret_key": "hidden",
+        "token": '""',
+    }
+    (home / ".cos.yaml").write_text(COSCLI.format(**{**given, **values}))
+
+
+def test_coscli(home: Path) -> None:
+    coscli(home)
+    assert found(FileCredentials()) == ("AKIDcli", "hidden", None, None)
+    coscli(home, token="hidden2", secret_id="12345678901234567890")
+    assert found(FileCredentials()) == ("12345678901234567890", "hidden", "hidden2", None)
+    assert found(FileCredentials("~/.cos.yaml"))[2] == "hidden2"
+
+
+def test_coscli_encrypts_and_the_error_says_so(home: Path) -> None:
+    for plain in ("", "false"):
+        coscli(home, plain=plain, secret_id="7mKyEqDJTh4A==", secret_key="hidden")
+        with pytest.raises(
+            CredentialsError, match=r"coscli keeps its secrets encrypted.*--disable_encryption true"
+        ) as caught:
+            FileCredentials().get()
+        assert "hidden" not in str(caught.value)
+        assert not isinstance(caught.value, CredentialsNotFound)
+
+
+def test_coscli_with_the_instances_role(home: Path) -> None:
+    coscli(home, mode="CvmRole", role="my-role", secret_id='""', secret_key='""')
+    provider = FileCredentials()._provider()
+    assert isinstance(provider, CvmRoleCredentials)
+    assert repr(provider) == "CvmRoleCredentials('my-role')"
+    assert FileCredentials()._provider() is not provider
+    again = FileCredentials()
+    assert again._provider() is again._provider()  # its credentials are kept
+
+
+def test_coscmd_as_coscmd_writes_it(home: Path) -> None:
+    tool("coscmd", "config", "-a", "AKIDcmd", "-s", "hidden", "-b", "b-1250000000", "-r", "ap-beijing")
+    assert found(FileCredentials()) == ("AKIDcmd", "hidden", None, None)
+    tool("coscmd", "config", "-a", "AKIDcmd", "-s", "hidden", "-t", "hidden2", "-b", "b-1250000000", "-r", "ap-beijing")
+    assert found(FileCredentials()) == ("AKIDcmd", "hidden", "hidden2", None)
+
+
+def test_coscmd_of_old_and_with_percent_signs(home: Path) -> None:
+    (home / ".cos.conf").write_text("[common]\naccess_id = AKIDold\nsecret_key = a%%b\n")
+    assert found(FileCredentials()) == ("AKIDold", "a%b", None, None)
+
+
+def test_coscmd_reads_what_we_read(home: Path) -> None:
+    tool("coscmd", "config", "-a", "AKIDcmd", "-s", "hidden", "-t", "hidden2", "-b", "b-1250000000", "-r", "ap-beijing")
+    code = (
+        "from coscmd import cos_cmd; vars(cos_cmd).update(config_path='~/.cos.conf', pre_appid='', pre_bucket='', "
+        "pre_region=''); c = cos_cmd.load_conf(); "
+        "print(c._secret_id, c._secret_key, c._token)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-3:] == [str(each) for each in found(FileCredentials())[:3]]
+
+
+def test_tccli_as_tccli_writes_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool("tccli", "configure", "set", "secretId", "AKIDtc", "secretKey", "hidden")
+    assert found(FileCredentials()) == ("AKIDtc", "hidden", None, None)
+    tool(
+        "tccli", "configure", "set", "secretId", "AKIDp1", "secretKey", "hidden", "token", "hidden2", "--profile", "p1"
+    )
+    assert found(FileCredentials(profile="p1")) == ("AKIDp1", "hidden", "hidden2", None)
+    monkeypatch.setenv("TCCLI_PROFILE", "p1")
+    assert found(FileCredentials())[0] == "AKIDp1"
+    coscli(home)
+    assert found(FileCredentials())[0] == "AKIDcli"  # the first there is
+    assert found(FileCredentials(profile="p1"))[0] == "AKIDp1"
+
+
+def tccli(home: Path, **fields: Any) -> None:
+    (home / ".tccli").mkdir(exist_ok=True)
+    (home / ".tccli" / "default.credential").write_text(json.dumps(fields))
+
+
+def test_tccli_signed_in_by_a_browser(home: Path) -> None:
+    """The forms of tccli/oauth.py and tccli/sso.py: temporary credentials with their end."""
+    tccli(home, type="oauth", secretId="AKIDtmp", secretKey="hidden", token="hidden2", expiresAt=2_000_000_000)
+    assert found(FileCredentials()) == ("AKIDtmp", "hidden", "hidden2", 2_000_000_000)
+    tccli(home, secretId="AKIDtmp", secretKey="hidden", token="hidden2", expiresAt="soon")
+    with pytest.raises(CredentialsError, match="expiresAt must be Unix seconds"):
+        FileCredentials().get()
+
+
+def test_tccli_with_roles(home: Path) -> None:
+    tccli(home, type="cvm-role")
+    assert isinstance(FileCredentials()._provider(), CvmRoleCredentials)
+    role = {"role-arn": "qcs::cam::uin/1:roleName/r", "role-session-name": "s"}
+    tccli(home, secretId="AKID", secretKey="hidden", **role)
+    provider = FileCredentials()._provider()
+    assert isinstance(provider, StsCredentials)
+    assert repr(provider) == "StsCredentials(AssumeRole)"
+
+
+def test_a_changed_file_is_read_again(home: Path) -> None:
+    provider = FileCredentials()
+    with pytest.raises(
+        CredentialsNotFound, match=r"no ~/\.cos\.yaml and no ~/\.cos\.conf and no ~/\.tccli/default\.credential"
+    ):
+        provider.get()
+    coscli(home)
+    first = provider.get()
+    assert provider.get() is first
+    coscli(home, secret_id="AKIDother")
+    assert provider.get().secret_id == "AKIDother"
+    (home / ".cos.yaml").unlink()
+    with pytest.raises(CredentialsNotFound):
+        provider.get()
+
+
+@pytest.mark.parametrize(
+    "name, text, said",
+    [
+        (".cos.yaml", "cos: [hidden: {", "is not valid YAML"), (".cos.yaml", "hidden", "no cos.base"), (".cos.yaml", "cos:\n  base: hidden\n", "no cos.base"),
+        (".cos.yaml", COSCLI.format(role="", plain="true", mode="SecretKey", secret_id="A", secret_key='""', token=""), "secretkey is missing"),
+        (".cos.yaml", COSCLI.format(role="", plain="true", mode="SecretKey", secret_id="A", secret_key='"hid den"', token=""), "secretkey holds"),
+        (".cos.conf", "hidden", "not a valid INI file"), (".cos.conf", "[other]\na=hidden\n", r"no section \[common\]"), (".cos.conf", "", r"no section \[common\]"),
+        (".cos.conf", "[common]\nsecret_id=A\n", "secret_key is missing"), (".cos.conf", "[common]\nsecret_id=\nsecret_key=hidden", "secret_id is missing"),
+        (".cos.conf", "[common]\nsecret_id=A\nsecret_key=hidden%\n", "not a valid INI file"), (".cos.conf", "[common]\nsecret_id=A\nsecret_key=hidden\nsecret_key=hidden", "INI file: line 4"),
+        (".tccli/default.credential", "{hidden", "no JSON object"), (".tccli/default.credential", "[]", "no JSON object"), (".tccli/default.credential", '{"secretId": "A"}', "secretKey is missing"),
+        (".tccli/default.credential", '{"secretId": "A", "secretKey": 5}', "secretKey must be"), (".cos.conf", b"\xff\xfe", "is not UTF-8"),
+    ],
+)  # fmt: skip
+def test_bad_files_are_named_and_not_shown(home: Path, name: str, text: Any, said: str) -> None:
+    (home / ".tccli").mkdir()
+    (home / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(CredentialsError, match=said) as caught:
+        FileCredentials().get()
+    assert str(caught.value).startswith(f"~/{name}: ")
+    from tests.credentials.test_refreshing import shown
+
+    assert "hid" not in shown(caught.value)
+
+
+def test_files_that_cannot_be_read(home: Path) -> None:
+    (home / ".cos.conf").mkdir()
+    with pytest.raises(CredentialsError, match="Is a directory"):
+        FileCredentials().get()
+    (home / "f").write_text("")
+    with pytest.raises(CredentialsError, match="Not a directory"):
+        FileCredentials(home / "f" / "g").get()
+    with pytest.raises(CredentialsNotFound, match=f"there is no {home}/none"):
+        FileCredentials(home / "none").get()
+
+
+def test_without_pyyaml_the_error_says_what_to_install(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    coscli(home)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(CredentialsError, match=r"pip install 'cossign\[credentials\]'"):
+        FileCredentials().get()
+
+
+def test_parameters_and_pickles(home: Path) -> None:
+    with pytest.raises(ParameterError, match="profile must not be given with a path"):
+        FileCredentials("a", profile="b")
+    for bad in ("", "../x", "a/b"):
+        with pytest.raises(ParameterError, match="name of a tccli profile"):
+            FileCredentials(profile=bad)
+    coscli(home)
+    for provider in (FileCredentials(), FileCredentials(home / ".cos.yaml"), FileCredentials(profile="p")):
+        if provider._profile is None:
+            provider.get()
+        pickled = pickle.dumps(provider)
+        assert b"hidden" not in pickled
+        assert repr(pickle.loads(pickled)) == repr(provider)
+        assert "hidden" not in repr(provider) + repr(vars(provider))
+    assert repr(FileCredentials(profile="p")) == "FileCredentials(profile='p')"
+    assert os.fspath(home) in repr(FileCredentials(home / "x"))

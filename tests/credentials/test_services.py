@@ -1,0 +1,351 @@
+"""CvmRoleCredentials and StsCredentials against real servers that behave well and badly; the official signer beside."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import pickle
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.utils import formatdate
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from tencentcloud.common.common_client import CommonClient
+from tencentcloud.common.credential import Credential
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+from tencentcloud.common.sign import Sign
+
+from cossign import (
+    Clock,
+    Credentials,
+    CredentialsError,
+    CredentialsNotFound,
+    CvmRoleCredentials,
+    EnvironmentCredentials,
+    ParameterError,
+    StsCredentials,
+)
+from cossign.credentials.services import tc3_authorization
+
+Answer = tuple[int, bytes, dict[str, str]]
+
+
+@contextmanager
+def serving(answer: Callable[[Any, bytes], Answer | None]) -> Iterator[str]:
+    """A real HTTP server; `answer` gets the handler and the body, and returns what to send, or has sent it itself."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def handle_one(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            found = answer(self, body)
+            if found is None:
+                return
+            self.send_response_only(found[0])
+            for name, value in {"Content-Length": str(len(found[1])), **found[2]}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(found[1])
+
+        do_GET = do_POST = handle_one  # noqa: N815
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *args: Any) -> None:
+            pass  # clients that leave
+
+    server = Server(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def role(**more: Any) -> dict[str, Any]:
+    """As the metadata service answers."""
+    return {
+        "TmpSecretId": "AKIDrole", "TmpSecretKey": "hidden", "Token": "hidden2", "ExpiredTime": int(time.time()) + 7200,
+        "Expiration": "2030-01-01T00:00:00Z", "Code": "Success", **more,
+    }  # fmt: skip
+
+
+ROLES = "/latest/meta-data/cam/security-credentials/"
+
+
+def test_the_role_is_asked_for_and_its_credentials_are_taken() -> None:
+    asked: list[str] = []
+
+    def answer(handler: Any, body: bytes) -> Answer:
+        asked.append(handler.path)
+        return (200, b"my-role\n", {}) if handler.path == ROLES else (200, json.dumps(role()).encode(), {})
+
+    with serving(answer) as url:
+        found = CvmRoleCredentials(endpoint=url).get()
+        assert (found.secret_id, found.secret_key, found.token) == ("AKIDrole", "hidden", "hidden2")
+        assert found.expires_at is not None
+        assert found.expires_at > time.time() + 7000
+        assert asked == [ROLES, ROLES + "my-role"]
+        CvmRoleCredentials("other@role", endpoint=url).get()
+        assert asked[2:] == [ROLES + "other%40role"]
+
+
+def drip(handler: Any, _: bytes) -> None:
+    """A byte now and then, for ever: no timeout of a socket's ends it."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+    while True:
+        handler.wfile.write(b"x")
+        time.sleep(0.05)
+
+
+def drip_body(handler: Any, _: bytes) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")
+    while True:
+        handler.wfile.write(b"x")
+        time.sleep(0.05)
+
+
+def hang(handler: Any, _: bytes) -> None:
+    time.sleep(3)
+
+
+def hang_up(handler: Any, _: bytes) -> None:
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def garbage(handler: Any, _: bytes) -> None:
+    handler.wfile.write(b"\x00\xffhidden\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "answer, said",
+    [
+        (hang, "no answer within 0.3 s"), (drip, "no answer within 0.3 s"), (drip_body, "no answer within 0.3 s"), (hang_up, "RemoteDisconnected"), (garbage, "BadStatusLine"),
+        (lambda *_: (500, b"hidden", {}), "status 500"), (lambda *_: (302, b"", {"Location": "http://127.0.0.1:9/"}), "status 302"), (lambda *_: (200, b"hidden", {}), "no JSON object"),
+        (lambda *_: (200, b"[]", {}), "no JSON object"), (lambda *_: (200, json.dumps(role(Code="Failed")).encode(), {}), "gives no credentials for the role 'r'"),
+        (lambda *_: (200, json.dumps(role(TmpSecretKey="")).encode(), {}), "no TmpSecretKey"), (lambda *_: (200, json.dumps(role(ExpiredTime=5)).encode(), {}), "expired"),
+        (lambda *_: (200, b"x" * 70_000, {}), "longer than 65536 bytes"), (lambda *_: (200, b"\xff\xfe" * 9, {}), "no JSON object"), (lambda *_: (200, b'{"Code": ' + b"[" * 60_000, {}), "no JSON object"),
+    ],
+)  # fmt: skip
+def test_a_metadata_service_that_behaves_badly(answer: Any, said: str) -> None:
+    with serving(answer) as url:
+        begun = time.monotonic()
+        with pytest.raises(CredentialsError, match=said) as caught:
+            CvmRoleCredentials("r", endpoint=url, seconds=0.3, attempts=1).get()
+        assert time.monotonic() - begun < 2
+        assert not isinstance(caught.value, CredentialsNotFound)
+        assert "hidden" not in str(caught.value)
+
+
+def test_no_role_and_no_service() -> None:
+    with serving(lambda *_: (404, b"", {})) as url, pytest.raises(CredentialsNotFound, match="has no role 'r'"):
+        CvmRoleCredentials("r", endpoint=url).get()
+    with serving(lambda *_: (200, b"", {})) as url, pytest.raises(CredentialsNotFound, match="has no role"):
+        CvmRoleCredentials(endpoint=url).get()
+    with pytest.raises(CredentialsNotFound, match="there is no such host"):
+        CvmRoleCredentials(endpoint="http://metadata.invalid").get()
+    with serving(lambda *_: (404, b"", {})) as url:
+        pass
+    with pytest.raises(CredentialsError, match="Connection refused"):
+        CvmRoleCredentials(endpoint=url, attempts=1).get()
+
+
+def test_the_metadata_service_is_not_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with serving(lambda handler, _: (200, json.dumps(role()).encode(), {})) as url:
+        assert CvmRoleCredentials("r", endpoint=url).get().secret_id == "AKIDrole"
+
+
+def test_a_failing_service_is_asked_again() -> None:
+    answers = iter([(500, b"", {}), (200, b"?", {}), (200, json.dumps(role()).encode(), {})])
+    with serving(lambda *_: next(answers)) as url:
+        assert CvmRoleCredentials("r", endpoint=url).get().secret_id == "AKIDrole"
+
+
+# --- STS
+
+
+LONG = Credentials("AKIDlong", "hiddenlong")
+POLICY = {"version": "2.0", "statement": [{"effect": "allow", "action": ["name/cos:GetObject"], "resource": "*"}]}
+
+
+def sts_answer(**more: Any) -> bytes:
+    return json.dumps({
+        "Response": {
+            "Credentials": {"Token": "hidden2", "TmpSecretId": "AKIDtmp", "TmpSecretKey": "hidden"},
+            "ExpiredTime": int(time.time()) + 1800, "Expiration": "2030-01-01T00:00:00Z", "RequestId": "r", **more,
+        }
+    }).encode()  # fmt: skip
+
+
+def officially_signed(handler: Any, body: bytes, secret_key: str) -> bool:
+    """Whether a request is signed as tencentcloud-sdk-python's own signer signs it."""
+    timestamp = handler.headers["X-TC-Timestamp"]
+    date = time.strftime("%Y-%m-%d", time.gmtime(int(timestamp)))
+    request = (
+        f"POST\n/\n\ncontent-type:{handler.headers['Content-Type']}\nhost:{handler.headers['Host']}\n\n"
+        f"content-type;host\n{hashlib.sha256(body).hexdigest()}"
+    )
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    text = f"TC3-HMAC-SHA256\n{timestamp}\n{date}/sts/tc3_request\n{digest}"
+    return bool(handler.headers["Authorization"].endswith("Signature=" + Sign.sign_tc3(secret_key, date, "sts", text)))
+
+
+@pytest.mark.parametrize(
+    "named, action, asked",
+    [
+        ({"policy": POLICY, "duration": 900}, "GetFederationToken", {"Name": "cossign", "DurationSeconds": 900}),
+        ({"policy": json.dumps(POLICY), "name": "me"}, "GetFederationToken", {"Name": "me", "DurationSeconds": 1800}),
+        ({"role_arn": "qcs::r", "external_id": "x"}, "AssumeRole", {"RoleArn": "qcs::r", "RoleSessionName": "cossign", "ExternalId": "x", "DurationSeconds": 1800}),
+        ({"role_arn": "qcs::r", "policy": POLICY}, "AssumeRole", {"RoleArn": "qcs::r", "RoleSessionName": "cossign", "DurationSeconds": 1800}),
+    ],
+)  # fmt: skip
+def test_sts_is_asked_as_its_pages_say(named: Any, action: str, asked: dict[str, Any]) -> None:
+    seen: list[Any] = []
+
+    def answer(handler: Any, body: bytes) -> Answer:
+        seen.append((handler.headers, json.loads(body)))
+        assert officially_signed(handler, body, "hiddenlong")
+        return 200, sts_answer(), {}
+
+    with serving(answer) as url:
+        found = StsCredentials(LONG, endpoint=url, **named).get()
+    assert (found.secret_id, found.secret_key, found.token) == ("AKIDtmp", "hidden", "hidden2")
+    [(headers, sent)] = seen
+    assert headers["X-TC-Action"] == action
+    assert headers["X-TC-Version"] == "2018-08-13"
+    assert headers["X-TC-Region"] == "ap-guangzhou"
+    if "policy" in named:
+        assert json.loads(unquote(sent.pop("Policy"))) == POLICY
+    assert sent == asked
+    assert "hiddenlong" not in str(headers.items()) + str(sent)
+
+
+def test_our_authorization_is_that_of_the_official_sdk() -> None:
+    """The official client sends a call to a server here; we sign the same call."""
+    seen: list[Any] = []
+
+    def answer(handler: Any, body: bytes) -> Answer:
+        seen.append((handler.headers, body))
+        return 200, sts_answer(), {"Content-Type": "application/json"}
+
+    with serving(answer) as url:
+        host = url.removeprefix("http://")
+        profile = ClientProfile(httpProfile=HttpProfile(protocol="http", endpoint=host))
+        for secret_key, token in (("hiddenlong", None), ("other", "tok")):
+            client = CommonClient(
+                "sts", "2018-08-13", Credential("AKIDlong", secret_key, token), "ap-guangzhou", profile
+            )
+            client.call_json("AssumeRole", {"RoleArn": "腾讯云 ?&=", "RoleSessionName": "s"})
+            headers, body = seen[-1]
+            ours = tc3_authorization(
+                Credentials("AKIDlong", secret_key), "sts", headers["Host"], body, int(headers["X-TC-Timestamp"])
+            )
+            assert headers["Authorization"] == ours
+            assert headers["Content-Type"] == "application/json"
+
+
+def test_temporary_credentials_may_ask_for_a_role() -> None:
+    tokens = []
+
+    def answer(handler: Any, body: bytes) -> Answer:
+        tokens.append(handler.headers["X-TC-Token"])
+        return 200, sts_answer(), {}
+
+    with serving(answer) as url:
+        StsCredentials(Credentials("A", "k", "lent"), role_arn="r", endpoint=url).get()
+    assert tokens == ["lent"]
+
+
+def failing(code: str) -> bytes:
+    return json.dumps({"Response": {"Error": {"Code": code, "Message": "why"}, "RequestId": "id"}}).encode()
+
+
+def test_sts_says_no() -> None:
+    calls = []
+
+    def answer(handler: Any, body: bytes) -> Answer:
+        calls.append(1)
+        return 200, failing("AuthFailure.SecretIdNotFound"), {}
+
+    said = r"STS: AuthFailure.SecretIdNotFound: why \(RequestId id\)"
+    with serving(answer) as url, pytest.raises(CredentialsError, match=said):
+        StsCredentials(LONG, policy=POLICY, endpoint=url).get()
+    assert len(calls) == 1  # asking again changes nothing
+
+
+def test_sts_is_busy() -> None:
+    answers = iter(
+        [(200, failing("RequestLimitExceeded"), {}), (200, failing("InternalError"), {}), (200, sts_answer(), {})]
+    )
+    with serving(lambda *_: next(answers)) as url:
+        assert StsCredentials(LONG, policy=POLICY, endpoint=url).get().secret_id == "AKIDtmp"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b'{"Response": 5}', b'{"Response": {}}', b'{"Response": {"Credentials": []}}']
+)
+def test_sts_answers_garbage(body: bytes) -> None:
+    with serving(lambda *_: (200, body, {})) as url, pytest.raises(CredentialsError, match=r"STS|the answer"):
+        StsCredentials(LONG, policy=POLICY, endpoint=url, attempts=1).get()
+
+
+def test_a_wrong_clock_learns_from_sts() -> None:
+    def answer(handler: Any, body: bytes) -> Answer:
+        right = abs(int(handler.headers["X-TC-Timestamp"]) - time.time()) < 300
+        body = sts_answer() if right else failing("AuthFailure.SignatureExpire")
+        return 200, body, {"Date": formatdate(usegmt=True)}
+
+    with serving(answer) as url:
+        clock = Clock(-4000)
+        found = StsCredentials(LONG, policy=POLICY, endpoint=url, clock=clock).get()
+        assert found.secret_id == "AKIDtmp"
+        assert abs(clock.offset) < 3
+
+        class Fast(Clock):  # one that nobody asked to learn
+            def learn(self, date: str) -> float:
+                return self.offset
+
+        with pytest.raises(CredentialsError, match="SignatureExpire"):
+            StsCredentials(LONG, policy=POLICY, endpoint=url, clock=Fast(-4000)).get()
+
+
+@pytest.mark.parametrize(
+    "made, said",
+    [
+        (lambda: CvmRoleCredentials("a/b"), "role"), (lambda: CvmRoleCredentials(endpoint="metadata"), "endpoint"), (lambda: StsCredentials(LONG), "policy must say"),
+        (lambda: StsCredentials({}, policy=POLICY), "source"), (lambda: StsCredentials(LONG, policy="{"), "policy must be JSON"), (lambda: StsCredentials(LONG, policy=POLICY, duration=0), "duration"),
+        (lambda: StsCredentials(LONG, policy=POLICY, duration=True), "duration"), (lambda: StsCredentials(LONG, policy=POLICY, attempts=0), "attempts"),
+    ],
+)  # fmt: skip
+def test_parameters_are_checked(made: Any, said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
+        made()
+
+
+def test_pickles_and_reprs() -> None:
+    with serving(lambda *_: (200, json.dumps(role()).encode(), {})) as url:
+        provider = CvmRoleCredentials("r", endpoint=url, refresh_before=60)
+        provider.get()
+        assert b"hidden" not in pickle.dumps(provider)
+        again = pickle.loads(pickle.dumps(provider))
+        assert again.get().secret_id == "AKIDrole"
+        assert again._refresh_before == 60
+        assert "hidden" not in repr(provider) + repr(vars(provider))
+    sts = StsCredentials(EnvironmentCredentials(), role_arn="r", duration=3600)
+    assert pickle.loads(pickle.dumps(sts))._body == sts._body
+    with pytest.raises(TypeError, match="leaked secret"):
+        pickle.dumps(StsCredentials(LONG, policy=POLICY))
+    assert "hidden" not in repr(vars(StsCredentials(LONG, policy=POLICY)))
