@@ -102,6 +102,8 @@ class CosServer:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = 1 << 16  # head and body in one packet
+            disable_nagle_algorithm = True
 
             def handle_one(self) -> None:
                 method, _, rest = self.requestline.encode("latin-1").partition(b" ")

@@ -24,6 +24,8 @@ from cossign import (
     SignatureExpired,
     SignatureMismatch,
     SignatureNotYetValid,
+    SignatureRefused,
+    SignatureRevoked,
     Signer,
     UnknownSecretId,
     Verified,
@@ -447,3 +449,99 @@ def test_a_judgement_is_a_sequence(signer: Signer) -> None:
     with pytest.raises(ParameterError, match=r"urls\[1\] must be a str, not NoneType"):
         signer.verify_many(["https://h/", None])  # type: ignore[list-item]
     assert list(signer.verify_many([])) == []
+
+
+# --- Terms
+
+
+def test_skew(signer: Signer) -> None:
+    urls = signer.presign_many(["a", "b", "c"], key_time=(1_700_000_000, 1_700_000_100))
+    urls.append(urls[0] + "&x=1")  # judged by itself
+    for now, skew, right in (
+        (1_699_999_990, 9, False), (1_699_999_990, 10, True), (1_700_000_110, 10, True), (1_700_000_110, 9, False),
+    ):  # fmt: skip
+        with time_machine.travel(now, tick=False):
+            assert signer.verify_many(urls, skew=skew).bad == ([] if right else [0, 1, 2, 3])
+            if right:
+                assert signer.verify(urls[0], skew=skew).key == "a"
+            else:
+                with pytest.raises((SignatureExpired, SignatureNotYetValid), match="with 9 s of allowance"):
+                    signer.verify(urls[0], skew=skew)
+    for bad in (-1, True, 1.5, "x"):
+        with pytest.raises(ParameterError, match="skew"):
+            signer.verify(urls[0], skew=bad)  # type: ignore[arg-type]
+
+
+def test_what_must_be_signed(credentials: Credentials) -> None:
+    signer = Signer(credentials, bucket=BUCKET, region=REGION)
+    loose = Signer(credentials, bucket=BUCKET, region=REGION, sign_host=False)
+    url = signer.presign("a", query={"a b": "1", "versionId": "2"}, headers={"Range": "x"})
+    given: Any = {"headers": {"Range": "x"}}
+    assert signer.verify(url, **given, require_headers=("host",), require_params=("A b", "versionid"))
+    assert signer.verify(url, **given, require_headers=["Host", "range"])
+    with pytest.raises(SignatureRefused, match="the header 'Content-Length' must be signed, and is not") as caught:
+        signer.verify(url, **given, require_headers=("host", "Content-Length"))
+    assert caught.value.key_time is not None
+    assert caught.value.http_string is not None
+    with pytest.raises(SignatureRefused, match="the parameter 'uploadId' must be signed"):
+        signer.verify(url, **given, require_params=("uploadId",))
+    with pytest.raises(SignatureRefused, match="'host'"):
+        loose.verify(loose.presign("a"), require_headers=("host",))
+    many = [signer.presign("a"), loose.presign("a"), "nonsense", signer.presign("b")]
+    found = signer.verify_many(many, require_headers=("host",))
+    assert found.bad == [1, 2]
+    assert [type(each) for each in found] == [Verified, SignatureRefused, MalformedSignature, Verified]
+    for name in ("require_headers", "require_params"):
+        for bad in ("host", 5, [5]):
+            with pytest.raises(ParameterError, match=name):
+                signer.verify(url, **{name: bad})
+
+
+def test_at_most_so_long(signer: Signer) -> None:
+    url = signer.presign("a", expires=3600)
+    assert signer.verify(url, max_expires=3600)
+    with pytest.raises(SignatureRefused, match="the signature holds for 3600 s, and may for 3599 s at most"):
+        signer.verify(url, max_expires=3599)
+    assert signer.verify_many([url, signer.presign("a", expires=60)], max_expires=900).bad == [0]
+    for bad in (0, -1, True, "1"):
+        with pytest.raises(ParameterError, match="max_expires"):
+            signer.verify(url, max_expires=bad)  # type: ignore[arg-type]
+
+
+def test_revocation(signer: Signer) -> None:
+    urls = [signer.presign(key) for key in ("a", "b")]
+    signature = signer.verify(urls[0]).signature
+    assert signature == urls[0][-40:]
+    assert signer.verify_many(urls)[0].signature == signature  # type: ignore[union-attr]
+    assert signer.verify_many(urls, revoked=[signature]).bad == [0]
+    assert signer.verify_many(urls, revoked={SECRET_ID}).bad == [0, 1]
+    assert signer.verify_many(urls, revoked=lambda verified: verified.key == "b").bad == [1]
+    assert signer.verify_many(urls, revoked=()).bad == []
+    with pytest.raises(SignatureRevoked, match=f"the signature '{signature}' was revoked"):
+        signer.verify(urls[0], revoked={signature: "leaked"})
+    with pytest.raises(SignatureRevoked, match="SecretId"):
+        signer.verify(urls[0], revoked=[SECRET_ID])
+    with pytest.raises(SignatureRevoked, match="the signature was revoked"):
+        signer.verify(urls[0], revoked=lambda verified: True)
+    assert issubclass(SignatureRevoked, SignatureRefused)
+    for bad in ("AKID", 5):
+        with pytest.raises(ParameterError, match="revoked"):
+            signer.verify(urls[0], revoked=bad)  # type: ignore[arg-type]
+
+
+def test_a_wrong_signature_is_not_told_the_terms(signer: Signer) -> None:
+    """Who cannot sign learns nothing of what is asked for."""
+    url = signer.presign("a")[:-40] + "0" * 40
+    with pytest.raises(SignatureMismatch):
+        signer.verify(url, require_headers=("x-none",), max_expires=1, revoked=lambda _: True)
+
+
+def test_several_credentials(signer: Signer) -> None:
+    old, new = Credentials("AKIDOLD", "old"), Credentials("AKIDNEW", "new")
+    urls = [Signer(each, bucket=BUCKET, region=REGION).presign("a") for each in (old, new)]
+    assert signer.verify_many(urls, credentials=[old, new]).bad == []
+    assert signer.verify(urls[0], credentials=(old, new)).secret_id == "AKIDOLD"
+    assert signer.verify_many(urls, credentials=[new]).bad == [0]
+    for bad in (5, "AKID"):
+        with pytest.raises(ParameterError, match="credentials"):
+            signer.verify(urls[0], credentials=bad)  # type: ignore[arg-type]

@@ -3071,7 +3071,8 @@ cdef class RequestSigner:
             signed.append((b"host", host))
         if target.query.size:
             for each in query_pairs(target.query.data[:target.query.size]):
-                params.append((encoded(each[0], COMPONENT).lower(), each[1]))
+                if each[0]:  # a list has no place for an empty name
+                    params.append((encoded(each[0], COMPONENT).lower(), each[1]))
             sort_by_name(params)
         sort_by_name(signed)
         lower = PyUnicode_AsUTF8String(method.lower())

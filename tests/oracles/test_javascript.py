@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from cossign import Credentials, MalformedSignature, Signer
+from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 from tests.oracles.generated import CONTRADICTIONS, Request, contradictions, requests
 from tests.oracles.ours import answer, reference_signature
 
@@ -101,3 +103,24 @@ def test_every_listed_contradiction_occurs(compared: Any, monkeypatch: pytest.Mo
             if len(reasons) == 1 and theirs != answer(asked, monkeypatch):
                 shown |= reasons
     assert shown == set(CONTRADICTIONS)
+
+
+def test_the_mini_program_s_upload_verifies(compared: Any) -> None:
+    """The form that wx.uploadFile gets from the SDK's postObject: its Signature is the Authorization of a POST to /."""
+    options = {"SecretId": SECRET_ID, "SecretKey": SECRET_KEY, "SecurityToken": "tok"}
+    for more in ({}, {"ContentType": "image/jpeg", "x-cos-meta-a": "b c", "ACL": "private"}):
+        parameters = {"Bucket": BUCKET, "Region": REGION, "Key": "a b/腾+%.jpg", "FilePath": "/none", **more}
+        node = subprocess.run(
+            ["node", "post.js", json.dumps(options), json.dumps(parameters)],
+            cwd=HERE,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        sent = json.loads(node.stdout)
+        assert sent["formData"]["key"] == "a b/腾+%.jpg"
+        signer = Signer(Credentials(SECRET_ID, SECRET_KEY, "tok"))
+        headers = {**sent["header"], "Authorization": sent["formData"]["Signature"]}
+        assert signer.verify(sent["url"], method="POST", headers=headers, require_headers=("host",)).key == ""
+        with pytest.raises(MalformedSignature, match="Signature"):
+            signer.verify_post({name: str(value) for name, value in sent["formData"].items()})

@@ -42,9 +42,6 @@ class CosAuth(httpx.Auth):
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Sign a request, and what follows from it; httpx calls it."""
-        if self._is_foreign(request):
-            yield request
-            return
         self._sign(request)
         response = yield request
         if response.status_code in (401, 403):
@@ -52,9 +49,6 @@ class CosAuth(httpx.Auth):
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """The same for an AsyncClient."""
-        if self._is_foreign(request):
-            yield request
-            return
         await self._signer.ready()
         self._sign(request)
         response = yield request
@@ -69,20 +63,6 @@ class CosAuth(httpx.Auth):
                     sent = flow.send(response)
                 except StopIteration:
                     return
-
-    def _is_foreign(self, request: httpx.Request) -> bool:
-        """Whether a request goes to another host: the next_request of a response, which a caller follows by hand.
-
-        Raises:
-            ParameterError: it does, and not after a redirect.
-        """
-        if self._host is None or request.url.netloc == self._host:
-            return False
-        if not request.headers.get("Authorization", "").startswith("q-sign-algorithm="):
-            wire.check_host(self._signer, request.url.netloc.decode("ascii"))
-            return False
-        del request.headers["Authorization"]
-        return True
 
     def _after_refusal(
         self, request: httpx.Request, response: httpx.Response
@@ -106,6 +86,8 @@ class CosAuth(httpx.Auth):
             yield sent
 
     def _sign(self, request: httpx.Request) -> None:
+        if self._host is not None and request.url.netloc != self._host:
+            wire.check_host(self._signer, request.url.netloc.decode("ascii"))
         headers = request.headers
         target = request.url.raw_path.decode("ascii")
         added = self._signer.sign_request(request.method, target, _raw(headers))
