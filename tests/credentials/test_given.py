@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import gc
+import hashlib
+import hmac
+import os
 import pickle
+import re
+import subprocess
+import sys
 import traceback
 from typing import Any
 
@@ -118,3 +124,71 @@ def test_no_object_of_ours_keeps_the_secret_as_a_str() -> None:
             if type(each).__module__ != "builtins" or isinstance(each, (dict, list, tuple))
         ]
     assert len(seen) > 10
+
+
+CHILD = """
+import sys
+from cossign import Credentials, Signer
+disguised = bytearray.fromhex(sys.argv[1])
+text = "".join(chr(each ^ 0x55) for each in disguised)
+def stage():
+    print(flush=True)
+    sys.stdin.readline()
+stage()
+credentials = Credentials("AKIDEXAMPLE", text)
+signer = Signer(credentials, bucket="b-1250000000", region="ap-beijing")
+signer.presign("a", key_time=(1, 2))
+signer.presign_many(["a", "b"], key_time=(1, 2))
+signer.sign_request("GET", "/a", key_time=(1, 2))
+signer.post_policy("a", key_time=(1, 2))
+sign_key = credentials._secret.sign_key("1;2")
+stage()
+del signer, credentials, sign_key
+stage()
+"""
+
+
+def places(process: int, needle: bytes) -> int:
+    """How often a process's writable memory holds some bytes, its freed parts included."""
+    found = 0
+    with open(f"/proc/{process}/maps") as maps, open(f"/proc/{process}/mem", "rb", 0) as memory:
+        for line in maps:
+            area = re.match("([0-9a-f]+)-([0-9a-f]+) rw", line)
+            if area and "[v" not in line:
+                memory.seek(int(area[1], 16))
+                found += memory.read(int(area[2], 16) - int(area[1], 16)).count(needle)
+    return found
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="there is no /proc/<pid>/mem to look into")
+@pytest.mark.parametrize("engine", ["auto", "hashlib"])
+def test_the_core_wipes_its_memory(engine: str) -> None:
+    """Looked at from another process, as the one that looks makes copies: what is left is the caller's own str."""
+    secret = b"S3cretKeyOfThisTestAlone42"
+    sign_key = hmac.new(secret, b"1;2", hashlib.sha1)
+    needles = {
+        "SecretKey": secret,
+        "SignKey": sign_key.hexdigest().encode(),
+        "its digest": sign_key.digest(),
+        "the inner pad": bytes(each ^ 0x36 for each in secret),
+        "the outer pad": bytes(each ^ 0x5C for each in secret),
+    }
+    disguised = bytes(each ^ 0x55 for each in secret).hex()
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, disguised], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "COSSIGN_ENGINE": "" if engine == "auto" else engine},
+    )  # fmt: skip
+    assert child.stdin is not None
+    assert child.stdout is not None
+    counts: list[dict[str, int]] = []
+    with child:
+        for _ in range(3):
+            assert child.stdout.readline() == "\n"
+            counts.append({name: places(child.pid, needle) for name, needle in needles.items()})
+            child.stdin.write("\n")
+            child.stdin.flush()
+    before, alive, dead = counts
+    assert before["SecretKey"] >= 1  # the caller's
+    assert alive["SecretKey"] == before["SecretKey"] + 1  # in one place
+    assert alive["SignKey"] >= 1
+    assert dead == {**dict.fromkeys(needles, 0), "SecretKey": before["SecretKey"]}
