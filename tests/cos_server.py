@@ -1,10 +1,13 @@
-"""A small COS: a real HTTP server that judges what arrives by page 7778, in plain Python, independent of cossign."""
+"""A small COS: a real HTTP server that judges what arrives by pages 7778 and 14690, in plain Python, without cossign."""
 
 from __future__ import annotations
 
+import base64
+import email
 import hashlib
 import hmac
 import http.server
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -47,10 +50,16 @@ def refusal(
 ) -> str:
     """Why COS refuses a request, or "" if it is signed right."""
     values = {name.lower(): value for name, value in headers}
+    query = query_of(target)
     authorization = values.get(b"authorization")
-    if authorization is None:
-        return "AccessDenied: no Authorization"
-    fields = dict(part.partition("=")[::2] for part in authorization.decode().split("&"))
+    if authorization is not None:
+        fields = dict(part.partition("=")[::2] for part in authorization.decode().split("&"))
+    else:
+        fields = {name.decode(): value.decode() for name, value in query if name.startswith(b"q-")}
+        query = [(name, value) for name, value in query if not name.startswith(b"q-")]
+        values.update({name: value for name, value in query if name == b"x-cos-security-token"})
+        if "q-signature" not in fields:
+            return "AccessDenied: no Authorization"
     if fields.get("q-sign-algorithm") != "sha1" or fields.get("q-ak") != secret_id:
         return "InvalidAccessKeyId"
     if (values.get(b"x-cos-security-token") or b"").decode() != (token or ""):
@@ -58,7 +67,7 @@ def refusal(
     start, _, end = fields["q-sign-time"].partition(";")
     if not int(start) <= now <= int(end):
         return "RequestTimeTooSkewed"
-    parameters = chosen(fields["q-url-param-list"], query_of(target))
+    parameters = chosen(fields["q-url-param-list"], query)
     signed_headers = chosen(fields["q-header-list"], headers)
     if parameters is None or signed_headers is None:
         return "SignatureDoesNotMatch: what is listed is not there"
@@ -69,6 +78,48 @@ def refusal(
     wanted = hmac.new(sign_key.encode(), string_to_sign.encode(), "sha1").hexdigest()
     if wanted != fields["q-signature"]:
         return f"SignatureDoesNotMatch: HttpString is {http_string!r}"
+    return ""
+
+
+def form_of(head: bytes, body: bytes) -> tuple[dict[str, str], str, bytes]:
+    """A form's fields, its file's name and content."""
+    message: Any = email.message_from_bytes(b"Content-Type: " + head + b"\r\n\r\n" + body)
+    fields: dict[str, str] = {}
+    for part in message.get_payload():
+        name = part.get_param("name", header="Content-Disposition")
+        if name == "file":
+            return fields, part.get_filename() or "", part.get_payload(decode=True)
+        fields[name] = part.get_payload(decode=True).decode()
+    return fields, "", b""
+
+
+def form_refusal(
+    fields: dict[str, str], name: str, size: int, bucket: str, secret_id: str, secret_key: str, token: str | None,
+    now: float,
+) -> str:  # fmt: skip
+    """Why COS refuses a form, or ""."""
+    policy = base64.b64decode(fields["policy"])
+    sign_key = hmac.new(secret_key.encode(), fields["q-key-time"].encode(), "sha1").hexdigest()
+    wanted = hmac.new(sign_key.encode(), hashlib.sha1(policy).hexdigest().encode(), "sha1").hexdigest()
+    if fields["q-ak"] != secret_id or fields["q-signature"] != wanted:
+        return "SignatureDoesNotMatch"
+    if fields.get("x-cos-security-token", "") != (token or ""):
+        return "InvalidToken"
+    start, _, end = fields["q-key-time"].partition(";")
+    if not int(start) <= now <= int(end):
+        return "RequestTimeTooSkewed"
+    given = {**fields, "bucket": bucket, "q-sign-time": fields["q-key-time"]}
+    given["key"] = given["key"].replace("${filename}", name)
+    for each in json.loads(policy)["conditions"]:
+        if isinstance(each, dict):
+            kept = all(given.get(field) == value for field, value in each.items())
+        elif each[0] == "content-length-range":
+            kept = each[1] <= size <= each[2]
+        else:
+            value = given.get(each[1][1:])
+            kept = value is not None and (value == each[2] if each[0] == "eq" else value.startswith(each[2]))
+        if not kept:
+            return f"AccessDenied: the policy's condition {each}"
     return ""
 
 
@@ -93,8 +144,10 @@ class CosServer:
 
     def __init__(self, secrets: Callable[[], Iterable[tuple[str, str, str | None]]]) -> None:
         self.secrets = secrets  # (SecretId, SecretKey, token) that are good now
+        self.bucket = "examplebucket-1250000000"
         self.offset = 0.0  # seconds that its clock is ahead
         self.judges = True
+        self.keeps = True  # what arrives
         self.requests: list[Request] = []
         self.refusals: list[str] = []
         self.watch: Callable[[Request], None] | None = None
@@ -145,16 +198,20 @@ class CosServer:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def answer(self, request: Request) -> tuple[int, bytes, dict[str, str]]:
-        self.requests.append(request)
+        if self.keeps:
+            self.requests.append(request)
         if self.watch is not None:
             self.watch(request)
         if self.judges:
-            refused = ""
-            for secret_id, secret_key, token in self.secrets():
-                refused = refusal(
-                    request.method, request.target, request.headers, secret_id, secret_key, token,
-                    time.time() + self.offset,
-                )  # fmt: skip
+            refused = "AccessDenied: nobody has an account"
+            for secrets in self.secrets():
+                now = time.time() + self.offset
+                kind = request.header("Content-Type") or ""
+                if kind.startswith("multipart/form-data") and request.target == b"/" and b'"policy"' in request.body:
+                    fields, name, content = form_of(kind.encode(), request.body)
+                    refused = form_refusal(fields, name, len(content), self.bucket, *secrets, now)
+                else:
+                    refused = refusal(request.method, request.target, request.headers, *secrets, now)
                 if not refused:
                     break
             if refused:

@@ -15,13 +15,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from cossign import __version__
-from cossign.credentials import EnvironmentCredentials
+from cossign.credentials import ChainCredentials
 from cossign.errors import BadSignature, CosSignError
 from cossign.signer import Signer, engines, key_time_from
 
 _EPILOG = """\
-Secrets come from the environment alone: COS_SECRET_ID, COS_SECRET_KEY and, for temporary
-credentials, COS_SESSION_TOKEN (or TENCENTCLOUD_SECRET_ID, ..._SECRET_KEY, ..._SESSION_TOKEN).
+Secrets are never arguments. They come from the first place that has some: the environment
+(COS_SECRET_ID, COS_SECRET_KEY and, for temporary credentials, COS_SESSION_TOKEN; or
+TENCENTCLOUD_SECRET_ID, ..._SECRET_KEY, ..._SESSION_TOKEN), the files of coscli, coscmd
+and tccli (~/.cos.yaml, ~/.cos.conf, ~/.tccli/default.credential), the instance's role.
 
 examples:
   cossign presign keys.txt -o urls.txt -b examplebucket-1250000000 -r ap-beijing
@@ -162,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _signer(arguments: argparse.Namespace, strict: bool = True) -> Signer:
     return Signer(
-        EnvironmentCredentials(),
+        ChainCredentials(),
         bucket=arguments.bucket,
         region=arguments.region,
         domain=arguments.domain,
@@ -301,7 +303,7 @@ def _authorization(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    signer = Signer(EnvironmentCredentials())
+    signer = Signer(ChainCredentials())
     headers = dict(arguments.header)
     many = arguments.urls == ["-"]
     urls = (line.rstrip("\r\n") for line in sys.stdin) if many else iter(arguments.urls)

@@ -1,4 +1,4 @@
-"""The benchmarks of batch jobs run, in short."""
+"""The benchmarks of batch jobs and of HTTP clients run, in short."""
 
 from __future__ import annotations
 
@@ -18,3 +18,10 @@ def test_jobs(more: list[str], rows: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench.jobs", "--folder", str(tmp_path), *more]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert len(re.findall(r"^\| (?:keys|inventory).* \| [\d.]+ \|", done.stdout, re.M)) == rows, done.stdout
+
+
+@pytest.mark.slow
+def test_clients() -> None:
+    command = [sys.executable, "-m", "bench.clients", "--rounds", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert len(re.findall(r"^\| (?:requests|httpx) \| .* us \|$", done.stdout, re.M)) == 8, done.stdout

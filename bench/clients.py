@@ -1,0 +1,108 @@
+"""What signing adds to a call of an HTTP client: `python -m bench.clients [--rounds 60]`.
+
+The same call with and without `auth`, in turn. First with a transport that answers at once, so that nothing but the
+client and the signature is measured; then over loopback to a real server, which reads the headers on the same machine.
+Microseconds a call: medians of the rounds, and of their differences. What it takes to carry the headers alone, made
+before, is a part of what signing adds, and shown beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import requests
+from requests.adapters import BaseAdapter
+from tests.cos_server import running
+
+from cossign import Credentials, Signer
+from cossign.integrations import httpx as for_httpx
+from cossign.integrations import requests as for_requests
+
+CREDENTIALS = {
+    "permanent": Credentials("AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q", "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz"),
+    "temporary": Credentials("AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q", "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz", "t" * 200),
+}
+HEADERS = {"Range": "bytes=0-9"}
+CALLS = 200  # of a round
+
+
+class _Raw:
+    """What requests asks a response's raw part for."""
+
+    _original_response = None
+
+
+class AtOnce(BaseAdapter):
+    """A transport of requests that sends nothing."""
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **named: Any) -> requests.Response:
+        response = requests.Response()
+        response.status_code, response.request, response.url = 200, request, str(request.url)
+        response._content = b""  # type: ignore[attr-defined]
+        response.raw = _Raw()
+        return response
+
+    def close(self) -> None:
+        pass
+
+
+def calls(client: str, url: str, auth: Any, headers: dict[str, str], at_once: bool) -> Callable[[], Any]:
+    """One call, again and again, of a session of its own."""
+    if client == "requests":
+        session = requests.Session()
+        session.trust_env = False
+        session.auth = auth
+        if at_once:
+            session.mount("https://", AtOnce())
+        return lambda: session.get(url, headers=headers)
+    transport = httpx.MockTransport(lambda request: httpx.Response(200)) if at_once else None
+    opened = httpx.Client(auth=auth, transport=transport, trust_env=False)
+    return lambda: opened.get(url, headers=headers)
+
+
+def measured(client: str, signer: Signer, at_once: bool, rounds: int) -> list[float]:
+    """Medians: of the call without auth; of what it takes more with it, and with the ready-made headers alone."""
+    url = signer.object_url("photos/2026/11/a b.jpg")
+    auth = (for_requests if client == "requests" else for_httpx).CosAuth(signer)
+    ready = {**HEADERS, **signer.sign_request("GET", url, HEADERS)}
+    each = [calls(client, url, *more, at_once) for more in ((None, HEADERS), (auth, HEADERS), (None, ready))]
+    taken: list[list[float]] = []
+    for _ in range(rounds + 1):
+        row = []
+        for call in each:
+            start = time.perf_counter()
+            for _ in range(CALLS):
+                call()
+            row.append((time.perf_counter() - start) / CALLS * 1e6)
+        taken.append(row)
+    plain, *_ = zip(*taken[1:], strict=True)
+    return [
+        statistics.median(plain), *(statistics.median(row[i] - row[0] for row in taken[1:]) for i in (1, 2)),
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What signing adds to a call of requests and httpx.")
+    parser.add_argument("--rounds", type=int, default=60)
+    rounds = parser.parse_args().rounds
+    print("| client | transport | credentials | a call | with auth | headers alone |\n|---|---|---|---:|---:|---:|")
+    with running(list) as server:
+        server.judges = False
+        server.keeps = False
+        for client in ("requests", "httpx"):
+            for at_once in (True, False):
+                for name, credentials in CREDENTIALS.items():
+                    domain = None if at_once else server.url
+                    signer = Signer(credentials, bucket="b-1250000000", region="ap-beijing", domain=domain)
+                    call, added, carried = measured(client, signer, at_once, rounds if at_once else max(1, rounds // 3))
+                    where = "none" if at_once else "loopback"
+                    print(f"| {client} | {where} | {name} | {call:.1f} us | +{added:.1f} us | +{carried:.1f} us |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The pages of docs/: every example runs, against a real server that judges by the documents, without cossign."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cossign
+from tests.conftest import SECRET_ID, SECRET_KEY
+from tests.cos_server import CosServer, running
+from tests.credentials.test_services import serving, sts_answer
+
+DOCS = Path(__file__).parent.parent / "docs"
+PAGES = sorted(page.name for page in DOCS.glob("*.md"))
+LEAST = {"credentials.md": 0, "clients.md": 6, "uploads.md": 1, "caching.md": 1}  # requests that must have arrived
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[CosServer]:
+    """The bucket's host is the server, and STS is one, too."""
+    monkeypatch.setenv("COS_SECRET_ID", SECRET_ID)
+    monkeypatch.setenv("COS_SECRET_KEY", SECRET_KEY)
+    monkeypatch.delenv("COS_SESSION_TOKEN", raising=False)
+    with running(lambda: [(SECRET_ID, SECRET_KEY, None)]) as found, serving(lambda *_: (200, sts_answer(), {})) as sts:
+        monkeypatch.setattr(cossign, "Signer", functools.partial(cossign.Signer, domain=found.url))
+        monkeypatch.setattr(cossign, "StsCredentials", functools.partial(cossign.StsCredentials, endpoint=sts))
+        yield found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_run(page: str, server: CosServer) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.S)
+    assert blocks
+    names: dict[str, Any] = {"__name__": "docs"}
+    for block in blocks:
+        exec(compile(block, page, "exec"), names)
+    assert server.refusals == []
+    assert len(server.requests) >= LEAST[page]
+
+
+def test_credentials_md_signs_with_what_it_says(server: CosServer) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "credentials.md").read_text(), re.S)
+    urls = []
+    for block in blocks:
+        names: dict[str, Any] = {"__name__": "docs"}
+        exec(compile(block, "credentials.md", "exec"), names)
+        urls.append(names.get("url", ""))
+    assert [re.findall("q-ak=([^&]*)", url) for url in urls] == [[SECRET_ID], ["AKIDtmp"], ["AKID..."], ["AKID..."], []]
+
+
+def test_pages_are_linked_from_the_readme_and_know_what_is_there() -> None:
+    readme = (DOCS.parent / "README.md").read_text()
+    text = "".join((DOCS / page).read_text() for page in PAGES)
+    for page in PAGES:
+        assert f"docs/{page}" in readme
+    for name in re.findall(r"`([A-Z]\w+Credentials)\(", text):
+        assert hasattr(cossign, name), name
+    assert json.dumps(PAGES) == json.dumps(sorted(LEAST))
+    assert time.time() < 4102444800  # the examples' ExpiredTime
