@@ -7,7 +7,7 @@ import operator
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, Literal, overload
 
 from cossign import _core, post
@@ -44,7 +44,7 @@ Query = Mapping[str, Scalar]
 Headers = Mapping[str, Scalar]
 KeyTime = tuple[int, int]
 Text = str | bytes
-Revoked = Collection[str] | Callable[[Any], object]
+Revoked = Container[str] | Callable[[Any], object]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a method, RFC 9110, 5.6.2
 _LATEST = 9_999_999_999  # KeyTime's seconds have ten digits
@@ -1023,10 +1023,8 @@ def _terms(
             required.append((kind, encode_component(name.encode()).lower().decode(), name))
     if max_expires is not None and _whole(max_expires, "max_expires") <= 0:
         raise ParameterError("max_expires", "must be greater than 0 seconds")
-    if (
-        revoked is not None
-        and not callable(revoked)
-        and (isinstance(revoked, str) or not hasattr(revoked, "__contains__"))
+    if isinstance(revoked, (str, bytes)) or not (
+        revoked is None or callable(revoked) or hasattr(revoked, "__contains__")
     ):
         raise ParameterError("revoked", "must be a collection of SecretIds and signatures, or a function")
     if not required and max_expires is None and revoked is None:

@@ -121,7 +121,7 @@ class _Run:
         self._check_output()
         if job.start is not None and job.start < 0:
             raise ParameterError("start", "must be Unix seconds")
-        self.start = int(time.time()) - 1 if job.start is None else job.start
+        self.start = job.signer._start() if job.start is None else job.start
         # What is wrong with a parameter is said before a byte is read or written.
         job.signer.presign("check", method=job.method, query=job.query, headers=job.headers, key_time=self._times())
         self.report = Report(
@@ -268,7 +268,7 @@ class _Run:
         now = time.monotonic()
         self.report.seconds = now - self._began
         self.report.written = self._written
-        if self.report.key_time[1] < time.time() and not self._late:
+        if self.report.key_time[1] < self.job.signer._now() and not self._late:
             self.warn("the URLs have expired before the job ended: sign them for longer, with expires (--expires)")
         self._tell(now, self.report.rows)
         return self.report
@@ -285,7 +285,7 @@ class _Run:
         if total is None and 0 < share < 1:
             total = max(report.rows, round(report.rows / share))
         left = seconds * (1 - share) / share if share > 0.001 else 0.0
-        if seconds > 5 and time.time() + left > report.key_time[1] and not self._late:
+        if seconds > 5 and self.job.signer._now() + left > report.key_time[1] and not self._late:
             self._late = True
             self.warn(
                 f"the URLs expire at {_utc(report.key_time[1])}, and the job takes about {left:,.0f} seconds more:"
@@ -329,7 +329,7 @@ class _Run:
     def _make_sense(self) -> None:
         """Warn of what cannot be meant."""
         end = self.report.key_time[1]
-        if end <= time.time() and not self._late:
+        if end <= self.job.signer._now() and not self._late:
             self._late = True
             self.warn(f"the URLs have expired already, at {_utc(end)}")
         credentials = self.job.signer._credentials()

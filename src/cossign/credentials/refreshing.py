@@ -20,6 +20,7 @@ __all__ = ["Clock", "RefreshingCredentials"]
 
 _log = logging.getLogger("cossign.credentials")
 _FOREVER = float("inf")
+_MOMENT = 0.05  # seconds
 
 Fetched = Credentials | Mapping[str, Any]
 
@@ -160,8 +161,8 @@ class RefreshingCredentials:
         return self._outcome(error)
 
     async def get_async(self) -> Credentials:
-        """As `get`, without blocking the event loop."""
-        ready, refreshing = self._ready()
+        """As `get`, without blocking the event loop. They hold for a moment more, so that `get` will not wait either."""
+        ready, refreshing = self._ready(_MOMENT)
         if ready is not None:
             return ready
         import asyncio
@@ -174,15 +175,15 @@ class RefreshingCredentials:
             raise self._too_slow() from None
         return self._outcome(error)
 
-    def _ready(self) -> tuple[Credentials | None, Future[CredentialsError | None] | None]:
-        """The credentials that hold now, or else the refresh to wait for."""
+    def _ready(self, ahead: float = 0) -> tuple[Credentials | None, Future[CredentialsError | None] | None]:
+        """The credentials that hold now and for some seconds ahead, or else the refresh to wait for."""
         state = self._state
         now = self._clock.now()
         if now < state.renew_at:
             return state.credentials, None
-        refreshing = self._refresh(now < state.expires_at)
+        refreshing = self._refresh(now + ahead < state.expires_at)
         state = self._state
-        if now < state.expires_at:
+        if refreshing is None or now + ahead < state.expires_at:
             return state.credentials, None
         return None, refreshing
 

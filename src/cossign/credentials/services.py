@@ -233,7 +233,8 @@ class StsCredentials(RefreshingCredentials):
         endpoint: the API's host, or a URL up to it.
         seconds: how long one request may take.
         refresh_before, attempts, timeout: as in `RefreshingCredentials`.
-        clock: likewise; one that is wrong by more than five minutes learns from STS's Date header, and asks again.
+        clock: likewise; when STS refuses a call for its time, the clock learns from its Date header, and STS is asked
+            again.
 
     Source: Tencent Cloud, STS, "GetFederationToken" and "AssumeRole" (API version 2018-08-13).
 
@@ -302,9 +303,10 @@ class StsCredentials(RefreshingCredentials):
         failed = reply.get("Error")
         if isinstance(failed, dict):
             code = str(failed.get("Code"))
-            if code == "AuthFailure.SignatureExpire" and answer.date is not None:
-                before = self._clock.offset
-                if self._clock.learn(answer.date) != before:
+            clock: Clock | None = self._options["clock"]
+            if code == "AuthFailure.SignatureExpire" and clock is not None and answer.date is not None:
+                before = clock.offset
+                if clock.learn(answer.date) != before:
                     raise CredentialsError("STS: the clock was wrong")  # asked again, by the right one
             text = f"STS: {code}: {failed.get('Message')} (RequestId {reply.get('RequestId')})"
             kind = CredentialsError if code.startswith(("InternalError", "RequestLimitExceeded")) else Refused
