@@ -161,7 +161,7 @@ class RefreshingCredentials:
         return self._outcome(error)
 
     async def get_async(self) -> Credentials:
-        """As `get`, without blocking the event loop. They hold for a moment more, so that `get` will not wait either."""
+        """As `get`, without blocking the event loop; they hold for a moment more: `get` will not have to wait."""
         ready, refreshing = self._ready(_MOMENT)
         if ready is not None:
             return ready
