@@ -185,7 +185,7 @@ def test_a_changed_file_is_read_again(home: Path) -> None:
         (".cos.yaml", COSCLI.format(role="", plain="true", mode="SecretKey", secret_id="A", secret_key='"hid den"', token=""), "secretkey holds"),
         (".cos.conf", "hidden", "not a valid INI file"), (".cos.conf", "[other]\na=hidden\n", r"no section \[common\]"), (".cos.conf", "", r"no section \[common\]"),
         (".cos.conf", "[common]\nsecret_id=A\n", "secret_key is missing"), (".cos.conf", "[common]\nsecret_id=\nsecret_key=hidden", "secret_id is missing"),
-        (".cos.conf", "[common]\nsecret_id=A\nsecret_key=hidden%\n", "not a valid INI file"), (".cos.conf", "[common]\nsecret_id=A\nsecret_key=hidden\nsecret_key=hidden", "INI file: line 4"),
+        (".cos.conf", "[common]\nsecret_id=A\nsecret_key=hidden%\n", "that is not written '%%'"), (".cos.conf", "[common]\nsecret_id=A\nsecret_key=hidden\nsecret_key=hidden", "INI file: line 4"),
         (".tccli/default.credential", "{hidden", "no JSON object"), (".tccli/default.credential", "[]", "no JSON object"), (".tccli/default.credential", '{"secretId": "A"}', "secretKey is missing"),
         (".tccli/default.credential", '{"secretId": "A", "secretKey": 5}', "secretKey must be"), (".cos.conf", b"\xff\xfe", "is not UTF-8"),
     ],

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -127,6 +129,26 @@ def test_expired_ones_never_serve_and_all_wait_for_one_call() -> None:
             thread.join(20)
         assert found == ["AKID2"] * 50
         assert service.calls == 2
+
+
+def test_expired_ones_do_not_come_back_when_a_refresh_fails() -> None:
+    service = Service(lifetime=100)
+    provider = RefreshingCredentials(service, attempts=1)
+    now = time.time()
+    with time_machine.travel(now, tick=True) as clock:
+        provider.get()
+        service.fails = CredentialsError("no")
+        clock.move_to(now + 101)
+        for get in (provider.get, lambda: asyncio.run(provider.get_async())):
+            with pytest.raises(CredentialsError, match="no"):
+                get()
+            provider._not_before = 0  # no wait
+
+
+def test_what_no_program_listens_to_is_not_printed() -> None:
+    code = "from cossign import *\ntry: CvmRoleCredentials(endpoint='http://127.0.0.1:9', attempts=1).get()\nexcept CredentialsError: pass"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout + done.stderr == ""
 
 
 def test_the_old_ones_serve_while_a_refresh_fails(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import pickle
 import random
 import string
@@ -334,6 +335,18 @@ def test_a_request_verifies_with_its_token(send: Get, server: CosServer) -> None
     assert not {"accept", "user-agent", "connection", "x-cos-security-token"} & set(signed["q-header-list"].split(";"))
     start, _, end = signed["q-sign-time"].partition(";")
     assert int(end) - int(start) == 900
+
+
+@CLIENTS
+def test_logs_at_debug_hold_no_secret(send: Get, server: CosServer, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        send(signer_for(server, clock=Clock(-5000)), "GET", server.url + "/x")
+        with pytest.raises(Exception):  # noqa: B017, PT011: whatever the client calls it
+            send(Signer(Credentials(SECRET_ID, SECRET_KEY, TOKEN)), "GET", "http://127.0.0.1:9/x")
+    assert caplog.records or send is by_aiohttp
+    assert SECRET_KEY not in caplog.text
+    assert TOKEN not in caplog.text
+    assert "q-signature" not in caplog.text
 
 
 @CLIENTS

@@ -160,7 +160,9 @@ def _coscmd(text: str) -> CredentialsProvider:
         if not parser.has_section("common"):
             raise CredentialsError("has no section [common], as coscmd writes it")
         fields = dict(parser.items("common"))
-    except configparser.Error as error:  # whose text quotes the file
+    except configparser.InterpolationError:  # whose text, like the next one's, quotes the file
+        raise CredentialsError("holds a '%' that is not written '%%', as coscmd reads it") from None
+    except configparser.Error as error:
         line = getattr(error, "lineno", None)
         raise CredentialsError(f"is not a valid INI file{f': line {line}' if line else ''}") from None
     if "secret_id" not in fields and "access_id" in fields:  # older versions' name

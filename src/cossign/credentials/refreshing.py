@@ -19,6 +19,7 @@ from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 __all__ = ["Clock", "RefreshingCredentials"]
 
 _log = logging.getLogger("cossign.credentials")
+_log.addHandler(logging.NullHandler())  # a program that sets up no logging is told by errors alone
 _FOREVER = float("inf")
 _MOMENT = 0.05  # seconds
 
@@ -296,7 +297,7 @@ class RefreshingCredentials:
                 if left > 0:
                     _log.warning("%s; the old credentials serve for %.0f s more", error, left)
                 else:
-                    _log.warning("%s", error)
+                    _log.log(logging.DEBUG if isinstance(error, CredentialsNotFound) else logging.WARNING, "%s", error)
             self._refreshing = None
         refreshing.set_result(None if fetched is not None else error)
 
