@@ -74,6 +74,7 @@ def test_the_first_are_waited_for_and_kept() -> None:
     first = provider.get()
     assert (first.secret_id, service.calls) == ("AKID1", 1)
     assert provider.get() is first
+    assert provider._refresh(True) is None  # as for a thread that was slower than another
     assert service.calls == 1
 
 
@@ -245,9 +246,12 @@ def test_who_waits_too_long_is_told_so() -> None:
     ],
 )  # fmt: skip
 def test_bad_answers_name_the_field_and_show_no_value(answer: Any, said: str) -> None:
+    provider = RefreshingCredentials(lambda: answer, attempts=1)
     with pytest.raises(CredentialsError, match=said) as caught:
-        RefreshingCredentials(lambda: answer, attempts=1).get()
+        provider.get()
     assert "hid" not in shown(caught.value)
+    assert provider._failure is not None
+    assert provider._failure.__traceback__ is None  # which would keep the answer alive
     if "expired" not in said:
         with pytest.raises(CredentialsError) as caught:
             temporary(answer)
