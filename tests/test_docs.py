@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 import cossign
 from tests.conftest import SECRET_ID, SECRET_KEY
@@ -19,7 +20,8 @@ from tests.credentials.test_services import serving, sts_answer
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = sorted(page.name for page in DOCS.glob("*.md"))
-LEAST = {"credentials.md": 0, "clients.md": 6, "uploads.md": 1, "caching.md": 1}  # requests that must have arrived
+SECRETS = [(SECRET_ID, SECRET_KEY, None), ("AKIDtmp", "hidden", "hidden2"), ("AKID...", "...", "...")]
+LEAST = {"credentials.md": 4, "clients.md": 6, "uploads.md": 1, "caching.md": 1}  # requests that must have arrived
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[CosServer]:
     monkeypatch.setenv("COS_SECRET_ID", SECRET_ID)
     monkeypatch.setenv("COS_SECRET_KEY", SECRET_KEY)
     monkeypatch.delenv("COS_SESSION_TOKEN", raising=False)
-    with running(lambda: [(SECRET_ID, SECRET_KEY, None)]) as found, serving(lambda *_: (200, sts_answer(), {})) as sts:
+    with running(lambda: SECRETS) as found, serving(lambda *_: (200, sts_answer(), {})) as sts:
         monkeypatch.setattr(cossign, "Signer", functools.partial(cossign.Signer, domain=found.url))
         monkeypatch.setattr(cossign, "StsCredentials", functools.partial(cossign.StsCredentials, endpoint=sts))
         yield found
@@ -40,7 +42,10 @@ def test_examples_run(page: str, server: CosServer) -> None:
     assert blocks
     names: dict[str, Any] = {"__name__": "docs"}
     for block in blocks:
+        names.pop("url", None)
         exec(compile(block, page, "exec"), names)
+        if "url" in names:  # a presigned one
+            assert requests.get(names["url"], timeout=20).status_code == 200
     assert server.refusals == []
     assert len(server.requests) >= LEAST[page]
 
