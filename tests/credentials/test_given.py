@@ -40,7 +40,7 @@ def test_credentials_hold_and_hide() -> None:
     [
         (("", "k"), "secret_id is empty"), (("A", ""), "secret_key is empty"), (("A", "hid den"), "secret_key holds"), (("A", "hidden\n"), "secret_key holds"),
         (("A b", "k"), "secret_id holds"), ((None, "k"), "secret_id must be a str"), (("A", b"hidden"), "secret_key must be a str"),
-        (("A", "hidden", ""), "token is empty"), (("A", "hidden", "a\ud800"), "token holds"), (("A", "hidden", None, "soon"), "expires_at"), (("A", "hidden", None, True), "expires_at"),
+        (("A", "hidden", ""), "token is empty"), (("A", "hidden", "a\ud800"), "token holds"), (("A", "hidden", None, "soon"), "expires_at"), (("A", "hidden", None, True), "expires_at"), (("A", "hidden", None, float("nan")), "expires_at"),
     ],
 )  # fmt: skip
 def test_bad_credentials(arguments: Any, said: str) -> None:

@@ -73,7 +73,9 @@ class Credentials:
     def __init__(
         self, secret_id: str, secret_key: str, token: str | None = None, expires_at: float | None = None
     ) -> None:
-        if expires_at is not None and (isinstance(expires_at, bool) or not isinstance(expires_at, (int, float))):
+        if expires_at is not None and (
+            isinstance(expires_at, bool) or not isinstance(expires_at, (int, float)) or expires_at != expires_at
+        ):
             raise CredentialsError(f"expires_at must be Unix seconds, not {type(expires_at).__name__}")
         put = object.__setattr__
         put(self, "secret_id", _visible("secret_id", secret_id))
