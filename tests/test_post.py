@@ -143,6 +143,14 @@ def test_time(signer: Signer) -> None:
         signer.verify_post(form)
 
 
+def test_an_end_without_a_zone_is_utc(signer: Signer) -> None:
+    policy = PAGE_POLICY.replace("09:38:12.414Z", "08:00:00").encode()
+    signature = by_the_page(SECRET_KEY, PAGE_FORM["q-key-time"], policy)["Signature"]
+    form = {**PAGE_FORM, "policy": base64.b64encode(policy).decode(), "q-signature": signature}
+    with time_machine.travel(THEN, tick=False):
+        assert signer.verify_post(form).key_time[1] == 1_567_152_000
+
+
 def signed(conditions: list[Any], **form: str) -> dict[str, str]:
     """A form of which the page's algorithm makes the signature."""
     key_time = f"{int(time.time()) - 10};{int(time.time()) + 600}"

@@ -402,3 +402,54 @@ def test_round_to(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> 
 def test_round_to_must_be_seconds(value: Any, said: str, credentials: Credentials) -> None:
     with pytest.raises(ParameterError, match=f"round_to must be .*{said}"):
         Signer(credentials, bucket=BUCKET, region=REGION, round_to=value)
+
+
+def test_sign_request_signs_what_goes_over_the_wire(signer: Signer) -> None:
+    url = f"https://{HOST}/a%20b/%E8%85%BE+?acl&x=1+2&X=%2f&=none#end"
+    headers = [
+        ("Range", "bytes=0-9"),
+        (b"x-cos-meta-a", b"1"),
+        ("X-Cos-Meta-A", " 2\t"),
+        ("Accept", "*/*"),
+        ("Transfer-Encoding", "chunked"),
+    ]
+    span = (1_700_000_000, 1_700_000_900)
+    added = signer.sign_request("put", url, headers, key_time=span)
+    query = [("acl", ""), ("x", "1 2"), ("X", "/")]
+    signed = [("host", HOST), ("range", "bytes=0-9"), ("x-cos-meta-a", "1"), ("x-cos-meta-a", "2")]
+    values = reference.signed(SECRET_KEY, "put", "/a b/腾+", query, signed, "1700000000;1700000900")
+    assert added == {"Authorization": reference.authorization(SECRET_ID, "1700000000;1700000900", values)}
+    target = signer.sign_request(
+        "put", url.removeprefix(f"https://{HOST}"), dict([("Host", HOST), *headers[:1]]), key_time=span
+    )
+    assert "q-header-list=host;range" in target["Authorization"]
+    with time_machine.travel(1_700_000_001, tick=False):
+        spans = [signer.sign_request("GET", "/a", expires=each)["Authorization"] for each in (None, 60, 120, None, 60)]
+    assert [each.split("q-key-time=")[1][:21] for each in spans] == [
+        "1700000000;1700000900",
+        "1700000000;1700000060",
+        "1700000000;1700000120",
+        "1700000000;1700000900",
+        "1700000000;1700000060",
+    ]
+
+
+def test_sign_request_refuses(credentials: Credentials) -> None:
+    anywhere = Signer(credentials)
+    for url in ("ftp://h/a", "h/a", ""):
+        with pytest.raises(ParameterError, match="url must begin with"):
+            anywhere.sign_request("GET", url)
+    with pytest.raises(ParameterError, match="headers must have a Host"):
+        anywhere.sign_request("GET", "/a")
+    with pytest.raises(ParameterError, match="url must be a str"):
+        anywhere.sign_request("GET", b"/a")  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="method"):
+        anywhere.sign_request("G ET", "/a")
+    assert anywhere.host is None
+    assert "q-header-list=host" in anywhere.sign_request("GET", "https://h/a")["Authorization"]
+    many = {f"x-cos-meta-{number:02d}": "v" for number in range(40)}
+    listed = anywhere.sign_request(
+        "GET", "https://h/a?" + "&".join(f"p{40 - i}" for i in range(40)), dict(reversed(many.items()))
+    )
+    assert "q-header-list=host;" + ";".join(many) in listed["Authorization"]
+    assert ";".join(sorted(f"p{40 - i}" for i in range(40))) in listed["Authorization"]

@@ -12,7 +12,7 @@ import calendar
 import json
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from hashlib import sha1
 from hmac import compare_digest
 from typing import Any
@@ -253,8 +253,6 @@ def _read(encoded: str) -> tuple[bytes, int, list[tuple[Any, ...]]]:
         expiration = datetime.fromisoformat(str(found.get("expiration")).replace("Z", "+00:00"))
     except ValueError:
         raise MalformedSignature("the policy's expiration must be a time such as 2019-08-30T09:38:12.414Z") from None
-    if expiration.tzinfo is None:
-        expiration = expiration.replace(tzinfo=timezone.utc)
     conditions: list[tuple[Any, ...]] = []
     for each in found["conditions"]:
         if isinstance(each, dict) and each:

@@ -100,7 +100,10 @@ def test_a_provider_is_asked_at_every_call() -> None:
         "AKID1&" in signer.presign("a"),
         "AKID2&" in signer.presign("a"),
         "AKID3&" in signer.presign_many(["a"])[0],
-    ] == [True] * 3
+        "AKID4&" in signer.sign_request("GET", "/a")["Authorization"],
+        "AKID5&" in signer.sign_request("GET", "/a")["Authorization"],
+        "AKID6&" in signer.post_policy("a").fields["q-ak"] + "&",
+    ] == [True] * 6
 
 
 def test_no_object_of_ours_keeps_the_secret_as_a_str() -> None:

@@ -100,6 +100,9 @@ def test_the_role_is_asked_for_and_its_credentials_are_taken() -> None:
         assert asked == [ROLES, ROLES + "my-role"]
         CvmRoleCredentials("other@role", endpoint=url).get()
         assert asked[2:] == [ROLES + "other%40role"]
+    assert not [
+        each for each in threading.enumerate() if isinstance(each, threading.Timer) and not each.finished.is_set()
+    ]
 
 
 def drip(handler: Any, _: bytes) -> None:

@@ -8,6 +8,7 @@ import logging
 import pickle
 import random
 import string
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,7 +20,16 @@ import pytest
 import requests
 import yarl
 
-from cossign import BadSignature, Clock, Credentials, CredentialsError, EnvironmentCredentials, ParameterError, Signer
+from cossign import (
+    BadSignature,
+    Clock,
+    Credentials,
+    CredentialsError,
+    EnvironmentCredentials,
+    ParameterError,
+    RefreshingCredentials,
+    Signer,
+)
 from cossign.integrations import aiohttp as for_aiohttp
 from cossign.integrations import httpx as for_httpx
 from cossign.integrations import requests as for_requests
@@ -231,10 +241,6 @@ def test_ten_thousand_requests_of_httpx_verify(server: CosServer) -> None:
             assert answer.status_code == 200, (method, url, named, answer.request.url, server.refusals[-1:])
 
     async def main() -> None:
-        async def streamed(parts: list[bytes]) -> Any:
-            for part in parts:
-                yield part
-
         async with httpx.AsyncClient(auth=auth, follow_redirects=True) as client:
             for _ in range(COUNT // 2):
                 method, url, named = request(source, server, redirects=True)
@@ -388,7 +394,11 @@ def test_a_chain_of_redirects_there_and_back(server: CosServer, elsewhere: CosSe
     assert found.status_code == 403
     assert [each.header("Authorization") is not None for each in server.requests] == [True, True, False]
     assert [each.header("x-cos-security-token") for each in elsewhere.requests] == [None]
-    assert "Authorization" in found.history[0].request.headers  # the history keeps what was sent
+    for number, path in enumerate(["/redirect?", "/redirect?"]):  # the history keeps what was sent
+        sent = found.history[number].request
+        assert sent.path_url.startswith(path)
+        assert signer.verify(str(sent.url), headers=dict(sent.headers)).key == "redirect"
+    assert found.history[0].request.headers["Authorization"] != found.history[1].request.headers["Authorization"]
 
 
 def test_a_response_followed_by_hand(server: CosServer, elsewhere: CosServer) -> None:
@@ -448,6 +458,20 @@ def test_a_wrong_clock_learns_once(send: Get, server: CosServer) -> None:
 
 
 @CLIENTS
+def test_credentials_that_change_between_two_sendings(send: Get, server: CosServer) -> None:
+    """The token of the first ones does not stay with the second, which have none."""
+
+    class Rotating:
+        def get(self) -> Credentials:
+            return Credentials(SECRET_ID, SECRET_KEY, None if server.requests else TOKEN)
+
+    server.secrets = lambda: [(SECRET_ID, SECRET_KEY, None), (SECRET_ID, SECRET_KEY, TOKEN)]
+    signer = Signer(Rotating(), bucket=BUCKET, region=REGION, domain=server.url, clock=Clock(-5000))
+    assert send(signer, "GET", server.url + "/x") == (200, "x")
+    assert [each.header("x-cos-security-token") for each in server.requests] == [TOKEN, None]
+
+
+@CLIENTS
 def test_a_refusal_for_another_reason_is_not_tried_again(send: Get, server: CosServer) -> None:
     server.offset = 5000  # its Date is wrong, and its judgement
     signer = signer_for(server, clock=Clock(5000))
@@ -463,6 +487,65 @@ def test_a_body_that_is_gone_is_not_sent_again(server: CosServer) -> None:
     signer = signer_for(server, clock=Clock(-5000))
     assert by_requests(signer, "PUT", server.url + "/x", data=io.BytesIO(b"abc")) == (200, "x")
     assert [each.body for each in server.requests] == [b"ab", b"abc", b"abc"]
+    for send in (by_httpx, by_httpx_async):
+        parts: Any = iter([b"a", b"b"]) if send is by_httpx else streamed([b"a", b"b"])
+        assert send(signer_for(server, clock=Clock(-5000)), "PUT", server.url + "/x", data=parts)[0] == 403
+    assert [each.body for each in server.requests[3:]] == [b"ab", b"ab"]
+
+
+async def streamed(parts: list[bytes]) -> Any:
+    for part in parts:
+        yield part
+
+
+@CLIENTS
+def test_another_host_that_refuses_gets_nothing_either(send: Get, server: CosServer, elsewhere: CosServer) -> None:
+    elsewhere.judges = True
+    params = {"status": 302, "to": elsewhere.url + "/x"}
+    assert send(signer_for(server), "GET", f"{server.url}/redirect", params=params)[0] == 403
+    assert [each.header("x-cos-security-token") for each in elsewhere.requests] == [None]
+    assert [each.header("Authorization") for each in elsewhere.requests] == [None]
+
+
+@CLIENTS
+def test_a_clock_that_is_right_enough_is_left_alone(send: Get, server: CosServer) -> None:
+    """A refusal whose reason is not the time, by a server whose Date differs: nothing is learnt, nothing sent again."""
+    server.offset = 100
+    clock = Clock()
+    other = Signer(
+        Credentials(SECRET_ID, "another", TOKEN), bucket=BUCKET, region=REGION, domain=server.url, clock=clock
+    )
+    assert send(other, "GET", server.url + "/x")[1].startswith("SignatureDoesNotMatch")
+    assert len(server.requests) == 1
+    assert clock.offset == 0
+
+
+@pytest.mark.parametrize("kind", ["httpx", "aiohttp"])
+def test_the_event_loop_is_not_blocked_by_credentials(kind: str, server: CosServer) -> None:
+    gate = threading.Event()
+
+    def fetch() -> Credentials:
+        assert gate.wait(20)
+        return Credentials(SECRET_ID, SECRET_KEY, TOKEN, time.time() + 1000)
+
+    signer = Signer(RefreshingCredentials(fetch), bucket=BUCKET, region=REGION, domain=server.url)
+
+    async def main() -> None:
+        async def sent() -> int:
+            if kind == "httpx":
+                async with httpx.AsyncClient(auth=for_httpx.CosAuth(signer)) as client:
+                    return (await client.get(server.url + "/x")).status_code
+            async with aiohttp.ClientSession(middlewares=(for_aiohttp.CosAuth(signer),)) as session:
+                return (await session.get(server.url + "/x")).status
+
+        task = asyncio.create_task(sent())
+        for _ in range(10):
+            await asyncio.sleep(0.01)
+        assert not task.done()
+        gate.set()
+        assert await task == 200
+
+    asyncio.run(main())
 
 
 def test_urllib3_retries_are_signed_still(server: CosServer) -> None:

@@ -120,7 +120,6 @@ def _made(fields: Mapping[str, Any], names: tuple[str, str, str], expires_at: fl
         return Credentials(*values)
     except CredentialsError as error:
         reason = str(error)
-    del fields, values, value
     for ours, name in zip(("secret_id", "secret_key", "token"), names, strict=True):
         if reason.startswith(ours):
             reason = name + reason.removeprefix(ours)

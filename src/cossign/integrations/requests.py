@@ -68,7 +68,6 @@ class CosAuth(AuthBase):
         """requests follows with a copy of the request: let it have the headers that the next one needs."""
         request = response.request
         session = requests.Session()
-        session.trust_env = False
         following = next(session.resolve_redirects(response, request, yield_requests=True))
         response.request = request.copy()  # the history keeps what was sent
         leaves = session.should_strip_auth(str(request.url), str(following.url))  # type: ignore[no-untyped-call]
@@ -81,6 +80,7 @@ class CosAuth(AuthBase):
         request = response.request.copy()
         _ = response.content  # read to its end, so that the connection can be used again
         response.close()
+        _unsign(request)
         self._sign(request)
         again: requests.Response = response.connection.send(request, **sending)
         again.history.append(response)
