@@ -7,15 +7,18 @@ import http.server
 import json
 import pickle
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import trustme
 from tencentcloud.common.common_client import CommonClient
 from tencentcloud.common.credential import Credential
 from tencentcloud.common.profile.client_profile import ClientProfile
@@ -38,8 +41,11 @@ Answer = tuple[int, bytes, dict[str, str]]
 
 
 @contextmanager
-def serving(answer: Callable[[Any, bytes], Answer | None]) -> Iterator[str]:
-    """A real HTTP server; `answer` gets the handler and the body, and returns what to send, or has sent it itself."""
+def serving(answer: Callable[[Any, bytes], Answer | None], authority: trustme.CA | None = None) -> Iterator[str]:
+    """A real HTTP server; `answer` gets the handler and the body, and returns what to send, or has sent it itself.
+
+    With an `authority` it is one of HTTPS.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def handle_one(self) -> None:
@@ -65,10 +71,16 @@ def serving(answer: Callable[[Any, bytes], Answer | None]) -> Iterator[str]:
             pass  # clients that leave
 
     server = Server(("127.0.0.1", 0), Handler)
+    if authority is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(context)
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield (
+            f"http://127.0.0.1:{server.server_port}" if authority is None else f"https://localhost:{server.server_port}"
+        )
     finally:
         server.shutdown()
         server.server_close()
@@ -258,6 +270,40 @@ def test_our_authorization_is_that_of_the_official_sdk() -> None:
             )
             assert headers["Authorization"] == ours
             assert headers["Content-Type"] == "application/json"
+
+
+def test_https_as_sts_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with serving(lambda *_: (200, sts_answer(), {}), authority) as url:
+        sts = StsCredentials(LONG, policy=POLICY, endpoint=url, attempts=1)
+        with pytest.raises(
+            CredentialsError, match=r"https://localhost:\d+: .*CERTIFICATE_VERIFY_FAILED|SSLCertVerificationError"
+        ):
+            sts.get()
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        assert StsCredentials(LONG, policy=POLICY, endpoint=url).get().secret_id == "AKIDtmp"
+    for badly in (drip, drip_body, hang):
+        with serving(badly, authority) as url:
+            begun = time.monotonic()
+            with pytest.raises(CredentialsError, match=r"no answer within 0.3 s"):
+                StsCredentials(LONG, policy=POLICY, endpoint=url, seconds=0.3, attempts=1).get()
+            assert time.monotonic() - begun < 2
+
+
+def test_sts_is_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def answer(handler: Any, body: bytes) -> Answer:
+        seen.append((handler.path, handler.headers["Host"]))
+        return 200, sts_answer(), {}
+
+    with serving(answer) as url:
+        monkeypatch.setenv("http_proxy", url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        found = StsCredentials(LONG, policy=POLICY, endpoint="http://sts.invalid").get()
+    assert found.secret_id == "AKIDtmp"
+    assert seen == [("http://sts.invalid/", "sts.invalid")]
 
 
 def test_temporary_credentials_may_ask_for_a_role() -> None:

@@ -11,6 +11,7 @@ import string
 import threading
 import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import quote
 
@@ -649,3 +650,20 @@ def test_what_is_no_signer_is_refused_and_pickles_are_safe(server: CosServer) ->
         with pytest.raises(TypeError, match="leaked secret"):
             pickle.dumps(kind(signer_for(server)))
         pickle.loads(pickle.dumps(kind(Signer(EnvironmentCredentials(), bucket=BUCKET, region=REGION))))
+
+
+def test_what_says_nothing_of_the_time_teaches_nothing() -> None:
+    from cossign.integrations.wire import clock_was_wrong
+
+    signer = Signer(Credentials(SECRET_ID, SECRET_KEY), clock=Clock(-5000))
+    sent = signer.sign_request("GET", "https://h/a")
+    now = formatdate(usegmt=True)
+    assert signer.clock is not None
+    for status, headers, received in (
+        (403, {}, {"Date": now}), (403, {"Authorization": "Basic x"}, {"Date": now}), (403, sent, {}),
+        (403, sent, {"Date": "soon"}), (200, sent, {"Date": now}),
+    ):  # fmt: skip
+        assert not clock_was_wrong(signer, status, headers, received)
+        assert signer.clock.offset == -5000
+    assert clock_was_wrong(signer, 403, sent, {"Date": now})
+    assert abs(signer.clock.offset) < 3
