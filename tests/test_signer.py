@@ -445,6 +445,16 @@ def test_sign_request_refuses(credentials: Credentials) -> None:
         anywhere.sign_request("GET", b"/a")  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="method"):
         anywhere.sign_request("G ET", "/a")
+    with pytest.raises(ParameterError, match="url is not valid Unicode"):
+        anywhere.sign_request("GET", "https://h/\ud800")
+    wrong: Any
+    for wrong, said in (
+        ([("Range", object())], r"headers\['Range'\]"), ([(5, "a")], r"headers\[5\]"), (["a"], "headers"), ([5], "headers"),
+        ({"Range": "\ud800"}, r"headers\['Range'\]"), ({"x-cos-\ud800": "a"}, r"headers\['x-cos-"), (5, "headers"),
+    ):  # fmt: skip
+        with pytest.raises(ParameterError, match=said):
+            anywhere.sign_request("GET", "https://h/a", wrong)
+    assert "q-header-list=host;range" in anywhere.sign_request("GET", "https://h/a", {"Range": 5})["Authorization"]  # type: ignore[dict-item]
     assert anywhere.host is None
     assert "q-header-list=host" in anywhere.sign_request("GET", "https://h/a")["Authorization"]
     many = {f"x-cos-meta-{number:02d}": "v" for number in range(40)}

@@ -3050,20 +3050,25 @@ cdef class RequestSigner:
         cdef size_t bound
         cdef uint8_t* buffer
         cdef uint8_t* out
-        data = PyUnicode_AsUTF8String(url)
+        data = checked_value(url, "url", None)
         if not split_url(text_of(data), &target):
             raise ParameterError("url", "must begin with https://, http:// or /")
-        for given, value in headers:
-            name = self.signed_name(given)
-            if name is None:
-                continue
-            if name == b"host":
-                if not self.sign_host:
+        given = None
+        try:
+            for given, value in headers:
+                name = self.signed_name(given)
+                if name is None:
                     continue
-                has_host = True
-            if isinstance(value, str):
-                value = PyUnicode_AsUTF8String(value)
-            signed.append((name, (<bytes?>value).strip(b" \t")))
+                if name == b"host":
+                    if not self.sign_host:
+                        continue
+                    has_host = True
+                if not isinstance(value, bytes):
+                    value = value_bytes(value)
+                signed.append((name, (<bytes>value).strip(b" \t")))
+        except (TypeError, ValueError):
+            where = "headers" if given is None else f"headers[{given!r}]"
+            raise ParameterError(where, "must be a name and a value in str or bytes, without a lone surrogate") from None
         if self.sign_host and not has_host:
             host = target_host(&target) or host
             if host is None:

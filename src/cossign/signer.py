@@ -139,9 +139,11 @@ def checked_headers(headers: Mapping[str, Any], parameter: str) -> None:
 @functools.lru_cache(maxsize=1024)
 def signed_by_sdk(name: str | bytes) -> bytes | None:
     """A header's name as it is signed, if the SDKs sign such a header; otherwise None."""
+    if not isinstance(name, (str, bytes)):
+        raise TypeError
     lower = (name if isinstance(name, str) else name.decode("latin-1")).lower()
     signs = "x-cos-" in lower or "x-ci-" in lower or lower in _SIGNED_HEADERS
-    return encode_component(lower.encode("utf-8", "surrogatepass")).lower() if signs else None
+    return encode_component(lower.encode()).lower() if signs else None
 
 
 @functools.lru_cache(maxsize=1024)
