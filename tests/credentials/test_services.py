@@ -248,6 +248,7 @@ def test_sts_is_asked_as_its_pages_say(named: Any, action: str, asked: dict[str,
     assert "hiddenlong" not in str(headers.items()) + str(sent)
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning")  # the official SDK's own
 def test_our_authorization_is_that_of_the_official_sdk() -> None:
     """The official client sends a call to a server here; we sign the same call."""
     seen: list[Any] = []
