@@ -1,7 +1,7 @@
 """What signing adds to a call of an HTTP client: `python -m bench.clients [--rounds 60]`.
 
 The same call with and without `auth`, in turn. First with a transport that answers at once, so that nothing but the
-client and the signature is measured; then over loopback to a real server, which reads the headers on the same machine.
+client and the signature is measured; then over loopback, to a process that answers when it sees the headers' end.
 Microseconds a call: medians of the rounds, and of their differences. What it takes to carry the headers alone, made
 before, is a part of what signing adds, and shown beside it.
 """
@@ -9,15 +9,17 @@ before, is a part of what signing adds, and shown beside it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import requests
 from requests.adapters import BaseAdapter
-from tests.cos_server import running
 
 from cossign import Credentials, Signer
 from cossign.integrations import httpx as for_httpx
@@ -29,6 +31,38 @@ CREDENTIALS = {
 }
 HEADERS = {"Range": "bytes=0-9"}
 CALLS = 200  # of a round
+
+
+SERVER = """
+import socket, threading
+listening = socket.create_server(("127.0.0.1", 0))
+print(listening.getsockname()[1], flush=True)
+def serve(connection):
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    received = b""
+    while True:
+        while b"\\r\\n\\r\\n" not in received:
+            more = connection.recv(65536)
+            if not more:
+                return
+            received += more
+        received = b""
+        connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n")
+while True:
+    threading.Thread(target=serve, args=(listening.accept()[0],), daemon=True).start()
+"""
+
+
+@contextlib.contextmanager
+def serving() -> Iterator[str]:
+    """A server in a process of its own; its URL."""
+    process = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+    finally:
+        process.kill()
+        process.communicate()
 
 
 class _Raw:
@@ -91,13 +125,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     rounds = parser.parse_args().rounds
     print("| client | transport | credentials | a call | with auth | headers alone |\n|---|---|---|---:|---:|---:|")
-    with running(list) as server:
-        server.judges = False
-        server.keeps = False
+    with serving() as url:
         for client in ("requests", "httpx"):
             for at_once in (True, False):
                 for name, credentials in CREDENTIALS.items():
-                    domain = None if at_once else server.url
+                    domain = None if at_once else url
                     signer = Signer(credentials, bucket="b-1250000000", region="ap-beijing", domain=domain)
                     call, added, carried = measured(client, signer, at_once, rounds if at_once else max(1, rounds // 3))
                     where = "none" if at_once else "loopback"

@@ -147,7 +147,6 @@ class CosServer:
         self.bucket = "examplebucket-1250000000"
         self.offset = 0.0  # seconds that its clock is ahead
         self.judges = True
-        self.keeps = True  # what arrives
         self.requests: list[Request] = []
         self.refusals: list[str] = []
         self.watch: Callable[[Request], None] | None = None
@@ -198,8 +197,7 @@ class CosServer:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def answer(self, request: Request) -> tuple[int, bytes, dict[str, str]]:
-        if self.keeps:
-            self.requests.append(request)
+        self.requests.append(request)
         if self.watch is not None:
             self.watch(request)
         if self.judges:
