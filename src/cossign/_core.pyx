@@ -22,6 +22,7 @@ from libc.errno cimport EINVAL
 from libc.stdint cimport INT32_MAX, INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 
+from _thread import allocate_lock, start_new_thread
 from hashlib import sha1
 from hmac import compare_digest
 from itertools import islice
@@ -1305,17 +1306,81 @@ def _sign_share(Template template, list keys, Py_ssize_t start, tuple columns, t
     return result, errors
 
 
+cdef class Crew:
+    """Threads that share some calls of a function.
+
+    An interrupt may come at any point of Python code in the main thread, and what is written in Python of threading and
+    concurrent.futures may then keep a lock for ever. Here the main thread waits for a plain lock, in C.
+    """
+
+    cdef object function
+    cdef list arguments
+    cdef list results
+    cdef dict failures      # by the call's number
+    cdef Py_ssize_t begun
+    cdef Py_ssize_t at_work
+    cdef bint ended         # nothing more is begun
+    cdef object lock
+    cdef object done        # held until nobody is at work
+
+    def __init__(self, function, list arguments):
+        self.function = function
+        self.arguments = arguments
+        self.results = [None] * len(arguments)
+        self.failures = {}
+        self.lock = allocate_lock()
+        self.done = allocate_lock()
+        self.done.acquire()
+
+    def work(self):
+        """Make calls until all are begun, or one has failed."""
+        cdef Py_ssize_t i = 0
+        while True:
+            with self.lock:
+                if self.ended or self.begun == len(self.arguments):
+                    self.at_work -= 1
+                    if self.at_work == 0:
+                        self.done.release()
+                    return
+                i = self.begun
+                self.begun += 1
+            try:
+                self.results[i] = self.function(*self.arguments[i])
+            except BaseException as error:
+                self.failures[i] = error
+                self.ended = True
+
+
 cdef list in_threads(function, list arguments, int threads):
     """The results of a function for each tuple of arguments, in order; what is not begun when one fails never is."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(threads, "cossign") as pool:
+    cdef Crew crew = Crew(function, arguments)
+    cdef int i
+    crew.at_work = 1  # whoever starts the others counts as one of them, until they are started
+    for i in range(min(threads, len(arguments))):
+        with crew.lock:
+            crew.at_work += 1
         try:
-            futures = [pool.submit(function, *each) for each in arguments]
-            return [future.result() for future in futures]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+            start_new_thread(crew.work, ())
+        except RuntimeError:  # no more threads to be had
+            with crew.lock:
+                crew.at_work -= 1
+            break
+    if crew.at_work == 1:
+        crew.work()
+    else:
+        with crew.lock:
+            crew.at_work -= 1
+            if crew.at_work == 0:
+                crew.done.release()
+    try:
+        crew.done.acquire()
+    except BaseException:
+        crew.ended = True
+        crew.done.acquire()
+        raise
+    if crew.failures:
+        raise crew.failures[min(crew.failures)]
+    return crew.results
 
 
 cdef list sign_in_threads(Template template, list keys, tuple columns, tuple names, list errors, int threads):

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 T = TypeVar("T")
+
+# Between the threads stand SimpleQueues, which are C: an interrupt of the main thread leaves no lock of theirs held, as
+# it may one of queue.Queue's or of an executor's, which are Python.
 
 
 def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
     """The same items, made by a thread that is at most `depth` of them ahead; what it raises is raised here."""
-    ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
-    stop = threading.Event()
+    ready: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+    room: SimpleQueue[bool] = SimpleQueue()  # True for each item that may be made, False to end
+    for _ in range(depth):
+        room.put(True)
 
     def make() -> None:
         end: BaseException = StopIteration()
         try:
             for item in items:
-                ready.put((item, None))
-                if stop.is_set():
+                if not room.get():
                     break
+                ready.put((item, None))
         except BaseException as error:
             end = error
         with contextlib.suppress(Exception):
@@ -41,16 +44,16 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
                 return
             if end is not None:
                 raise end
+            room.put(True)
             yield item  # type: ignore[misc]
     finally:
-        stop.set()
-        for _ in range(30):  # 0.3 seconds, which are enough for whoever does not wait for input
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    ready.get_nowait()
-            maker.join(0.01)
-            if not maker.is_alive():
+        while True:  # the room that is left
+            try:
+                room.get_nowait()
+            except Empty:
                 break
+        room.put(False)
+        maker.join(0.3)  # enough for whoever does not wait for input
 
 
 class Behind:
@@ -58,20 +61,43 @@ class Behind:
 
     def __init__(self, depth: int) -> None:
         self._depth = depth
-        self._executor = ThreadPoolExecutor(1, "cossign-behind")
-        self._pending: deque[Future[Any]] = deque()
+        self._calls: SimpleQueue[tuple[Callable[..., object], tuple[object, ...]] | None] = SimpleQueue()
+        self._outcomes: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._pending = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._make, name="cossign-behind", daemon=True)
+        self._thread.start()
+
+    def _make(self) -> None:
+        while (call := self._calls.get()) is not None:
+            outcome: BaseException | None = None
+            if not self._closed:
+                try:
+                    call[0](*call[1])
+                except BaseException as error:
+                    outcome = error
+            self._outcomes.put(outcome)
+
+    def _settle(self) -> None:
+        """Wait for the oldest call."""
+        outcome = self._outcomes.get()
+        self._pending -= 1
+        if outcome is not None:
+            raise outcome
 
     def call(self, function: Callable[..., object], *arguments: object) -> None:
-        while len(self._pending) >= self._depth:
-            self._pending.popleft().result()
-        self._pending.append(self._executor.submit(function, *arguments))
+        while self._pending >= self._depth:
+            self._settle()
+        self._pending += 1
+        self._calls.put((function, arguments))
 
     def wait(self) -> None:
         """Until all calls are done."""
         while self._pending:
-            self._pending.popleft().result()
+            self._settle()
 
     def close(self) -> None:
         """Until the call that was begun is done; the others are not made."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        self._pending.clear()
+        self._closed = True
+        self._calls.put(None)
+        self._thread.join()
