@@ -94,7 +94,7 @@ class CosAuth(httpx.Auth):
         _ = headers.encoding  # asked for while they are plain: it is found out by looking at all that is sent
         # In its place: a copy of a request's headers takes as long as the signature.
         headers.__class__ = _SignedHeaders
-        vars(headers)["added"] = {name.lower(): value for name, value in added.items()}
+        headers.added = added  # type: ignore[attr-defined]  # by vars() it would make each later look at them slower
 
 
 _raw = httpx.Headers.raw.__get__
@@ -118,9 +118,12 @@ class _SignedHeaders(httpx.Headers):
         try:
             return _get(self, key)
         except KeyError:
-            if (found := self.added.get(key.lower())) is None:
-                raise
-            return found
+            for name, value in self.added.items():
+                if name.lower() == key.lower():
+                    return value
+            raise
 
     def __contains__(self, key: object) -> bool:
-        return super().__contains__(key) or (isinstance(key, str) and key.lower() in self.added)
+        return super().__contains__(key) or (
+            isinstance(key, str) and key.lower() in (name.lower() for name in self.added)
+        )
