@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/sha1/*)
+CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/cossign/sha1/*)
+BUILT := src/cossign/_core.c src/cossign/_core.*.so src/cossign/gateway/_gate.c src/cossign/gateway/_gate.*.so
 NODE_MODULES := tests/oracles/node_modules
 
 .PHONY: demo test bench lint soak coverage fuzz golden clean
@@ -30,7 +31,7 @@ soak: $(VENV)/test.stamp
 coverage: $(VENV)/test.stamp
 	rm -rf build/coverage && mkdir -p build/coverage
 	cp -R src tests pyproject.toml setup.py README.md CHANGELOG.md build/coverage
-	rm -f build/coverage/src/cossign/_core.c build/coverage/src/cossign/_core.*.so
+	cd build/coverage && rm -f $(BUILT)
 	cd build/coverage && COSSIGN_LINETRACE=1 $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
 	cd build/coverage && PYTHONPATH=src $(CURDIR)/$(BIN)/python -m coverage run --rcfile=tests/core.coveragerc \
 	  -m pytest -q -p no:cacheprovider -m "not slow" tests --ignore=tests/e2e --ignore=tests/test_sourcecode.py
@@ -42,7 +43,7 @@ SEED ?= 20261124
 fuzz: $(VENV)/test.stamp
 	rm -rf build/fuzz && mkdir -p build/fuzz
 	cp -R src tests pyproject.toml setup.py README.md CHANGELOG.md build/fuzz
-	rm -f build/fuzz/src/cossign/_core.c build/fuzz/src/cossign/_core.*.so
+	cd build/fuzz && rm -f $(BUILT)
 	cd build/fuzz && CFLAGS="-g -fsanitize=address,undefined -fno-sanitize-recover=all" \
 	  LDFLAGS="-fsanitize=address,undefined" $(abspath $(BIN))/python setup.py -q build_ext --inplace
 	cd build/fuzz && COSSIGN_FUZZ_SECONDS=$(SECONDS) $(abspath $(BIN))/python -m pytest -q -s -p no:cacheprovider \
@@ -73,4 +74,4 @@ $(VENV)/test.stamp: pyproject.toml setup.py $(CORE)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist demo src/*.egg-info src/cossign/_core.c src/cossign/_core.*.so $(NODE_MODULES)
+	rm -rf $(VENV) build dist demo src/*.egg-info $(BUILT) $(NODE_MODULES)

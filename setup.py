@@ -1,4 +1,4 @@
-"""Builds the one extension, cossign._core; everything else is in pyproject.toml."""
+"""Builds the extensions, the core and the gateway's; everything else is in pyproject.toml."""
 
 import os
 from pathlib import Path
@@ -17,10 +17,16 @@ core = Extension(
     extra_compile_args=[] if os.name == "nt" else ["-O3"],
     define_macros=[("CYTHON_TRACE_NOGIL", "1")] if linetrace else [],
 )
+gate = Extension(
+    "cossign.gateway._gate",
+    ["src/cossign/gateway/_gate.pyx"],
+    extra_compile_args=core.extra_compile_args,
+    define_macros=core.define_macros,
+)
 
 setup(
     ext_modules=cythonize(
-        [core],
+        [core, gate],
         annotate=os.environ.get("COSSIGN_ANNOTATE") == "1",
         compiler_directives={"linetrace": linetrace},
         force=linetrace,

@@ -1,4 +1,4 @@
-"""The command line: arguments, progress and exit statuses; the work is done by Signer and cossign.batch."""
+"""The command line: arguments, progress and exit statuses; the work is done by Signer, batch and gateway."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ examples:
   cossign presign files.csv --key-column path --query-column response-content-type=type -o urls.jsonl -b ... -r ...
   cossign authorization PUT picture.jpg -b ... -r ... -H 'Content-Type: image/jpeg'
   cossign verify 'https://...&q-signature=...'
+  cossign serve --config gateway.toml
 
 exit status: 0 done; 1 some rows or signatures were bad; 2 usage, or input that cannot be read; 130 interrupted
 """
@@ -157,6 +158,10 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("urls", nargs="+", metavar="URL", help="URLs, or - for one on each line of stdin")
     verify.add_argument("-X", "--method", default="GET", help="the method of the requests (default: GET)")
     header(verify, "a header of the requests; may be repeated")
+
+    serve = command("serve", _serve, "sign, redirect and authorize requests over HTTP")
+    serve.add_argument("--config", required=True, metavar="FILE", help="the gateway's TOML file")
+    serve.add_argument("--check", action="store_true", help="check the file, say what would be served, and end")
 
     command("engines", _engines, "list the signing engines of this machine, fastest first")
     return parser
@@ -322,6 +327,15 @@ def _verify(arguments: argparse.Namespace) -> int:
     if many:
         print(f"cossign: {right + wrong} URLs: {right} right, {wrong} wrong", file=sys.stderr)
     return 1 if wrong else 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    try:
+        from cossign.gateway.serve import serve
+    except ImportError as error:
+        print(f"cossign: serve needs {error.name}: pip install 'cossign[gateway]'", file=sys.stderr)
+        return 2
+    return serve(arguments.config, arguments.check)
 
 
 def _engines(arguments: argparse.Namespace) -> int:

@@ -634,17 +634,7 @@ class Signer:
         """
         credentials = self._credentials()
         span = self._key_time(self._start(), expires, key_time)
-        url_param_list, http_parameters, _ = _core.canonical(checked_mapping(query, "query"), "query")
-        header_list, http_headers = self._signed_headers(headers)
-        template = Template(
-            http_pieces(checked_method(method), KEY, http_parameters, http_headers),
-            [q_fields(credentials.secret_id, span, header_list, url_param_list), SIGNATURE],
-            self._sign_key(credentials, span),
-            self._rules(),
-            "key",
-            self._engine,
-        )
-        return _core.sign_one(template, key)
+        return _core.sign_one(self._authorization_template(credentials, method, span, query, headers), key)
 
     def object_url(self, key: str, *, query: Query | None = None) -> str:
         """The object's URL without a signature, for public objects.
@@ -656,9 +646,7 @@ class Signer:
         >>> signer.object_url("a b.txt")
         'https://b-1250000000.cos.ap-beijing.myqcloud.com/a%20b.txt'
         """
-        _, _, cased = _core.canonical(checked_mapping(query, "query"), "query")
-        text = [self._where().base.encode(), KEY, *([b"?"] if cased else []), *cased]
-        return _core.sign_one(Template([], text, None, self._rules(), "key", self._engine), key)
+        return _core.sign_one(self._target_template(query, self._where().base.encode()), key)
 
     def sign_request(
         self,
@@ -978,6 +966,22 @@ class Signer:
         http = http_pieces(checked_method(method), KEY, http_parameters, http_headers)
         rules |= self._rules()
         return Template(http, text, self._sign_key(credentials, span), rules, parameter, self._engine)
+
+    def _authorization_template(
+        self, credentials: Credentials, method: Any, span: str, query: Any, headers: Any
+    ) -> Template:
+        """An Authorization header's value."""
+        url_param_list, http_parameters, _ = _core.canonical(checked_mapping(query, "query"), "query")
+        header_list, http_headers = self._signed_headers(headers)
+        text: list[bytes | int] = [q_fields(credentials.secret_id, span, header_list, url_param_list), SIGNATURE]
+        http = http_pieces(checked_method(method), KEY, http_parameters, http_headers)
+        return Template(http, text, self._sign_key(credentials, span), self._rules(), "key", self._engine)
+
+    def _target_template(self, query: Any, base: bytes) -> Template:
+        """A URL without a signature, behind `base`."""
+        _, _, cased = _core.canonical(checked_mapping(query, "query"), "query")
+        text = [base, KEY, *([b"?"] if cased else []), *cased]
+        return Template([], text, None, self._rules(), "key", self._engine)
 
     def _secrets(self, credentials: Any) -> dict[str, Any]:
         """What `judge` looks SecretIds up in."""

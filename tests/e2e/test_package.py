@@ -48,7 +48,7 @@ def test_contents(built: tuple[Path, Path]) -> None:
         metadata = package.read(next(name for name in inside if name.endswith("METADATA"))).decode()
     assert {
         "cossign/py.typed", "cossign/_core.pyi", "cossign/batch/job.py", "cossign/cli.py", "cossign/credentials/files.py",
-        "cossign/integrations/httpx.py",
+        "cossign/gateway/_gate.pyi", "cossign/gateway/serve.py", "cossign/integrations/httpx.py",
     } <= set(inside)  # fmt: skip
     assert not [name for name in inside if name.endswith(".c") or name.startswith("tests")]
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]

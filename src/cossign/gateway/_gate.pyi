@@ -1,0 +1,120 @@
+"""Types of the gate; see _gate.pyx for what each does."""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from typing import Any
+
+from cossign._core import Engine
+from cossign.signer import Signer
+
+AUTHORIZATION: int
+TARGET: int
+ASKED: int
+SUBJECT: int
+VERIFIED: int
+HOST: int
+ORIGINAL_HOST: int
+KIND_NAMES: tuple[str, ...]
+TABLE: tuple[tuple[str, int, str], ...]
+
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+def judged_path(raw: bytes, unusual: bool = False) -> tuple[bytes, str]: ...
+def masked(text: str) -> str: ...
+def own_path(scope: Scope) -> str: ...
+
+class Board:
+    def __init__(self, memory: Any) -> None: ...
+    def add(self, name: bytes, more: int) -> int: ...
+    def __iter__(self) -> Iterator[tuple[bytes, int]]: ...
+
+class Route:
+    @property
+    def name(self) -> str: ...
+    @property
+    def signer(self) -> Signer: ...
+    @property
+    def prefix(self) -> bytes: ...
+    @property
+    def unusual(self) -> bool: ...
+    @property
+    def expires(self) -> int: ...
+    def __init__(
+        self,
+        name: str,
+        path: bytes,
+        prefix: bytes,
+        methods: Iterable[str],
+        params: Iterable[str],
+        signer: Signer,
+        expires: int,
+        unusual: bool,
+        shared: bool,
+    ) -> None: ...
+
+class Rule:
+    def __init__(
+        self,
+        routes: Iterable[str] | None,
+        prefixes: Iterable[bytes],
+        methods: Iterable[str] | None,
+        params: Iterable[str] | None,
+        longest: int | None,
+        bulk: bool,
+    ) -> None: ...
+
+class Caller:
+    @property
+    def name(self) -> str: ...
+    def __init__(self, name: str, rules: Iterable[Rule], rate: float, burst: int, board: Board) -> None: ...
+
+class Request:
+    @property
+    def route(self) -> Route: ...
+    @property
+    def caller(self) -> Caller: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def query(self) -> dict[str, str] | None: ...
+
+class Gate:
+    @property
+    def routes(self) -> tuple[Route, ...]: ...
+    @property
+    def board(self) -> Board: ...
+    @property
+    def lines(self) -> list[str]: ...
+    def __init__(
+        self,
+        *,
+        routes: Iterable[Route],
+        endpoints: Mapping[str, str],
+        headers: Mapping[bytes, int],
+        by_token: Mapping[bytes, Caller],
+        by_certificate: Mapping[bytes, Caller],
+        by_secret_id: Mapping[str, tuple[Caller, Any]],
+        anonymous: Caller | None,
+        hosts: Iterable[bytes],
+        trusts: Callable[[str], bool],
+        nginx: bool,
+        board: Board,
+        logs: bool,
+        engine: Engine,
+    ) -> None: ...
+    def trusts_client(self, scope: Scope) -> bool: ...
+    def answer(self, scope: Scope) -> tuple[Event, Event] | None: ...
+    def kind(self, scope: Scope) -> str: ...
+    def admit(self, scope: Scope) -> tuple[Request, str]: ...
+    def permit(
+        self, request: Request, route: str | None, method: str, query: dict[str, str] | None, seconds: int | None
+    ) -> tuple[str, tuple[bytes, ...]]: ...
+    def seconds(self, request: Request) -> tuple[int, int]: ...
+    def count(self, request: Request, scope: Scope, code: str, took: int, signed: int) -> None: ...
+    def refusal(self, request: Request, code: str, more: str = "") -> tuple[Event, Event]: ...
+
+class KeyFilter:
+    def __init__(self, prefixes: tuple[bytes, ...], unusual: bool) -> None: ...
+    def kept(self, lines: bytes) -> tuple[bytes, dict[int, str], int]: ...

@@ -1,0 +1,1230 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, freethreading_compatible=True
+"""What every request of the gateway passes: who asks, for which key, whether a rule allows it, and the answer.
+
+A request's path is decoded once, judged in that form, and that form is signed: no other spelling of a path is ever
+looked at. Rules allow; what none allows is refused. All state that processes share is in `Board`.
+"""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.unicode cimport PyUnicode_AsASCIIString, PyUnicode_DecodeUTF8
+from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy
+
+from cossign._core import judge, sign_one
+from cossign.errors import BadSignature, CredentialsError, KeyNameError, SignatureExpired, SignatureNotYetValid
+
+# ASGI's types
+Scope = MutableMapping[str, Any]
+Event = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <time.h>
+    #if defined(_MSC_VER)
+    #include <intrin.h>
+    static int64_t board_add(volatile int64_t* at, int64_t more) { return _InterlockedExchangeAdd64(at, more) + more; }
+    static int64_t board_get(volatile int64_t* at) { return _InterlockedOr64(at, 0); }
+    static int board_swap(volatile int64_t* at, int64_t old, int64_t now) {
+        return _InterlockedCompareExchange64(at, now, old) == old;
+    }
+    static int64_t now_ns(void) {
+        struct timespec t; timespec_get(&t, TIME_UTC); return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    }
+    static int64_t tick_ns(void) { return now_ns(); }
+    #else
+    static inline int64_t board_add(volatile int64_t* at, int64_t more) {
+        return __atomic_add_fetch(at, more, __ATOMIC_RELAXED);
+    }
+    static inline int64_t board_get(volatile int64_t* at) { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
+    static inline int board_swap(volatile int64_t* at, int64_t old, int64_t now) {
+        return __atomic_compare_exchange_n(at, &old, now, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    }
+    static inline int64_t clock_ns(clockid_t clock) {
+        struct timespec t; clock_gettime(clock, &t); return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+    }
+    static inline int64_t now_ns(void) { return clock_ns(CLOCK_REALTIME); }
+    static inline int64_t tick_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+    #endif
+    """
+    int64_t board_add(int64_t* at, int64_t more) nogil
+    int64_t board_get(int64_t* at) nogil
+    bint board_swap(int64_t* at, int64_t old, int64_t now) nogil
+    int64_t now_ns() nogil
+    int64_t tick_ns() nogil
+
+
+# --- What processes share
+
+ctypedef int64_t* Counter
+
+cdef struct Entry:
+    int64_t state  # 0: free; 1: its name is being written; 2: there
+    int64_t value
+    uint8_t[112] name
+
+
+cdef class Board:
+    """Named 64-bit counters in memory that all worker processes share.
+
+    Args:
+        memory: a writable buffer, zeroed when it is new, such as an mmap of a file: 128 bytes a counter.
+    """
+
+    cdef uint8_t[::1] memory
+    cdef Entry* entries
+    cdef Py_ssize_t size
+
+    def __init__(self, uint8_t[::1] memory not None):
+        self.memory = memory
+        self.size = memory.shape[0] // <Py_ssize_t>sizeof(Entry)
+        if self.size == 0:
+            raise ValueError("memory must have room for one counter at least: 128 bytes")
+        self.entries = <Entry*>&memory[0]
+
+    cdef int64_t* at(self, bytes name) except NULL:
+        """The counter of a name, made at its first use. Processes that make it at once get the same."""
+        cdef Py_ssize_t length = min(PyBytes_GET_SIZE(name), 111)
+        cdef const uint8_t* text = <const uint8_t*>PyBytes_AS_STRING(name)
+        cdef uint64_t hashed = 14695981039346656037u  # FNV-1a
+        cdef Py_ssize_t i
+        cdef int patience
+        cdef Entry* entry
+        for i in range(length):
+            hashed = (hashed ^ text[i]) * 1099511628211u
+        for i in range(self.size):
+            entry = &self.entries[(hashed + <uint64_t>i) % <uint64_t>self.size]
+            if board_get(&entry.state) == 0 and board_swap(&entry.state, 0, 1):
+                memcpy(entry.name, text, <size_t>length)
+                board_swap(&entry.state, 1, 2)
+                return &entry.value
+            patience = 1_000_000
+            while board_get(&entry.state) == 1 and patience > 0:  # another process is writing the name, or died of it
+                patience -= 1
+            if memcmp(entry.name, text, <size_t>length) == 0 and entry.name[length] == 0:
+                return &entry.value
+        raise MemoryError(f"the gateway's shared memory has no room for more than {self.size} counters")
+
+    def add(self, bytes name, int64_t more):
+        """Add to a counter; its new value."""
+        return board_add(self.at(name), more)
+
+    def __iter__(self):
+        """The counters' (name, value) pairs."""
+        cdef Py_ssize_t i
+        for i in range(self.size):
+            if board_get(&self.entries[i].state) == 2:
+                yield self.entries[i].name[:112].partition(b"\0")[0], board_get(&self.entries[i].value)
+
+
+# --- Reasons
+
+cdef enum Reason:
+    OK, NO_CREDENTIALS, UNKNOWN_TOKEN, UNKNOWN_SCHEME, BAD_SIGNATURE, UNSIGNED, EXPIRED, NOT_YET_VALID,
+    UNKNOWN_CERTIFICATE, AMBIGUOUS, BAD_PATH, BAD_ENCODING, CONTROL, BACKSLASH, EMPTY_SEGMENT, DOT_SEGMENT,
+    TWICE_ENCODED, NO_KEY, BAD_KEY, BAD_QUERY, NO_ROUTE, METHOD,
+    NOT_GRANTED, METHOD_NOT_GRANTED, PREFIX, PARAMETER, TOO_LONG_VALID,  # what rules say: the nearer to a yes, the later
+    RATE, BUSY, UNTRUSTED, NO_ORIGINAL, UNAVAILABLE, BAD_BODY, TOO_LARGE, MEDIA_TYPE, STALLED, GONE, REASONS
+
+# Code, status, what it means: the code is what logs, metrics and answers say.
+TABLE = (
+    ("ok", 204, ""),
+    ("no_credentials", 401, "the request has no token, signature or certificate"),
+    ("unknown_token", 401, "no caller has this token"),
+    ("unknown_scheme", 401, "Authorization must be 'Bearer ...' or a COS signature"),
+    ("bad_signature", 401, "the signature is not one of a caller for this request"),
+    ("unsigned", 401, "the signature must sign the Host header and every parameter"),
+    ("expired", 401, "the signature has expired"),
+    ("not_yet_valid", 401, "the signature is not valid yet"),
+    ("unknown_certificate", 403, "no caller has this certificate"),
+    ("ambiguous", 400, "a header or a parameter that must be there once is there more than once"),
+    ("bad_path", 400, "the path must begin with a slash"),
+    ("bad_encoding", 400, "the path is no valid percent-encoded UTF-8"),
+    ("control_character", 400, "the path has a control character"),
+    ("backslash", 400, "the path has a backslash"),
+    ("empty_segment", 400, "the path has two slashes in a row"),
+    ("dot_segment", 400, "the path has a segment . or .."),
+    ("twice_encoded", 400, "the path is percent-encoded twice"),
+    ("no_key", 404, "the path names no object"),
+    ("bad_key", 400, "COS has no such keys: they have at most 850 bytes"),
+    ("bad_query", 400, "the query is no valid percent-encoded UTF-8, or is too long"),
+    ("no_route", 404, "no route has this path or name"),
+    ("method", 405, "the route does not take this method"),
+    ("not_granted", 403, "the caller may not use this route"),
+    ("method_not_granted", 403, "the caller may not use this method"),
+    ("prefix", 403, "the caller may not use keys of this prefix"),
+    ("parameter", 403, "a parameter is not allowed"),
+    ("expires", 403, "a signature may not hold that long"),
+    ("rate", 429, "the caller has asked too often"),
+    ("busy", 429, "too many bulk requests are under way"),
+    ("untrusted", 403, "only a trusted proxy may ask this"),
+    ("no_original", 400, "the proxy does not say which request it asks for"),
+    ("unavailable", 503, "there are no credentials to sign with now"),
+    ("bad_body", 400, "the body is not of its form"),
+    ("too_large", 413, "the body has too many rows or bytes"),
+    ("media_type", 415, "the body's Content-Type is not one that can be read"),
+    ("stalled", 408, "the client neither sends nor reads any more"),
+    ("gone", 400, "the client has gone"),
+)
+assert len(TABLE) == REASONS
+
+
+# --- Paths
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    /* What a byte of a decoded path is: 0 plain, 1 slash, 2 dot, 3 percent, 4 control, 5 backslash, 6 not ASCII. */
+    static const uint8_t* path_classes(void) {
+        static uint8_t classes[256];
+        if (classes['/'] == 0) {
+            for (int i = 0; i < 256; i++) classes[i] = i < 0x20 || i == 0x7F ? 4 : i >= 0x80 ? 6 : 0;
+            classes['.'] = 2; classes['%'] = 3; classes['\\\\'] = 5; classes['/'] = 1;
+        }
+        return classes;
+    }
+    """
+    const uint8_t* path_classes() nogil
+
+
+cdef const uint8_t* CLASSES = path_classes()
+
+
+cdef inline int hex_digit(uint8_t digit) noexcept nogil:
+    if c"0" <= digit <= c"9":
+        return digit - c"0"
+    digit |= 32
+    return digit - c"a" + 10 if c"a" <= digit <= c"f" else -1
+
+
+cdef Reason decode_path(const uint8_t* raw, size_t size, uint8_t* out, size_t* length) noexcept nogil:
+    """A request's path, decoded once into `out`, which has room for `size` bytes; or why it is none."""
+    cdef size_t i = 0
+    cdef size_t n = 0
+    cdef int high, low
+    if size == 0 or raw[0] != c"/":
+        return BAD_PATH
+    while i < size:
+        out[n] = raw[i]
+        if raw[i] == c"%":
+            if i + 2 >= size:
+                return BAD_ENCODING
+            high = hex_digit(raw[i + 1])
+            low = hex_digit(raw[i + 2])
+            if high < 0 or low < 0:
+                return BAD_ENCODING
+            out[n] = <uint8_t>(high << 4 | low)
+            i += 2
+        elif raw[i] == c"#" or raw[i] == c"?" or raw[i] == c" ":
+            return BAD_ENCODING
+        i += 1
+        n += 1
+    length[0] = n
+    return OK
+
+
+cdef Reason judge_path(const uint8_t* path, size_t size, bint unusual) noexcept nogil:
+    """Whether what follows a path's first slash means one key to everybody, and not another to whoever tidies paths up."""
+    cdef size_t i
+    cdef size_t segment = 0  # where the last one began
+    cdef uint8_t kind
+    for i in range(size + 1):
+        kind = 1 if i == size else CLASSES[path[i]]
+        if kind == 0 or kind == 2 or kind == 6:
+            continue
+        if kind == 1:
+            if i == segment and i < size and not unusual:
+                return EMPTY_SEGMENT
+            if i - segment <= 2 and i > segment and path[segment] == c"." and path[i - 1] == c".":
+                return DOT_SEGMENT
+            segment = i + 1
+        elif kind == 4:
+            return CONTROL
+        elif unusual:
+            continue
+        elif kind == 5:
+            return BACKSLASH
+        elif i + 2 < size and hex_digit(path[i + 1]) >= 0 and hex_digit(path[i + 2]) >= 0:
+            return TWICE_ENCODED
+    return OK
+
+
+def judged_path(bytes raw not None, bint unusual=False):
+    """A request's raw path as it is decoded and judged.
+
+    Returns:
+        (decoded, code): the code is "ok", or says why it is refused; decoded is empty then.
+
+    >>> judged_path(b"/a%20b")
+    (b'/a b', 'ok')
+    >>> judged_path(b"/a/%2e%2E/b")
+    (b'', 'dot_segment')
+    """
+    cdef size_t length = 0
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, PyBytes_GET_SIZE(raw))
+    cdef uint8_t* text = <uint8_t*>PyBytes_AS_STRING(out)
+    cdef Reason reason = decode_path(
+        <const uint8_t*>PyBytes_AS_STRING(raw), <size_t>PyBytes_GET_SIZE(raw), text, &length
+    )
+    if reason == OK:
+        reason = judge_path(text + 1, length - 1, unusual)
+    out = out[:<Py_ssize_t>length]
+    if reason == OK:
+        try:
+            out.decode()
+        except UnicodeDecodeError:
+            reason = BAD_ENCODING
+    return (out if reason == OK else b""), TABLE[reason][0]
+
+
+# --- Policy
+
+@cython.final
+cdef class Names:
+    """Names that are allowed: each as it stands, or all that begin with what stands before a star."""
+
+    cdef frozenset whole
+    cdef tuple beginnings
+
+    def __init__(self, names):
+        self.whole = frozenset(name for name in names if not name.endswith("*"))
+        self.beginnings = tuple(name.removesuffix("*") for name in names if name.endswith("*"))
+
+    cdef bint has(self, str name) except -1:
+        return name in self.whole or (len(self.beginnings) > 0 and name.startswith(self.beginnings))
+
+
+@cython.final
+cdef class Route:
+    """Requests whose path begins alike, and the bucket that they lead to.
+
+    Args:
+        name: what it is called in rules, logs and metrics.
+        path: what requests' paths begin with, decoded; what follows is the key's rest.
+        prefix: what the key begins with.
+        methods: the methods that it takes.
+        params: the names of the parameters that it takes; a star at the end stands for any rest.
+        signer: the Signer of its bucket.
+        expires: seconds that its signatures hold.
+        unusual: whether keys with two slashes in a row, a backslash, or what looks percent-encoded, are taken.
+        shared: whether caches may share its redirects between callers.
+    """
+
+    cdef readonly str name
+    cdef readonly object signer
+    cdef readonly bytes prefix
+    cdef readonly bint unusual
+    cdef readonly long long expires
+    cdef bytes path
+    cdef frozenset methods
+    cdef Names params
+    cdef str cache_control
+    cdef long long rounded
+    cdef dict prepared
+    cdef Counts counts
+
+    def __init__(
+        self, str name, bytes path, bytes prefix, methods, params, signer, long long expires, bint unusual, bint shared
+    ):
+        self.name = name
+        self.path = path
+        self.prefix = prefix
+        self.methods = frozenset(methods)
+        self.params = Names(params)
+        self.signer = signer
+        self.expires = expires
+        self.rounded = signer.round_to or 0
+        self.unusual = unusual
+        self.cache_control = "public" if shared else "private"
+        self.prepared = {}
+
+    cdef Prepared ready(self, Request request, int64_t now):
+        """What a request's answer is made from; it is the same for all that differ by their key alone, for a second."""
+        found = (request.kind, request.method, request.seconds, request.until, request.raw_query)
+        cdef Prepared prepared = <Prepared>self.prepared.get(found)
+        if prepared is None or prepared.second != now:
+            prepared = Prepared(self, request, now)
+            if len(self.prepared) >= 256:
+                self.prepared.clear()
+            self.prepared[found] = prepared
+        return prepared
+
+
+@cython.final
+cdef class Prepared:
+    """What all keys that are signed in one second alike have in common."""
+
+    cdef int64_t second
+    cdef object signed   # a URL's Template, or an Authorization's
+    cdef object target   # the Template of what to ask COS for, without the signature
+    cdef tuple cache     # the Cache-Control header
+    cdef bytes token
+
+    def __init__(self, Route route, Request request, int64_t now):
+        signer = route.signer
+        credentials = signer._credentials()
+        start = signer._start()
+        if request.until:
+            span = signer._key_time(start, None, (start, max(min(start + request.seconds, request.until), start + 1)))
+        else:
+            span = signer._key_time(start, request.seconds, None)
+        query = request.query or {}
+        self.second = now
+        if request.kind == SIGN:
+            self.signed = signer._authorization_template(credentials, request.method, span, query, {})
+            self.target = signer._target_template(query, b"")
+            self.token = b"" if credentials.token is None else credentials.token.encode()
+            return
+        self.signed = signer._url_template(credentials, request.method, span, query, {}, "key")
+        remaining = int(span.partition(";")[2]) - now
+        if credentials.expires_at is not None:
+            remaining = min(remaining, int(credentials.expires_at) - now)
+        # Whoever follows a cached redirect finds at least half of the time that the URL was asked for.
+        fresh = remaining - request.seconds // 2
+        if request.method not in ("GET", "HEAD") or fresh <= 0:
+            self.cache = NOT_STORED
+        else:
+            self.cache = (b"cache-control", f"{route.cache_control}, max-age={fresh}".encode())
+
+
+@cython.final
+cdef class Rule:
+    """What a caller may do: all that it names at once.
+
+    Args:
+        routes: names of routes, or None for all.
+        prefixes: what keys begin with.
+        methods: methods, or None for all that the route takes.
+        params: names of parameters, or None for all that the route takes.
+        longest: the longest time that a signature may hold, in seconds, or None.
+        bulk: whether it allows many signatures at once.
+    """
+
+    cdef frozenset routes
+    cdef tuple prefixes
+    cdef frozenset methods
+    cdef Names params
+    cdef object longest
+    cdef bint bulk
+
+    def __init__(self, routes, prefixes, methods, params, longest, bint bulk):
+        self.routes = None if routes is None else frozenset(routes)
+        self.prefixes = tuple(prefixes)
+        self.methods = None if methods is None else frozenset(methods)
+        self.params = None if params is None else Names(params)
+        self.longest = longest
+        self.bulk = bulk
+
+    cdef Reason judged(self, Request request) except? REASONS:
+        """Whether it allows a request; of many signatures at once, but for their keys."""
+        if request.kind == PRESIGN and not self.bulk:
+            return NOT_GRANTED
+        if self.routes is not None and request.route.name not in self.routes:
+            return NOT_GRANTED
+        if self.methods is not None and request.method not in self.methods:
+            return METHOD_NOT_GRANTED
+        if request.kind != PRESIGN and not request.key_bytes.startswith(self.prefixes):
+            return PREFIX
+        if self.params is not None and request.query is not None:
+            for name in request.query:
+                if not self.params.has(name):
+                    return PARAMETER
+        if self.longest is not None and request.held > <long long>self.longest:
+            return TOO_LONG_VALID
+        return OK
+
+
+@cython.final
+cdef class Caller:
+    """Somebody who may ask.
+
+    Args:
+        name: what logs and answers call it.
+        rules: what it may do.
+        rate: requests a second, or 0 for any number.
+        burst: how many of them may come at once.
+        board: where it is noted how many came.
+    """
+
+    cdef readonly str name
+    cdef tuple rules
+    cdef bytes header
+    cdef int64_t interval  # nanoseconds
+    cdef int64_t burst     # nanoseconds
+    cdef int64_t* due      # when the next request would be in time if all came evenly (GCRA); shared
+
+    def __init__(self, str name, rules, double rate, int64_t burst, Board board not None):
+        self.name = name
+        self.rules = tuple(rules)
+        self.header = name.encode()
+        self.interval = <int64_t>(1e9 / rate) if rate > 0 else 0
+        self.burst = self.interval * burst
+        self.due = board.at(b"due|" + self.header) if rate > 0 else NULL
+
+    cdef int64_t wait(self) noexcept:
+        """Take a request from the bucket; or the nanoseconds until one may come."""
+        cdef int64_t now, due, then
+        if self.due == NULL:
+            return 0
+        now = tick_ns()
+        while True:
+            due = board_get(self.due)
+            then = (due if due > now else now) + self.interval
+            if then - now > self.burst:
+                return then - now - self.burst
+            if board_swap(self.due, due, then):
+                return 0
+
+
+cdef enum Kind:
+    REDIRECT, AUTHORIZE, SIGN, PRESIGN, HEALTHZ, READYZ, METRICS, KINDS
+
+# Times are counted in buckets of powers of two: the last one has all from 2 ** 24 microseconds on.
+cdef enum:
+    SLOWEST_BUCKET = 25
+
+KIND_NAMES = ("redirect", "authorize", "sign", "presign", "healthz", "readyz", "metrics")
+
+
+@cython.final
+cdef class Counts:
+    """Where the requests of a route, or of none, are counted."""
+
+    cdef Board board
+    cdef bytes route
+    cdef int64_t[1] lost  # when the board is full
+    cdef Counter[KINDS * REASONS] requests
+    cdef int64_t* signed
+
+    def __init__(self, Board board not None, str route):
+        self.board = board
+        self.route = route.encode()
+        self.signed = self.at(b"signed|" + self.route)
+
+    cdef int64_t* at(self, bytes name) except NULL:
+        try:
+            return self.board.at(name)
+        except MemoryError:
+            return self.lost
+
+    cdef int add(self, Kind kind, Reason reason) except -1:
+        cdef int place = <int>kind * <int>REASONS + <int>reason
+        if self.requests[place] == NULL:
+            self.requests[place] = self.at(
+                f"requests|{KIND_NAMES[<int>kind]}|{self.route.decode()}|{TABLE[<int>reason][0]}".encode()
+            )
+        board_add(self.requests[place], 1)
+        return 0
+
+
+# --- A request
+
+@cython.final
+@cython.freelist(8)
+cdef class Request:
+    """A request as it is judged."""
+
+    cdef Kind kind
+    cdef readonly Route route
+    cdef readonly Caller caller
+    cdef readonly str method
+    cdef readonly dict query        # but for the signature; None where there is none
+    cdef bytes raw_query
+    cdef bytes key_bytes
+    cdef str key
+    cdef bint trusted               # whether a trusted proxy asks
+    cdef bint signed                # whether the query has a signature
+    cdef bytes authorization
+    cdef bytes target               # the path and query that the proxy asks for
+    cdef bytes asked                # the method that the proxy asks for
+    cdef bytes subject
+    cdef bytes verified
+    cdef bytes host
+    cdef long long held             # seconds that a caller's own signature holds
+    cdef long long until            # when it ends, or 0
+    cdef long long seconds          # that the answer's signature shall hold
+    cdef int64_t retry              # nanoseconds
+
+
+cdef dict EMPTY = {"type": "http.response.body", "body": b""}
+cdef tuple NO_LENGTH = (b"content-length", b"0")
+cdef tuple NOT_STORED = (b"cache-control", b"no-store")
+cdef tuple JSON = (b"content-type", b"application/json")
+cdef tuple CHALLENGE = (b"www-authenticate", b'Bearer realm="cossign"')
+# The headers that are looked at: what a proxy says has names of its configuration.
+AUTHORIZATION, TARGET, ASKED, SUBJECT, VERIFIED, HOST, ORIGINAL_HOST = range(7)
+cdef int LONGEST_QUERY = 8192
+cdef int MOST_LINES = 100_000  # that wait to be written down
+cdef object sha256 = hashlib.sha256
+
+
+cdef list refusals():
+    """Of each reason the body and the headers that are always the same."""
+    made = []
+    for code, _, text in TABLE:
+        body = json.dumps({"error": code, "message": text}).encode() + b"\n"
+        headers = [
+            JSON, (b"content-length", b"%d" % len(body)), NOT_STORED, (b"x-cossign-reason", code.encode())
+        ]
+        made.append((body, headers))
+    return made
+
+
+cdef list REFUSALS = refusals()
+
+
+def masked(str text not None):
+    """A path as a log may have it: nothing behind what looks like a signature.
+
+    >>> masked("/a?q-ak=1&q-signature=0123")
+    '/a?q-ak=1&q-signature=...'
+    """
+    cdef Py_ssize_t at
+    for name in ("q-signature", "signature", "security-token"):
+        at = text.lower().find(name)
+        if at >= 0:
+            return text[:at] + name + "=..."
+    return text[:2048]
+
+
+cdef bint is_signatures(str lower) except -1:
+    return lower.startswith("q-") or lower == "sign" or lower == "x-cos-security-token"
+
+
+@cython.final
+cdef class Gate:
+    """A gateway's policy, made ready.
+
+    Args:
+        routes: Route objects.
+        endpoints: path -> its kind's name: "authorize", "sign", "presign", "healthz", "readyz", "metrics".
+        headers: a header's name -> which it is: AUTHORIZATION and the others.
+        by_token: SHA-256 digest of a bearer token -> Caller.
+        by_certificate: the subject that the proxy tells -> Caller.
+        by_secret_id: SecretId -> (Caller, what `judge` verifies with).
+        anonymous: the Caller of requests without credentials, or None.
+        hosts: the hosts that callers may sign requests for, or an empty set for any.
+        trusts: a function: whether a client's address, or "" for a Unix socket, is a proxy's that is trusted.
+        nginx: whether a sub-request's answer must be 401 or 403 whatever the reason, and signatures are told in headers of
+            the gateway's own rather than in those that go to COS.
+        board: where requests are counted.
+        logs: whether requests are written down in `lines`.
+        engine: what recomputes signatures.
+    """
+
+    cdef readonly tuple routes
+    cdef readonly Board board
+    cdef readonly list lines
+    cdef dict by_name
+    cdef dict endpoints
+    cdef dict headers
+    cdef int64_t lengths  # of headers' names: a bit each
+    cdef dict by_token
+    cdef dict by_certificate
+    cdef dict secrets
+    cdef dict by_secret_id
+    cdef Caller anonymous
+    cdef frozenset hosts
+    cdef object trusts
+    cdef dict trusted
+    cdef dict known  # headers that were found good before
+    cdef bint nginx
+    cdef bint logs
+    cdef object engine
+    cdef Counts counts
+    cdef Counter[KINDS * (SLOWEST_BUCKET + 2)] times
+
+    def __init__(
+        self, *, routes, endpoints, headers, by_token, by_certificate, by_secret_id, Caller anonymous, hosts, trusts,
+        bint nginx, Board board not None, bint logs, engine,
+    ):
+        cdef Route route
+        self.routes = tuple(sorted(routes, key=lambda route: len((<Route>route).path), reverse=True))
+        self.by_name = {}
+        for route in self.routes:
+            self.by_name[route.name] = route
+            route.counts = Counts(board, route.name)
+        self.endpoints = {path: KIND_NAMES.index(name) for path, name in endpoints.items()}
+        self.headers = dict(headers)
+        for name in self.headers:
+            self.lengths |= <int64_t>1 << min(63, len(name))
+        self.by_token = dict(by_token)
+        self.by_certificate = dict(by_certificate)
+        self.secrets = {name: known for name, (_, known) in by_secret_id.items()}
+        self.by_secret_id = {name: caller for name, (caller, _) in by_secret_id.items()}
+        self.anonymous = anonymous
+        self.hosts = frozenset(hosts)
+        self.trusts = trusts
+        self.trusted = {}
+        self.known = {}
+        self.nginx = nginx
+        self.board = board
+        self.logs = logs
+        self.lines = []
+        self.engine = engine
+        self.counts = Counts(board, "")
+
+    # --- Who asks, and for what
+
+    cpdef bint trusts_client(self, dict scope) except -1:
+        """Whether a request comes from a trusted proxy."""
+        client = scope.get("client")
+        address = "" if client is None else client[0] or ""
+        known = self.trusted.get(address)
+        if known is None:
+            if len(self.trusted) >= 4096:
+                self.trusted.clear()
+            known = self.trusted[address] = bool(self.trusts(address))
+        return known
+
+    cdef Reason read_headers(self, Request request, headers) except? REASONS:
+        cdef bytes name
+        cdef int which
+        cdef int64_t seen = 0
+        for pair in headers:
+            name = <bytes?>pair[0]
+            if not self.lengths >> min(63, PyBytes_GET_SIZE(name)) & 1:
+                continue
+            found = self.headers.get(name)
+            if found is None:
+                continue
+            which = <int>found
+            if seen >> which & 1:
+                return AMBIGUOUS
+            seen |= <int64_t>1 << which
+            if which == 0:
+                request.authorization = <bytes?>pair[1]
+            elif which == 1:
+                request.target = <bytes?>pair[1]
+            elif which == 2:
+                request.asked = <bytes?>pair[1]
+            elif which == 3:
+                request.subject = <bytes?>pair[1]
+            elif which == 4:
+                request.verified = <bytes?>pair[1]
+            elif which == 5 and request.host is None or which == 6 and request.trusted:
+                request.host = <bytes?>pair[1]
+        return OK
+
+    cdef Reason read_query(self, Request request, bytes raw) except? REASONS:
+        cdef dict query = {}
+        cdef set lowers = set()
+        cdef str name, value, lower
+        if PyBytes_GET_SIZE(raw) > LONGEST_QUERY or b"#" in raw:
+            return BAD_QUERY
+        try:
+            pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+        except ValueError:
+            return BAD_QUERY
+        for name, value in pairs:
+            lower = name.lower()
+            if lower in lowers:
+                return AMBIGUOUS
+            lowers.add(lower)
+            if not name or not name.isprintable() or has_control(value):
+                return BAD_QUERY
+            if is_signatures(lower):
+                request.signed = True
+            else:
+                query[name] = value
+        if query:
+            request.query = query
+        request.raw_query = raw
+        return OK
+
+    cdef Reason identify(self, Request request, dict scope, bytes target) except? REASONS:
+        cdef bytes given = request.authorization
+        cdef object caller
+        if given is not None:
+            if request.signed:
+                return AMBIGUOUS
+            caller = self.known.get(given)
+            if caller is None:
+                if given[:7].lower() != b"bearer ":
+                    return self.judge(request, scope, target) if b"q-signature=" in given else UNKNOWN_SCHEME
+                caller = self.by_token.get(sha256(given[7:].strip(b" ")).digest())
+                if caller is None:
+                    return UNKNOWN_TOKEN
+                if len(self.known) >= 1024:
+                    self.known.clear()
+                self.known[given] = caller
+        elif request.signed:
+            return self.judge(request, scope, target)
+        elif request.subject and request.trusted:
+            if request.verified != b"SUCCESS":
+                return UNKNOWN_CERTIFICATE
+            caller = self.by_certificate.get(request.subject)
+            if caller is None:
+                return UNKNOWN_CERTIFICATE
+        else:
+            caller = self.anonymous
+            if caller is None:
+                return NO_CREDENTIALS
+        request.caller = <Caller>caller
+        return OK
+
+    cdef Reason judge(self, Request request, dict scope, bytes target) except? REASONS:
+        """A caller who signed the request as if it were for COS."""
+        cdef list pairs = []
+        cdef int64_t now = now_ns() // 1_000_000_000
+        if request.host is None:
+            return UNSIGNED
+        if self.hosts and request.host.lower() not in self.hosts:
+            return BAD_SIGNATURE
+        for name, value in scope["headers"]:
+            if name != b"host":
+                pairs.append((name.decode("latin-1"), value.decode("utf-8", "replace")))
+        pairs.append(("host", request.host.decode("utf-8", "replace")))
+        try:
+            verified = judge(target.decode("ascii"), request.method, pairs, self.secrets, now, self.engine)
+        except SignatureExpired:
+            return EXPIRED
+        except SignatureNotYetValid:
+            return NOT_YET_VALID
+        except (BadSignature, UnicodeDecodeError):
+            return BAD_SIGNATURE
+        if "host" not in verified.header_list:
+            return UNSIGNED
+        for name in verified.unsigned_params:
+            if name.lower() != "x-cos-security-token":
+                return UNSIGNED
+        start, end = verified.key_time
+        request.held = end - start
+        request.until = end
+        request.caller = self.by_secret_id[verified.secret_id]
+        return OK
+
+    cdef Reason find(self, Request request, bytes raw_path, str root) except? REASONS:
+        """The route and the key of a path."""
+        cdef bytes path = PyBytes_FromStringAndSize(NULL, PyBytes_GET_SIZE(raw_path))
+        cdef uint8_t* text = <uint8_t*>PyBytes_AS_STRING(path)
+        cdef size_t length = 0
+        cdef Route route
+        cdef Reason reason = decode_path(
+            <const uint8_t*>PyBytes_AS_STRING(raw_path), <size_t>PyBytes_GET_SIZE(raw_path), text, &length
+        )
+        if reason != OK:
+            return reason
+        if <Py_ssize_t>length != PyBytes_GET_SIZE(path):
+            path = path[:<Py_ssize_t>length]
+        if root:
+            path = path.removeprefix(root.encode())
+            if not path.startswith(b"/"):
+                return NO_ROUTE
+        for route in self.routes:
+            if path.startswith(route.path):
+                break
+        else:
+            reason = judge_path(<const uint8_t*>PyBytes_AS_STRING(path) + 1, <size_t>PyBytes_GET_SIZE(path) - 1, True)
+            return NO_ROUTE if reason == OK else reason
+        reason = judge_path(
+            <const uint8_t*>PyBytes_AS_STRING(path) + 1, <size_t>PyBytes_GET_SIZE(path) - 1, route.unusual
+        )
+        if reason != OK:
+            return reason
+        request.route = route
+        if PyBytes_GET_SIZE(path) == PyBytes_GET_SIZE(route.path):
+            return NO_KEY
+        if route.prefix:
+            request.key_bytes = route.prefix + path[PyBytes_GET_SIZE(route.path):]
+        else:
+            request.key_bytes = path[PyBytes_GET_SIZE(route.path):]
+        if PyBytes_GET_SIZE(request.key_bytes) > 850:
+            return BAD_KEY
+        try:
+            request.key = PyUnicode_DecodeUTF8(
+                PyBytes_AS_STRING(request.key_bytes), PyBytes_GET_SIZE(request.key_bytes), NULL
+            )
+        except UnicodeDecodeError:
+            return BAD_ENCODING
+        return OK
+
+    cdef Reason allowed(self, Request request) except? REASONS:
+        """Whether the route and one of the caller's rules allow a request, and for how long a signature may hold."""
+        cdef Rule rule
+        cdef Reason reason
+        cdef Reason nearest = NOT_GRANTED
+        cdef Route route = request.route
+        if request.method not in route.methods:
+            return METHOD
+        if request.query is not None:
+            for name in request.query:
+                if not route.params.has(name):
+                    return PARAMETER
+        for rule in request.caller.rules:
+            reason = rule.judged(request)
+            if reason == OK:
+                if rule.longest is not None:
+                    request.seconds = min(request.seconds, <long long>rule.longest - route.rounded)
+                return OK
+            nearest = max(nearest, reason)
+        return nearest
+
+    cdef Reason judged(self, Request request, dict scope) except? REASONS:
+        """Everything that is asked of a request, in order: who asks, not too often, for which key, by which rule."""
+        cdef Reason reason
+        cdef bytes raw_path, raw_query, target
+        cdef str root
+        request.trusted = self.trusts_client(scope)
+        request.method = scope["method"]
+        reason = self.read_headers(request, scope["headers"])
+        if request.kind == AUTHORIZE or request.kind == SIGN:
+            if not request.trusted:
+                return UNTRUSTED
+            if reason != OK:
+                return reason
+            if not request.target or not request.asked:
+                return NO_ORIGINAL
+            target = request.target
+            raw_path, _, raw_query = target.partition(b"?")
+            request.method = request.asked.decode("latin-1")
+            root = None
+        else:
+            if reason != OK:
+                return reason
+            root = scope.get("root_path")
+            raw_query = scope["query_string"]
+            found = scope.get("raw_path")
+            raw_path = quote(scope["path"]).encode() if found is None else found
+            target = raw_path + b"?" + raw_query if raw_query else raw_path
+        if raw_query:
+            reason = self.read_query(request, raw_query)
+            if reason != OK:
+                return reason
+        reason = self.identify(request, scope, target)
+        if reason != OK:
+            return reason
+        request.retry = request.caller.wait()
+        if request.retry > 0:
+            return RATE
+        if request.kind == PRESIGN:
+            return OK
+        reason = self.find(request, raw_path, root)
+        if reason != OK:
+            return reason
+        request.seconds = request.route.expires
+        return self.allowed(request)
+
+    # --- Answers
+
+    def answer(self, dict scope not None):
+        """The answer to a redirect's, an authorization's or a signing's request.
+
+        Returns:
+            (start, body): ASGI's two events; or None if the path is that of another endpoint.
+        """
+        cdef int64_t began = tick_ns()
+        cdef Request request
+        cdef Reason reason
+        cdef object found = self.endpoints.get(scope["path"] if not scope.get("root_path") else own_path(scope))
+        cdef int kind = REDIRECT if found is None else <int>found
+        if kind >= PRESIGN:
+            return None
+        request = Request.__new__(Request)
+        request.kind = <Kind>kind
+        reason = self.judged(request, scope)
+        events = None
+        if reason == OK:
+            try:
+                events = self.granted(request)
+            except KeyNameError:
+                reason = BAD_KEY
+            except CredentialsError:
+                reason = UNAVAILABLE
+        if reason != OK:
+            events = self.refused(request, reason)
+        self.note(request, scope, reason, tick_ns() - began, events[0]["status"])
+        return events
+
+    cdef tuple granted(self, Request request):
+        cdef Route route = request.route
+        cdef Prepared prepared
+        cdef list headers
+        cdef int64_t now
+        if request.kind == AUTHORIZE:
+            headers = [
+                (b"x-cossign-caller", request.caller.header), (b"x-cossign-route", route.counts.route), NOT_STORED,
+            ]
+            return {"type": "http.response.start", "status": 204, "headers": headers}, EMPTY
+        now = now_ns() // 1_000_000_000
+        prepared = route.ready(request, now)
+        signed = PyUnicode_AsASCIIString(sign_one(prepared.signed, request.key))
+        board_add(route.counts.signed, 1)
+        if request.kind == REDIRECT:
+            headers = [(b"location", signed), prepared.cache, NO_LENGTH]
+            status = 302 if request.method == "GET" or request.method == "HEAD" else 307
+            return {"type": "http.response.start", "status": status, "headers": headers}, EMPTY
+        headers = [
+            (b"x-cossign-authorization" if self.nginx else b"authorization", signed),
+            (b"x-cossign-target", PyUnicode_AsASCIIString(sign_one(prepared.target, request.key))),
+            (b"x-cossign-host", route.signer.host.encode()),
+            (b"x-cossign-caller", request.caller.header),
+            NOT_STORED,
+        ]
+        if prepared.token:
+            headers.append((b"x-cossign-token" if self.nginx else b"x-cos-security-token", prepared.token))
+        return {"type": "http.response.start", "status": 204, "headers": headers}, EMPTY
+
+    cdef tuple refused(self, Request request, Reason reason):
+        cdef list headers
+        body, always = REFUSALS[<int>reason]
+        status = TABLE[<int>reason][1]
+        headers = list(always)
+        if self.nginx and (request.kind == AUTHORIZE or request.kind == SIGN) and status not in (401, 503):
+            status = 403
+        if status == 401:
+            headers.append(CHALLENGE)
+        elif reason == METHOD:
+            headers.append((b"allow", ", ".join(sorted(request.route.methods)).encode()))
+        elif reason == RATE or reason == BUSY:
+            headers.append((b"retry-after", b"%d" % (request.retry // 1_000_000_000 + 1)))
+        return {"type": "http.response.start", "status": status, "headers": headers}, {
+            "type": "http.response.body", "body": body
+        }
+
+    cdef int note(
+        self, Request request, dict scope, Reason reason, int64_t took, int status, int64_t signed=-1
+    ) except -1:
+        """Count a request, and write it down."""
+        cdef Counts counts = self.counts if request.route is None else request.route.counts
+        counts.add(request.kind, reason)
+        self.time(request.kind, took)
+        if self.logs and len(self.lines) < MOST_LINES:
+            client = scope.get("client")
+            line = {
+                "time": now_ns() // 1_000_000 / 1e3,
+                "endpoint": KIND_NAMES[<int>request.kind],
+                "client": "" if client is None else client[0],
+                "caller": None if request.caller is None else request.caller.name,
+                "method": request.method,
+                "route": None if request.route is None else request.route.name,
+                "key": None if request.key is None else masked(request.key),
+                "path": masked(scope["path"]) if request.key is None else None,
+                "status": status,
+                "reason": TABLE[<int>reason][0],
+                "microseconds": took // 1000,
+            }
+            if signed >= 0:
+                line["signed"] = signed
+            self.lines.append(json.dumps(line) + "\n")
+        elif self.logs:
+            self.board.add(b"unlogged", 1)
+        return 0
+
+    cdef int time(self, Kind kind, int64_t took) except -1:
+        cdef int bucket = 0
+        cdef int64_t micros = took // 1000
+        cdef int64_t** times = &self.times[<int>kind * (SLOWEST_BUCKET + 2)]
+        if times[0] == NULL:
+            for bucket in range(SLOWEST_BUCKET + 2):
+                times[bucket] = self.counts.at(f"time|{KIND_NAMES[<int>kind]}|{bucket}".encode())
+            bucket = 0
+        while micros > 0 and bucket < SLOWEST_BUCKET:
+            micros >>= 1
+            bucket += 1
+        board_add(times[bucket], 1)
+        board_add(times[SLOWEST_BUCKET + 1], took)
+        return 0
+
+    # --- Of endpoints that are answered in Python
+
+    def kind(self, dict scope not None):
+        """The name of the endpoint that a request is for."""
+        return KIND_NAMES[<int>self.endpoints.get(own_path(scope), REDIRECT)]
+
+    def admit(self, dict scope not None):
+        """Who asks for many signatures at once.
+
+        Returns:
+            (request, code): the code is "ok", or why it is refused.
+        """
+        cdef Request request = Request.__new__(Request)
+        request.kind = PRESIGN
+        cdef Reason reason = self.judged(request, scope)
+        return request, TABLE[<int>reason][0]
+
+    def permit(self, Request request not None, str route, str method not None, dict query, seconds):
+        """What of a route's keys a caller may sign at once.
+
+        Args:
+            request: as `admit` gave it.
+            route: the route's name, or None if there is but one.
+            method: the method that is signed.
+            query: the parameters that are signed, or None.
+            seconds: how long the signatures shall hold, or None for as long as they may.
+
+        Returns:
+            (code, prefixes): the code is "ok", or why it is refused; keys must begin with one of the prefixes.
+        """
+        cdef Rule rule
+        cdef Reason reason
+        cdef list prefixes = []
+        cdef bytes own
+        if route is None and len(self.routes) == 1:
+            route = self.routes[0].name
+        request.route = self.by_name.get(route)
+        if request.route is None:
+            return "no_route", ()
+        own = request.route.prefix
+        request.method = method
+        request.query = query
+        request.seconds = request.route.expires if seconds is None else min(<long long>seconds, 1 << 40)
+        if request.seconds > request.route.expires or request.seconds <= 0:
+            return "expires", ()
+        reason = self.allowed(request)
+        if reason != OK:
+            return TABLE[<int>reason][0], ()
+        for rule in request.caller.rules:  # all those that allow as much as the first
+            if rule.judged(request) == OK and (
+                rule.longest is None or <long long>rule.longest - request.route.rounded >= request.seconds
+            ):
+                for prefix in rule.prefixes:
+                    if prefix.startswith(own):
+                        prefixes.append(prefix)
+                    elif own.startswith(prefix):
+                        prefixes.append(own)
+        if seconds is not None and request.seconds < seconds:
+            return "expires", ()
+        return ("ok" if prefixes else "prefix"), tuple(prefixes)
+
+    def seconds(self, Request request not None):
+        """How long the signatures of a request that is permitted hold, and when they end at the latest, or 0."""
+        return request.seconds, request.until
+
+    def count(self, Request request not None, dict scope not None, str code not None, int64_t took, int64_t signed):
+        """Count a request that was answered in Python, and write it down."""
+        cdef Reason reason = <Reason><int>CODES[code]
+        if request.route is not None:
+            board_add(request.route.counts.signed, signed)
+        self.note(request, scope, reason, took, 200 if reason == OK else TABLE[<int>reason][1], signed)
+
+    def refusal(self, Request request not None, str code not None, str more=""):
+        """The answer that refuses a request, as ASGI's two events; `more` is said behind what the code means."""
+        start, body = self.refused(request, <Reason><int>CODES[code])
+        if more:
+            text = json.dumps({"error": code, "message": f"{TABLE[CODES[code]][2]}: {more}"}).encode() + b"\n"
+            body = {"type": "http.response.body", "body": text}
+            start["headers"] = [
+                (name, b"%d" % len(text) if name == b"content-length" else value) for name, value in start["headers"]
+            ]
+        return start, body
+
+
+CODES = {code: number for number, (code, _, _) in enumerate(TABLE)}
+
+
+cdef bint has_control(str text) except -1:
+    cdef Py_UCS4 letter
+    for letter in text:
+        if letter < 0x20 or 0x7F <= letter < 0xA0 or letter == 0xFFFD:
+            return True
+    return False
+
+
+def own_path(dict scope not None):
+    """A request's path without what the application is mounted under."""
+    return scope["path"].removeprefix(scope.get("root_path") or "")
+
+
+# --- Many keys
+
+@cython.final
+cdef class KeyFilter:
+    """Which of many keys may be signed.
+
+    Args:
+        prefixes: what keys begin with: one of them.
+        unusual: as in Route.
+
+    >>> KeyFilter((b"a/",), False).kept(b"a/1\\nb/2\\na/../b/2\\n")
+    (b'a/1\\n\\n\\n', {1: 'prefix', 2: 'dot_segment'}, 3)
+    """
+
+    cdef tuple prefixes
+    cdef Py_ssize_t count
+    cdef const char** texts
+    cdef Py_ssize_t* sizes
+    cdef bint unusual
+
+    def __cinit__(self, tuple prefixes not None, bint unusual):
+        cdef Py_ssize_t i
+        self.prefixes = prefixes
+        self.unusual = unusual
+        self.count = len(prefixes)
+        self.texts = <const char**>PyMem_RawMalloc(<size_t>(self.count + 1) * sizeof(char*))
+        self.sizes = <Py_ssize_t*>PyMem_RawMalloc(<size_t>(self.count + 1) * sizeof(Py_ssize_t))
+        if self.texts == NULL or self.sizes == NULL:
+            raise MemoryError
+        for i in range(self.count):
+            self.texts[i] = PyBytes_AS_STRING(<bytes?>prefixes[i])
+            self.sizes[i] = PyBytes_GET_SIZE(<bytes>prefixes[i])
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.texts)
+        PyMem_RawFree(self.sizes)
+
+    cdef Reason judged(self, const uint8_t* key, size_t size) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(self.count):
+            if size >= <size_t>self.sizes[i] and memcmp(key, self.texts[i], <size_t>self.sizes[i]) == 0:
+                return judge_path(key, size, self.unusual)
+        return PREFIX
+
+    def kept(self, bytes lines not None):
+        """Lines of text, without what stands in those that may not be signed.
+
+        Returns:
+            (lines, refused, rows): refused has the first hundred such lines' numbers, from 0, and why; rows is how many
+            lines there are.
+        """
+        cdef bytes out = lines
+        cdef const uint8_t* start = <const uint8_t*>PyBytes_AS_STRING(lines)
+        cdef const uint8_t* end = start + PyBytes_GET_SIZE(lines)
+        cdef const uint8_t* place = start
+        cdef const uint8_t* stop
+        cdef size_t size
+        cdef Py_ssize_t row = 0
+        cdef Reason reason
+        cdef list pieces = None
+        cdef const uint8_t* copied = start
+        refused = {}
+        while place < end:
+            reason = OK
+            with nogil:
+                while place < end:
+                    stop = <const uint8_t*>memchr(place, c"\n", <size_t>(end - place))
+                    if stop == NULL:
+                        stop = end
+                    size = <size_t>(stop - place)
+                    if size > 0 and stop < end and place[size - 1] == c"\r":
+                        size -= 1
+                    if size > 0:
+                        reason = self.judged(place, size)
+                        if reason != OK:
+                            break
+                    place = stop + 1
+                    row += 1
+            if reason != OK:
+                if pieces is None:
+                    pieces = []
+                pieces.append(copied[:place - copied])
+                copied = stop
+                if len(refused) < 100:
+                    refused[row] = TABLE[<int>reason][0]
+                place = stop + 1
+                row += 1
+        if pieces is not None:
+            pieces.append(copied[:end - copied])
+            out = b"".join(pieces)
+        return out, refused, row

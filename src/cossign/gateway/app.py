@@ -1,0 +1,218 @@
+"""The gateway as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from cossign.credentials import CredentialsProvider
+from cossign.gateway import bulk
+from cossign.gateway._gate import Board, Receive, Scope, Send
+from cossign.gateway.config import Config, checked, load
+from cossign.gateway.policy import Policy
+
+__all__ = ["Gateway"]
+
+BOARD_SIZE = 1 << 21  # bytes: 16,384 counters
+_RENEWED = 0.5  # seconds between two questions for credentials
+_TENDED = 0.1  # seconds between two looks at what else is due
+
+
+class Gateway:
+    """Signs, redirects, authorizes and presigns in bulk, by a policy: an ASGI application.
+
+    Args:
+        config: a TOML file's path, a mapping of what it would say, or a Config.
+        credentials: Credentials or a provider, instead of those that the configuration names.
+        memory: a writable buffer that worker processes share, for their counters and rate limits; None for one process.
+
+    Raises:
+        ConfigError: the configuration cannot be used; the message has a line for each problem.
+
+    >>> from cossign import Credentials
+    >>> Gateway(
+    ...     {"route": [{"name": "all", "bucket": "b-1250000000", "region": "ap-beijing"}]},
+    ...     credentials=Credentials("AKIDEXAMPLE", "example-key"),
+    ... )
+    Gateway(routes=['all'], callers=[])
+    """
+
+    def __init__(
+        self,
+        config: str | os.PathLike[str] | Mapping[str, Any] | Config,
+        *,
+        credentials: CredentialsProvider | None = None,
+        memory: Any = None,
+    ) -> None:
+        self._path = config if isinstance(config, (str, os.PathLike)) else None
+        self._credentials = credentials
+        self._board = Board(bytearray(BOARD_SIZE) if memory is None else memory)
+        self._policy = Policy(_read(config), self._board, credentials)
+        self._gate = self._policy.gate
+        self._bulk = bulk.Bulk()
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._tended = False
+        self._log: int | None = None
+        self._writing = threading.Lock()
+        self.watch: Callable[[], Awaitable[None]] | None = None  # is called ten times a second
+
+    def __repr__(self) -> str:
+        config = self._policy.config
+        routes, callers = [route.name for route in config.route], [caller.name for caller in config.caller]
+        return f"Gateway({routes=}, {callers=})"
+
+    async def reload(self, config: str | os.PathLike[str] | Mapping[str, Any] | Config | None = None) -> None:
+        """Judge by another configuration from the next request on; requests under way end by the old one.
+
+        Args:
+            config: as in the constructor; None to read the same file again.
+
+        Raises:
+            ConfigError: it cannot be used; the old one stays.
+        """
+        config = self._path if config is None else config
+        if config is None:
+            raise TypeError("reload() needs a config: the gateway was not made from a file")
+        policy = Policy(_read(config), self._board, self._credentials, self._policy)
+        await asyncio.gather(*(held.renew() for held in policy.held if held.now is None))
+        self._flush()
+        self._policy, self._gate = policy, policy.gate
+        with self._writing:  # the file may have been renamed
+            if self._log is not None and self._log != 1:
+                os.close(self._log)
+            self._log = None
+        self._board.add(b"reloads", 1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI's entry."""
+        if scope["type"] == "http":
+            if not self._tended or self._tasks[0].done():
+                await self.start()
+            answer = self._gate.answer(scope)
+            if answer is not None:
+                await send(answer[0])
+                await send(answer[1])
+            else:
+                await self._endpoint(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+    # --- Its life
+
+    async def start(self) -> None:
+        """Ask for credentials, and keep them fresh from now on. The first request does it if nothing else did."""
+        running = asyncio.get_running_loop()
+        if not self._tasks or self._tasks[0].done() or self._tasks[0].get_loop() is not running:
+            self._tasks = (running.create_task(self._renewing()), running.create_task(self._tending()))
+        for _ in range(50):  # at most five seconds: /readyz says when there are some
+            if all(held.now is not None or held.problem for held in self._policy.held) or self._tended:
+                break
+            await asyncio.sleep(0.1)
+        self._tended = True
+        self._board.add(b"started", 1)
+
+    async def stop(self) -> None:
+        """Write down what is not yet, and stop what `start` began."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks, self._tended = (), False
+        self._flush()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            event = await receive()
+            if event["type"] == "lifespan.startup":
+                await self.start()
+                await send({"type": "lifespan.startup.complete"})
+            elif event["type"] == "lifespan.shutdown":
+                await self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _renewing(self) -> None:
+        while True:
+            await asyncio.gather(*(held.renew() for held in self._policy.held))
+            await asyncio.sleep(_RENEWED)
+
+    async def _tending(self) -> None:
+        while True:
+            await asyncio.sleep(_TENDED)
+            if self.watch is not None:
+                await self.watch()
+            if self._gate.lines:
+                await asyncio.to_thread(self._flush)
+
+    def _flush(self) -> None:
+        """Write the access log's lines."""
+        with self._writing:
+            lines = self._gate.lines
+            count = len(lines)
+            path = self._policy.config.access_log
+            if not count or path is None:
+                return
+            data = "".join(lines[:count]).encode()
+            del lines[:count]
+            with contextlib.suppress(OSError):
+                if self._log is None:
+                    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+                    self._log = 1 if path == "-" else os.open(path, flags, 0o640)
+                while data:
+                    data = data[os.write(self._log, data) :]
+            if data:
+                self._board.add(b"unlogged", count)
+
+    # --- Endpoints that need more than an answer
+
+    async def _endpoint(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = self._gate.kind(scope)
+        if kind == "presign":
+            await self._bulk.answer(self._policy, scope, receive, send)
+            return
+        if scope["method"] not in ("GET", "HEAD"):
+            await _answer(send, 405, {"error": "method"}, ((b"allow", b"GET, HEAD"),))
+        elif kind == "healthz":
+            await _answer(send, 200, {"status": "ok"})
+        elif kind == "readyz":
+            ready = all(held.usable(time.time()) for held in self._policy.held)
+            await _answer(send, 200 if ready else 503, {"status": "ready" if ready else "no credentials"})
+        elif self._policy.shows_metrics((scope.get("client") or ("",))[0] or ""):
+            body, content_type = await asyncio.to_thread(self._metrics)
+            await _send(send, 200, body, ((b"content-type", content_type),))
+        else:
+            await _answer(send, 403, {"error": "untrusted"})
+
+    def _metrics(self) -> tuple[bytes, bytes]:
+        from cossign.gateway import metrics
+
+        return metrics.exposed(self._board, self._policy), metrics.CONTENT_TYPE
+
+
+async def _send(send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    headers = (*headers, (b"content-length", b"%d" % len(body)), (b"cache-control", b"no-store"))
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _answer(
+    send: Send, status: int, content: Mapping[str, Any], headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> None:
+    body = json.dumps(content).encode() + b"\n"
+    await _send(send, status, body, ((b"content-type", b"application/json"), *headers))
+
+
+def _read(config: Any) -> Config:
+    if isinstance(config, Config):
+        return config
+    if isinstance(config, Mapping):
+        return checked(config)
+    return load(config)

@@ -1,0 +1,358 @@
+"""The gateway's TOML file: what it may say, and where it is wrong."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+
+from cossign.errors import CosSignError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["Config", "ConfigError", "load"]
+
+Place = tuple[str | int, ...]  # of a field: the steps that lead there
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class ConfigError(CosSignError):
+    """A configuration that cannot be used; the message has a line for each problem.
+
+    Attributes:
+        problems: ``(line, field, what)``: the line from 1, or 0 where there is none.
+    """
+
+    def __init__(self, source: str, problems: list[tuple[int, str, str]]) -> None:
+        self.problems = problems
+        places = [
+            f"{source}:{line}: {field}: {what}" if line else f"{source}: {field}: {what}"
+            for line, field, what in problems
+        ]
+        super().__init__("\n".join(place.replace(": : ", ": ") for place in places))
+
+
+# --- Kinds of values
+
+
+def duration(value: Any) -> int:
+    """Seconds, from a whole number or from text such as 15m.
+
+    >>> duration("15m")
+    900
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    found = re.fullmatch(r"([0-9]{1,10})([smhd]?)", value) if isinstance(value, str) else None
+    if found is None or int(found[1]) == 0:
+        raise ValueError('is no duration: write 900, "15m", "2h" or "7d"')
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _digest(value: Any) -> bytes:
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-fA-F]{64}", value):
+        raise ValueError("must be the token's SHA-256, 64 hexadecimal digits: printf %s TOKEN | sha256sum")
+    return bytes.fromhex(value)
+
+
+def _network(value: Any) -> str:
+    if value != "unix":
+        try:
+            ipaddress.ip_network(value)
+        except ValueError as error:
+            raise ValueError(f'must be an address, a network such as 10.0.0.0/8, or "unix": {error}') from None
+    return str(value)
+
+
+def _listen(value: Any) -> str:
+    found = isinstance(value, str) and re.fullmatch(r"unix:/.+|(\[[0-9a-fA-F:.]+\]|[^:\s]+):([0-9]{1,5})", value)
+    if not found or (found[2] and int(found[2]) > 65535):
+        raise ValueError('must be HOST:PORT, such as "127.0.0.1:8080", or "unix:/PATH"')
+    return str(value)
+
+
+def _route_path(value: Any) -> str:
+    tricks = r"[\x00-\x1f\x7f?#%\\]|//|/\.\.?/"
+    if not isinstance(value, str) or not re.fullmatch("/|/.*/", value) or re.search(tricks, value):
+        raise ValueError("must begin and end with a slash, not percent-encoded, without . or .. or an empty segment")
+    return value
+
+
+def _endpoint_path(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"(/[\w.~-]+)+", value, re.ASCII):
+        raise ValueError("must be a path such as /healthz, without a slash at its end")
+    return value
+
+
+def _header(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[\w-]+", value, re.ASCII):
+        raise ValueError("must be a header's name")
+    return value.lower()
+
+
+Duration = Annotated[int, BeforeValidator(duration)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
+Method = Literal["GET", "HEAD", "PUT", "POST", "DELETE"]
+Network = Annotated[str, BeforeValidator(_network)]
+EndpointPath = Annotated[str, BeforeValidator(_endpoint_path)]
+Header = Annotated[str, BeforeValidator(_header)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+# --- Tables
+
+
+class CredentialsTable(_Table):
+    """Where SecretId and SecretKey come from."""
+
+    source: Literal["chain", "environment", "file", "role", "sts"] = "chain"
+    path: str | None = None
+    profile: str | None = None
+    role: str | None = None
+    role_arn: str | None = None
+    policy: str | None = None
+    duration: Duration = 1800
+    region: str = "ap-guangzhou"
+    endpoint: str = "sts.tencentcloudapi.com"
+
+
+class Route(_Table):
+    """Requests whose paths begin alike, and the bucket that they lead to."""
+
+    name: Name
+    path: Annotated[str, BeforeValidator(_route_path)] = "/"
+    bucket: str | None = None
+    region: str | None = None
+    domain: str | None = None
+    accelerate: bool = False
+    prefix: str = ""
+    methods: tuple[Method, ...] = Field(default=("GET", "HEAD"), min_length=1, strict=False)
+    expires: Duration = 900
+    round_to: Duration | None = None
+    params: tuple[str, ...] = Field(default=(), strict=False)
+    unusual_keys: bool = False
+    cache: Literal["private", "public"] = "private"
+    credentials: CredentialsTable | None = None
+
+
+class Allow(_Table):
+    """What a caller may do: all that it says at once."""
+
+    routes: tuple[str, ...] = Field(min_length=1, strict=False)
+    prefixes: tuple[str, ...] = Field(min_length=1, strict=False)
+    methods: tuple[Method, ...] = Field(default=("GET", "HEAD"), min_length=1, strict=False)
+    params: tuple[str, ...] = Field(default=(), strict=False)
+    max_expires: Duration | None = None
+    bulk: bool = False
+
+
+class Caller(_Table):
+    """Somebody who may ask, how he is known, and what he may do."""
+
+    name: Name
+    token_sha256: Annotated[bytes, BeforeValidator(_digest)] | None = None
+    certificate: str | None = Field(default=None, min_length=1)
+    secret_id: str | None = None
+    secret_key_env: str | None = None
+    secret_key_file: str | None = None
+    anonymous: bool = False
+    rate: float | None = Field(default=None, gt=0, le=1e6, strict=False)
+    burst: int | None = Field(default=None, ge=1, le=10_000_000)
+    allow: tuple[Allow, ...] = Field(default=(), strict=False)
+
+
+class ClientCertificate(_Table):
+    """The headers in which a trusted proxy tells who has shown which certificate."""
+
+    subject_header: Header = "x-client-subject"
+    verified_header: Header = "x-client-verify"
+
+
+class Bulk(_Table):
+    """Limits of POST /presign."""
+
+    max_rows: int = Field(default=10_000_000, ge=1)
+    max_bytes: int = Field(default=1 << 30, ge=1)
+    concurrent: int = Field(default=4, ge=1, le=64)
+    threads: int = Field(default=1, ge=1, le=64)
+
+
+class Endpoints(_Table):
+    """The paths of what is no object."""
+
+    authorize: EndpointPath = "/authorize"
+    sign: EndpointPath = "/sign"
+    presign: EndpointPath = "/presign"
+    healthz: EndpointPath = "/healthz"
+    readyz: EndpointPath = "/readyz"
+    metrics: EndpointPath = "/metrics"
+
+
+class Config(_Table):
+    """A gateway's configuration."""
+
+    listen: Annotated[str, BeforeValidator(_listen)] = "127.0.0.1:8080"
+    workers: int = Field(default=1, ge=1, le=256)
+    server: Literal["granian", "uvicorn", "hypercorn"] = "granian"
+    graceful_timeout: Duration = 30
+    trusted_proxies: tuple[Network, ...] = Field(default=(), strict=False)
+    metrics_from: tuple[Network, ...] = Field(default=("127.0.0.1", "::1", "unix"), strict=False)
+    hosts: tuple[str, ...] = Field(default=(), strict=False)
+    forward_auth: Literal["nginx", "traefik", "caddy"] = "nginx"
+    access_log: str | None = None
+    credentials: CredentialsTable = CredentialsTable()
+    client_certificate: ClientCertificate | None = None
+    bulk: Bulk = Bulk()
+    endpoints: Endpoints = Endpoints()
+    route: tuple[Route, ...] = Field(min_length=1, strict=False)
+    caller: tuple[Caller, ...] = Field(default=(), strict=False)
+    _source: str = PrivateAttr("config")
+    _text: str = PrivateAttr("")
+
+    @property
+    def text(self) -> str:
+        """What its file says."""
+        return self._text
+
+    def rules(self, caller: Caller) -> Iterator[tuple[Allow, tuple[Route, ...]]]:
+        """A caller's rules, each with the routes it speaks of."""
+        for rule in caller.allow:
+            yield rule, tuple(route for route in self.route if "*" in rule.routes or route.name in rule.routes)
+
+    def wrong(self, problems: list[tuple[Place, str]]) -> ConfigError:
+        """The error that tells what is wrong, and in which lines of its file."""
+        return _error(self._source, self._text, problems)
+
+
+def _doubled(values: list[Any]) -> Iterator[int]:
+    seen = set()
+    for index, value in enumerate(values):
+        if value is not None and value in seen:
+            yield index
+        seen.add(value)
+
+
+def _contradictions(config: Config) -> Iterator[tuple[Place, str]]:
+    """What is wrong between fields that are each of their form."""
+    for field in ("name", "path"):
+        for index in _doubled([getattr(route, field) for route in config.route]):
+            yield ("route", index, field), "another route has the same"
+    for field in ("name", "token_sha256", "certificate", "secret_id"):
+        for index in _doubled([getattr(caller, field) for caller in config.caller]):
+            yield ("caller", index, field), "another caller has the same"
+    for index in _doubled([caller.anonymous or None for caller in config.caller]):
+        yield ("caller", index, "anonymous"), "another caller is already"
+    for index in _doubled(list(config.endpoints.model_dump().values())):
+        yield ("endpoints", tuple(Endpoints.model_fields)[index]), "another endpoint has the same path"
+    for index, caller in enumerate(config.caller):
+        yield from (((("caller", index, *place)), what) for place, what in _wrong_caller(config, caller))
+
+
+def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]:
+    known_by = (caller.token_sha256, caller.certificate, caller.secret_id, caller.anonymous or None)
+    if all(value is None for value in known_by):
+        yield (), "needs token_sha256, certificate, secret_id or anonymous = true, or nobody can be this caller"
+    if caller.certificate is not None and (config.client_certificate is None or not config.trusted_proxies):
+        yield ("certificate",), "needs [client_certificate] and trusted_proxies: who may tell it, and in which headers"
+    if (caller.secret_id is None) != (caller.secret_key_env is None and caller.secret_key_file is None):
+        yield ("secret_id",), "needs secret_key_env or secret_key_file, and they need it"
+    elif caller.secret_key_env is not None and caller.secret_key_file is not None:
+        yield ("secret_key_file",), "must not be given with secret_key_env"
+    if caller.burst is not None and caller.rate is None:
+        yield ("burst",), "needs a rate"
+    names = {route.name for route in config.route}
+    for number, (rule, routes) in enumerate(config.rules(caller)):
+        place = ("allow", number)
+        for name in rule.routes:
+            if name != "*" and name not in names:
+                yield (*place, "routes"), f"there is no route {name!r}"
+        for prefix in rule.prefixes:
+            if routes and not any(
+                route.prefix.startswith(prefix) or prefix.startswith(route.prefix) for route in routes
+            ):
+                yield (*place, "prefixes"), f"no key of these routes begins with {prefix!r}"
+        for route in routes:
+            if rule.max_expires is not None and rule.max_expires <= (route.round_to or 0):
+                yield (*place, "max_expires"), f"must be longer than round_to of the route {route.name!r}"
+
+
+# --- Reading
+
+
+def _line(text: str, place: Place) -> int:
+    """The line where a field is set: the first one up to which the file says anything of it; 0 if none."""
+    lines = text.split("\n")
+    while place:
+        for count in range(1, len(lines) + 1):
+            try:
+                found: Any = tomllib.loads("\n".join(lines[:count]))
+                for step in place:
+                    found = found[step]
+            except (tomllib.TOMLDecodeError, LookupError, TypeError):
+                continue
+            return count
+        place = place[:-1]
+    return 0
+
+
+def _field(place: Place) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).lstrip(".")
+
+
+def checked(data: Mapping[str, Any], source: str = "config", text: str = "") -> Config:
+    """A configuration from what its file says.
+
+    Raises:
+        ConfigError: it cannot be used; all that is wrong is told at once.
+    """
+    try:
+        config = Config.model_validate(dict(data))
+    except ValidationError as error:
+        plain = {"extra_forbidden": "there is no such field", "missing": "is missing"}
+        wrong = [
+            (tuple(each["loc"]), plain.get(each["type"], each["msg"].removeprefix("Value error, ")))
+            for each in error.errors(include_url=False, include_input=False)
+        ]
+        raise _error(source, text, wrong) from None
+    config._source, config._text = source, text
+    found = list(_contradictions(config))
+    if found:
+        raise config.wrong(found)
+    return config
+
+
+def _error(source: str, text: str, wrong: list[tuple[Place, str]]) -> ConfigError:
+    return ConfigError(source, sorted((_line(text, place), _field(place), what) for place, what in wrong))
+
+
+def load(path: str | os.PathLike[str]) -> Config:
+    """A configuration from a TOML file.
+
+    Raises:
+        ConfigError: it cannot be read or used; the message has a line for each problem.
+    """
+    try:
+        text = Path(path).read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(os.fspath(path), [(0, "", error.strerror or str(error))]) from None
+    except UnicodeDecodeError:
+        raise ConfigError(os.fspath(path), [(0, "", "is not UTF-8")]) from None
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"line (\d+)", str(error))
+        line = int(found[1]) if found else text.count("\n") + 1
+        raise ConfigError(os.fspath(path), [(line, "", f"is no TOML: {error}")]) from None
+    return checked(data, os.fspath(path), text)

@@ -1,0 +1,244 @@
+"""From a configuration to a Gate that judges by it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from cossign.credentials import (
+    ChainCredentials,
+    Credentials,
+    CredentialsProvider,
+    CvmRoleCredentials,
+    EnvironmentCredentials,
+    FileCredentials,
+    StsCredentials,
+)
+from cossign.credentials.given import awaited
+from cossign.errors import CosSignError, CredentialsError, ParameterError
+from cossign.gateway._gate import (
+    ASKED,
+    AUTHORIZATION,
+    HOST,
+    ORIGINAL_HOST,
+    SUBJECT,
+    TARGET,
+    VERIFIED,
+    Board,
+    Caller,
+    Gate,
+    Route,
+    Rule,
+)
+from cossign.gateway.config import Caller as CallerTable
+from cossign.gateway.config import Config, CredentialsTable
+from cossign.gateway.config import Route as RouteTable
+from cossign.signer import Signer, chosen_engine
+
+# The headers in which a proxy says which request it asks for: its target, its method, its Host.
+_FORWARDED = {
+    "nginx": (b"x-original-uri", b"x-original-method", None),
+    "traefik": (b"x-forwarded-uri", b"x-forwarded-method", b"x-forwarded-host"),
+    "caddy": (b"x-forwarded-uri", b"x-forwarded-method", b"x-forwarded-host"),
+}
+
+
+class Held:
+    """Credentials as the provider gave them last: whoever signs never waits.
+
+    Args:
+        provider: where they come from.
+
+    Attributes:
+        now: the credentials, or None before the provider has given any.
+        since: when they last changed, Unix seconds.
+        problem: what the provider said when it was asked last and had none; "" if it had some, or was not asked yet.
+    """
+
+    def __init__(self, provider: CredentialsProvider) -> None:
+        self.provider = provider
+        self.now = provider if isinstance(provider, Credentials) else None
+        self.since = time.time()
+        self.problem = ""
+
+    def get(self) -> Credentials:
+        """The credentials.
+
+        Raises:
+            CredentialsError: there are none yet.
+        """
+        if self.now is None:
+            raise CredentialsError(self.problem or "the credentials were not asked for yet")
+        return self.now
+
+    async def renew(self) -> None:
+        """Ask the provider; if it has none, the old ones are used until they expire."""
+        try:
+            found = await awaited(self.provider)
+            if found is not self.now:
+                self.now, self.since = found, time.time()
+            self.problem = ""
+        except CosSignError as error:
+            self.problem = str(error)
+        except Exception as error:  # somebody's own provider
+            self.problem = f"the provider failed: {type(error).__name__}"
+
+    def usable(self, now: float) -> bool:
+        """Whether there are credentials that have not expired."""
+        return self.now is not None and (self.now.expires_at is None or now < self.now.expires_at)
+
+
+def _provider(table: CredentialsTable) -> CredentialsProvider:
+    if table.source == "environment":
+        return EnvironmentCredentials()
+    if table.source == "file":
+        return FileCredentials(table.path, profile=table.profile)
+    if table.source == "role":
+        return CvmRoleCredentials(table.role)
+    if table.source == "sts":
+        return StsCredentials(
+            ChainCredentials(), policy=table.policy, role_arn=table.role_arn, duration=table.duration,
+            region=table.region, endpoint=table.endpoint,
+        )  # fmt: skip
+    return ChainCredentials()
+
+
+def trusting(networks: Iterable[str]) -> Callable[[str], bool]:
+    """A function: whether an address, or "" for a Unix socket, is in one of the networks.
+
+    >>> trusts = trusting(["10.0.0.0/8", "unix"])
+    >>> trusts("10.1.2.3"), trusts("::ffff:10.1.2.3"), trusts("11.0.0.1"), trusts(""), trusts("nobody")
+    (True, True, False, True, False)
+    """
+    names = tuple(networks)
+    known = [ipaddress.ip_network(name) for name in names if name != "unix"]
+
+    def trusts(address: str) -> bool:
+        if not address:
+            return "unix" in names
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        mapped = getattr(found, "ipv4_mapped", None)
+        return any((mapped or found) in network for network in known)
+
+    return trusts
+
+
+def _route(table: RouteTable, held: Held) -> Route:
+    signer = Signer(
+        held, bucket=table.bucket, region=table.region, domain=table.domain, accelerate=table.accelerate,
+        expires=table.expires, round_to=table.round_to,
+    )  # fmt: skip
+    signer._where()
+    return Route(
+        table.name, table.path.encode(), table.prefix.encode(), table.methods, table.params, signer, table.expires,
+        table.unusual_keys, table.cache == "public",
+    )  # fmt: skip
+
+
+def _secrets(table: CallerTable) -> Any:
+    """What verifies a caller's own signatures, or None."""
+    if table.secret_id is None:
+        return None
+    if table.secret_key_env is not None:
+        secret_key = os.environ.get(table.secret_key_env, "")
+        if not secret_key:
+            raise ParameterError("secret_key_env", f"names {table.secret_key_env}, which is not set")
+    else:
+        try:
+            secret_key = Path(table.secret_key_file or "").read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ParameterError("secret_key_file", f"cannot be read: {type(error).__name__}") from None
+    known = Credentials(table.secret_id, secret_key)
+    return known._secret, known._token
+
+
+class Policy:
+    """A configuration, made ready.
+
+    Args:
+        config: the configuration.
+        board: where requests are counted.
+        credentials: instead of those that the configuration names.
+        before: the policy whose place this one takes: credentials that it has are not asked for again.
+
+    Attributes:
+        config: the configuration.
+        gate: what judges.
+        held: the credentials of its routes.
+
+    Raises:
+        ConfigError: a route or a caller cannot be made of the configuration.
+    """
+
+    def __init__(
+        self, config: Config, board: Board, credentials: CredentialsProvider | None = None, before: Policy | None = None
+    ) -> None:
+        self.config = config
+        self._sources: dict[CredentialsTable, Held] = {}
+        self._before = before
+        self._given = credentials
+        wrong: list[tuple[tuple[str | int, ...], str]] = []
+        routes = []
+        for index, route in enumerate(config.route):
+            try:
+                routes.append(_route(route, self._source(route.credentials or config.credentials)))
+            except CosSignError as error:
+                parameter = getattr(error, "parameter", "credentials")
+                known = parameter in type(route).model_fields
+                wrong.append((("route", index, *([parameter] if known else [])), str(error)))
+        callers: list[tuple[CallerTable, Caller, Any]] = []
+        for index, caller in enumerate(config.caller):
+            rules = [
+                Rule(
+                    None if "*" in rule.routes else rule.routes, [prefix.encode() for prefix in rule.prefixes],
+                    rule.methods, None if "*" in rule.params else rule.params, rule.max_expires, rule.bulk,
+                )
+                for rule in caller.allow
+            ]  # fmt: skip
+            rate = caller.rate or 0
+            try:
+                made = Caller(caller.name, rules, rate, caller.burst or max(1, int(rate)), board)
+                callers.append((caller, made, _secrets(caller)))
+            except (CosSignError, MemoryError) as error:
+                parameter = getattr(error, "parameter", "secret_id" if caller.secret_id else "rate")
+                wrong.append((("caller", index, parameter), getattr(error, "reason", str(error))))
+        if wrong:
+            raise config.wrong(wrong)
+        self._before = None
+        self.held = tuple(self._sources.values())
+        target, asked, host = _FORWARDED[config.forward_auth]
+        headers = {b"authorization": AUTHORIZATION, target: TARGET, asked: ASKED, b"host": HOST}
+        if host is not None:
+            headers[host] = ORIGINAL_HOST
+        if config.client_certificate is not None:
+            headers[config.client_certificate.subject_header.encode()] = SUBJECT
+            headers[config.client_certificate.verified_header.encode()] = VERIFIED
+        self.gate = Gate(
+            routes=routes,
+            endpoints={path: name for name, path in config.endpoints.model_dump().items()},
+            headers=headers,
+            by_token={table.token_sha256: made for table, made, _ in callers if table.token_sha256},
+            by_certificate={table.certificate.encode(): made for table, made, _ in callers if table.certificate},
+            by_secret_id={table.secret_id: (made, known) for table, made, known in callers if table.secret_id},
+            anonymous=next((made for table, made, _ in callers if table.anonymous), None),
+            hosts=[host.lower().encode() for host in config.hosts],
+            trusts=trusting(config.trusted_proxies),
+            nginx=config.forward_auth == "nginx",
+            board=board,
+            logs=config.access_log is not None,
+            engine=chosen_engine(),
+        )
+        self.shows_metrics = trusting(config.metrics_from)
+
+    def _source(self, table: CredentialsTable) -> Held:
+        if table not in self._sources:
+            known = None if self._before is None else self._before._sources.get(table)
+            self._sources[table] = known or Held(self._given or _provider(table))
+        return self._sources[table]

@@ -1,0 +1,219 @@
+"""`cossign serve`: the gateway's processes, and how they take a new configuration.
+
+The process that was started checks the configuration and leaves it, and the board of counters, in a directory that its
+workers read; when it is told to reload, it checks the file again, and only then do the workers see it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from cossign import __version__
+from cossign.gateway._gate import Board
+from cossign.gateway.app import BOARD_SIZE, Gateway
+from cossign.gateway.config import Config, ConfigError, load
+from cossign.gateway.policy import Policy
+
+_DIRECTORY = "COSSIGN_SERVE_DIRECTORY"  # the environment variable that tells workers where it is
+_HEADERS_WITHIN = 10  # seconds in which a request's head must have come
+
+
+def _say(text: str) -> None:
+    print(f"cossign: {text}", file=sys.stderr, flush=True)
+
+
+def _shared(directory: Path) -> mmap.mmap:
+    with open(directory / "board", "r+b") as file:
+        return mmap.mmap(file.fileno(), BOARD_SIZE)
+
+
+# --- In a worker
+
+
+def worker() -> Gateway:
+    """The application of one worker process."""
+    directory = Path(os.environ[_DIRECTORY])
+    memory = _shared(directory)
+    board = Board(memory)
+    gateway = Gateway(directory / "gateway.toml", memory=memory)
+    generation = board.add(b"generation", 0)
+
+    async def watch() -> None:
+        nonlocal generation
+        now = board.add(b"generation", 0)
+        if now != generation:
+            generation = now
+            try:
+                await gateway.reload()
+            except ConfigError as error:  # it was good a moment ago, in another process
+                board.add(b"refused_reloads", 1)
+                _say(f"worker {os.getpid()} keeps its configuration: {error}")
+
+    gateway.watch = watch
+    return gateway
+
+
+# --- In the process that was started
+
+
+def summary(config: Config) -> str:
+    """A gateway in one line."""
+    scheme = "" if config.listen.startswith("unix:") else "http://"
+    workers = f"{config.workers} worker{'s' if config.workers > 1 else ''}"
+    routes = ", ".join(f"{route.path} -> {route.domain or route.bucket}/{route.prefix}" for route in config.route)
+    callers = ", ".join(caller.name for caller in config.caller) or "nobody"
+    return (
+        f"cossign {__version__} serves {routes} for {callers} on {scheme}{config.listen} ({config.server}, {workers})"
+    )
+
+
+class _Master:
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.config = load(path)
+        self.directory = Path(tempfile.mkdtemp(prefix="cossign-"))
+        (self.directory / "board").write_bytes(bytes(BOARD_SIZE))
+        self.board = Board(_shared(self.directory))
+        self._adopt(self.config)
+
+    def _adopt(self, config: Config) -> None:
+        """Let workers see a configuration, if it can be used."""
+        Policy(config, Board(bytearray(BOARD_SIZE)))
+        new = self.directory / "new.toml"
+        new.write_text(config.text, "utf-8")
+        new.replace(self.directory / "gateway.toml")
+
+    def reload(self) -> None:
+        try:
+            config = load(self.path)
+            self._adopt(config)
+        except ConfigError as error:
+            self.board.add(b"refused_reloads", 1)
+            _say(f"the configuration is refused, the old one stays:\n{error}")
+            return
+        for field in ("listen", "workers", "server", "graceful_timeout"):
+            if getattr(config, field) != getattr(self.config, field):
+                _say(f"warning: {field} changes at the next start only")
+        self.board.add(b"generation", 1)
+        _say(f"reloaded: {summary(config)}")
+
+    def listen(self) -> None:
+        """Wait for SIGHUP, in a thread of its own: servers would take it for something else."""
+        while True:
+            signal.sigwait({signal.SIGHUP})
+            self.reload()
+
+    def announce(self) -> None:
+        """Say what is served, as soon as it is."""
+        while self.board.add(b"started", 0) == 0:
+            time.sleep(0.005)
+        _say(summary(self.config))
+
+
+def serve(path: str, check: bool = False) -> int:
+    """Run the gateway until it is told to stop.
+
+    Args:
+        path: the configuration's file.
+        check: only check it.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ConfigError: the configuration cannot be used; the message has a line for each problem.
+    """
+    master = _Master(path)
+    try:
+        if check:
+            print(f"cossign: {summary(master.config)}")
+            return 0
+        os.environ[_DIRECTORY] = str(master.directory)
+        if hasattr(signal, "SIGHUP"):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # workers inherit it
+            threading.Thread(target=master.listen, daemon=True).start()
+        threading.Thread(target=master.announce, daemon=True).start()
+        {"granian": _granian, "uvicorn": _uvicorn, "hypercorn": _hypercorn}[master.config.server](master.config)
+    finally:
+        shutil.rmtree(master.directory, ignore_errors=True)
+    return 0
+
+
+def _address(config: Config) -> tuple[str, int, str | None]:
+    """(host, port, path of a Unix socket or None)."""
+    if config.listen.startswith("unix:"):
+        return "", 0, config.listen.removeprefix("unix:")
+    host, _, port = config.listen.rpartition(":")
+    return host.strip("[]"), int(port), None
+
+
+_TARGET = f"{__name__}:worker"
+
+
+def _granian(config: Config) -> None:
+    from granian.constants import Interfaces
+    from granian.http import HTTP1Settings
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    host, port, socket = _address(config)
+    server = Server(
+        _TARGET,
+        address=host,
+        port=port,
+        uds=Path(socket) if socket else None,
+        uds_permissions=0o660 if socket else None,
+        interface=Interfaces.ASGI,
+        workers=config.workers,
+        websockets=False,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADERS_WITHIN * 1000),
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        workers_kill_timeout=config.graceful_timeout,
+        factory=True,
+    )
+    server.serve()
+
+
+def _uvicorn(config: Config) -> None:
+    import uvicorn
+
+    host, port, socket = _address(config)
+    uvicorn.run(
+        _TARGET,
+        host=host,
+        port=port,
+        uds=socket,
+        workers=config.workers,
+        factory=True,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,  # who asks is who connects: the policy says which proxies are trusted
+        server_header=False,
+        ws="none",
+        lifespan="on",
+        timeout_graceful_shutdown=config.graceful_timeout,
+    )
+
+
+def _hypercorn(config: Config) -> None:
+    from hypercorn.config import Config as Settings
+    from hypercorn.run import run
+
+    host, port, socket = _address(config)
+    settings = Settings()
+    settings.application_path = f"{_TARGET}()"
+    settings.bind = [f"unix:{socket}" if socket else f"{f'[{host}]' if ':' in host else host}:{port}"]
+    settings.workers = config.workers
+    settings.loglevel = "WARNING"
+    settings.include_server_header = False
+    settings.graceful_timeout = config.graceful_timeout
+    run(settings)
