@@ -21,7 +21,9 @@ from tests.credentials.test_services import serving, sts_answer
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = sorted(page.name for page in DOCS.glob("*.md"))
 SECRETS = [(SECRET_ID, SECRET_KEY, None), ("AKIDtmp", "hidden", "hidden2"), ("AKID...", "...", "...")]
-LEAST = {"credentials.md": 4, "clients.md": 6, "uploads.md": 1, "caching.md": 1}  # requests that must have arrived
+LEAST = {  # requests that must have arrived
+    "credentials.md": 4, "clients.md": 6, "uploads.md": 1, "caching.md": 1, "gateway.md": 0, "security.md": 0,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[CosServer]:
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_run(page: str, server: CosServer) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.S)
-    assert blocks
+    assert blocks or page == "security.md"
     names: dict[str, Any] = {"__name__": "docs"}
     for block in blocks:
         names.pop("url", None)

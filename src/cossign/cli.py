@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import json
 import os
-import re
 import signal
 import sys
 import time
@@ -17,7 +16,7 @@ from typing import Any
 from cossign import __version__
 from cossign.credentials import ChainCredentials
 from cossign.errors import BadSignature, CosSignError
-from cossign.signer import Signer, engines, key_time_from
+from cossign.signer import Signer, duration, engines, key_time_from
 
 _EPILOG = """\
 Secrets are never arguments. They come from the first place that has some: the environment
@@ -37,14 +36,13 @@ examples:
 exit status: 0 done; 1 some rows or signatures were bad; 2 usage, or input that cannot be read; 130 interrupted
 """
 INPUT_FORMATS = ("txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory")
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def _duration(text: str) -> int:
-    found = re.fullmatch(r"([0-9]{1,10})([smhd]?)", text)
-    if not found or int(found[1]) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration: write 900, 15m, 2h or 7d")
-    return int(found[1]) * _UNITS[found[2]]
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
 
 
 def _names(text: str) -> list[str]:

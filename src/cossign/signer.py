@@ -171,6 +171,23 @@ def key_time_from(start: int, seconds: int, round_to: int | None, parameter: str
     return checked_span(start, start + seconds, parameter)
 
 
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def duration(value: Any) -> int:
+    """Seconds, from a whole number or from text such as 15m.
+
+    >>> duration("15m")
+    900
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    found = re.fullmatch(r"([0-9]{1,10})([smhd]?)", value) if isinstance(value, str) else None
+    if found is None or int(found[1]) == 0:
+        raise ValueError("is no duration: write 900, 15m, 2h or 7d")
+    return int(found[1]) * _UNITS[found[2]]
+
+
 def checked_threads(threads: Any) -> None:
     """How many threads a bulk call may use."""
     if isinstance(threads, bool) or not isinstance(threads, int):

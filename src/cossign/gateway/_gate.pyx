@@ -185,20 +185,24 @@ assert len(TABLE) == REASONS
 cdef extern from *:
     """
     #include <stdint.h>
-    /* What a byte of a decoded path is: 0 plain, 1 slash, 2 dot, 3 percent, 4 control, 5 backslash, 6 not ASCII. */
+    /* What a byte of a decoded path is; STOP: where some see the end of a name. */
+    enum { PLAIN, SLASH, DOT, STOP, PERCENT, BACK, CONTROLS };
     static const uint8_t* path_classes(void) {
         static uint8_t classes[256];
-        if (classes['/'] == 0) {
-            for (int i = 0; i < 256; i++) classes[i] = i < 0x20 || i == 0x7F ? 4 : i >= 0x80 ? 6 : 0;
-            classes['.'] = 2; classes['%'] = 3; classes['\\\\'] = 5; classes['/'] = 1;
+        if (classes['/'] == PLAIN) {
+            for (int i = 0; i < 256; i++) classes[i] = i < 0x20 || i == 0x7F ? CONTROLS : PLAIN;
+            classes['.'] = DOT; classes[';'] = classes['?'] = classes['#'] = STOP; classes['%'] = PERCENT; classes['\\\\'] = BACK;
+            classes['/'] = SLASH;
         }
         return classes;
     }
     """
+    int PLAIN, SLASH, DOT, STOP, PERCENT, BACK, CONTROLS
     const uint8_t* path_classes() nogil
 
 
 cdef const uint8_t* CLASSES = path_classes()
+cdef size_t MANY = 1 << 30
 
 
 cdef inline int hex_digit(uint8_t digit) noexcept nogil:
@@ -206,6 +210,10 @@ cdef inline int hex_digit(uint8_t digit) noexcept nogil:
         return digit - c"0"
     digit |= 32
     return digit - c"a" + 10 if c"a" <= digit <= c"f" else -1
+
+
+cdef inline bint is_hex(const uint8_t* digits) noexcept nogil:
+    return hex_digit(digits[0]) >= 0 and hex_digit(digits[1]) >= 0
 
 
 cdef Reason decode_path(const uint8_t* raw, size_t size, uint8_t* out, size_t* length) noexcept nogil:
@@ -237,26 +245,33 @@ cdef Reason decode_path(const uint8_t* raw, size_t size, uint8_t* out, size_t* l
 cdef Reason judge_path(const uint8_t* path, size_t size, bint unusual) noexcept nogil:
     """Whether what follows a path's first slash means one key to everybody, and not another to whoever tidies paths up."""
     cdef size_t i
-    cdef size_t segment = 0  # where the last one began
+    cdef size_t segment = 0  # where it began
+    cdef size_t dots = 0  # that it is made of so far; MANY if there is anything else in it
     cdef uint8_t kind
     for i in range(size + 1):
-        kind = 1 if i == size else CLASSES[path[i]]
-        if kind == 0 or kind == 2 or kind == 6:
-            continue
-        if kind == 1:
-            if i == segment and i < size and not unusual:
-                return EMPTY_SEGMENT
-            if i - segment <= 2 and i > segment and path[segment] == c"." and path[i - 1] == c".":
+        kind = SLASH if i == size else CLASSES[path[i]]
+        if kind == DOT:
+            dots += 1
+        elif kind == PLAIN:
+            dots = MANY
+        elif kind == SLASH or kind == STOP:
+            if 0 < dots <= 2:
                 return DOT_SEGMENT
-            segment = i + 1
-        elif kind == 4:
+            if kind == SLASH:
+                if i == segment and i < size and not unusual:
+                    return EMPTY_SEGMENT
+                segment = i + 1
+                dots = 0
+            else:
+                dots = MANY
+        elif kind == CONTROLS:
             return CONTROL
-        elif unusual:
-            continue
-        elif kind == 5:
+        elif kind == BACK and not unusual:
             return BACKSLASH
-        elif i + 2 < size and hex_digit(path[i + 1]) >= 0 and hex_digit(path[i + 2]) >= 0:
+        elif kind == PERCENT and not unusual and i + 2 < size and is_hex(path + i + 1):
             return TWICE_ENCODED
+        else:
+            dots = MANY
     return OK
 
 
@@ -318,7 +333,7 @@ cdef class Route:
         signer: the Signer of its bucket.
         expires: seconds that its signatures hold.
         unusual: whether keys with two slashes in a row, a backslash, or what looks percent-encoded, are taken.
-        shared: whether caches may share its redirects between callers.
+        shared: whether caches may share the redirects of the anonymous caller.
     """
 
     cdef readonly str name
@@ -329,7 +344,7 @@ cdef class Route:
     cdef bytes path
     cdef frozenset methods
     cdef Names params
-    cdef str cache_control
+    cdef bint shared
     cdef long long rounded
     cdef dict prepared
     cdef Counts counts
@@ -346,12 +361,14 @@ cdef class Route:
         self.expires = expires
         self.rounded = signer.round_to or 0
         self.unusual = unusual
-        self.cache_control = "public" if shared else "private"
+        self.shared = shared
         self.prepared = {}
 
     cdef Prepared ready(self, Request request, int64_t now):
         """What a request's answer is made from; it is the same for all that differ by their key alone, for a second."""
-        found = (request.kind, request.method, request.seconds, request.until, request.raw_query)
+        found = (
+            request.kind, request.method, request.seconds, request.until, request.raw_query, request.caller.anonymous
+        )
         cdef Prepared prepared = <Prepared>self.prepared.get(found)
         if prepared is None or prepared.second != now:
             prepared = Prepared(self, request, now)
@@ -395,7 +412,8 @@ cdef class Prepared:
         if request.method not in ("GET", "HEAD") or fresh <= 0:
             self.cache = NOT_STORED
         else:
-            self.cache = (b"cache-control", f"{route.cache_control}, max-age={fresh}".encode())
+            scope = "public" if route.shared and request.caller.anonymous else "private"
+            self.cache = (b"cache-control", f"{scope}, max-age={fresh}".encode())
 
 
 @cython.final
@@ -455,17 +473,20 @@ cdef class Caller:
         rate: requests a second, or 0 for any number.
         burst: how many of them may come at once.
         board: where it is noted how many came.
+        anonymous: whether it is whoever does not say who he is.
     """
 
     cdef readonly str name
+    cdef bint anonymous
     cdef tuple rules
     cdef bytes header
     cdef int64_t interval  # nanoseconds
     cdef int64_t burst     # nanoseconds
     cdef int64_t* due      # when the next request would be in time if all came evenly (GCRA); shared
 
-    def __init__(self, str name, rules, double rate, int64_t burst, Board board not None):
+    def __init__(self, str name, rules, double rate, int64_t burst, Board board not None, bint anonymous):
         self.name = name
+        self.anonymous = anonymous
         self.rules = tuple(rules)
         self.header = name.encode()
         self.interval = <int64_t>(1e9 / rate) if rate > 0 else 0

@@ -122,6 +122,7 @@ class Gateway:
 
     async def stop(self) -> None:
         """Write down what is not yet, and stop what `start` began."""
+        self._bulk.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import queue
+import tempfile
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import IO, Any
 
 from cossign._core import Lines, SignedColumn
 from cossign.errors import CosSignError, CredentialsError, KeyNameError, ParameterError
 from cossign.gateway._gate import KeyFilter, Receive, Request, Scope, Send
 from cossign.gateway.config import Bulk as Limits
-from cossign.gateway.config import duration
 from cossign.gateway.policy import Policy
+from cossign.signer import duration
 
 TEXT, JSON, ARROW = "text/plain", "application/json", "application/vnd.apache.arrow.stream"
-_AHEAD = 8 << 20  # bytes of a body that are read before they are needed
+_AHEAD = 8 << 20  # bytes of a body that wait in memory
 _BLOCK = 256 << 10  # bytes of whole lines that are signed at once
 _LONGEST = 32 << 20  # bytes of a JSON body, of an Arrow message, or of a line
 _PATIENCE = 30  # seconds that a client may neither send nor read
@@ -40,6 +43,7 @@ class Bulk:
     def __init__(self) -> None:
         self._busy = 0
         self._pool: ThreadPoolExecutor | None = None
+        self._bodies: set[_Body] = set()
 
     async def answer(self, policy: Policy, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI's request, from its head to the last byte of its answer."""
@@ -78,17 +82,25 @@ class Bulk:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(64, "cossign-presign")
         loop = asyncio.get_running_loop()
-        body = _Body(receive, loop, work.limits.max_bytes)
+        body = _Body(receive, work.limits.max_bytes)
+        self._bodies.add(body)
         reading = loop.create_task(body.read())
         signing = loop.run_in_executor(self._pool, work.run, body, answer, loop)
         try:
             await asyncio.shield(signing)
         except asyncio.CancelledError:  # the server gives up on the client
-            body.put(Refused("gone"))
+            body.end(Refused("gone"))
             raise
         finally:
             reading.cancel()
+            self._bodies.discard(body)
+            body.close()
         await answer.end()
+
+    def stop(self) -> None:
+        """End what is under way."""
+        for body in self._bodies:
+            body.end(Refused("gone"))
 
 
 class _Answer:
@@ -113,65 +125,98 @@ class _Answer:
 
 
 class _Body:
-    """A request's body: the event loop reads it ahead, a thread takes it."""
+    """A request's body: the event loop takes it as it comes, a thread reads it.
 
-    def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop, limit: int) -> None:
+    What the thread is not ready for goes to a file without a name: many clients read no answer before they have sent
+    all, so to wait with reading would be to wait forever.
+    """
+
+    def __init__(self, receive: Receive, limit: int) -> None:
         self._receive = receive
-        self._loop = loop
         self._limit = limit
-        self._chunks: queue.SimpleQueue[bytes | Refused | None] = queue.SimpleQueue()
+        self._chunks: deque[bytes] = deque()
         self._ahead = 0
-        self._room = asyncio.Event()
+        self._file: IO[bytes] | None = None
+        self._written = self._read = 0  # bytes of the file
+        self._end: Refused | bool = False
+        self._changed = threading.Condition()
+        self.moved = time.monotonic()  # when the client last did something
         self.gone = False
 
-    def put(self, chunk: bytes | Refused | None) -> None:
-        """Give the thread its next piece, what ended the body, or None at its end."""
-        if isinstance(chunk, Refused) and chunk.code == "gone":
-            self.gone = True
-        self._chunks.put(chunk)
-
     async def read(self) -> None:
+        """Take the body, and then notice if the client goes."""
         size = 0
-        ended = False
         while True:
             event = await self._receive()
+            self.moved = time.monotonic()
             if event["type"] == "http.disconnect":
-                self.put(Refused("gone"))
+                self.end(Refused("gone"))
                 return
-            if ended:
+            if self._end:
                 continue
-            chunk = event.get("body", b"")
+            chunk = bytes(event.get("body", b""))
             size += len(chunk)
             if size > self._limit:
-                self.put(Refused("too_large", f"{self._limit} bytes at most"))
-                return
-            if chunk:
-                self._ahead += len(chunk)
-                self.put(bytes(chunk))
+                self.end(Refused("too_large", f"{self._limit} bytes at most"))
+            elif chunk:
+                self._put(chunk)
             if not event.get("more_body", False):
-                self.put(None)
-                ended = True
-            while self._ahead > _AHEAD:
-                self._room.clear()
-                await self._room.wait()
+                self.end(True)
 
-    def _taken(self, size: int) -> None:
-        self._ahead -= size
-        self._room.set()
+    def end(self, end: Refused | bool) -> None:
+        """Nothing follows; or what ended it."""
+        with self._changed:
+            if isinstance(end, Refused):
+                self.gone = end.code == "gone"
+            self._end = self._end if self._end and not self.gone else end
+            self._changed.notify()
+
+    def _put(self, chunk: bytes) -> None:
+        with self._changed:
+            if self._file is None and self._ahead < _AHEAD:
+                self._chunks.append(chunk)
+                self._ahead += len(chunk)
+            else:
+                if self._file is None:
+                    self._file = tempfile.TemporaryFile(prefix="cossign-")  # noqa: SIM115
+                    self._written = self._read = 0
+                self._file.seek(self._written)
+                self._file.write(chunk)
+                self._written += len(chunk)
+            self._changed.notify()
 
     def chunks(self) -> Iterator[bytes]:
         """The body, piece by piece; called in the thread."""
-        while True:
-            try:
-                chunk = self._chunks.get(timeout=_PATIENCE)
-            except queue.Empty:
-                raise Refused("stalled") from None
-            if isinstance(chunk, Refused):
-                raise chunk
-            if chunk is None:
-                return
+        while chunk := self._next():
             yield chunk
-            self._loop.call_soon_threadsafe(self._taken, len(chunk))
+
+    def _next(self) -> bytes:
+        with self._changed:
+            while True:
+                if self._chunks:
+                    chunk = self._chunks.popleft()
+                    self._ahead -= len(chunk)
+                    return chunk
+                if self._file is not None:
+                    self._file.seek(self._read)
+                    chunk = self._file.read(_BLOCK)
+                    self._read += len(chunk)
+                    if self._read == self._written:
+                        self._file.close()
+                        self._file = None
+                    return chunk
+                if isinstance(self._end, Refused):
+                    raise self._end
+                if self._end:
+                    return b""
+                if not self._changed.wait(_PATIENCE):
+                    raise Refused("stalled")
+
+    def close(self) -> None:
+        with self._changed:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
     def blocks(self) -> Iterator[bytes]:
         """Blocks of whole lines."""
@@ -237,13 +282,17 @@ class _Work:
             if body.gone:
                 raise Refused("gone")
             sending = asyncio.run_coroutine_threadsafe(answer.write(data), loop)
-            try:
-                sending.result(_PATIENCE)
-            except TimeoutError:
-                sending.cancel()
-                raise Refused("stalled") from None
-            except OSError:
-                raise Refused("gone") from None
+            body.moved = time.monotonic()
+            while True:
+                try:
+                    sending.result(1)
+                    return
+                except FutureTimeoutError:
+                    if body.gone or time.monotonic() - body.moved > _PATIENCE:
+                        sending.cancel()
+                        raise Refused("gone" if body.gone else "stalled") from None
+                except OSError:
+                    raise Refused("gone") from None
 
         try:
             {TEXT: self._text, JSON: self._json, ARROW: self._arrow}[self._kind](body, write)
@@ -298,9 +347,7 @@ class _Work:
                 with pa.ipc.open_stream(pa.PythonFile(stream, mode="r")) as batches:
                     for batch in batches:
                         yield from _lines(pa, pc, batch)
-            except pa.ArrowException as error:
-                if stream.refused is not None:
-                    raise stream.refused from None
+            except (pa.ArrowException, OSError) as error:  # pyarrow tells a short read by an OSError
                 raise Refused("bad_body", f"it is no Arrow stream: {str(error)[:200]}") from None
 
         sink = io.BytesIO()
@@ -348,10 +395,8 @@ class _Work:
                     raise Refused("bad_key", f"row {row}: {reason}")
                 self.signed += len(chunk) - chunk.null_count
                 yield chunk
-        except ParameterError:
-            if isinstance(lines.failure, Refused):
-                raise lines.failure from None
-            raise
+        except ParameterError as error:
+            raise lines.failure or error from None
 
 
 class _Stream(io.RawIOBase):
@@ -360,23 +405,19 @@ class _Stream(io.RawIOBase):
     def __init__(self, body: _Body) -> None:
         self._chunks = body.chunks()
         self._rest = b""
-        self.refused: Refused | None = None
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
-        if size < 0 or size > _LONGEST:
-            self.refused = Refused("too_large", f"an Arrow message may have {_LONGEST} bytes at most")
-            raise self.refused
+        if size < 0:
+            raise Refused("bad_body", "it is no Arrow stream")
+        if size > _LONGEST:
+            raise Refused("too_large", f"an Arrow message may have {_LONGEST} bytes at most")
         pieces = []
         while size > 0:
             if not self._rest:
-                try:
-                    self._rest = next(self._chunks, b"")
-                except Refused as refused:
-                    self.refused = refused
-                    raise
+                self._rest = next(self._chunks, b"")
                 if not self._rest:
                     break
             pieces.append(self._rest[:size])
@@ -390,10 +431,11 @@ def _lines(pa: Any, pc: Any, batch: Any) -> Iterator[bytes]:
     index = batch.schema.get_field_index("key")
     if index < 0 and batch.num_columns != 1:
         raise Refused("bad_body", "it has no column 'key'")
-    try:
-        keys = batch.column(max(index, 0)).cast(pa.string())
-    except pa.ArrowException as error:
-        raise Refused("bad_body", f"the keys are no strings: {str(error)[:100]}") from None
+    column = batch.column(max(index, 0))
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+        raise Refused("bad_body", f"the keys are no strings, but {kind}")
+    keys = column.cast(pa.string())
     for at in range(0, len(keys), 8192):
         part = keys.slice(at, 8192)
         part = pc.if_else(pc.match_substring(part, "\n"), "\t", part).fill_null("")

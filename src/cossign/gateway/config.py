@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from cossign.errors import CosSignError
+from cossign.signer import duration
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,7 +23,6 @@ else:
 __all__ = ["Config", "ConfigError", "load"]
 
 Place = tuple[str | int, ...]  # of a field: the steps that lead there
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class ConfigError(CosSignError):
@@ -42,20 +42,6 @@ class ConfigError(CosSignError):
 
 
 # --- Kinds of values
-
-
-def duration(value: Any) -> int:
-    """Seconds, from a whole number or from text such as 15m.
-
-    >>> duration("15m")
-    900
-    """
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    found = re.fullmatch(r"([0-9]{1,10})([smhd]?)", value) if isinstance(value, str) else None
-    if found is None or int(found[1]) == 0:
-        raise ValueError('is no duration: write 900, "15m", "2h" or "7d"')
-    return int(found[1]) * _UNITS[found[2]]
 
 
 def _digest(value: Any) -> bytes:
@@ -256,6 +242,9 @@ def _contradictions(config: Config) -> Iterator[tuple[Place, str]]:
         yield ("caller", index, "anonymous"), "another caller is already"
     for index in _doubled(list(config.endpoints.model_dump().values())):
         yield ("endpoints", tuple(Endpoints.model_fields)[index]), "another endpoint has the same path"
+    for index, route in enumerate(config.route):
+        if route.domain is None and (route.bucket is None or route.region is None):
+            yield ("route", index), "needs bucket and region, or a domain"
     for index, caller in enumerate(config.caller):
         yield from (((("caller", index, *place)), what) for place, what in _wrong_caller(config, caller))
 
@@ -266,9 +255,12 @@ def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]
         yield (), "needs token_sha256, certificate, secret_id or anonymous = true, or nobody can be this caller"
     if caller.certificate is not None and (config.client_certificate is None or not config.trusted_proxies):
         yield ("certificate",), "needs [client_certificate] and trusted_proxies: who may tell it, and in which headers"
-    if (caller.secret_id is None) != (caller.secret_key_env is None and caller.secret_key_file is None):
-        yield ("secret_id",), "needs secret_key_env or secret_key_file, and they need it"
-    elif caller.secret_key_env is not None and caller.secret_key_file is not None:
+    has_key = [name for name in ("secret_key_env", "secret_key_file") if getattr(caller, name) is not None]
+    if caller.secret_id is None and has_key:
+        yield (has_key[0],), "needs a secret_id"
+    elif caller.secret_id is not None and not has_key:
+        yield ("secret_id",), "needs secret_key_env or secret_key_file"
+    elif len(has_key) > 1:
         yield ("secret_key_file",), "must not be given with secret_key_env"
     if caller.burst is not None and caller.rate is None:
         yield ("burst",), "needs a rate"
@@ -321,15 +313,19 @@ def checked(data: Mapping[str, Any], source: str = "config", text: str = "") -> 
         config = Config.model_validate(dict(data))
     except ValidationError as error:
         plain = {"extra_forbidden": "there is no such field", "missing": "is missing"}
+        found = error.errors(include_url=False, include_input=False)
         wrong = [
             (tuple(each["loc"]), plain.get(each["type"], each["msg"].removeprefix("Value error, ")))
-            for each in error.errors(include_url=False, include_input=False)
+            for each in found
+            # A list whose items are wrong is also said to be too short.
+            if each["type"] != "too_short"
+            or not any(other is not each and other["loc"][: len(each["loc"])] == each["loc"] for other in found)
         ]
         raise _error(source, text, wrong) from None
     config._source, config._text = source, text
-    found = list(_contradictions(config))
-    if found:
-        raise config.wrong(found)
+    contradictions = list(_contradictions(config))
+    if contradictions:
+        raise config.wrong(contradictions)
     return config
 
 

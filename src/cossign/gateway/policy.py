@@ -192,7 +192,8 @@ class Policy:
             except CosSignError as error:
                 parameter = getattr(error, "parameter", "credentials")
                 known = parameter in type(route).model_fields
-                wrong.append((("route", index, *([parameter] if known else [])), str(error)))
+                place = ("route", index, *([parameter] if known else []))
+                wrong.append((place, getattr(error, "reason", str(error))))
         callers: list[tuple[CallerTable, Caller, Any]] = []
         for index, caller in enumerate(config.caller):
             rules = [
@@ -204,7 +205,7 @@ class Policy:
             ]  # fmt: skip
             rate = caller.rate or 0
             try:
-                made = Caller(caller.name, rules, rate, caller.burst or max(1, int(rate)), board)
+                made = Caller(caller.name, rules, rate, caller.burst or max(1, int(rate)), board, caller.anonymous)
                 callers.append((caller, made, _secrets(caller)))
             except (CosSignError, MemoryError) as error:
                 parameter = getattr(error, "parameter", "secret_id" if caller.secret_id else "rate")

@@ -70,9 +70,7 @@ def summary(config: Config) -> str:
     workers = f"{config.workers} worker{'s' if config.workers > 1 else ''}"
     routes = ", ".join(f"{route.path} -> {route.domain or route.bucket}/{route.prefix}" for route in config.route)
     callers = ", ".join(caller.name for caller in config.caller) or "nobody"
-    return (
-        f"cossign {__version__} serves {routes} for {callers} on {scheme}{config.listen} ({config.server}, {workers})"
-    )
+    return f"{__version__} serves {routes} for {callers} on {scheme}{config.listen} ({config.server}, {workers})"
 
 
 class _Master:

@@ -1,0 +1,232 @@
+"""`cossign serve` as a process, a policy with callers of every kind, and a client that sends any bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
+from tests.reference import authorization, signed
+
+HOST = "gw.example.com"
+PROXY = "127.0.0.2"  # a loopback address of its own, so that a trusted proxy is somebody else than other clients
+CAROL = ("AKIDcarol", "key-of-carol")
+
+POLICY = f"""
+listen = "127.0.0.1:0"
+trusted_proxies = ["{PROXY}"]
+hosts = ["{HOST}"]
+credentials = {{ source = "environment" }}
+
+[client_certificate]
+subject_header = "X-Client-Subject"
+verified_header = "X-Client-Verify"
+
+[[route]]
+name = "img"
+path = "/img/"
+bucket = "{BUCKET}"
+region = "ap-beijing"
+prefix = "photos/"
+params = ["response-content-type", "imageMogr2/*"]
+
+[[route]]
+name = "up"
+path = "/up/"
+bucket = "{BUCKET}"
+region = "ap-beijing"
+prefix = "uploads/"
+methods = ["PUT"]
+expires = 300
+
+[[caller]]
+name = "alice"
+token_sha256 = "{hashlib.sha256(b"token-of-alice").hexdigest()}"
+[[caller.allow]]
+routes = ["img"]
+prefixes = ["photos/alice/"]
+params = ["*"]
+max_expires = 600
+bulk = true
+[[caller.allow]]
+routes = ["up"]
+prefixes = ["uploads/alice/"]
+methods = ["PUT"]
+
+[[caller]]
+name = "bob"
+token_sha256 = "{hashlib.sha256(b"token-of-bob").hexdigest()}"
+[[caller.allow]]
+routes = ["img"]
+prefixes = ["photos/bob/"]
+
+[[caller]]
+name = "carol"
+secret_id = "{CAROL[0]}"
+secret_key_env = "CAROLS_KEY"
+[[caller.allow]]
+routes = ["img"]
+prefixes = ["photos/carol/"]
+params = ["response-content-type"]
+max_expires = 300
+
+[[caller]]
+name = "dave"
+certificate = "CN=dave,O=Example"
+[[caller.allow]]
+routes = ["img"]
+prefixes = ["photos/dave/"]
+
+[[caller]]
+name = "anyone"
+anonymous = true
+[[caller.allow]]
+routes = ["img"]
+prefixes = ["photos/public/"]
+"""
+ALICE = {"Authorization": "Bearer token-of-alice"}
+BOB = {"Authorization": "Bearer token-of-bob"}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Served:
+    """The process, while it runs."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int, path: Path, said: list[str]) -> None:
+        self.process = process
+        self.port = port
+        self.path = path
+        self.said = said
+
+    def reload(self, text: str) -> str:
+        """Have it read another configuration; what it says of it."""
+        self.path.write_text(text.replace("127.0.0.1:0", f"127.0.0.1:{self.port}"))
+        self.process.send_signal(signal.SIGHUP)
+        assert self.process.stderr is not None
+        return self.process.stderr.readline()
+
+    def metrics(self) -> dict[str, float]:
+        status, _, body = request(self.port, "GET", "/metrics")
+        assert status == 200
+        lines = [line.rpartition(" ") for line in body.decode().splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, _, value in lines}
+
+
+@contextlib.contextmanager
+def serving(path: Path, text: str, server: str = "granian", workers: int = 1, **environment: str) -> Iterator[Served]:
+    port = free_port()
+    path.write_text(
+        f'server = "{server}"\nworkers = {workers}\n' + text.replace("127.0.0.1:0", f"127.0.0.1:{port}"), "utf-8"
+    )
+    secrets = {"COS_SECRET_ID": SECRET_ID, "COS_SECRET_KEY": SECRET_KEY, "CAROLS_KEY": CAROL[1], **environment}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("COS_", "TENCENTCLOUD_"))}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cossign.cli", "serve", "--config", str(path)],
+        env={**inherited, **secrets}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        said = process.stderr.readline()
+        assert "serves" in said, said + process.stderr.read()
+        deadline = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            assert time.monotonic() < deadline, "the gateway does not listen"
+            time.sleep(0.01)
+        yield Served(process, port, path, [said])
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+            process.stderr.close()
+
+
+Answer = tuple[int, dict[str, str], bytes]
+NOTHING: Answer = (0, {}, b"")
+
+
+class Client:
+    """A connection that sends what it is told to, byte by byte."""
+
+    def __init__(self, port: int, source: str = "127.0.0.1") -> None:
+        self._port = port
+        self._source = source
+        self._socket: socket.socket | None = None
+
+    def send(self, data: bytes, method: str = "GET") -> Answer:
+        """What is answered; NOTHING where the connection just ends."""
+        for attempt in range(2):
+            fresh = self._socket is None
+            try:
+                if self._socket is None:
+                    self._socket = socket.create_connection(("127.0.0.1", self._port), 20, (self._source, 0))
+                self._socket.sendall(data)
+                answer = http.client.HTTPResponse(self._socket, method=method)
+                answer.begin()
+                body = answer.read()
+                headers = {name.lower(): value for name, value in answer.getheaders()}
+                if answer.will_close:
+                    self.close()
+                return answer.status, headers, body
+            except (OSError, http.client.HTTPException):
+                self.close()
+                if fresh or attempt:
+                    return NOTHING
+        return NOTHING
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def head(method: str, target: str | bytes, headers: Any = (), host: str = HOST) -> bytes:
+    """A request's head, or all of one without a body."""
+    pairs = [*({"Host": host}.items() if host else ()), *(headers.items() if isinstance(headers, dict) else headers)]
+    raw = target.encode("latin-1") if isinstance(target, str) else target
+    lines = [method.encode() + b" " + raw + b" HTTP/1.1"]
+    lines += [f"{name}: {value}".encode("latin-1") for name, value in pairs]
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def request(
+    port: int, method: str, target: str, headers: Any = (), body: bytes = b"", source: str = "127.0.0.1"
+) -> Answer:
+    client = Client(port, source)
+    pairs = [*(headers.items() if isinstance(headers, dict) else headers)]
+    if body:
+        pairs.append(("Content-Length", str(len(body))))
+    try:
+        return client.send(head(method, target, pairs) + body, method)
+    finally:
+        client.close()
+
+
+def carols(
+    method: str, path: str, query: tuple[tuple[str, str], ...] = (), start: int = -1, seconds: int = 100,
+    headers: tuple[tuple[str, str], ...] = (("host", HOST),), secrets: tuple[str, str] = CAROL,
+) -> str:  # fmt: skip
+    """An Authorization as carol makes it, from `start` seconds from now on."""
+    begin = int(time.time()) + start
+    span = f"{begin};{begin + seconds}"
+    return authorization(secrets[0], span, signed(secrets[1], method, path, query, headers, span))

@@ -1,0 +1,649 @@
+"""The policy, request by request, as an ASGI server would ask."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cossign import Credentials, CredentialsError, Signer
+from cossign.gateway import Gateway
+from cossign.gateway._gate import Board, judged_path, masked
+from cossign.gateway.policy import Held, trusting
+from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
+from tests.gateway.serving import carols
+
+CREDENTIALS = Credentials(SECRET_ID, SECRET_KEY)
+TOKEN = hashlib.sha256(b"sesame").hexdigest()
+BEARER = {"authorization": "Bearer sesame"}
+
+
+def config(
+    route: Mapping[str, Any] = {}, allow: Mapping[str, Any] = {}, caller: Any = None, **more: Any
+) -> dict[str, Any]:
+    """A configuration of one route and one caller."""
+    return {
+        "trusted_proxies": ["10.0.0.1"],
+        "route": [{"name": "all", "bucket": BUCKET, "region": "ap-beijing", **route}],
+        "caller": [
+            {
+                "name": "bob", **({"token_sha256": TOKEN} if caller is None else caller),
+                "allow": [{"routes": ["*"], "prefixes": [""], "bulk": True, **allow}],
+            }
+        ],
+        **more,
+    }  # fmt: skip
+
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+def ask(
+    gateway: Gateway, target: str, headers: Mapping[str, str] = BEARER, method: str = "GET", client: Any = ("10.0.0.1", 1),
+    body: bytes = b"", **scope: Any,
+) -> Answer:  # fmt: skip
+    """One request, by ASGI."""
+    return asyncio.run(asked(gateway, target, headers, method, client, body, **scope))
+
+
+async def asked(
+    gateway: Gateway, target: str, headers: Mapping[str, str] = BEARER, method: str = "GET", client: Any = ("10.0.0.1", 1),
+    body: bytes = b"", **scope: Any,
+) -> Answer:  # fmt: skip
+    raw_path, _, query = target.partition("?")
+    events: list[Any] = []
+    chunks = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        if chunks:
+            return chunks.pop()
+        return await asyncio.sleep(3600)
+
+    async def send(event: Any) -> None:
+        events.append(event)
+
+    pairs = [
+        (b"host", b"gw.example.com"),
+        *((name.encode(), value.encode("latin-1")) for name, value in headers.items()),
+    ]
+    await gateway(
+        {
+            "type": "http", "method": method, "path": unquote_to_bytes(raw_path).decode("utf-8", "replace"),
+            "raw_path": raw_path.encode("latin-1"), "query_string": query.encode("latin-1"), "headers": pairs,
+            "client": client, **scope,
+        },
+        receive, send,
+    )  # fmt: skip
+    await gateway.stop()
+    assert [event["type"] for event in events] == ["http.response.start"] + ["http.response.body"] * (len(events) - 1)
+    assert all(type(name) is type(value) is bytes for name, value in events[0]["headers"])
+    found = {name.decode(): value.decode() for name, value in events[0]["headers"]}
+    return events[0]["status"], found, b"".join(event["body"] for event in events[1:])
+
+
+def gateway(*args: Any, **options: Any) -> Gateway:
+    return Gateway(config(*args, **options), credentials=CREDENTIALS)
+
+
+def key_of(answer: Answer) -> str:
+    assert answer[0] in (302, 307), answer
+    return Signer(CREDENTIALS, bucket=BUCKET, region="ap-beijing").verify(answer[1]["location"]).key
+
+
+# --- Redirects
+
+
+@pytest.mark.parametrize(
+    "key", ["a", "a b.jpg", "头像.jpg", "a+b&c=d?e#f", "a%zz", "'()*!~", "a/b/c", "..a/b..", "a;b"]
+)
+def test_the_key_is_the_path(key: str) -> None:
+    assert key_of(ask(gateway(), "/" + quote(key))) == key
+    route = {"path": "/img/", "prefix": "照片/"}
+    assert key_of(ask(gateway(route), "/img/" + quote(key))) == "照片/" + key
+
+
+@given(st.text(max_size=40), st.sampled_from(["", "/", "%"]))
+def test_any_key_is_signed_as_it_was_judged_or_refused(text: str, safe: str) -> None:
+    try:
+        target = "/" + quote(text, safe=safe)
+    except UnicodeEncodeError:
+        return
+    decoded, code = judged_path(target.encode())
+    if code == "ok":
+        assert decoded == unquote_to_bytes(target)
+        parts = decoded.decode()[1:].split("/")
+        assert not {".", ".."} & set(parts)
+        assert "" not in parts[:-1]
+        assert not any(ord(letter) < 32 or letter in "\\\x7f" for letter in decoded.decode())
+    else:
+        assert decoded == b""
+
+
+@pytest.mark.parametrize(
+    "raw, code",
+    [
+        (b"", "bad_path"),
+        (b"a", "bad_path"),
+        (b"/%", "bad_encoding"),
+        (b"/%4", "bad_encoding"),
+        (b"/%4g", "bad_encoding"),
+        (b"/a#b", "bad_encoding"),
+        (b"/a?b", "bad_encoding"),
+        (b"/a b", "bad_encoding"),
+        (b"/\xff", "bad_encoding"),
+        (b"/%c0%ae", "bad_encoding"),
+        (b"/%ed%a0%80", "bad_encoding"),
+        (b"/a%00", "control_character"),
+        (b"/a%0d", "control_character"),
+        (b"/a%7f", "control_character"),
+        (b"/a%5cb", "backslash"),
+        (b"/a\\b", "backslash"),
+        (b"//", "empty_segment"),
+        (b"/a//b", "empty_segment"),
+        (b"/a%2f%2Fb", "empty_segment"),
+        (b"/.", "dot_segment"),
+        (b"/..", "dot_segment"),
+        (b"/a/.", "dot_segment"),
+        (b"/a/%2e/b", "dot_segment"),
+        (b"/a%2f..%2fb", "dot_segment"),
+        (b"/..;a/b", "dot_segment"),
+        (b"/a/..%3f", "dot_segment"),
+        (b"/.%23/b", "dot_segment"),
+        (b"/a%252e", "twice_encoded"),
+        (b"/a%25%32%65", "twice_encoded"),
+        (b"/...", "ok"),
+        (b"/.a/a./a..", "ok"),
+        (b"/a%25", "ok"),
+        (b"/a%25%32", "ok"),
+        (b"/100%25%20sure", "ok"),
+        (b"/a/", "ok"),
+        (b"/", "ok"),
+        (b"/a;b/;../c", "ok"),
+    ],
+)
+def test_paths(raw: bytes, code: str) -> None:
+    assert judged_path(raw)[1] == code
+
+
+def test_unusual_keys_are_a_routes_choice() -> None:
+    for target, key in (("/a//b", "a//b"), ("/a%5cb", "a\\b"), ("/a%252fb", "a%2fb")):
+        assert ask(gateway(), target)[0] == 400
+        assert key_of(ask(gateway({"unusual_keys": True}), target)) == key
+    for target in ("/a/%2e%2e/b", "/a%00", "/./a", "/%ff"):
+        assert ask(gateway({"unusual_keys": True}), target)[0] == 400
+
+
+def test_the_longest_route_wins_and_each_has_its_bucket() -> None:
+    routes = [
+        {"name": "all", "bucket": BUCKET, "region": "ap-beijing"},
+        {"name": "img", "path": "/img/", "domain": "https://img.example.com", "prefix": "photos/"},
+        {"name": "big", "path": "/img/big/", "bucket": "big-1250000000", "region": "ap-guangzhou"},
+    ]
+    found = Gateway({**config(), "route": routes}, credentials=CREDENTIALS)
+    for target, start in (
+        ("/a", f"https://{BUCKET}.cos.ap-beijing.myqcloud.com/a?"),
+        ("/img/a", "https://img.example.com/photos/a?"),
+        ("/img/big/a", "https://big-1250000000.cos.ap-guangzhou.myqcloud.com/a?"),
+        ("/img/bigger", "https://img.example.com/photos/bigger?"),
+        ("/img", f"https://{BUCKET}.cos.ap-beijing.myqcloud.com/img?"),
+    ):
+        assert ask(found, target)[1]["location"].startswith(start)
+    assert json.loads(ask(found, "/img/")[2])["error"] == "no_key"
+    only = Gateway({**config(), "route": routes[1:]}, credentials=CREDENTIALS)
+    assert (ask(only, "/a")[0], json.loads(ask(only, "/a")[2])["error"]) == (404, "no_route")
+
+
+def test_methods() -> None:
+    found = gateway({"methods": ["GET", "HEAD", "PUT", "DELETE"]}, {"methods": ["GET", "PUT"]})
+    assert ask(found, "/a")[0] == 302
+    put = ask(found, "/a", method="PUT")
+    assert (put[0], put[1]["cache-control"]) == (307, "no-store")
+    assert "q-header-list=host" in put[1]["location"]
+    status, headers, body = ask(found, "/a", method="DELETE")
+    assert (status, json.loads(body)["error"]) == (403, "method_not_granted")
+    status, headers, body = ask(found, "/a", method="POST")
+    assert (status, headers["allow"]) == (405, "DELETE, GET, HEAD, PUT")
+    signer = Signer(CREDENTIALS, bucket=BUCKET, region="ap-beijing")
+    assert signer.verify(put[1]["location"], method="PUT").method == "PUT"
+
+
+def test_parameters() -> None:
+    found = gateway(
+        {"params": ["response-content-disposition", "imageMogr2/*"]}, {"params": ["response-content-disposition"]}
+    )
+    value = 'attachment; filename="ä b.pdf"'
+    answer = ask(found, "/a?response-content-disposition=" + quote(value))
+    assert "&response-content-disposition=" + quote(value, safe="") in answer[1]["location"]
+    assert key_of(answer) == "a"
+    assert json.loads(ask(found, "/a?imageMogr2/thumbnail/!50p")[2])["error"] == "parameter"  # the rule
+    assert json.loads(ask(found, "/a?acl")[2])["error"] == "parameter"  # the route
+    every = gateway({"params": ["imageMogr2/*"]}, {"params": ["*"]})
+    assert ask(every, "/a?imageMogr2/thumbnail/!50p")[0] == 302
+    assert ask(every, "/a?")[0] == 302
+    assert ask(every, "/a?acl")[0] == 403
+
+
+def test_expiry_is_the_shortest_of_route_and_rule() -> None:
+    def held(found: Gateway) -> int:
+        location = ask(found, "/a")[1]["location"]
+        start, _, end = location.partition("q-key-time=")[2].partition("&")[0].partition("%3B")
+        return int(end) - int(start)
+
+    assert held(gateway({"expires": "1h"})) == 3600
+    assert held(gateway({"expires": "1h"}, {"max_expires": 60})) == 60
+    assert held(gateway({"expires": 30}, {"max_expires": 60})) == 30
+    assert held(gateway({"expires": "1h", "round_to": 300}, {"max_expires": 900})) == 900  # 600 behind the window
+
+
+def test_the_redirects_cache_control_fits_what_it_leads_to() -> None:
+    def fresh(answer: Answer) -> str:
+        return answer[1]["cache-control"]
+
+    assert fresh(ask(gateway({"expires": 1000}), "/a")) == "private, max-age=499"
+    public = {"expires": 1000, "cache": "public"}
+    assert fresh(ask(gateway(public), "/a")) == "private, max-age=499"
+    both = gateway(public, caller={"token_sha256": TOKEN, "anonymous": True})
+    assert fresh(ask(both, "/a", {})) == "public, max-age=499"
+    assert fresh(ask(gateway({"expires": 1}), "/a")) == "no-store"
+    ends = Credentials(SECRET_ID, SECRET_KEY, "token", time.time() + 600)
+    found = Gateway(config({"expires": 1000}), credentials=ends)
+    answer = ask(found, "/a")
+    assert 90 < int(fresh(answer).rpartition("=")[2]) <= 100
+    assert "&x-cos-security-token=token" in answer[1]["location"]
+    rounded = int(fresh(ask(gateway({"expires": 1000, "round_to": 10000}), "/a")).rpartition("=")[2])
+    assert 499 <= rounded <= 10499
+
+
+def test_urls_are_the_same_within_a_window_and_new_behind_it() -> None:
+    found = gateway({"expires": 1000, "round_to": 100_000})
+    assert ask(found, "/a")[1]["location"] == ask(found, "/a")[1]["location"]
+    found = gateway()
+    first = ask(found, "/a")[1]["location"]
+    time.sleep(1.1)
+    assert ask(found, "/a")[1]["location"] != first
+
+
+# --- Callers
+
+
+def test_nobody_without_credentials_unless_there_is_an_anonymous_caller() -> None:
+    status, headers, body = ask(gateway(), "/a", {})
+    assert (status, json.loads(body)["error"]) == (401, "no_credentials")
+    assert headers["www-authenticate"].startswith("Bearer")
+    assert headers["x-cossign-reason"] == "no_credentials"
+    assert ask(gateway(caller={"anonymous": True}), "/a", {})[0] == 302
+    assert ask(gateway(caller={"anonymous": True}), "/a", {"authorization": "Bearer wrong"})[0] == 401
+    nobody = Gateway({**config(), "caller": []}, credentials=CREDENTIALS)
+    assert ask(nobody, "/a")[0] == 401
+
+
+def test_certificates_by_a_trusted_proxy_only() -> None:
+    certificate = {"subject_header": "X-Dn", "verified_header": "X-Verified"}
+    found = gateway(caller={"certificate": "CN=bob"}, client_certificate=certificate)
+    told = {"x-dn": "CN=bob", "x-verified": "SUCCESS"}
+    assert ask(found, "/a", told)[0] == 302
+    assert ask(found, "/a", told, client=("10.0.0.2", 1))[0] == 401
+    assert ask(found, "/a", told, client=None)[0] == 401
+    assert ask(found, "/a", {**told, "x-verified": "NONE"})[0] == 403
+    assert ask(found, "/a", {**told, "x-dn": "CN=eve"})[0] == 403
+    assert ask(found, "/a", {"x-dn": "", "x-verified": "NONE"})[0] == 401  # what nginx sends without a certificate
+
+
+def test_a_unix_socket_is_trusted_if_the_configuration_says_so() -> None:
+    found = gateway(caller={"anonymous": True}, trusted_proxies=["unix"])
+    headers = {"x-original-uri": "/a", "x-original-method": "GET"}
+    for client, status in ((None, 204), (("", 0), 204), (("10.0.0.1", 1), 403)):
+        assert ask(found, "/authorize", headers, client=client)[0] == status
+
+
+@pytest.mark.parametrize(
+    "address, trusted",
+    [
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("11.0.0.1", False),
+        ("2001:db8::1", True),
+        ("2001:db9::1", False),
+        ("", False),
+        ("testclient", False),
+        ("10.1.2.3, 11.0.0.1", False),
+    ],
+)
+def test_networks(address: str, trusted: bool) -> None:
+    assert trusting(["10.0.0.0/8", "2001:db8::/32"])(address) is trusted
+
+
+def test_a_callers_signature_bounds_the_answers_life() -> None:
+    found = gateway({"expires": 900}, caller={"secret_id": "AKIDcarol", "secret_key_file": str(KEY_FILE)})
+    KEY_FILE.write_text("key-of-carol\n")
+    found = gateway({"expires": 900}, caller={"secret_id": "AKIDcarol", "secret_key_file": str(KEY_FILE)})
+    answer = ask(found, "/a", {"authorization": carols("GET", "/a", seconds=50)})
+    end = int(answer[1]["location"].partition("q-key-time=")[2].partition("&")[0].partition("%3B")[2])
+    assert 47 <= end - time.time() <= 50
+    assert ask(found, "/a", {"authorization": carols("GET", "/b", seconds=50)})[0] == 401
+
+
+KEY_FILE = Path("/dev/null")
+
+
+@pytest.fixture(autouse=True)
+def _key_file(tmp_path: Path) -> None:
+    global KEY_FILE
+    KEY_FILE = tmp_path / "key"
+    KEY_FILE.write_text("x")
+
+
+# --- Rates
+
+
+def test_rates_are_a_bucket_that_fills_evenly() -> None:
+    found = gateway(caller={"token_sha256": TOKEN, "rate": 5, "burst": 3})
+
+    async def all_at_once() -> list[int]:
+        return [(await asked(found, "/a"))[0] for _ in range(5)]
+
+    assert asyncio.run(all_at_once()) == [302, 302, 302, 429, 429]
+    status, headers, body = ask(found, "/a")
+    assert (status, headers["retry-after"], json.loads(body)["error"]) == (429, "1", "rate")
+    time.sleep(0.25)
+    assert [ask(found, "/a")[0] for _ in range(2)] == [302, 429]
+
+
+def test_rates_are_shared_by_processes_and_by_reloads() -> None:
+    memory = bytearray(1 << 16)
+    settings = config(caller={"token_sha256": TOKEN, "rate": 0.01, "burst": 2})
+    one, other = (Gateway(settings, credentials=CREDENTIALS, memory=memory) for _ in range(2))
+    assert [ask(one, "/a")[0], ask(other, "/a")[0], ask(one, "/a")[0], ask(other, "/a")[0]] == [302, 302, 429, 429]
+    asyncio.run(one.reload(settings))
+    assert ask(one, "/a")[0] == 429
+
+
+def test_the_board_counts_exactly_from_many_threads() -> None:
+    board = Board(bytearray(128 * 64))
+
+    def count() -> None:
+        for number in range(20_000):
+            board.add(f"c{number % 10}".encode(), 1)
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert dict(board) == {f"c{number}".encode(): 8000 for number in range(10)}
+
+
+def test_a_full_board_loses_counts_and_not_requests() -> None:
+    memory = bytearray(128 * 3)
+    found = Gateway(config(), credentials=CREDENTIALS, memory=memory)
+    assert [ask(found, target)[0] for target in ("/a", "/b", "/%00", "/c?x")] == [302, 302, 400, 403]
+    with pytest.raises(ValueError, match="room"):
+        Gateway(config(caller={"token_sha256": TOKEN, "rate": 1}), credentials=CREDENTIALS, memory=memory)
+    with pytest.raises(ValueError, match="128 bytes"):
+        Board(bytearray(100))
+    with pytest.raises(MemoryError, match="no room"):
+        Board(memory).add(b"one more", 1)
+
+
+# --- Sub-requests
+
+
+def test_nginx_learns_what_to_say_and_gets_401_or_403_only() -> None:
+    found = gateway({"expires": 60, "prefix": "p/"}, {"prefixes": ["p/"]})
+    original = {"x-original-uri": "/a%20b?", "x-original-method": "GET"}
+    status, headers, body = ask(found, "/authorize", {**BEARER, **original})
+    assert (status, headers["x-cossign-caller"], headers["x-cossign-route"], body) == (204, "bob", "all", b"")
+    status, headers, body = ask(found, "/sign", {**BEARER, **original})
+    assert (status, headers["x-cossign-target"]) == (204, "/p/a%20b")
+    assert headers["x-cossign-host"] == f"{BUCKET}.cos.ap-beijing.myqcloud.com"
+    signer = Signer(CREDENTIALS, bucket=BUCKET, region="ap-beijing")
+    given = {"authorization": headers["x-cossign-authorization"]}
+    verified = signer.verify(f"https://{headers['x-cossign-host']}{headers['x-cossign-target']}", headers=given)
+    assert (verified.key, verified.header_list) == ("p/a b", ("host",))
+    for uri, reason, status in (
+        ("/a%00", "control_character", 403),
+        ("/a?x=1", "parameter", 403),
+        ("/", "no_key", 403),
+    ):
+        answer = ask(found, "/authorize", {**BEARER, **original, "x-original-uri": uri})
+        assert (answer[0], answer[1]["x-cossign-reason"]) == (status, reason)
+    answer = ask(found, "/authorize", original)
+    assert (answer[0], answer[1]["x-cossign-reason"]) == (401, "no_credentials")
+
+
+@pytest.mark.parametrize("kind", ["traefik", "caddy"])
+def test_traefik_and_caddy(kind: str) -> None:
+    KEY_FILE.write_text("key-of-carol")
+    found = gateway(
+        caller={"secret_id": "AKIDcarol", "secret_key_file": str(KEY_FILE)}, forward_auth=kind, hosts=["gw.example.com"]
+    )
+    original = {"x-forwarded-uri": "/a", "x-forwarded-method": "GET", "x-forwarded-host": "gw.example.com"}
+    signed = {"authorization": carols("GET", "/a")}
+    answer = ask(found, "/sign", {"host": "gateway:8080", **signed, **original})
+    assert answer[0] == 400  # Host is there twice
+    asked = {**signed, **original}
+    assert ask(found, "/authorize", asked)[0] == 204
+    status, headers, _ = ask(found, "/sign", asked)
+    assert (status, "authorization" in headers, "x-cossign-authorization" in headers) == (204, True, False)
+    assert ask(found, "/authorize", {**asked, "x-forwarded-host": "elsewhere"})[0] == 401
+    assert ask(found, "/authorize", {**asked, "x-forwarded-method": "PUT"})[0] == 401
+    assert ask(found, "/authorize", {**asked, "x-forwarded-uri": "//a"})[0] in (400, 401)
+    assert ask(found, "/authorize", {**BEARER, "x-forwarded-uri": "/a"})[0] == 400
+
+
+def test_temporary_credentials_give_the_proxy_their_token() -> None:
+    temporary = Credentials(SECRET_ID, SECRET_KEY, "token", time.time() + 600)
+    original = {**BEARER, "x-original-uri": "/a", "x-original-method": "GET"}
+    assert ask(Gateway(config(), credentials=temporary), "/sign", original)[1]["x-cossign-token"] == "token"
+    original = {**BEARER, "x-forwarded-uri": "/a", "x-forwarded-method": "GET"}
+    found = Gateway(config(forward_auth="traefik"), credentials=temporary)
+    assert ask(found, "/sign", original)[1]["x-cos-security-token"] == "token"
+
+
+# --- Its life
+
+
+class Later:
+    """Credentials that change, or are not there."""
+
+    def __init__(self, now: Credentials | None) -> None:
+        self.now = now
+
+    def get(self) -> Credentials:
+        if self.now is None:
+            raise CredentialsError("none yet")
+        return self.now
+
+
+def test_credentials_are_rotated_live_and_their_absence_is_503() -> None:
+    provider = Later(None)
+    found = Gateway(config(), credentials=provider)
+
+    async def life() -> list[Any]:
+        await found.start()
+        answers: list[Any] = [(await plain(found, "/a"))[0], (await plain(found, "/readyz"))[0]]
+        for secret_id in ("AKIDone", "AKIDtwo"):
+            provider.now = Credentials(secret_id, "key")
+            await asyncio.sleep(1.7)
+            answers.append((await plain(found, "/a"))[1].get("location", ""))
+        provider.now = None
+        await asyncio.sleep(0.7)
+        answers += [(await plain(found, "/a"))[0], (await plain(found, "/readyz"))[0]]
+        provider.now = Credentials("AKIDthree", "key", "t", time.time() + 1)
+        await asyncio.sleep(2.5)
+        answers += [
+            (await plain(found, "/a"))[0],
+            (await plain(found, "/readyz"))[0],
+            (await plain(found, "/healthz"))[0],
+        ]
+        await found.stop()
+        return answers
+
+    refused, unready, one, two, kept, still, ended, unready_again, healthy = asyncio.run(life())
+    assert (refused, unready) == (503, 503)
+    assert ("AKIDone" in one, "AKIDtwo" in two) == (True, True)
+    assert (kept, still) == (302, 200)  # what there was is used until it ends
+    assert (ended, unready_again, healthy) == (503, 503, 200)
+
+
+async def plain(gateway: Gateway, target: str) -> Answer:
+    """A request that leaves the gateway running."""
+    stop, gateway.stop = gateway.stop, lambda: asyncio.sleep(0)  # type: ignore[method-assign, assignment]
+    try:
+        return await asked(gateway, target, client=("127.0.0.1", 1))
+    finally:
+        gateway.stop = stop  # type: ignore[method-assign]
+
+
+def test_a_provider_that_fails_in_its_own_way_is_told_by_kind_only() -> None:
+    class Broken:
+        def get(self) -> Credentials:
+            raise RuntimeError("secret=hidden")
+
+    held = Held(Broken())
+    asyncio.run(held.renew())
+    assert (held.now, held.problem) == (None, "the provider failed: RuntimeError")
+    with pytest.raises(CredentialsError, match="RuntimeError"):
+        held.get()
+
+
+def test_reload_changes_the_policy_and_a_bad_one_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.toml"
+    text = f'[[route]]\nname = "all"\nbucket = "{BUCKET}"\nregion = "ap-beijing"\n[[caller]]\nname = "bob"\nanonymous = true\n'
+    allow = '[[caller.allow]]\nroutes = ["*"]\nprefixes = ["a"]\n'
+    path.write_text(text + allow)
+    found = Gateway(path, credentials=CREDENTIALS)
+    assert [ask(found, target, {})[0] for target in ("/a", "/b")] == [302, 403]
+    path.write_text(text + allow.replace('"a"', '"b"'))
+    asyncio.run(found.reload())
+    assert [ask(found, target, {})[0] for target in ("/a", "/b")] == [403, 302]
+    path.write_text(text.replace("ap-", "ap_"))
+    with pytest.raises(ValueError, match="region"):
+        asyncio.run(found.reload())
+    assert [ask(found, target, {})[0] for target in ("/a", "/b")] == [403, 302]
+    with pytest.raises(TypeError, match="config"):
+        asyncio.run(gateway().reload())
+
+
+def test_lifespan_websockets_and_other_kinds() -> None:
+    found = gateway()
+
+    async def life(kind: str, *events: str) -> list[str]:
+        given, sent = list(events), []
+
+        async def receive() -> Any:
+            return {"type": given.pop(0)}
+
+        async def send(event: Any) -> None:
+            sent.append(event["type"])
+
+        await found({"type": kind}, receive, send)
+        return sent
+
+    assert asyncio.run(life("lifespan", "lifespan.startup", "lifespan.shutdown")) == [
+        "lifespan.startup.complete", "lifespan.shutdown.complete",
+    ]  # fmt: skip
+    assert asyncio.run(life("websocket", "websocket.connect")) == ["websocket.close"]
+
+
+def test_mounted_under_a_path() -> None:
+    found = gateway({"path": "/img/"})
+    for raw in ("/app/img/a", "/%61pp/img/a"):
+        assert key_of(ask(found, raw, root_path="/app")) == "a"
+    assert ask(found, "/app/healthz", root_path="/app")[0] == 200
+    assert key_of(ask(found, "/img/a", root_path="/app")) == "a"  # from servers that have taken it off
+    assert ask(found, "/app/../img/a", root_path="/app")[0] in (400, 404)
+    assert ask(found, "/appx/img/a", root_path="/app")[0] == 404
+
+
+# --- What is written down
+
+
+def test_the_access_log_has_keys_and_no_signature(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    KEY_FILE.write_text("key-of-carol")
+    settings = config({"params": ["response-content-type"]}, {"params": ["*"]}, access_log=str(log))
+    settings["caller"].append({"name": "carol", "secret_id": "AKIDcarol", "secret_key_file": str(KEY_FILE)})
+    found = Gateway(settings, credentials=CREDENTIALS)
+    signature = carols("GET", "/c")
+    ask(found, "/a%20b?response-content-type=hidden")
+    ask(found, "/x/q-signature=0123456789%0a")
+    ask(found, "/q-signature=0123456789")
+    ask(found, "/c", {"authorization": signature})
+    ask(found, "/c?" + signature.replace(";", "%3B"), {})
+    ask(found, "/d", {"authorization": "Bearer wrong"})
+    ask(found, "/presign", body=b"a\nb\n", method="POST")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [(line["status"], line["reason"], line["caller"], line["key"]) for line in lines] == [
+        (302, "ok", "bob", "a b"),
+        (400, "control_character", "bob", None),
+        (302, "ok", "bob", "q-signature=..."),
+        (403, "not_granted", "carol", "c"),
+        (403, "not_granted", "carol", "c"),
+        (401, "unknown_token", None, None),
+        (200, "ok", "bob", None),
+    ]
+    assert lines[0].keys() >= {"time", "client", "method", "route", "endpoint", "microseconds"}
+    assert abs(lines[0]["time"] - time.time()) < 60
+    assert lines[6]["signed"] == 2
+    for hidden in ("hidden", "0123456789", signature[-40:], "sesame", "wrong", SECRET_KEY):
+        assert hidden not in log.read_text()
+    assert masked("/a?X-COS-Security-Token=1") == "/a?X-COS-security-token=..."
+
+
+def test_the_log_is_opened_again_after_a_reload(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    settings = config(access_log=str(log))
+    found = Gateway(settings, credentials=CREDENTIALS)
+    ask(found, "/a")
+    log.rename(tmp_path / "old.log")
+    ask(found, "/b")
+    asyncio.run(found.reload(settings))
+    ask(found, "/c")
+    assert [json.loads(line)["key"] for line in (tmp_path / "old.log").read_text().splitlines()] == ["a", "b"]
+    assert [json.loads(line)["key"] for line in log.read_text().splitlines()] == ["c"]
+
+
+def test_a_log_that_cannot_be_written_is_counted(tmp_path: Path) -> None:
+    found = Gateway(config(access_log=str(tmp_path / "none" / "access.log")), credentials=CREDENTIALS)
+    ask(found, "/a")
+    assert b"cossign_unlogged_total 1.0" in ask(found, "/metrics", client=("127.0.0.1", 1))[2]
+
+
+def test_metrics() -> None:
+    temporary = Credentials(SECRET_ID, SECRET_KEY, "token", time.time() + 600)
+    found = Gateway(config(), credentials=temporary)
+    for target in ("/a", "/b", "/%00", "/c?x=1"):
+        ask(found, target)
+    ask(found, "/a", {})
+    ask(found, "/presign", method="POST", body=b"a\nb\n")
+    assert ask(found, "/metrics", client=("10.0.0.1", 1))[0] == 403
+    assert ask(found, "/metrics", method="POST", client=("127.0.0.1", 1))[0] == 405
+    status, headers, body = ask(found, "/metrics", client=("127.0.0.1", 1))
+    assert (status, headers["content-type"].partition(";")[0]) == (200, "text/plain")
+    values = {}
+    for line in body.decode().splitlines():
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            values[name] = float(value)
+    assert values['cossign_requests_total{endpoint="redirect",result="ok",route="all"}'] == 2
+    assert values['cossign_requests_total{endpoint="redirect",result="control_character",route=""}'] == 1
+    assert values['cossign_requests_total{endpoint="redirect",result="no_credentials",route=""}'] == 1
+    assert values['cossign_requests_total{endpoint="redirect",result="parameter",route="all"}'] == 1
+    assert values['cossign_requests_total{endpoint="presign",result="ok",route="all"}'] == 1
+    assert values['cossign_signatures_total{route="all"}'] == 4
+    assert values['cossign_request_seconds_count{endpoint="redirect"}'] == 5
+    assert values['cossign_request_seconds_bucket{endpoint="redirect",le="+Inf"}'] == 5
+    assert 0 < values['cossign_request_seconds_sum{endpoint="redirect"}'] < 5
+    assert values['cossign_credentials_usable{source="0 Credentials"}'] == 1
+    assert 500 < values['cossign_credentials_left_seconds{source="0 Credentials"}'] <= 600
