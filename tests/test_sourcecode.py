@@ -185,6 +185,7 @@ def test_readme_commands(tmp_path: Path) -> None:
         + f'cossign() {{ {shlex.quote(sys.executable)} -m cossign.cli "$@"; }}\n'
         + "\n".join(usage)
     )
+    (tmp_path / "docs").symlink_to(ROOT / "docs")
     done = run("bash", "-c", script, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "urls.txt").read_text().startswith("https://")

@@ -68,7 +68,9 @@ class Rule:
 class Caller:
     @property
     def name(self) -> str: ...
-    def __init__(self, name: str, rules: Iterable[Rule], rate: float, burst: int, board: Board, anonymous: bool) -> None: ...
+    def __init__(
+        self, name: str, rules: Iterable[Rule], rate: float, burst: int, board: Board, anonymous: bool
+    ) -> None: ...
 
 class Request:
     @property
