@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,18 +108,46 @@ def free_port() -> int:
 class Served:
     """The process, while it runs."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int, path: Path, said: list[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], port: int, path: Path) -> None:
         self.process = process
         self.port = port
         self.path = path
-        self.said = said
+        self.said: list[str] = []
+        self._listening = threading.Thread(target=self._listen, daemon=True)
+        self._listening.start()
 
-    def reload(self, text: str) -> str:
-        """Have it read another configuration; what it says of it."""
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        self.said.extend(self.process.stderr)
+
+    def says(self, text: str, since: int = 0) -> str:
+        """The line with a text, as soon as it is said."""
+        deadline = time.monotonic() + 20
+        while True:
+            for line in self.said[since:]:
+                if text in line:
+                    return line
+            assert self.process.poll() is None or self._listening.is_alive(), self.said
+            assert time.monotonic() < deadline, (text, self.said)
+            time.sleep(0.005)
+
+    def reload(self, text: str, answer: str) -> None:
+        """Have it read another configuration, and wait for what it says to it."""
+        since = len(self.said)
         self.path.write_text(text.replace("127.0.0.1:0", f"127.0.0.1:{self.port}"))
         self.process.send_signal(signal.SIGHUP)
-        assert self.process.stderr is not None
-        return self.process.stderr.readline()
+        self.says(answer, since)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(30)
+        finally:
+            self.process.kill()
+            self._listening.join(10)
+            assert self.process.stderr is not None
+            self.process.stderr.close()
 
     def metrics(self) -> dict[str, float]:
         status, _, body = request(self.port, "GET", "/metrics")
@@ -139,10 +168,9 @@ def serving(path: Path, text: str, server: str = "granian", workers: int = 1, **
         [sys.executable, "-m", "cossign.cli", "serve", "--config", str(path)],
         env={**inherited, **secrets}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert process.stderr is not None
+    served = Served(process, port, path)
     try:
-        said = process.stderr.readline()
-        assert "serves" in said, said + process.stderr.read()
+        served.says("serves")
         deadline = time.monotonic() + 20
         while True:
             with contextlib.suppress(OSError):
@@ -150,15 +178,9 @@ def serving(path: Path, text: str, server: str = "granian", workers: int = 1, **
                 break
             assert time.monotonic() < deadline, "the gateway does not listen"
             time.sleep(0.01)
-        yield Served(process, port, path, [said])
+        yield served
     finally:
-        if process.poll() is None:
-            process.terminate()
-        try:
-            process.wait(30)
-        finally:
-            process.kill()
-            process.stderr.close()
+        served.close()
 
 
 Answer = tuple[int, dict[str, str], bytes]

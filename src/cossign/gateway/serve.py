@@ -139,10 +139,15 @@ def serve(path: str, check: bool = False) -> int:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # workers inherit it
             threading.Thread(target=master.listen, daemon=True).start()
         threading.Thread(target=master.announce, daemon=True).start()
+        signal.signal(signal.SIGTERM, _stopped)  # uvicorn raises it again when it has stopped
         {"granian": _granian, "uvicorn": _uvicorn, "hypercorn": _hypercorn}[master.config.server](master.config)
     finally:
         shutil.rmtree(master.directory, ignore_errors=True)
     return 0
+
+
+def _stopped(number: int, frame: object) -> None:
+    raise SystemExit(0)
 
 
 def _address(config: Config) -> tuple[str, int, str | None]:

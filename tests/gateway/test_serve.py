@@ -1,0 +1,322 @@
+"""`cossign serve` as its user runs it: start, reload, stop, each server; and the gateway inside other applications."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from cossign import Credentials, Signer
+from cossign.cli import main
+from cossign.integrations.starlette import verify_cos_signature
+from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
+from tests.gateway.serving import ALICE, POLICY, Client, head, request, serving
+
+ROOT = Path(__file__).parent.parent.parent
+SERVERS = ["granian", "uvicorn", "hypercorn"]
+SIGNER = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region="ap-beijing")
+
+
+def test_check_says_what_would_be_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--config", str(ROOT / "docs" / "gateway.toml"), "--check"]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"cossign: \d.* serves /img/ -> \S+/photos/, /up/ -> \S+/uploads/ for shop, anyone on http://\S+ .*", line
+    )
+    (tmp_path / "wrong.toml").write_text("workers = 0\nlisten = 5\n")
+    assert main(["serve", "--config", str(tmp_path / "wrong.toml")]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition("wrong.toml")[2].partition(": ")[0] for line in said] == ["", ":1", ":2"]
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
+    blocker = tmp_path / "pydantic.py"
+    blocker.write_text("raise ModuleNotFoundError(\"No module named 'pydantic'\", name='pydantic')")
+    done = subprocess.run(
+        [sys.executable, "-m", "cossign.cli", "serve", "--config", "x"], env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (2, "cossign: serve needs pydantic: pip install 'cossign[gateway]'\n")
+
+
+def test_it_says_on_one_line_what_it_serves(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "gateway.toml").read_text().replace("127.0.0.1:8080", "127.0.0.1:0")
+    with serving(
+        tmp_path / "gateway.toml", text.replace("workers = 2", "").replace('access_log = "-" ', "#")
+    ) as served:
+        [line] = served.said
+        assert line.startswith("cossign: 0.")
+        assert f"http://127.0.0.1:{served.port} (granian, 1 worker)" in line
+        assert request(served.port, "GET", "/img/public/a")[0] == 302
+        assert request(served.port, "GET", "/img/a", {"Authorization": "Bearer example-token"})[0] == 302
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_every_server_answers_alike(server: str, tmp_path: Path) -> None:
+    with serving(tmp_path / "gateway.toml", POLICY, server, workers=2) as served:
+        status, headers, body = request(served.port, "GET", "/img/alice/a%20b%2Fc", ALICE)
+        assert (status, body) == (302, b"")
+        assert SIGNER.verify(headers["location"]).key == "photos/alice/a b/c"
+        assert request(served.port, "HEAD", "/img/alice/a", ALICE)[0] == 302
+        status, headers, body = request(served.port, "HEAD", "/img/bob/a", ALICE)
+        assert (status, body, headers["x-cossign-reason"]) == (403, b"", "prefix")
+        put = request(served.port, "PUT", "/up/alice/a", ALICE, b"some content that is not read")
+        assert put[0] == 307
+        assert SIGNER.verify(put[1]["location"], method="PUT").key == "uploads/alice/a"
+        assert request(served.port, "GET", "/healthz")[0] == 200
+        assert request(served.port, "GET", "/readyz")[0] == 200
+        assert request(served.port, "GET", "/img/alice/" + "a" * 7000, ALICE)[0] in (400, 414)
+        keep = Client(served.port)
+        assert [keep.send(head("GET", "/img/alice/a", ALICE))[0] for _ in range(100)] == [302] * 100
+        keep.close()
+        counted = served.metrics()
+        assert counted['cossign_requests_total{endpoint="redirect",result="ok",route="img"}'] >= 102
+        assert counted['cossign_requests_total{endpoint="redirect",result="ok",route="up"}'] == 1  # of both workers
+        served.process.terminate()
+        assert served.process.wait(20) == 0
+    assert not [
+        name for name in os.listdir("/tmp") if name.startswith("cossign-") and name.endswith(str(served.process.pid))
+    ]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_reload_drops_no_request_and_a_bad_file_changes_nothing(server: str, tmp_path: Path) -> None:
+    one, two = (POLICY.replace("photos/public/", f"photos/{name}/") for name in ("one", "two"))
+    with serving(tmp_path / "gateway.toml", one, server, workers=2) as served:
+        prefix = f'server = "{server}"\nworkers = 2\n'
+        statuses: list[tuple[float, str, int]] = []
+        ended = threading.Event()
+
+        def ask() -> None:
+            client = Client(served.port)
+            while not ended.is_set():
+                for name in ("one", "two"):
+                    statuses.append((time.monotonic(), name, client.send(head("GET", f"/img/{name}/a"))[0]))
+            client.close()
+
+        asking = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in asking:
+            thread.start()
+        try:
+            time.sleep(0.3)
+            served.reload(prefix + two, "reloaded")
+            time.sleep(0.7)
+            changed = time.monotonic()
+            served.reload("listen = 5", "refused, the old one stays")
+            served.says("gateway.toml:1: listen: must be HOST:PORT")
+            served.reload(one.replace("ap-beijing", "ap_beijing"), "refused, the old one stays")
+            served.says("route[1].region")
+            time.sleep(0.5)
+        finally:
+            ended.set()
+            for thread in asking:
+                thread.join()
+        assert {status for _, _, status in statuses} == {302, 403}
+        before = {(name, status) for at, name, status in statuses if at < statuses[0][0] + 0.2}
+        after = {(name, status) for at, name, status in statuses if at > changed}
+        assert before == {("one", 302), ("two", 403)}
+        assert after == {("one", 403), ("two", 302)}
+        counted = served.metrics()
+        assert (counted["cossign_reloads_total"], counted["cossign_refused_reloads_total"]) == (2, 2)
+        served.reload(prefix.replace("workers = 2", "workers = 1") + two, "workers changes at the next start only")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_a_graceful_stop_ends_what_was_begun(server: str, end: signal.Signals, tmp_path: Path) -> None:
+    """A bulk request is under way when the process is told to stop."""
+    with serving(tmp_path / "gateway.toml", POLICY, server) as served:
+        begun = threading.Event()
+        answers: list[Any] = []
+
+        def rows() -> Any:
+            yield b"photos/alice/1\n" * 50_000
+            begun.set()
+            time.sleep(1)
+            yield b"photos/alice/2\n"
+
+        def post() -> None:
+            answers.append(
+                httpx.post(
+                    f"http://127.0.0.1:{served.port}/presign?route=img", content=rows(), headers=ALICE, timeout=30
+                )
+            )
+
+        posting = threading.Thread(target=post)
+        posting.start()
+        assert begun.wait(20)
+        time.sleep(0.3)
+        served.process.send_signal(end)
+        posting.join(30)
+        lines = answers[0].text.splitlines()
+        assert (answers[0].status_code, len(lines)) == (200, 50_001)
+        assert SIGNER.verify(lines[-1]).key == "photos/alice/2"
+        assert served.process.wait(30) == 0
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_unix_socket(server: str, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    text = POLICY.replace("127.0.0.1:0", f"unix:{path}").replace(
+        'trusted_proxies = ["127.0.0.2"]', 'trusted_proxies = ["unix"]'
+    )
+    (tmp_path / "gateway.toml").write_text(f'server = "{server}"\n' + text)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cossign.cli", "serve", "--config", str(tmp_path / "gateway.toml")],
+        env={**os.environ, "COS_SECRET_ID": SECRET_ID, "COS_SECRET_KEY": SECRET_KEY, "CAROLS_KEY": "k"},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        assert f"on unix:{path}" in process.stderr.readline()
+        deadline = time.monotonic() + 20
+        while not path.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path), retries=5)) as client:
+            answer = client.get(
+                "http://gw.example.com/authorize",
+                headers={**ALICE, "X-Original-URI": "/img/alice/a", "X-Original-Method": "GET"},
+            )
+            assert (answer.status_code, answer.headers["x-cossign-caller"]) == (204, "alice")
+            assert client.get("http://gw.example.com/metrics").status_code == 200
+    finally:
+        process.terminate()
+        process.wait(30)
+        process.stderr.close()
+
+
+def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
+    with serving(tmp_path / "gateway.toml", POLICY, workers=2) as served:
+        children = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while True:
+            now = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children").read_text().split()
+            if len(now) == 2 and children[0] not in now:
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(1)
+        assert [request(served.port, "GET", "/img/public/a")[0] for _ in range(20)] == [302] * 20
+
+
+def test_slow_and_broken_clients_hold_up_nobody(tmp_path: Path) -> None:
+    with serving(tmp_path / "gateway.toml", POLICY) as served:
+        held = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(200)]
+        for number, connection in enumerate(held):
+            connection.sendall(
+                b"GET /img/public/a HTTP/1.1\r\nHost: x\r\n" + (b"X-A: " + b"a" * number if number % 2 else b"")
+            )
+        begun = time.monotonic()
+        took = []
+        for _ in range(100):
+            at = time.monotonic()
+            assert request(served.port, "GET", "/img/public/a")[0] == 302
+            took.append(time.monotonic() - at)
+        assert statistics.median(took) < 1
+        huge = request(served.port, "GET", "/img/public/a", {"X-Large": "a" * 1_000_000})
+        assert huge[0] in (0, 400, 431)
+        held[0].settimeout(30)
+        ended = held[0].recv(1000)  # the server gives up on a head that does not come
+        assert ended == b"" or ended.startswith(b"HTTP/1.1 4")
+        assert time.monotonic() - begun < 25
+        for connection in held:
+            connection.close()
+
+
+# --- In other applications
+
+
+def embedded() -> dict[str, Any]:
+    """The names that the page's first Python example makes."""
+    names: dict[str, Any] = {"__name__": "docs"}
+    block = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "gateway.md").read_text(), re.S)[0]
+    exec(compile(block, "gateway.md", "exec"), names)
+    return names
+
+
+class AppClient:
+    """A client of an ASGI application."""
+
+    def __init__(self, app: Any, host: str) -> None:
+        self._app = app
+        self._base = f"https://{host}"
+
+    def get(self, url: str, headers: Any = None) -> httpx.Response:
+        async def got() -> httpx.Response:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(self._app), base_url=self._base) as client:
+                return await client.get(url, headers=headers)
+
+        return asyncio.run(got())
+
+
+def test_the_pages_example_in_fastapi() -> None:
+    names = embedded()
+    client = AppClient(names["app"], names["signer"].host)
+    answer = client.get("/objects/public/a%20b")
+    assert answer.status_code == 302
+    assert SIGNER.verify(answer.headers["location"]).key == "public/a b"
+    assert client.get("/objects/private/a").status_code == 403
+    assert client.get("/objects/public/%2e%2e/a").status_code == 400
+    signed = names["signer"].presign("files/a b", expires=600)
+    assert client.get(signed).json() == {"key": "files/a b", "caller": SECRET_ID}
+    authorization = names["signer"].authorization("GET", "files/a", expires=600)
+    assert client.get("/files/a", headers={"Authorization": authorization}).json()["key"] == "files/a"
+    for url, status, kind in (
+        (signed.replace("a%20b", "b"), 401, "SignatureMismatch"),
+        (names["signer"].presign("files/a", expires=3601), 403, "SignatureRefused"),
+        (names["signer"].presign("files/a", key_time=(1, 2)), 401, "SignatureExpired"),
+        (
+            Signer(Credentials("AKIDx", "k"), domain=f"https://{names['signer'].host}").presign("files/a"),
+            401,
+            "UnknownSecretId",
+        ),
+        ("/files/a", 401, "MalformedSignature"),
+    ):
+        answer = client.get(url)
+        assert (answer.status_code, answer.json()["detail"].partition(":")[0]) == (status, kind)
+        assert SECRET_KEY not in answer.text
+
+
+def test_the_dependency_in_starlette_wants_host_to_be_signed() -> None:
+    check = verify_cos_signature(SIGNER)
+
+    async def page(request: Request) -> PlainTextResponse:
+        return PlainTextResponse((await check(request)).key)
+
+    app = Starlette(routes=[Route("/{key:path}", page)])
+    client = AppClient(app, str(SIGNER.host))
+    assert client.get(SIGNER.presign("a/ä", query={"x": "1 2"})).text == "a/ä"
+    bare = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region="ap-beijing", sign_host=False)
+    assert client.get(bare.presign("a")).status_code == 403
+    assert client.get("/a", headers={"Authorization": "x"}).status_code == 401
+
+
+def test_access_logs_of_workers_go_to_one_file(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    with serving(tmp_path / "gateway.toml", f'access_log = "{log}"\n' + POLICY, workers=2) as served:
+        clients = [Client(served.port) for _ in range(8)]
+        for number in range(800):
+            clients[number % 8].send(head("GET", f"/img/public/{number}"))
+        for client in clients:
+            client.close()
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert sorted(int(line["key"].rpartition("/")[2]) for line in lines) == list(range(800))
