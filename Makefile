@@ -6,7 +6,7 @@ CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/c
 BUILT := src/cossign/_core.c src/cossign/_core.*.so src/cossign/gateway/_gate.c src/cossign/gateway/_gate.*.so
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo test bench lint soak coverage fuzz golden clean
+.PHONY: demo test bench lint soak soak-gateway coverage fuzz golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
@@ -16,7 +16,7 @@ demo: $(VENV)/demo.stamp
 test: $(VENV)/test.stamp oracles
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-# Ratios to other signers, in turn, on this machine. For batch jobs: .venv/bin/python -m bench.jobs
+# Ratios to other signers, in turn, on this machine. For batch jobs and the gateway: .venv/bin/python -m bench.jobs, bench.gateway
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m bench
 
@@ -26,6 +26,10 @@ lint: $(VENV)/test.stamp
 # Batch jobs of every format, ended by signals at random moments, resumed, and compared byte by byte: some ten minutes.
 soak: $(VENV)/test.stamp
 	$(BIN)/python -m tests.batch.soak
+
+# The gateway at full rate while its clients misbehave, its configuration and credentials changing every second: ten minutes.
+soak-gateway: $(VENV)/test.stamp
+	$(BIN)/python -m tests.gateway.soak
 
 # Line coverage of the Cython core: a second build, in build/coverage, that reports its lines.
 coverage: $(VENV)/test.stamp

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,3 +26,15 @@ def test_clients() -> None:
     command = [sys.executable, "-m", "bench.clients", "--rounds", "2"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert len(re.findall(r"^\| (?:requests|httpx) \| .* us \|$", done.stdout, re.M)) == 8, done.stdout
+
+
+@pytest.mark.slow
+def test_gateway() -> None:
+    if not shutil.which("wrk") or not shutil.which("curl"):
+        pytest.skip("wrk or curl is not installed")
+    command = [sys.executable, "-m", "bench.gateway", "--rounds", "1", "--seconds", "1", "--rows", "20000"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (
+        len(re.findall(r"^\| (?:granian|uvicorn) \| (?:redirect|authorize) \| \d+ \| .*x \|$", done.stdout, re.M)) == 8
+    ), done.stdout
+    assert len(re.findall(r"^\| (?:granian|uvicorn) \| [12] \| .* MiB \|$", done.stdout, re.M)) == 4, done.stdout

@@ -195,13 +195,16 @@ class Client:
         self._source = source
         self._socket: socket.socket | None = None
 
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self._port), 20, (self._source, 0))
+
     def send(self, data: bytes, method: str = "GET") -> Answer:
         """What is answered; NOTHING where the connection just ends."""
         for attempt in range(2):
             fresh = self._socket is None
             try:
                 if self._socket is None:
-                    self._socket = socket.create_connection(("127.0.0.1", self._port), 20, (self._source, 0))
+                    self._socket = self.connect()
                 self._socket.sendall(data)
                 answer = http.client.HTTPResponse(self._socket, method=method)
                 answer.begin()

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 
 from cossign import Credentials, Signer
 from cossign.gateway._gate import KeyFilter, judged_path
+from cossign.gateway.bulk import _about
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
 from tests.gateway.serving import Served, request, serving
 
@@ -120,8 +122,12 @@ def test_json(client: httpx.Client) -> None:
     for body in (b"{}", b"null", b"[1]", b'{"keys": "a"}', b"[", b'["\\ud800"]', b"[" * 10**5, b"\xff"):
         answer = client.post("/presign", content=body, headers={"content-type": "application/json"})
         assert (answer.status_code, answer.json()["error"]) == (400, "bad_body"), body[:20]
-    huge = client.post("/presign", content=b" " * (33 << 20), headers={"content-type": "application/json"})
+    huge = client.post("/presign", content=b" " * (5 << 20), headers={"content-type": "application/json"})
     assert huge.status_code == 413
+    many = [f"p/a/{number}" for number in range(100_000)]
+    assert keys_of(client.post("/presign", json=many).json()["urls"][::9999]) == many[::9999]
+    answer = client.post("/presign?on_error=null", json=["no"] * 20_000 + ["p/a/1"]).json()
+    assert (len(answer["urls"]), len(answer["errors"]), answer["errors"][9999]) == (20_001, 10_000, [9999, "prefix"])
 
 
 def arrow(*batches: Any, name: str = "key") -> bytes:
@@ -168,6 +174,37 @@ def test_arrow(client: httpx.Client) -> None:
         assert (answer.status_code, answer.json()["error"]) == ((413, "too_large") if claims else (400, "bad_body"))
     large = client.post("/presign", content=arrow(["p/a/" + "x" * (33 << 20)]), headers=headers)
     assert (large.status_code, large.json()["error"]) == (413, "too_large")
+
+
+def test_arrow_that_would_grow(served: Served, client: httpx.Client) -> None:
+    """A small body that would be gigabytes of keys."""
+    before = peak(served)
+    longest = "p/a/" + "x" * (1 << 20)
+    views = pa.array([longest], pa.string_view())
+    aliased = pa.Array.from_buffers(
+        pa.string_view(), 100_000, [None, pa.py_buffer(views.buffers()[1].to_pybytes() * 100_000), views.buffers()[2]]
+    )
+    repeated = pa.DictionaryArray.from_arrays(pa.array([0] * 1_000_000, pa.int8()), pa.array([longest]))
+    sink = io.BytesIO()
+    record = pa.record_batch([pa.array(["p/a/" + "0" * 500] * 200_000)], ["key"])
+    for codec in ("zstd", "lz4"):
+        with pa.ipc.new_stream(sink, record.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as writer:
+            writer.write_batch(record)
+    for body, what in ((arrow(aliased), "too long"), (arrow(repeated), "too long"), (sink.getvalue(), "compressed")):
+        answer = client.post("/presign", content=body, headers={"content-type": ARROW})
+        assert (answer.status_code, answer.json()["error"]) == (400, "bad_body")
+        assert what in answer.json()["message"]
+    assert peak(served) - before < 64 << 20
+    dictionary = pa.DictionaryArray.from_arrays(pa.array([0, 1] * 100, pa.int8()), pa.array(["p/a/1", "p/a/2"]))
+    answer = client.post("/presign", content=arrow(dictionary), headers={"content-type": ARROW})
+    assert keys_of(pa.ipc.open_stream(answer.content).read_all()["url"].to_pylist()) == ["p/a/1", "p/a/2"] * 100
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=300)
+def test_any_metadata_is_read_or_refused(data: bytes) -> None:
+    with contextlib.suppress(struct.error):
+        _about(data)
 
 
 def test_limits(served: Served, client: httpx.Client) -> None:
@@ -299,7 +336,7 @@ LINES = st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"/
 def test_rows_are_judged_as_paths_are(lines: list[bytes], unusual: bool, ended: bool) -> None:
     prefixes = (b"a", b"/", b"\xc3")
     block = b"\n".join(lines) + (b"\n" if ended and lines else b"")
-    kept, refused, rows = KeyFilter(prefixes, unusual).kept(block)
+    kept, refused, rows = KeyFilter(prefixes, unusual).kept(block, 100)
     given_lines = block.split(b"\n")
     if given_lines[-1] == b"":
         given_lines.pop()

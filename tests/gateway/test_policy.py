@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import resource
+import signal
 import threading
 import time
 from collections.abc import Mapping
@@ -58,11 +60,13 @@ def ask(
 
 async def asked(
     gateway: Gateway, target: str, headers: Mapping[str, str] = BEARER, method: str = "GET", client: Any = ("10.0.0.1", 1),
-    body: bytes = b"", **scope: Any,
+    body: Any = b"", **scope: Any,
 ) -> Answer:  # fmt: skip
     raw_path, _, query = target.partition("?")
     events: list[Any] = []
-    chunks = [{"type": "http.request", "body": body, "more_body": False}]
+    pieces = [body] if isinstance(body, bytes) else body
+    chunks = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces[::-1]]
+    chunks[0]["more_body"] = False
 
     async def receive() -> Any:
         if chunks:
@@ -564,6 +568,25 @@ def test_mounted_under_a_path() -> None:
     assert key_of(ask(found, "/img/a", root_path="/app")) == "a"  # from servers that have taken it off
     assert ask(found, "/app/../img/a", root_path="/app")[0] in (400, 404)
     assert ask(found, "/appx/img/a", root_path="/app")[0] == 404
+
+
+def test_a_body_that_the_disk_has_no_room_for() -> None:
+    """Limits of a process stand for a full disk."""
+    settings = config(bulk={"max_bytes": 1 << 30})
+    body = b"a/picture.jpg\n" * 4_000_000
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        chunks = [body[at : at + (1 << 20)] for at in range(0, len(body), 1 << 20)]
+        answer = asyncio.run(asked(Gateway(settings, credentials=CREDENTIALS), "/presign", method="POST", body=chunks))
+        said = str(answer)
+    except ConnectionAbortedError as error:
+        said = str(error)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert "no_room" in said
 
 
 # --- What is written down

@@ -6,16 +6,6 @@ from typing import Any
 from cossign._core import Engine
 from cossign.signer import Signer
 
-AUTHORIZATION: int
-TARGET: int
-ASKED: int
-SUBJECT: int
-VERIFIED: int
-HOST: int
-ORIGINAL_HOST: int
-KIND_NAMES: tuple[str, ...]
-TABLE: tuple[tuple[str, int, str], ...]
-
 Scope = MutableMapping[str, Any]
 Event = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Event]]
@@ -94,7 +84,7 @@ class Gate:
         *,
         routes: Iterable[Route],
         endpoints: Mapping[str, str],
-        headers: Mapping[bytes, int],
+        headers: Mapping[bytes, str],
         by_token: Mapping[bytes, Caller],
         by_certificate: Mapping[bytes, Caller],
         by_secret_id: Mapping[str, tuple[Caller, Any]],
@@ -119,4 +109,4 @@ class Gate:
 
 class KeyFilter:
     def __init__(self, prefixes: tuple[bytes, ...], unusual: bool) -> None: ...
-    def kept(self, lines: bytes) -> tuple[bytes, dict[int, str], int]: ...
+    def kept(self, lines: bytes, most: int) -> tuple[bytes, dict[int, str], int]: ...

@@ -135,7 +135,7 @@ cdef enum Reason:
     UNKNOWN_CERTIFICATE, AMBIGUOUS, BAD_PATH, BAD_ENCODING, CONTROL, BACKSLASH, EMPTY_SEGMENT, DOT_SEGMENT,
     TWICE_ENCODED, NO_KEY, BAD_KEY, BAD_QUERY, NO_ROUTE, METHOD,
     NOT_GRANTED, METHOD_NOT_GRANTED, PREFIX, PARAMETER, TOO_LONG_VALID,  # what rules say: the nearer to a yes, the later
-    RATE, BUSY, UNTRUSTED, NO_ORIGINAL, UNAVAILABLE, BAD_BODY, TOO_LARGE, MEDIA_TYPE, STALLED, GONE, REASONS
+    RATE, BUSY, UNTRUSTED, NO_ORIGINAL, UNAVAILABLE, BAD_BODY, TOO_LARGE, MEDIA_TYPE, STALLED, NO_ROOM, STOPPING, GONE, REASONS
 
 # Code, status, what it means: the code is what logs, metrics and answers say.
 TABLE = (
@@ -175,6 +175,8 @@ TABLE = (
     ("too_large", 413, "the body has too many rows or bytes"),
     ("media_type", 415, "the body's Content-Type is not one that can be read"),
     ("stalled", 408, "the client neither sends nor reads any more"),
+    ("no_room", 507, "the gateway's disk has no room for the body"),
+    ("stopping", 503, "the gateway is stopping"),
     ("gone", 400, "the client has gone"),
 )
 assert len(TABLE) == REASONS
@@ -583,8 +585,12 @@ cdef tuple NO_LENGTH = (b"content-length", b"0")
 cdef tuple NOT_STORED = (b"cache-control", b"no-store")
 cdef tuple JSON = (b"content-type", b"application/json")
 cdef tuple CHALLENGE = (b"www-authenticate", b'Bearer realm="cossign"')
-# The headers that are looked at: what a proxy says has names of its configuration.
-AUTHORIZATION, TARGET, ASKED, SUBJECT, VERIFIED, HOST, ORIGINAL_HOST = range(7)
+
+# The headers that are looked at; what a proxy says has names of its configuration.
+cdef enum Header:
+    AUTHORIZATION, TARGET, ASKED, SUBJECT, VERIFIED, HOST, ORIGINAL_HOST
+
+HEADERS = ("authorization", "target", "asked", "subject", "verified", "host", "original_host")
 cdef int LONGEST_QUERY = 8192
 cdef int MOST_LINES = 100_000  # that wait to be written down
 cdef object sha256 = hashlib.sha256
@@ -630,7 +636,8 @@ cdef class Gate:
     Args:
         routes: Route objects.
         endpoints: path -> its kind's name: "authorize", "sign", "presign", "healthz", "readyz", "metrics".
-        headers: a header's name -> which it is: AUTHORIZATION and the others.
+        headers: a header's name -> which it is: "authorization"; "target" and "asked", the target and the method of the
+            request that a proxy asks for; "subject" and "verified", of a certificate; "host"; "original_host".
         by_token: SHA-256 digest of a bearer token -> Caller.
         by_certificate: the subject that the proxy tells -> Caller.
         by_secret_id: SecretId -> (Caller, what `judge` verifies with).
@@ -677,7 +684,7 @@ cdef class Gate:
             self.by_name[route.name] = route
             route.counts = Counts(board, route.name)
         self.endpoints = {path: KIND_NAMES.index(name) for path, name in endpoints.items()}
-        self.headers = dict(headers)
+        self.headers = {name: HEADERS.index(which) for name, which in headers.items()}
         for name in self.headers:
             self.lengths |= <int64_t>1 << min(63, len(name))
         self.by_token = dict(by_token)
@@ -724,17 +731,17 @@ cdef class Gate:
             if seen >> which & 1:
                 return AMBIGUOUS
             seen |= <int64_t>1 << which
-            if which == 0:
+            if which == AUTHORIZATION:
                 request.authorization = <bytes?>pair[1]
-            elif which == 1:
+            elif which == TARGET:
                 request.target = <bytes?>pair[1]
-            elif which == 2:
+            elif which == ASKED:
                 request.asked = <bytes?>pair[1]
-            elif which == 3:
+            elif which == SUBJECT:
                 request.subject = <bytes?>pair[1]
-            elif which == 4:
+            elif which == VERIFIED:
                 request.verified = <bytes?>pair[1]
-            elif which == 5 and request.host is None or which == 6 and request.trusted:
+            elif which == HOST and request.host is None or which == ORIGINAL_HOST and request.trusted:
                 request.host = <bytes?>pair[1]
         return OK
 
@@ -1168,7 +1175,7 @@ cdef class KeyFilter:
         prefixes: what keys begin with: one of them.
         unusual: as in Route.
 
-    >>> KeyFilter((b"a/",), False).kept(b"a/1\\nb/2\\na/../b/2\\n")
+    >>> KeyFilter((b"a/",), False).kept(b"a/1\\nb/2\\na/../b/2\\n", 100)
     (b'a/1\\n\\n\\n', {1: 'prefix', 2: 'dot_segment'}, 3)
     """
 
@@ -1202,12 +1209,15 @@ cdef class KeyFilter:
                 return judge_path(key, size, self.unusual)
         return PREFIX
 
-    def kept(self, bytes lines not None):
+    def kept(self, bytes lines not None, Py_ssize_t most):
         """Lines of text, without what stands in those that may not be signed.
 
+        Args:
+            lines: the lines; the last one need not end.
+            most: how many of those that may not be signed are told.
+
         Returns:
-            (lines, refused, rows): refused has the first hundred such lines' numbers, from 0, and why; rows is how many
-            lines there are.
+            (lines, refused, rows): refused has such lines' numbers, from 0, and why; rows is how many lines there are.
         """
         cdef bytes out = lines
         cdef const uint8_t* start = <const uint8_t*>PyBytes_AS_STRING(lines)
@@ -1241,7 +1251,7 @@ cdef class KeyFilter:
                     pieces = []
                 pieces.append(copied[:place - copied])
                 copied = stop
-                if len(refused) < 100:
+                if len(refused) < most:
                     refused[row] = TABLE[<int>reason][0]
                 place = stop + 1
                 row += 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
+import struct
 import tempfile
 import threading
 import time
@@ -24,7 +26,10 @@ from cossign.signer import duration
 TEXT, JSON, ARROW = "text/plain", "application/json", "application/vnd.apache.arrow.stream"
 _AHEAD = 8 << 20  # bytes of a body that wait in memory
 _BLOCK = 256 << 10  # bytes of whole lines that are signed at once
-_LONGEST = 32 << 20  # bytes of a JSON body, of an Arrow message, or of a line
+_LONGEST = 32 << 20  # bytes of an Arrow message, or of a line
+_LONGEST_JSON = 4 << 20  # bytes of a JSON body, which is taken as a whole
+_LONGEST_KEY = 4096  # bytes of a key in an Arrow column, whose keys may share their bytes
+_ERRORS = 10_000  # bad rows that are listed
 _PATIENCE = 30  # seconds that a client may neither send nor read
 
 
@@ -89,7 +94,7 @@ class Bulk:
         try:
             await asyncio.shield(signing)
         except asyncio.CancelledError:  # the server gives up on the client
-            body.end(Refused("gone"))
+            body.lose("gone")
             raise
         finally:
             reading.cancel()
@@ -100,7 +105,7 @@ class Bulk:
     def stop(self) -> None:
         """End what is under way."""
         for body in self._bodies:
-            body.end(Refused("gone"))
+            body.lose("stopping")
 
 
 class _Answer:
@@ -138,10 +143,10 @@ class _Body:
         self._ahead = 0
         self._file: IO[bytes] | None = None
         self._written = self._read = 0  # bytes of the file
-        self._end: Refused | bool = False
+        self._ended: Refused | bool = False
         self._changed = threading.Condition()
         self.moved = time.monotonic()  # when the client last did something
-        self.gone = False
+        self.lost: Refused | None = None  # why no answer is needed any more
 
     async def read(self) -> None:
         """Take the body, and then notice if the client goes."""
@@ -150,25 +155,32 @@ class _Body:
             event = await self._receive()
             self.moved = time.monotonic()
             if event["type"] == "http.disconnect":
-                self.end(Refused("gone"))
+                self.lose("gone")
                 return
-            if self._end:
+            if self._ended:
                 continue
             chunk = bytes(event.get("body", b""))
             size += len(chunk)
-            if size > self._limit:
-                self.end(Refused("too_large", f"{self._limit} bytes at most"))
-            elif chunk:
-                self._put(chunk)
-            if not event.get("more_body", False):
-                self.end(True)
+            try:
+                if size > self._limit:
+                    raise Refused("too_large", f"{self._limit} bytes at most")
+                if chunk:
+                    self._put(chunk)
+                if not event.get("more_body", False):
+                    self._end(True)
+            except Refused as refused:
+                self._end(refused)
+            except OSError as error:
+                self._end(Refused("no_room", error.strerror or ""))
 
-    def end(self, end: Refused | bool) -> None:
-        """Nothing follows; or what ended it."""
+    def lose(self, code: str) -> None:
+        """End it, and the answer, too."""
+        self.lost = Refused(code)
+        self._end(self.lost)
+
+    def _end(self, end: Refused | bool) -> None:
         with self._changed:
-            if isinstance(end, Refused):
-                self.gone = end.code == "gone"
-            self._end = self._end if self._end and not self.gone else end
+            self._ended = end
             self._changed.notify()
 
     def _put(self, chunk: bytes) -> None:
@@ -198,24 +210,29 @@ class _Body:
                     self._ahead -= len(chunk)
                     return chunk
                 if self._file is not None:
-                    self._file.seek(self._read)
-                    chunk = self._file.read(_BLOCK)
+                    try:
+                        self._file.seek(self._read)
+                        chunk = self._file.read(_BLOCK)
+                    except OSError as error:  # what was written had not been, yet
+                        raise Refused("no_room", error.strerror or "") from None
                     self._read += len(chunk)
                     if self._read == self._written:
                         self._file.close()
                         self._file = None
                     return chunk
-                if isinstance(self._end, Refused):
-                    raise self._end
-                if self._end:
+                if isinstance(self._ended, Refused):
+                    raise self._ended
+                if self._ended:
                     return b""
                 if not self._changed.wait(_PATIENCE):
                     raise Refused("stalled")
 
     def close(self) -> None:
+        """Give the file back."""
         with self._changed:
             if self._file is not None:
-                self._file.close()
+                with contextlib.suppress(OSError):
+                    self._file.close()
                 self._file = None
 
     def blocks(self) -> Iterator[bytes]:
@@ -248,7 +265,7 @@ class _Work:
             raise Refused("media_type", f"it may be {TEXT}, {JSON} or {ARROW}")
         self.limits = limits
         if not headers.get(b"content-length", b"0").isdigit() or int(headers.get(b"content-length", b"0")) > (
-            limits.max_bytes if kind != JSON else min(limits.max_bytes, _LONGEST)
+            limits.max_bytes if kind != JSON else min(limits.max_bytes, _LONGEST_JSON)
         ):
             raise Refused("too_large")
         query = dict(request.query or {})
@@ -279,8 +296,8 @@ class _Work:
         answer.kind = self._kind
 
         def write(data: bytes) -> None:
-            if body.gone:
-                raise Refused("gone")
+            if body.lost:
+                raise body.lost
             sending = asyncio.run_coroutine_threadsafe(answer.write(data), loop)
             body.moved = time.monotonic()
             while True:
@@ -288,9 +305,9 @@ class _Work:
                     sending.result(1)
                     return
                 except FutureTimeoutError:
-                    if body.gone or time.monotonic() - body.moved > _PATIENCE:
+                    if body.lost or time.monotonic() - body.moved > _PATIENCE:
                         sending.cancel()
-                        raise Refused("gone" if body.gone else "stalled") from None
+                        raise body.lost or Refused("stalled") from None
                 except OSError:
                     raise Refused("gone") from None
 
@@ -312,8 +329,8 @@ class _Work:
         text = bytearray()
         for chunk in body.chunks():
             text += chunk
-            if len(text) > _LONGEST:
-                raise Refused("too_large", f"{_LONGEST} bytes of JSON at most; text may be longer")
+            if len(text) > _LONGEST_JSON:
+                raise Refused("too_large", f"{_LONGEST_JSON} bytes of JSON at most; text may be longer")
         try:
             given = json.loads(text)
         except (ValueError, RecursionError):
@@ -325,13 +342,18 @@ class _Work:
             block = b"".join(b"%b\n" % (b"\t" if "\n" in key else key.encode()) for key in keys)
         except UnicodeEncodeError:
             raise Refused("bad_body", "a key holds a lone surrogate") from None
-        lines, column = self._column(iter([block]) if block else iter([]), b"\n")
-        urls: list[str | None] = []
+        lines, column = self._column(iter([block] if block else []), b"\n")
+        errors: list[tuple[int, str]] = []
+        before = b'{"urls": ['
         for chunk in self._chunks(lines, column):
             data = chunk.with_empty_lines() if column.errors else bytes(memoryview(chunk))
-            urls += [url or None for url in data.decode().split("\n")[:-1]]
-        errors = [[row, self._why.get(row, reason)] for row, reason in column.errors]
-        write(json.dumps({"urls": urls, "errors": errors}).encode() + b"\n")
+            urls = [b'"%b"' % url if url else b"null" for url in data.split(b"\n")[:-1]]
+            errors += [(row, self._why.get(row, reason)) for row, reason in column.errors[: _ERRORS - len(errors)]]
+            column.errors.clear()
+            write(before + b", ".join(urls))
+            before = b", "
+        end = (b'{"urls": [' if before != b", " else b"") + b'], "errors": '
+        write(end + json.dumps(errors).encode() + b"}\n")
 
     def _arrow(self, body: _Body, write: Callable[[bytes], None]) -> None:
         try:
@@ -376,11 +398,11 @@ class _Work:
         """Blocks without the keys that may not be signed."""
         self._why: dict[int, str] = {}
         for block in blocks:
-            kept, refused, rows = self._filter.kept(block)
+            kept, refused, rows = self._filter.kept(block, _ERRORS if self._keep_errors else 1)
             for row, code in refused.items():
                 if not self._keep_errors:
                     raise Refused(code, f"row {self._row + row}")
-                if len(self._why) < 10_000:
+                if len(self._why) < _ERRORS:
                     self._why[self._row + row] = code
             self._row += rows
             if self._row > self.limits.max_rows:
@@ -400,44 +422,112 @@ class _Work:
 
 
 class _Stream(io.RawIOBase):
-    """A body as a file that is read once."""
+    """A body as a file of Arrow's messages, each of which was looked at before pyarrow takes it apart.
+
+    Source: https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format
+    """
 
     def __init__(self, body: _Body) -> None:
         self._chunks = body.chunks()
-        self._rest = b""
+        self._came = b""
+        self._ready = b""
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
+        pieces = []
+        while size > 0 and (self._ready or self._next()):
+            pieces.append(self._ready[:size])
+            self._ready = self._ready[len(pieces[-1]) :]
+            size -= len(pieces[-1])
+        return b"".join(pieces)
+
+    def _take(self, size: int) -> bytes:
+        """So many bytes of the body, or what there is."""
         if size < 0:
             raise Refused("bad_body", "it is no Arrow stream")
         if size > _LONGEST:
             raise Refused("too_large", f"an Arrow message may have {_LONGEST} bytes at most")
-        pieces = []
-        while size > 0:
-            if not self._rest:
-                self._rest = next(self._chunks, b"")
-                if not self._rest:
-                    break
-            pieces.append(self._rest[:size])
-            size -= len(pieces[-1])
-            self._rest = self._rest[len(pieces[-1]) :]
-        return b"".join(pieces)
+        pieces = [self._came]
+        have = len(self._came)
+        while have < size and (chunk := next(self._chunks, b"")):
+            pieces.append(chunk)
+            have += len(chunk)
+        came = b"".join(pieces)
+        self._came = came[size:]
+        return came[:size]
+
+    def _next(self) -> bool:
+        """Make the next message ready, if there is one."""
+        head = self._take(4)
+        if head == b"\xff\xff\xff\xff":
+            head += self._take(4)
+        metadata = self._take(int.from_bytes(head[-4:], "little", signed=True))
+        self._ready = head + metadata
+        if metadata:
+            try:
+                length, compressed = _about(metadata)
+            except struct.error:
+                raise Refused("bad_body", "it is no Arrow stream") from None
+            if compressed:
+                raise Refused("bad_body", "its Arrow messages are compressed; send them plain")
+            self._ready += self._take(length)
+        return bool(head)
+
+
+def _about(metadata: bytes) -> tuple[int, bool]:
+    """How long a message's body is, and whether it is compressed: what its flatbuffer says.
+
+    Source: Message.fbs of Apache Arrow; https://flatbuffers.dev/internals
+    """
+
+    def number(form: str, at: int) -> int:
+        if at < 0:
+            raise struct.error
+        return int(struct.unpack_from(form, metadata, at)[0])
+
+    def field(table: int, slot: int) -> int:
+        """Where a table's field is; 0 if it has none."""
+        fields = table - number("<i", table)
+        at = 4 + 2 * slot
+        offset = number("<H", fields + at) if at < number("<H", fields) else 0
+        return table + offset if offset else 0
+
+    def inner(at: int) -> int:
+        return at + number("<I", at)
+
+    message = number("<I", 0)
+    kind, header, length = (field(message, slot) for slot in (1, 2, 3))
+    compressed = False
+    if kind and header:
+        batch = inner(header)
+        if number("<B", kind) == 2:  # a dictionary, which has a batch
+            data = field(batch, 1)
+            batch = inner(data) if data else 0
+        if number("<B", kind) in (2, 3):
+            compressed = bool(batch and field(batch, 3))
+    return (number("<q", length) if length else 0), compressed
 
 
 def _lines(pa: Any, pc: Any, batch: Any) -> Iterator[bytes]:
-    """A record batch's keys as blocks of lines; a null, or what would be two lines, as an empty one."""
+    """A record batch's keys as blocks of lines; a null, or what would be two lines, as a line that is no key."""
     index = batch.schema.get_field_index("key")
     if index < 0 and batch.num_columns != 1:
         raise Refused("bad_body", "it has no column 'key'")
     column = batch.column(max(index, 0))
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)):
+    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    kind = values.type
+    if pa.types.is_string_view(kind):
+        longest = max(memoryview(values.buffers()[1]).cast("i")[::4], default=0)
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        longest = pc.max(pc.binary_length(values)).as_py() or 0
+    else:
         raise Refused("bad_body", f"the keys are no strings, but {kind}")
-    keys = column.cast(pa.string())
-    for at in range(0, len(keys), 8192):
-        part = keys.slice(at, 8192)
+    if longest > _LONGEST_KEY:
+        raise Refused("bad_body", "a key is too long to be one")
+    for at in range(0, len(column), 8192):
+        part = column.slice(at, 8192).cast(pa.string())
         part = pc.if_else(pc.match_substring(part, "\n"), "\t", part).fill_null("")
         joined = pc.binary_join(pa.ListArray.from_arrays([0, len(part)], part), "\n")
         yield joined[0].as_buffer().to_pybytes() + b"\n"

@@ -20,20 +20,7 @@ from cossign.credentials import (
 )
 from cossign.credentials.given import awaited
 from cossign.errors import CosSignError, CredentialsError, ParameterError
-from cossign.gateway._gate import (
-    ASKED,
-    AUTHORIZATION,
-    HOST,
-    ORIGINAL_HOST,
-    SUBJECT,
-    TARGET,
-    VERIFIED,
-    Board,
-    Caller,
-    Gate,
-    Route,
-    Rule,
-)
+from cossign.gateway._gate import Board, Caller, Gate, Route, Rule
 from cossign.gateway.config import Caller as CallerTable
 from cossign.gateway.config import Config, CredentialsTable
 from cossign.gateway.config import Route as RouteTable
@@ -215,12 +202,12 @@ class Policy:
         self._before = None
         self.held = tuple(self._sources.values())
         target, asked, host = _FORWARDED[config.forward_auth]
-        headers = {b"authorization": AUTHORIZATION, target: TARGET, asked: ASKED, b"host": HOST}
+        headers = {b"authorization": "authorization", target: "target", asked: "asked", b"host": "host"}
         if host is not None:
-            headers[host] = ORIGINAL_HOST
+            headers[host] = "original_host"
         if config.client_certificate is not None:
-            headers[config.client_certificate.subject_header.encode()] = SUBJECT
-            headers[config.client_certificate.verified_header.encode()] = VERIFIED
+            headers[config.client_certificate.subject_header.encode()] = "subject"
+            headers[config.client_certificate.verified_header.encode()] = "verified"
         self.gate = Gate(
             routes=routes,
             endpoints={path: name for name, path in config.endpoints.model_dump().items()},

@@ -6,6 +6,8 @@ workers read; when it is told to reload, it checks the file again, and only then
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import mmap
 import os
 import shutil
@@ -38,8 +40,20 @@ def _shared(directory: Path) -> mmap.mmap:
 # --- In a worker
 
 
+def _spare_memory() -> None:
+    """Have glibc give back what bulk requests took: by itself it keeps some of it for each thread, and more each time.
+
+    Source: mallopt(3): M_ARENA_MAX, M_MMAP_THRESHOLD.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-8, 2)
+        libc.mallopt(-3, 256 << 10)
+
+
 def worker() -> Gateway:
     """The application of one worker process."""
+    _spare_memory()
     directory = Path(os.environ[_DIRECTORY])
     memory = _shared(directory)
     board = Board(memory)
