@@ -307,6 +307,19 @@ def judged_path(bytes raw not None, bint unusual=False):
 
 # --- Policy
 
+cdef inline bint begins(bytes text, bytes start) noexcept:
+    return PyBytes_GET_SIZE(text) >= PyBytes_GET_SIZE(start) and memcmp(
+        PyBytes_AS_STRING(text), PyBytes_AS_STRING(start), <size_t>PyBytes_GET_SIZE(start)
+    ) == 0
+
+
+cdef bint begins_with_one(bytes text, tuple starts) noexcept:
+    for start in starts:
+        if begins(text, <bytes>start):
+            return True
+    return False
+
+
 @cython.final
 cdef class Names:
     """Names that are allowed: each as it stands, or all that begin with what stands before a star."""
@@ -349,6 +362,7 @@ cdef class Route:
     cdef bint shared
     cdef long long rounded
     cdef dict prepared
+    cdef Prepared last  # the one that was used last
     cdef Counts counts
 
     def __init__(
@@ -368,15 +382,19 @@ cdef class Route:
 
     cdef Prepared ready(self, Request request, int64_t now):
         """What a request's answer is made from; it is the same for all that differ by their key alone, for a second."""
+        cdef Prepared prepared = self.last
+        if prepared is not None and prepared.second == now and prepared.serves(request):
+            return prepared
         found = (
             request.kind, request.method, request.seconds, request.until, request.raw_query, request.caller.anonymous
         )
-        cdef Prepared prepared = <Prepared>self.prepared.get(found)
+        prepared = <Prepared>self.prepared.get(found)
         if prepared is None or prepared.second != now:
             prepared = Prepared(self, request, now)
             if len(self.prepared) >= 256:
                 self.prepared.clear()
             self.prepared[found] = prepared
+        self.last = prepared
         return prepared
 
 
@@ -385,6 +403,12 @@ cdef class Prepared:
     """What all keys that are signed in one second alike have in common."""
 
     cdef int64_t second
+    cdef Kind kind
+    cdef str method
+    cdef long long seconds
+    cdef long long until
+    cdef bytes raw_query
+    cdef bint anonymous
     cdef object signed   # a URL's Template, or an Authorization's
     cdef object target   # the Template of what to ask COS for, without the signature
     cdef tuple cache     # the Cache-Control header
@@ -400,6 +424,12 @@ cdef class Prepared:
             span = signer._key_time(start, request.seconds, None)
         query = request.query or {}
         self.second = now
+        self.kind = request.kind
+        self.method = request.method
+        self.seconds = request.seconds
+        self.until = request.until
+        self.raw_query = request.raw_query
+        self.anonymous = request.caller.anonymous
         if request.kind == SIGN:
             self.signed = signer._authorization_template(credentials, request.method, span, query, {})
             self.target = signer._target_template(query, b"")
@@ -416,6 +446,14 @@ cdef class Prepared:
         else:
             scope = "public" if route.shared and request.caller.anonymous else "private"
             self.cache = (b"cache-control", f"{scope}, max-age={fresh}".encode())
+
+    cdef bint serves(self, Request request) except -1:
+        """Whether it is a request's, but for the key."""
+        return (
+            self.kind == request.kind and self.seconds == request.seconds and self.until == request.until
+            and self.anonymous == request.caller.anonymous and self.raw_query == request.raw_query
+            and self.method == request.method
+        )
 
 
 @cython.final
@@ -440,7 +478,7 @@ cdef class Rule:
 
     def __init__(self, routes, prefixes, methods, params, longest, bint bulk):
         self.routes = None if routes is None else frozenset(routes)
-        self.prefixes = tuple(prefixes)
+        self.prefixes = tuple([<bytes?>prefix for prefix in prefixes])
         self.methods = None if methods is None else frozenset(methods)
         self.params = None if params is None else Names(params)
         self.longest = longest
@@ -454,7 +492,7 @@ cdef class Rule:
             return NOT_GRANTED
         if self.methods is not None and request.method not in self.methods:
             return METHOD_NOT_GRANTED
-        if request.kind != PRESIGN and not request.key_bytes.startswith(self.prefixes):
+        if request.kind != PRESIGN and not begins_with_one(request.key_bytes, self.prefixes):
             return PREFIX
         if self.params is not None and request.query is not None:
             for name in request.query:
@@ -566,7 +604,6 @@ cdef class Request:
     cdef bytes raw_query
     cdef bytes key_bytes
     cdef str key
-    cdef bint trusted               # whether a trusted proxy asks
     cdef bint signed                # whether the query has a signature
     cdef bytes authorization
     cdef bytes target               # the path and query that the proxy asks for
@@ -716,11 +753,11 @@ cdef class Gate:
             known = self.trusted[address] = bool(self.trusts(address))
         return known
 
-    cdef Reason read_headers(self, Request request, headers) except? REASONS:
+    cdef Reason read_headers(self, Request request, dict scope) except? REASONS:
         cdef bytes name
         cdef int which
         cdef int64_t seen = 0
-        for pair in headers:
+        for pair in scope["headers"]:
             name = <bytes?>pair[0]
             if not self.lengths >> min(63, PyBytes_GET_SIZE(name)) & 1:
                 continue
@@ -741,7 +778,9 @@ cdef class Gate:
                 request.subject = <bytes?>pair[1]
             elif which == VERIFIED:
                 request.verified = <bytes?>pair[1]
-            elif which == HOST and request.host is None or which == ORIGINAL_HOST and request.trusted:
+            elif which == HOST and request.host is None:
+                request.host = <bytes?>pair[1]
+            elif which == ORIGINAL_HOST and self.trusts_client(scope):
                 request.host = <bytes?>pair[1]
         return OK
 
@@ -789,7 +828,7 @@ cdef class Gate:
                 self.known[given] = caller
         elif request.signed:
             return self.judge(request, scope, target)
-        elif request.subject and request.trusted:
+        elif request.subject and self.trusts_client(scope):
             if request.verified != b"SUCCESS":
                 return UNKNOWN_CERTIFICATE
             caller = self.by_certificate.get(request.subject)
@@ -851,7 +890,7 @@ cdef class Gate:
             if not path.startswith(b"/"):
                 return NO_ROUTE
         for route in self.routes:
-            if path.startswith(route.path):
+            if begins(path, route.path):
                 break
         else:
             reason = judge_path(<const uint8_t*>PyBytes_AS_STRING(path) + 1, <size_t>PyBytes_GET_SIZE(path) - 1, True)
@@ -904,11 +943,10 @@ cdef class Gate:
         cdef Reason reason
         cdef bytes raw_path, raw_query, target
         cdef str root
-        request.trusted = self.trusts_client(scope)
         request.method = scope["method"]
-        reason = self.read_headers(request, scope["headers"])
+        reason = self.read_headers(request, scope)
         if request.kind == AUTHORIZE or request.kind == SIGN:
-            if not request.trusted:
+            if not self.trusts_client(scope):
                 return UNTRUSTED
             if reason != OK:
                 return reason

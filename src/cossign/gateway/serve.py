@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import mmap
 import os
 import shutil
@@ -72,6 +73,8 @@ def worker() -> Gateway:
                 _say(f"worker {os.getpid()} keeps its configuration: {error}")
 
     gateway.watch = watch
+    gc.collect()
+    gc.freeze()  # what is there now stays: it need not be looked at again
     return gateway
 
 
