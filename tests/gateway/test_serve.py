@@ -203,6 +203,32 @@ def test_a_unix_socket(server: str, tmp_path: Path) -> None:
         process.stderr.close()
 
 
+def test_an_address_in_use_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "s"
+    for kind, address in ((socket.AF_INET, "127.0.0.1:0"), (socket.AF_UNIX, f"unix:{path}")):
+        with socket.socket(kind) as taken:
+            taken.bind(("127.0.0.1", 0) if kind == socket.AF_INET else str(path))
+            taken.listen()
+            listen = address.replace(":0", f":{taken.getsockname()[1]}") if kind == socket.AF_INET else address
+            text = (ROOT / "docs" / "gateway.toml").read_text().replace("127.0.0.1:8080", listen)
+            (tmp_path / "gateway.toml").write_text(text)
+            assert main(["serve", "--config", str(tmp_path / "gateway.toml")]) == 2
+            assert capsys.readouterr().err == f"cossign: {listen}: Address already in use\n"
+    assert path.exists()  # nobody listens at it any more: the next one takes its place
+    text = POLICY.replace("127.0.0.1:0", f"unix:{path}")
+    (tmp_path / "gateway.toml").write_text(text)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cossign.cli", "serve", "--config", str(tmp_path / "gateway.toml")],
+        env={**os.environ, "COS_SECRET_ID": SECRET_ID, "COS_SECRET_KEY": SECRET_KEY, "CAROLS_KEY": "k"},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert "serves" in process.stderr.readline()
+    process.terminate()
+    assert process.wait(20) == 0
+    process.stderr.close()
+
+
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     with serving(tmp_path / "gateway.toml", POLICY, workers=2) as served:
         children = Path(f"/proc/{served.process.pid}/task/{served.process.pid}/children").read_text().split()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import gc
 import mmap
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -42,14 +44,12 @@ def _shared(directory: Path) -> mmap.mmap:
 
 
 def _spare_memory() -> None:
-    """Have glibc give back what bulk requests took: by itself it keeps some of it for each thread, and more each time.
+    """Have glibc keep what threads free in two places, not in one for each thread: bulk requests would fill them all.
 
-    Source: mallopt(3): M_ARENA_MAX, M_MMAP_THRESHOLD.
+    Source: mallopt(3), M_ARENA_MAX.
     """
     with contextlib.suppress(OSError, AttributeError):  # another C library
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(-8, 2)
-        libc.mallopt(-3, 256 << 10)
+        ctypes.CDLL("libc.so.6").mallopt(-8, 2)
 
 
 def worker() -> Gateway:
@@ -145,12 +145,14 @@ def serve(path: str, check: bool = False) -> int:
 
     Raises:
         ConfigError: the configuration cannot be used; the message has a line for each problem.
+        OSError: the address is in use.
     """
     master = _Master(path)
     try:
         if check:
             print(f"cossign: {summary(master.config)}")
             return 0
+        _claim(master.config)
         os.environ[_DIRECTORY] = str(master.directory)
         if hasattr(signal, "SIGHUP"):
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # workers inherit it
@@ -175,6 +177,28 @@ def _address(config: Config) -> tuple[str, int, str | None]:
     return host.strip("[]"), int(port), None
 
 
+def _claim(config: Config) -> None:
+    """See that the address is free, and take away a socket that nobody listens at any more.
+
+    Raises:
+        OSError: it is in use, or not this machine's; with the address as its file name.
+    """
+    host, port, path = _address(config)
+    try:
+        if path is None:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        elif os.path.exists(path):
+            with socket.socket(socket.AF_UNIX) as probe:
+                if probe.connect_ex(path) != errno.ECONNREFUSED:
+                    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+            os.unlink(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, config.listen) from None
+
+
 _TARGET = f"{__name__}:worker"
 
 
@@ -184,13 +208,13 @@ def _granian(config: Config) -> None:
     from granian.log import LogLevels
     from granian.server import Server
 
-    host, port, socket = _address(config)
+    host, port, path = _address(config)
     server = Server(
         _TARGET,
         address=host,
         port=port,
-        uds=Path(socket) if socket else None,
-        uds_permissions=0o660 if socket else None,
+        uds=Path(path) if path else None,
+        uds_permissions=0o660 if path else None,
         interface=Interfaces.ASGI,
         workers=config.workers,
         websockets=False,
@@ -206,12 +230,12 @@ def _granian(config: Config) -> None:
 def _uvicorn(config: Config) -> None:
     import uvicorn
 
-    host, port, socket = _address(config)
+    host, port, path = _address(config)
     uvicorn.run(
         _TARGET,
         host=host,
         port=port,
-        uds=socket,
+        uds=path,
         workers=config.workers,
         factory=True,
         log_level="warning",
@@ -228,10 +252,10 @@ def _hypercorn(config: Config) -> None:
     from hypercorn.config import Config as Settings
     from hypercorn.run import run
 
-    host, port, socket = _address(config)
+    host, port, path = _address(config)
     settings = Settings()
     settings.application_path = f"{_TARGET}()"
-    settings.bind = [f"unix:{socket}" if socket else f"{f'[{host}]' if ':' in host else host}:{port}"]
+    settings.bind = [f"unix:{path}" if path else f"{f'[{host}]' if ':' in host else host}:{port}"]
     settings.workers = config.workers
     settings.loglevel = "WARNING"
     settings.include_server_header = False
