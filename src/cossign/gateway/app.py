@@ -13,7 +13,7 @@ from typing import Any
 
 from cossign.credentials import CredentialsProvider
 from cossign.gateway import bulk
-from cossign.gateway._gate import Board, Receive, Scope, Send
+from cossign.gateway._gate import Board, Event, Receive, Scope, Send
 from cossign.gateway.config import Config, checked, load
 from cossign.gateway.policy import Policy
 
@@ -58,6 +58,7 @@ class Gateway:
         self._bulk = bulk.Bulk()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._tended = False
+        self._answer: Callable[[Scope], tuple[Event, Event] | None] = _not_yet
         self._log: int | None = None
         self._writing = threading.Lock()
         self.watch: Callable[[], Awaitable[None]] | None = None  # is called ten times a second
@@ -83,6 +84,8 @@ class Gateway:
         await asyncio.gather(*(held.renew() for held in policy.held if held.now is None))
         self._flush()
         self._policy, self._gate = policy, policy.gate
+        if self._tended:
+            self._answer = policy.gate.answer
         with self._writing:  # the file may have been renamed
             if self._log is not None and self._log != 1:
                 os.close(self._log)
@@ -92,9 +95,7 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI's entry."""
         if scope["type"] == "http":
-            if not self._tended or self._tasks[0].done():
-                await self.start()
-            answer = self._gate.answer(scope)
+            answer = self._answer(scope)
             if answer is not None:
                 await send(answer[0])
                 await send(answer[1])
@@ -113,12 +114,17 @@ class Gateway:
         running = asyncio.get_running_loop()
         if not self._tasks or self._tasks[0].done() or self._tasks[0].get_loop() is not running:
             self._tasks = (running.create_task(self._renewing()), running.create_task(self._tending()))
+            self._tasks[0].add_done_callback(self._untended)
         for _ in range(50):  # at most five seconds: /readyz says when there are some
             if all(held.now is not None or held.problem for held in self._policy.held) or self._tended:
                 break
             await asyncio.sleep(0.1)
-        self._tended = True
+        self._tended, self._answer = True, self._gate.answer
         self._board.add(b"started", 1)
+
+    def _untended(self, task: object = None) -> None:
+        """Its tasks have ended, as an event loop's do: the next request begins them again."""
+        self._tended, self._answer = False, _not_yet
 
     async def stop(self) -> None:
         """Write down what is not yet, and stop what `start` began."""
@@ -126,7 +132,8 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks, self._tended = (), False
+        self._tasks = ()
+        self._untended()
         self._flush()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -175,6 +182,10 @@ class Gateway:
     # --- Endpoints that need more than an answer
 
     async def _endpoint(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._tended:
+            await self.start()
+            await self(scope, receive, send)
+            return
         kind = self._gate.kind(scope)
         if kind == "presign":
             await self._bulk.answer(self._policy, scope, receive, send)
@@ -196,6 +207,10 @@ class Gateway:
         from cossign.gateway import metrics
 
         return metrics.exposed(self._board, self._policy), metrics.CONTENT_TYPE
+
+
+def _not_yet(scope: Scope) -> None:
+    """In the place of a Gate's answer before there are credentials to answer with."""
 
 
 async def _send(send: Send, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> None:
