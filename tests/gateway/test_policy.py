@@ -235,6 +235,10 @@ def test_parameters() -> None:
     assert ask(every, "/a?imageMogr2/thumbnail/!50p")[0] == 302
     assert ask(every, "/a?")[0] == 302
     assert ask(every, "/a?acl")[0] == 403
+    whatever = gateway({"params": ["*"]}, {"params": ["*"]})
+    assert ask(whatever, "/a?x=1&y=2")[0] == 302
+    for query in ("x=1&x=2", "x=1&X=2", "x=1&%58=2", "x&x", "=1", "x=%00", "%00=1", "x=%ff", "x=1#y"):
+        assert ask(whatever, f"/a?{query}")[0] == 400, query
 
 
 def test_expiry_is_the_shortest_of_route_and_rule() -> None:
