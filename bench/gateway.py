@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import hashlib
 import os
+import random
 import re
 import shutil
 import socket
@@ -94,9 +95,12 @@ def configuration(server: str, port: int, threads: int = 1) -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port below those that the kernel gives to clients."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextlib.contextmanager

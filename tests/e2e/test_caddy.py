@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+from bench.gateway import free_port
 
 from tests.cos_server import running
-from tests.gateway.serving import ALICE, HOST, POLICY, carols, free_port, request, serving
+from tests.gateway.serving import ALICE, HOST, POLICY, carols, request, serving
 
 CADDY = shutil.which("caddy")
 PAGE = Path(__file__).parent.parent.parent / "docs" / "Caddyfile"

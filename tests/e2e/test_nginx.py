@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from bench.gateway import free_port
 from cryptography import x509
 
 from cossign import Credentials, Signer
@@ -23,7 +24,7 @@ from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
 from tests.conftest import HOST as COS_HOST
 from tests.cos_server import CosServer, running
 from tests.gateway.attacks import all_attacks
-from tests.gateway.serving import ALICE, BOB, HOST, POLICY, Client, Served, carols, free_port, serving
+from tests.gateway.serving import ALICE, BOB, HOST, POLICY, Client, Served, carols, serving
 
 RECIPES = Path(__file__).parent.parent.parent / "docs" / "nginx"
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import http.client
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -16,6 +15,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from bench.gateway import free_port
 
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
 from tests.reference import authorization, signed
@@ -98,15 +99,6 @@ prefixes = ["photos/public/"]
 """
 ALICE = {"Authorization": "Bearer token-of-alice"}
 BOB = {"Authorization": "Bearer token-of-bob"}
-
-
-def free_port() -> int:
-    """A port below those that the kernel gives to clients."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 class Served:

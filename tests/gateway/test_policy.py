@@ -574,6 +574,59 @@ def test_mounted_under_a_path() -> None:
     assert ask(found, "/appx/img/a", root_path="/app")[0] == 404
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_bulk_is_what_all_rules_allow_for_as_long_as_is_asked(order: int) -> None:
+    rules = [
+        {"routes": ["*"], "prefixes": ["a/", "c/"], "bulk": True, "max_expires": 600},
+        {"routes": ["*"], "prefixes": ["b/"], "bulk": True, "max_expires": 60},
+        {"routes": ["*"], "prefixes": ["d/"], "max_expires": 600},
+    ]
+    settings = config({"expires": 900})
+    settings["caller"][0]["allow"] = rules[::order]
+
+    def signed(key: str, query: str = "") -> tuple[int, int]:
+        """The status, and how long a URL holds."""
+        answer = ask(Gateway(settings, credentials=CREDENTIALS), f"/presign{query}", method="POST", body=key.encode())
+        span = answer[2].partition(b"q-key-time=")[2].partition(b"&")[0].split(b"%3B")
+        return answer[0], int(span[1]) - int(span[0]) if len(span) == 2 else 0
+
+    assert signed("a/1", "?expires=600") == (200, 600)
+    assert signed("a/1", "?expires=60") == signed("b/1", "?expires=60") == (200, 60)
+    assert signed("b/1", "?expires=61")[0] == signed("d/1", "?expires=60")[0] == 403
+    assert signed("a/1", "?expires=601")[0] == signed("a/1", "?expires=901")[0] == 403
+    assert signed("a/1") == (200, 600 if order == 1 else 60)  # what the first rule allows
+
+
+def test_what_fails_is_counted_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = gateway()
+    monkeypatch.setattr("cossign.gateway.bulk._Work.run", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        ask(found, "/presign", method="POST", body=b"a")
+    assert b'result="failed",route="all"} 1.0' in ask(found, "/metrics", client=("127.0.0.1", 1))[2]
+
+
+def test_what_tends_the_gateway_is_begun_again_if_it_fails() -> None:
+    found = gateway()
+    calls = []
+
+    async def watch() -> None:
+        calls.append(time.monotonic())
+        if len(calls) == 1:
+            raise RuntimeError("once")
+
+    async def life() -> None:
+        found.watch = watch
+        assert (await plain(found, "/a"))[0] == 302
+        await asyncio.sleep(0.3)
+        assert len(calls) == 1
+        assert (await plain(found, "/a"))[0] == 302
+        await asyncio.sleep(0.3)
+        assert len(calls) > 1
+        await found.stop()
+
+    asyncio.run(life())
+
+
 def test_a_body_that_the_disk_has_no_room_for() -> None:
     """Limits of a process stand for a full disk."""
     settings = config(bulk={"max_bytes": 1 << 30})

@@ -34,16 +34,21 @@ SERVERS = ["granian", "uvicorn", "hypercorn"]
 SIGNER = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region="ap-beijing")
 
 
-def test_check_says_what_would_be_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_says_what_would_be_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert main(["serve", "--config", str(ROOT / "docs" / "gateway.toml"), "--check"]) == 0
     [line] = capsys.readouterr().out.splitlines()
     assert re.fullmatch(
         r"cossign: \d.* serves /img/ -> \S+/photos/, /up/ -> \S+/uploads/ for shop, anyone on http://\S+ .*", line
     )
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "wrong.toml").write_text("workers = 0\nlisten = 5\n")
     assert main(["serve", "--config", str(tmp_path / "wrong.toml")]) == 2
     said = capsys.readouterr().err.splitlines()
     assert [line.partition("wrong.toml")[2].partition(": ")[0] for line in said] == ["", ":1", ":2"]
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
@@ -70,7 +75,9 @@ def test_it_says_on_one_line_what_it_serves(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_every_server_answers_alike(server: str, tmp_path: Path) -> None:
-    with serving(tmp_path / "gateway.toml", POLICY, server, workers=2) as served:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    with serving(tmp_path / "gateway.toml", POLICY, server, workers=2, TMPDIR=str(temporary)) as served:
         status, headers, body = request(served.port, "GET", "/img/alice/a%20b%2Fc", ALICE)
         assert (status, body) == (302, b"")
         assert SIGNER.verify(headers["location"]).key == "photos/alice/a b/c"
@@ -91,9 +98,7 @@ def test_every_server_answers_alike(server: str, tmp_path: Path) -> None:
         assert counted['cossign_requests_total{endpoint="redirect",result="ok",route="up"}'] == 1  # of both workers
         served.process.terminate()
         assert served.process.wait(20) == 0
-    assert not [
-        name for name in os.listdir("/tmp") if name.startswith("cossign-") and name.endswith(str(served.process.pid))
-    ]
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -214,6 +219,14 @@ def test_an_address_in_use_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
             (tmp_path / "gateway.toml").write_text(text)
             assert main(["serve", "--config", str(tmp_path / "gateway.toml")]) == 2
             assert capsys.readouterr().err == f"cossign: {listen}: Address already in use\n"
+    other = tmp_path / "file"
+    other.write_text("somebody's")
+    (tmp_path / "gateway.toml").write_text(text.replace(str(path), str(other)))
+    assert main(["serve", "--config", str(tmp_path / "gateway.toml")]) == 2
+    assert (capsys.readouterr().err, other.read_text()) == (
+        f"cossign: unix:{other}: Address already in use\n",
+        "somebody's",
+    )
     assert path.exists()  # nobody listens at it any more: the next one takes its place
     text = POLICY.replace("127.0.0.1:0", f"unix:{path}")
     (tmp_path / "gateway.toml").write_text(text)
@@ -223,10 +236,14 @@ def test_an_address_in_use_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stderr is not None
-    assert "serves" in process.stderr.readline()
-    process.terminate()
-    assert process.wait(20) == 0
-    process.stderr.close()
+    try:
+        assert "serves" in process.stderr.readline()
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
 
 
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ cdef enum Reason:
     UNKNOWN_CERTIFICATE, AMBIGUOUS, BAD_PATH, BAD_ENCODING, CONTROL, BACKSLASH, EMPTY_SEGMENT, DOT_SEGMENT,
     TWICE_ENCODED, NO_KEY, BAD_KEY, BAD_QUERY, NO_ROUTE, METHOD,
     NOT_GRANTED, METHOD_NOT_GRANTED, PREFIX, PARAMETER, TOO_LONG_VALID,  # what rules say: the nearer to a yes, the later
-    RATE, BUSY, UNTRUSTED, NO_ORIGINAL, UNAVAILABLE, BAD_BODY, TOO_LARGE, MEDIA_TYPE, STALLED, NO_ROOM, STOPPING, GONE, REASONS
+    RATE, BUSY, UNTRUSTED, NO_ORIGINAL, UNAVAILABLE, BAD_BODY, TOO_LARGE, MEDIA_TYPE, STALLED, NO_ROOM, STOPPING, GONE, FAILED, REASONS
 
 # Code, status, what it means: the code is what logs, metrics and answers say.
 TABLE = (
@@ -178,6 +178,7 @@ TABLE = (
     ("no_room", 507, "the gateway's disk has no room for the body"),
     ("stopping", 503, "the gateway is stopping"),
     ("gone", 400, "the client has gone"),
+    ("failed", 500, "the gateway has failed"),
 )
 assert len(TABLE) == REASONS
 
@@ -351,12 +352,13 @@ cdef class Route:
         shared: whether caches may share the redirects of the anonymous caller.
     """
 
-    cdef readonly str name
     cdef readonly object signer
-    cdef readonly bytes prefix
     cdef readonly bint unusual
-    cdef readonly long long expires
+    cdef str name
     cdef bytes path
+    cdef bytes prefix
+    cdef bytes host
+    cdef long long expires
     cdef frozenset methods
     cdef Names params
     cdef bint shared
@@ -374,6 +376,7 @@ cdef class Route:
         self.methods = frozenset(methods)
         self.params = Names(params)
         self.signer = signer
+        self.host = signer.host.encode()
         self.expires = expires
         self.rounded = signer.round_to or 0
         self.unusual = unusual
@@ -502,6 +505,12 @@ cdef class Rule:
             return TOO_LONG_VALID
         return OK
 
+    cdef long long most(self, Route route) except -1:
+        """Seconds that a signature for a route may be asked for."""
+        if self.longest is None:
+            return route.expires
+        return min(route.expires, <long long>self.longest - route.rounded)
+
 
 @cython.final
 cdef class Caller:
@@ -516,7 +525,7 @@ cdef class Caller:
         anonymous: whether it is whoever does not say who he is.
     """
 
-    cdef readonly str name
+    cdef str name
     cdef bint anonymous
     cdef tuple rules
     cdef bytes header
@@ -598,8 +607,8 @@ cdef class Request:
 
     cdef Kind kind
     cdef readonly Route route
-    cdef readonly Caller caller
-    cdef readonly str method
+    cdef Caller caller
+    cdef str method
     cdef readonly dict query        # but for the signature; None where there is none
     cdef bytes raw_query
     cdef bytes key_bytes
@@ -612,8 +621,8 @@ cdef class Request:
     cdef bytes verified
     cdef bytes host
     cdef long long held             # seconds that a caller's own signature holds
-    cdef long long until            # when it ends, or 0
-    cdef long long seconds          # that the answer's signature shall hold
+    cdef readonly long long until   # when it ends, or 0
+    cdef readonly long long seconds # that the answer's signature shall hold
     cdef int64_t retry              # nanoseconds
 
 
@@ -629,6 +638,7 @@ cdef enum Header:
 
 HEADERS = ("authorization", "target", "asked", "subject", "verified", "host", "original_host")
 cdef int LONGEST_QUERY = 8192
+cdef int LONGEST_KEY = 850  # COS's limit, which signing knows; an authorization signs nothing
 cdef int MOST_LINES = 100_000  # that wait to be written down
 cdef object sha256 = hashlib.sha256
 
@@ -688,9 +698,9 @@ cdef class Gate:
         engine: what recomputes signatures.
     """
 
-    cdef readonly tuple routes
-    cdef readonly Board board
     cdef readonly list lines
+    cdef tuple routes
+    cdef Board board
     cdef dict by_name
     cdef dict endpoints
     cdef dict headers
@@ -742,7 +752,7 @@ cdef class Gate:
 
     # --- Who asks, and for what
 
-    cpdef bint trusts_client(self, dict scope) except -1:
+    cdef bint trusts_client(self, dict scope) except -1:
         """Whether a request comes from a trusted proxy."""
         client = scope.get("client")
         address = "" if client is None else client[0] or ""
@@ -907,7 +917,7 @@ cdef class Gate:
             request.key_bytes = route.prefix + path[PyBytes_GET_SIZE(route.path):]
         else:
             request.key_bytes = path[PyBytes_GET_SIZE(route.path):]
-        if PyBytes_GET_SIZE(request.key_bytes) > 850:
+        if PyBytes_GET_SIZE(request.key_bytes) > LONGEST_KEY:
             return BAD_KEY
         try:
             request.key = PyUnicode_DecodeUTF8(
@@ -932,8 +942,7 @@ cdef class Gate:
         for rule in request.caller.rules:
             reason = rule.judged(request)
             if reason == OK:
-                if rule.longest is not None:
-                    request.seconds = min(request.seconds, <long long>rule.longest - route.rounded)
+                request.seconds = rule.most(route)
                 return OK
             nearest = max(nearest, reason)
         return nearest
@@ -979,7 +988,6 @@ cdef class Gate:
         reason = self.find(request, raw_path, root)
         if reason != OK:
             return reason
-        request.seconds = request.route.expires
         return self.allowed(request)
 
     # --- Answers
@@ -1034,7 +1042,7 @@ cdef class Gate:
         headers = [
             (b"x-cossign-authorization" if self.nginx else b"authorization", signed),
             (b"x-cossign-target", PyUnicode_AsASCIIString(sign_one(prepared.target, request.key))),
-            (b"x-cossign-host", route.signer.host.encode()),
+            (b"x-cossign-host", route.host),
             (b"x-cossign-caller", request.caller.header),
             NOT_STORED,
         ]
@@ -1138,35 +1146,26 @@ cdef class Gate:
         cdef list prefixes = []
         cdef bytes own
         if route is None and len(self.routes) == 1:
-            route = self.routes[0].name
+            route = (<Route>self.routes[0]).name
         request.route = self.by_name.get(route)
         if request.route is None:
             return "no_route", ()
         own = request.route.prefix
         request.method = method
         request.query = query
-        request.seconds = request.route.expires if seconds is None else min(<long long>seconds, 1 << 40)
-        if request.seconds > request.route.expires or request.seconds <= 0:
-            return "expires", ()
         reason = self.allowed(request)
         if reason != OK:
             return TABLE[<int>reason][0], ()
-        for rule in request.caller.rules:  # all those that allow as much as the first
-            if rule.judged(request) == OK and (
-                rule.longest is None or <long long>rule.longest - request.route.rounded >= request.seconds
-            ):
+        if seconds is not None:
+            request.seconds = seconds
+        for rule in request.caller.rules:
+            if rule.judged(request) == OK and request.seconds <= rule.most(request.route):
                 for prefix in rule.prefixes:
                     if prefix.startswith(own):
                         prefixes.append(prefix)
                     elif own.startswith(prefix):
                         prefixes.append(own)
-        if seconds is not None and request.seconds < seconds:
-            return "expires", ()
-        return ("ok" if prefixes else "prefix"), tuple(prefixes)
-
-    def seconds(self, Request request not None):
-        """How long the signatures of a request that is permitted hold, and when they end at the latest, or 0."""
-        return request.seconds, request.until
+        return ("ok" if prefixes else "prefix" if seconds is None else "expires"), tuple(prefixes)
 
     def count(self, Request request not None, dict scope not None, str code not None, int64_t took, int64_t signed):
         """Count a request that was answered in Python, and write it down."""

@@ -54,10 +54,8 @@ class Gateway:
         self._credentials = credentials
         self._board = Board(bytearray(BOARD_SIZE) if memory is None else memory)
         self._policy = Policy(_read(config), self._board, credentials)
-        self._gate = self._policy.gate
         self._bulk = bulk.Bulk()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
-        self._tended = False
         self._answer: Callable[[Scope], tuple[Event, Event] | None] = _not_yet
         self._log: int | None = None
         self._writing = threading.Lock()
@@ -83,8 +81,8 @@ class Gateway:
         policy = Policy(_read(config), self._board, self._credentials, self._policy)
         await asyncio.gather(*(held.renew() for held in policy.held if held.now is None))
         self._flush()
-        self._policy, self._gate = policy, policy.gate
-        if self._tended:
+        self._policy = policy
+        if self._answer is not _not_yet:
             self._answer = policy.gate.answer
         with self._writing:  # the file may have been renamed
             if self._log is not None and self._log != 1:
@@ -111,29 +109,33 @@ class Gateway:
 
     async def start(self) -> None:
         """Ask for credentials, and keep them fresh from now on. The first request does it if nothing else did."""
-        running = asyncio.get_running_loop()
-        if not self._tasks or self._tasks[0].done() or self._tasks[0].get_loop() is not running:
-            self._tasks = (running.create_task(self._renewing()), running.create_task(self._tending()))
-            self._tasks[0].add_done_callback(self._untended)
+        if not self._tasks:
+            loop = asyncio.get_running_loop()
+            self._tasks = (loop.create_task(self._renewing()), loop.create_task(self._tending()))
+            for task in self._tasks:
+                task.add_done_callback(self._ended)
         for _ in range(50):  # at most five seconds: /readyz says when there are some
-            if all(held.now is not None or held.problem for held in self._policy.held) or self._tended:
+            if all(held.now is not None or held.problem for held in self._policy.held):
                 break
             await asyncio.sleep(0.1)
-        self._tended, self._answer = True, self._gate.answer
+        self._answer = self._policy.gate.answer
         self._board.add(b"started", 1)
 
-    def _untended(self, task: object = None) -> None:
-        """Its tasks have ended, as an event loop's do: the next request begins them again."""
-        self._tended, self._answer = False, _not_yet
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task has ended, as an event loop's do, or has failed: the next request begins both again."""
+        if task in self._tasks:
+            for each in self._tasks:
+                each.cancel()
+            self._tasks = ()
+            self._answer = _not_yet
 
     async def stop(self) -> None:
         """Write down what is not yet, and stop what `start` began."""
         self._bulk.stop()
-        for task in self._tasks:
+        tasks, self._tasks, self._answer = self._tasks, (), _not_yet
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = ()
-        self._untended()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._flush()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -157,13 +159,13 @@ class Gateway:
             await asyncio.sleep(_TENDED)
             if self.watch is not None:
                 await self.watch()
-            if self._gate.lines:
+            if self._policy.gate.lines:
                 await asyncio.to_thread(self._flush)
 
     def _flush(self) -> None:
         """Write the access log's lines."""
         with self._writing:
-            lines = self._gate.lines
+            lines = self._policy.gate.lines
             count = len(lines)
             path = self._policy.config.access_log
             if not count or path is None:
@@ -182,11 +184,11 @@ class Gateway:
     # --- Endpoints that need more than an answer
 
     async def _endpoint(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._tended:
+        if self._answer is _not_yet:
             await self.start()
             await self(scope, receive, send)
             return
-        kind = self._gate.kind(scope)
+        kind = self._policy.gate.kind(scope)
         if kind == "presign":
             await self._bulk.answer(self._policy, scope, receive, send)
             return

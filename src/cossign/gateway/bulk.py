@@ -80,6 +80,9 @@ class Bulk:
             start["headers"].append((b"connection", b"close"))  # the rest of the body is not read
             await send(start)
             await send(body)
+        except BaseException:
+            code = "failed"
+            raise
         finally:
             gate.count(request, scope, code, time.monotonic_ns() - began, signed)
 
@@ -264,10 +267,10 @@ class _Work:
         if kind not in (TEXT, JSON, ARROW):
             raise Refused("media_type", f"it may be {TEXT}, {JSON} or {ARROW}")
         self.limits = limits
-        if not headers.get(b"content-length", b"0").isdigit() or int(headers.get(b"content-length", b"0")) > (
-            limits.max_bytes if kind != JSON else min(limits.max_bytes, _LONGEST_JSON)
-        ):
-            raise Refused("too_large")
+        length = headers.get(b"content-length", b"0").decode("latin-1")
+        most = min(limits.max_bytes, _LONGEST_JSON) if kind == JSON else limits.max_bytes
+        if len(length) > 18 or not length.isascii() or not length.isdigit() or int(length) > most:
+            raise Refused("too_large", f"{most} bytes at most")
         query = dict(request.query or {})
         name = query.pop("route", None)
         method = query.pop("method", "GET")
@@ -287,7 +290,7 @@ class _Work:
         self._signer = request.route.signer
         self._method = method
         self._query = query
-        self._seconds, self._until = policy.gate.seconds(request)
+        self._seconds, self._until = request.seconds, request.until
         self._row = 0
         self.signed = 0
 
@@ -344,7 +347,7 @@ class _Work:
             raise Refused("bad_body", "a key holds a lone surrogate") from None
         lines, column = self._column(iter([block] if block else []), b"\n")
         errors: list[tuple[int, str]] = []
-        before = b'{"urls": ['
+        before = opening = b'{"urls": ['
         for chunk in self._chunks(lines, column):
             data = chunk.with_empty_lines() if column.errors else bytes(memoryview(chunk))
             urls = [b'"%b"' % url if url else b"null" for url in data.split(b"\n")[:-1]]
@@ -352,8 +355,8 @@ class _Work:
             column.errors.clear()
             write(before + b", ".join(urls))
             before = b", "
-        end = (b'{"urls": [' if before != b", " else b"") + b'], "errors": '
-        write(end + json.dumps(errors).encode() + b"}\n")
+        end = b'], "errors": ' + json.dumps(errors).encode() + b"}\n"
+        write(opening + end if before is opening else end)
 
     def _arrow(self, body: _Body, write: Callable[[bytes], None]) -> None:
         try:

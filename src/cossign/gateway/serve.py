@@ -12,7 +12,6 @@ import errno
 import gc
 import mmap
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -58,8 +57,8 @@ def worker() -> Gateway:
     directory = Path(os.environ[_DIRECTORY])
     memory = _shared(directory)
     board = Board(memory)
+    generation = board.add(b"generation", 0)  # before the file is read: what comes behind it is read again
     gateway = Gateway(directory / "gateway.toml", memory=memory)
-    generation = board.add(b"generation", 0)
 
     async def watch() -> None:
         nonlocal generation
@@ -90,27 +89,33 @@ def summary(config: Config) -> str:
     return f"{__version__} serves {routes} for {callers} on {scheme}{config.listen} ({config.server}, {workers})"
 
 
+def usable(path: str) -> Config:
+    """A configuration of which a gateway can be made."""
+    config = load(path)
+    Policy(config, Board(bytearray(BOARD_SIZE)))
+    return config
+
+
 class _Master:
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, config: Config, directory: str) -> None:
         self.path = path
-        self.config = load(path)
-        self.directory = Path(tempfile.mkdtemp(prefix="cossign-"))
+        self.config = config
+        self.directory = Path(directory)
         (self.directory / "board").write_bytes(bytes(BOARD_SIZE))
         self.board = Board(_shared(self.directory))
-        self._adopt(self.config)
+        self._adopt(config)
 
     def _adopt(self, config: Config) -> None:
-        """Let workers see a configuration, if it can be used."""
-        Policy(config, Board(bytearray(BOARD_SIZE)))
+        """Let workers see a configuration."""
         new = self.directory / "new.toml"
         new.write_text(config.text, "utf-8")
         new.replace(self.directory / "gateway.toml")
 
     def reload(self) -> None:
         try:
-            config = load(self.path)
+            config = usable(self.path)
             self._adopt(config)
-        except ConfigError as error:
+        except (ConfigError, OSError) as error:
             self.board.add(b"refused_reloads", 1)
             _say(f"the configuration is refused, the old one stays:\n{error}")
             return
@@ -128,7 +133,7 @@ class _Master:
 
     def announce(self) -> None:
         """Say what is served, as soon as it is."""
-        while self.board.add(b"started", 0) == 0:
+        while self.board.add(b"started", 0) == 0 or not _listens(self.config):
             time.sleep(0.005)
         _say(summary(self.config))
 
@@ -147,21 +152,20 @@ def serve(path: str, check: bool = False) -> int:
         ConfigError: the configuration cannot be used; the message has a line for each problem.
         OSError: the address is in use.
     """
-    master = _Master(path)
-    try:
-        if check:
-            print(f"cossign: {summary(master.config)}")
-            return 0
-        _claim(master.config)
-        os.environ[_DIRECTORY] = str(master.directory)
+    config = usable(path)
+    if check:
+        print(f"cossign: {summary(config)}")
+        return 0
+    _claim(config)
+    with tempfile.TemporaryDirectory(prefix="cossign-") as directory:
+        master = _Master(path, config, directory)
+        os.environ[_DIRECTORY] = directory
         if hasattr(signal, "SIGHUP"):
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # workers inherit it
             threading.Thread(target=master.listen, daemon=True).start()
         threading.Thread(target=master.announce, daemon=True).start()
         signal.signal(signal.SIGTERM, _stopped)  # uvicorn raises it again when it has stopped
-        {"granian": _granian, "uvicorn": _uvicorn, "hypercorn": _hypercorn}[master.config.server](master.config)
-    finally:
-        shutil.rmtree(master.directory, ignore_errors=True)
+        {"granian": _granian, "uvicorn": _uvicorn, "hypercorn": _hypercorn}[config.server](config)
     return 0
 
 
@@ -190,13 +194,28 @@ def _claim(config: Config) -> None:
             with socket.socket(family, kind, protocol) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
-        elif os.path.exists(path):
+        elif os.path.lexists(path):
             with socket.socket(socket.AF_UNIX) as probe:
-                if probe.connect_ex(path) != errno.ECONNREFUSED:
-                    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+                left = Path(path).is_socket() and probe.connect_ex(path) == errno.ECONNREFUSED
+            if not left:
+                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
             os.unlink(path)
     except OSError as error:
         raise OSError(error.errno, error.strerror, config.listen) from None
+
+
+def _listens(config: Config) -> bool:
+    """Whether somebody takes connections at its address."""
+    host, port, path = _address(config)
+    try:
+        if path is None:
+            socket.create_connection((host, port), 1).close()
+        else:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(path)
+    except OSError:
+        return False
+    return True
 
 
 _TARGET = f"{__name__}:worker"
