@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import resource
 import signal
 import threading
@@ -262,6 +263,12 @@ def test_the_redirects_cache_control_fits_what_it_leads_to() -> None:
     assert fresh(ask(gateway(public), "/a")) == "private, max-age=499"
     both = gateway(public, caller={"token_sha256": TOKEN, "anonymous": True})
     assert fresh(ask(both, "/a", {})) == "public, max-age=499"
+    settings = config(public)
+    settings["caller"].append({**settings["caller"][0], "name": "anyone", "anonymous": True})
+    del settings["caller"][1]["token_sha256"]
+    two = Gateway(settings, credentials=CREDENTIALS)
+    kinds = [fresh(ask(two, "/a", headers)).partition(",")[0] for headers in (BEARER, {}, BEARER, {}, {}, BEARER)]
+    assert kinds == ["private", "public", "private", "public", "public", "private"]
     assert fresh(ask(gateway({"expires": 1}), "/a")) == "no-store"
     ends = Credentials(SECRET_ID, SECRET_KEY, "token", time.time() + 600)
     found = Gateway(config({"expires": 1000}), credentials=ends)
@@ -339,6 +346,10 @@ def test_a_callers_signature_bounds_the_answers_life() -> None:
     end = int(answer[1]["location"].partition("q-key-time=")[2].partition("&")[0].partition("%3B")[2])
     assert 47 <= end - time.time() <= 50
     assert ask(found, "/a", {"authorization": carols("GET", "/b", seconds=50)})[0] == 401
+    many = ask(found, "/presign", {"authorization": carols("POST", "/presign", seconds=50)}, "POST", body=b"a\nb\n")
+    ends = [int(url.partition(b"q-key-time=")[2].partition(b"&")[0].partition(b"%3B")[2]) for url in many[2].split()]
+    assert len(ends) == 2
+    assert all(47 <= end - time.time() <= 50 for end in ends)
 
 
 KEY_FILE = Path("/dev/null")
@@ -627,6 +638,29 @@ def test_what_tends_the_gateway_is_begun_again_if_it_fails() -> None:
     asyncio.run(life())
 
 
+def test_a_body_of_unknown_length_is_bounded() -> None:
+    found = gateway(bulk={"max_bytes": 1000})
+    assert ask(found, "/presign", method="POST", body=[b"a\n" * 250] * 2)[0] == 200
+    status, _, answer = ask(found, "/presign", method="POST", body=[b"a\n" * 250] * 2 + [b"b"])
+    assert (status, json.loads(answer)["error"]) == (413, "too_large")
+
+
+def test_a_reload_has_its_credentials_before_it_answers(tmp_path: Path) -> None:
+    def settings(name: str) -> dict[str, Any]:
+        path = tmp_path / f"{name}.conf"
+        path.write_text(f"[common]\nsecret_id = AKID{name}\nsecret_key = key\n")
+        return config(credentials={"source": "file", "path": str(path)})
+
+    async def life() -> None:
+        found = Gateway(settings("one"))
+        for name in ("one", "two", "three"):
+            await found.reload(settings(name))
+            assert f"q-ak=AKID{name}&" in (await plain(found, "/a"))[1]["location"]
+        await found.stop()
+
+    asyncio.run(life())
+
+
 def test_a_body_that_the_disk_has_no_room_for() -> None:
     """Limits of a process stand for a full disk."""
     settings = config(bulk={"max_bytes": 1 << 30})
@@ -692,6 +726,11 @@ def test_the_log_is_opened_again_after_a_reload(tmp_path: Path) -> None:
     ask(found, "/c")
     assert [json.loads(line)["key"] for line in (tmp_path / "old.log").read_text().splitlines()] == ["a", "b"]
     assert [json.loads(line)["key"] for line in log.read_text().splitlines()] == ["c"]
+    opened = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        asyncio.run(found.reload(settings))
+        ask(found, "/d")
+    assert len(os.listdir("/proc/self/fd")) == opened
 
 
 def test_a_log_that_cannot_be_written_is_counted(tmp_path: Path) -> None:
