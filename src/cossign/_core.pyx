@@ -1373,7 +1373,8 @@ cdef list in_threads(function, list arguments, int threads):
             if crew.at_work == 0:
                 crew.done.release()
     try:
-        crew.done.acquire()
+        while not crew.done.acquire(timeout=0.2):  # a signal from before it waits would not wake it
+            PyErr_CheckSignals()
     except BaseException:
         crew.ended = True
         crew.done.acquire()
@@ -1726,6 +1727,7 @@ cdef class ArrowColumn:
     cdef str parameter
     cdef object source     # keeps what we were given alive
     cdef bint ended
+    cdef bint string_view  # its type is Arrow's string view
 
     def __cinit__(self, source, str parameter):
         cdef ArrowSchema schema
@@ -1748,6 +1750,7 @@ cdef class ArrowColumn:
                 raise ParameterError(parameter, self.stream_error())
             try:
                 self.node = new_node(&schema, parameter)
+                self.string_view = schema.format == b"vu"
             finally:
                 if schema.release != NULL:
                     schema.release(&schema)
@@ -1756,6 +1759,7 @@ cdef class ArrowColumn:
             schema_given = <ArrowSchema*>PyCapsule_GetPointer(schema_capsule, "arrow_schema")
             array_given = <ArrowArray*>PyCapsule_GetPointer(capsule, "arrow_array")
             self.node = new_node(schema_given, parameter)
+            self.string_view = schema_given.format == b"vu"
             self.take(array_given)
             self.ended = True
         else:
@@ -1869,8 +1873,7 @@ def records_end(bytes block, /) -> int:
 
 
 cdef int lines_schema(ArrowArrayStream* stream, ArrowSchema* schema) noexcept nogil:
-    export_schema(schema)
-    schema.format = "vz"
+    export_schema(schema, "vz")
     return 0
 
 
@@ -1976,14 +1979,15 @@ cdef struct Slab:
     size_t size
     size_t used   # slots handed out so far
 
-# A result's memory, the offsets and the data behind this head. A slot in nobody's hands waits in its pool.
+# A result's memory, the offsets or views and the data behind this head. A slot in nobody's hands waits in its pool.
 cdef struct Slot:
     Slot* next
     Pool* pool
-    const void* buffers[3]
+    const void* buffers[4]
     size_t size       # of everything
     size_t others     # slots that were in somebody's hands when this one was handed out
     bint single       # its own memory, not a slab's
+    bint views        # string views, four numbers a row, instead of offsets
     uint8_t* valid
     int32_t* offsets
     uint8_t* data
@@ -1991,6 +1995,7 @@ cdef struct Slot:
     int64_t rows
     int64_t nulls
     size_t data_size
+    int64_t view_size  # the same, where Arrow finds it
 
 cdef struct Pool:
     PyThread_type_lock lock
@@ -2048,15 +2053,21 @@ cdef void close_pool(Pool* pool) noexcept nogil:
         free_pool(pool)
 
 
-cdef Slot* new_slot(Pool* pool, size_t single, size_t rows) noexcept nogil:
+cdef inline size_t places_size(size_t rows, bint views) noexcept nogil:
+    """Bytes of so many rows' offsets or views, and some more, as they are written in one go."""
+    return (rows + 16) * (16 if views else 4)
+
+
+cdef Slot* new_slot(Pool* pool, size_t single, size_t rows, bint views) noexcept nogil:
     """A slot; or one with its own memory, `single` bytes for `rows` rows' data; NULL without memory."""
     cdef Slot* slot = NULL
     cdef Slab* slab
     cdef size_t size = SLOT
     cdef size_t head = (sizeof(Slot) + 63) & ~<size_t>63
+    cdef size_t valid_size = (rows + 511) // 512 * 64
     rows = (rows + 63) & ~<size_t>63
     if single:
-        size = head + rows // 8 + 4 * (rows + 16) + single
+        size = head + valid_size + places_size(rows, views) + single
         slot = <Slot*>PyMem_RawMalloc(size)
         if slot == NULL:
             return NULL
@@ -2091,9 +2102,10 @@ cdef Slot* new_slot(Pool* pool, size_t single, size_t rows) noexcept nogil:
     slot.pool = pool
     slot.size = size
     slot.single = single != 0
+    slot.views = views
     slot.valid = <uint8_t*>slot + head
-    slot.offsets = <int32_t*>(slot.valid + rows // 8)
-    slot.data = <uint8_t*>(slot.offsets + rows + 16)
+    slot.offsets = <int32_t*>(slot.valid + valid_size)
+    slot.data = <uint8_t*>slot.offsets + places_size(rows, views)
     slot.most = <int64_t>rows
     slot.rows = 0
     slot.nulls = 0
@@ -2133,9 +2145,11 @@ cdef void export_slot(Slot* slot, ArrowArray* array) noexcept nogil:
     slot.buffers[0] = slot.valid if slot.nulls else NULL
     slot.buffers[1] = slot.offsets
     slot.buffers[2] = slot.data
+    slot.buffers[3] = &slot.view_size
+    slot.view_size = <int64_t>slot.data_size
     array.length = slot.rows
     array.null_count = slot.nulls
-    array.n_buffers = 3
+    array.n_buffers = 4 if slot.views else 3
     array.buffers = slot.buffers
     array.private_data = slot
     array.release = release_array
@@ -2145,9 +2159,9 @@ cdef void release_schema(ArrowSchema* schema) noexcept nogil:
     schema.release = NULL
 
 
-cdef void export_schema(ArrowSchema* schema) noexcept nogil:
+cdef void export_schema(ArrowSchema* schema, const char* format) noexcept nogil:
     memset(schema, 0, sizeof(ArrowSchema))
-    schema.format = "u"
+    schema.format = format
     schema.name = ""
     schema.flags = 2  # nullable
     schema.release = release_schema
@@ -2156,17 +2170,26 @@ cdef void export_schema(ArrowSchema* schema) noexcept nogil:
 cdef void put_rows(Slot* slot, const Fault* faults, const Text* texts, Py_ssize_t count) noexcept nogil:
     """Add rows that were laid out at the slot's end, and nulls where there are faults."""
     cdef int32_t* offsets = slot.offsets + slot.rows + 1
+    cdef int32_t* view = slot.offsets + 4 * slot.rows
     cdef size_t size = slot.data_size
     cdef Py_ssize_t i
     for i in range(count):
         if faults == NULL or faults[i] == FINE:
+            if slot.views:  # a URL is never short enough to stand in its view
+                view[4 * i] = <int32_t>texts[i].size
+                memcpy(view + 4 * i + 1, texts[i].data, 4)
+                view[4 * i + 2] = 0
+                view[4 * i + 3] = <int32_t>size
             size += texts[i].size
         else:
+            if slot.views:
+                memset(view + 4 * i, 0, 16)
             if not slot.nulls:
                 memset(slot.valid, 0xFF, <size_t>(<uint8_t*>slot.offsets - slot.valid))
             slot.valid[(slot.rows + i) >> 3] &= <uint8_t>~(1 << ((slot.rows + i) & 7))
             slot.nulls += 1
-        offsets[i] = <int32_t>size
+        if not slot.views:
+            offsets[i] = <int32_t>size
     slot.data_size = size
     slot.rows += count
 
@@ -2174,13 +2197,14 @@ cdef void put_rows(Slot* slot, const Fault* faults, const Text* texts, Py_ssize_
 cdef Slot* compact(Slot* slot) noexcept nogil:
     """A slot that is far from full, in memory of its own size, where many are kept; otherwise the slot itself."""
     cdef Slot* small
-    if slot.single or slot.others < KEPT_SLOTS or slot.data_size >= <size_t>(SLOT // 16 * 15):
+    cdef size_t unused = <size_t>(<uint8_t*>slot + slot.size - slot.data) - slot.data_size
+    if slot.single or slot.others < KEPT_SLOTS or unused <= <size_t>(SLOT // 16):
         return slot
-    small = new_slot(slot.pool, slot.data_size + 1, <size_t>slot.rows)
+    small = new_slot(slot.pool, slot.data_size + 1, <size_t>slot.rows, slot.views)
     if small == NULL:
         return slot
     memcpy(small.valid, slot.valid, <size_t>(slot.rows + 7) // 8)
-    memcpy(small.offsets, slot.offsets, 4 * (<size_t>slot.rows + 1))
+    memcpy(small.offsets, slot.offsets, places_size(<size_t>slot.rows, slot.views))
     memcpy(small.data, slot.data, slot.data_size)
     small.rows = slot.rows
     small.nulls = slot.nulls
@@ -2205,6 +2229,7 @@ cdef struct Task:
     Slot* signed      # in order; theirs are Slot.next
     Slot* last
     Slot* open        # the one that is being filled
+    bint views        # instead of offsets
     bint done
     Task* next        # of those that no thread has begun
 
@@ -2218,7 +2243,7 @@ cdef class Share:
     cdef object failure   # the exception that ended it
     cdef Task task
 
-    def __cinit__(self, list columns, int64_t rows):
+    def __cinit__(self, list columns, int64_t rows, bint views):
         cdef Py_ssize_t i
         cdef ArrowColumn column
         self.columns = columns
@@ -2226,6 +2251,7 @@ cdef class Share:
         self.errors = []
         self.task.share = <PyObject*>self
         self.task.left = rows
+        self.task.views = views
         self.task.slices = <Slice*>PyMem_RawMalloc(<size_t>len(columns) * sizeof(Slice))
         if self.task.slices == NULL:
             raise MemoryError
@@ -2271,10 +2297,12 @@ cdef class SignedColumn:
     cdef readonly list errors
     cdef bint keep_errors
     cdef bint varies
+    cdef bint as_keys  # string views for keys that are
+    cdef bint views    # the result is, instead of strings
 
     def __init__(
         self, Template template not None, keys, tuple sources, tuple names, varied, bint keep_errors, int threads,
-        Memory memory=None,
+        Memory memory=None, bint as_keys=False,
     ):
         self.memory = memory
         self.template = template
@@ -2286,6 +2314,7 @@ cdef class SignedColumn:
         self.names = names
         self.threads = threads
         self.keep_errors = keep_errors
+        self.as_keys = as_keys
         self.first = self.opened()
 
     cdef object template_of(self, Workspace work, Py_ssize_t i):
@@ -2304,11 +2333,12 @@ cdef class SignedColumn:
         return self.templates[made]
 
     def opened(self):
+        cdef ArrowColumn keys = ArrowColumn(self.keys, self.template.parameter)
         self.errors = []
-        return SigningStream(self, [
-            ArrowColumn(self.keys, self.template.parameter),
-            *[ArrowColumn(source, name) for source, name in zip(self.sources, self.names)],
-        ])
+        self.views = self.as_keys and keys.string_view
+        return SigningStream(
+            self, [keys, *[ArrowColumn(source, name) for source, name in zip(self.sources, self.names)]]
+        )
 
     def __iter__(self):
         """The chunks, each with ``__arrow_c_array__``."""
@@ -2328,7 +2358,7 @@ cdef class SignedColumn:
             ready = None
 
     def __arrow_c_schema__(self):
-        return schema_capsule()
+        return schema_capsule(self.views)
 
     def __arrow_c_stream__(self, requested_schema=None):
         state, self.first = self.first, None
@@ -2350,11 +2380,11 @@ cdef object stream_capsule(object state, ArrowArrayStream methods):
     return PyCapsule_New(stream, "arrow_array_stream", free_stream_capsule)
 
 
-cdef object schema_capsule():
+cdef object schema_capsule(bint views):
     cdef ArrowSchema* schema = <ArrowSchema*>PyMem_RawMalloc(sizeof(ArrowSchema))
     if schema == NULL:
         raise MemoryError
-    export_schema(schema)
+    export_schema(schema, "vu" if views else "u")
     return PyCapsule_New(schema, "arrow_schema", free_schema_capsule)
 
 
@@ -2376,8 +2406,8 @@ cdef void free_stream_capsule(object capsule) noexcept:
     PyMem_RawFree(stream)
 
 
-cdef int stream_schema(ArrowArrayStream* stream, ArrowSchema* schema) noexcept nogil:
-    export_schema(schema)
+cdef int stream_schema(ArrowArrayStream* stream, ArrowSchema* schema) noexcept with gil:
+    export_schema(schema, "vu" if (<SigningStream>stream.private_data).whole.views else "u")
     return 0
 
 
@@ -2462,7 +2492,7 @@ cdef class SigningStream:
                     f"ends after {(<ArrowColumn>short).row} rows: the columns must be as long as the keys",
                 )
             return None
-        share = Share(self.columns, left)
+        share = Share(self.columns, left, self.whole.views)
         share.task.row = (<ArrowColumn>self.columns[0]).row
         for column in self.columns:
             column.position += left
@@ -2698,6 +2728,8 @@ cdef class ReadyChunk:
         cdef uint8_t* out
         if slot == NULL:
             raise BufferError("the chunk was taken before")
+        if slot.views:
+            raise TypeError("of a column of string views there are no lines")
         result = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>slot.data_size + slot.nulls)
         out = <uint8_t*>PyBytes_AS_STRING(result)
         for i in range(slot.rows):
@@ -2718,8 +2750,9 @@ cdef class ReadyChunk:
         array = <ArrowArray*>PyMem_RawMalloc(sizeof(ArrowArray))
         if array == NULL:
             raise MemoryError
+        views = self.slot.views
         self.move(array)
-        return schema_capsule(), PyCapsule_New(array, "arrow_array", free_array_capsule)
+        return schema_capsule(views), PyCapsule_New(array, "arrow_array", free_array_capsule)
 
     cdef void move(self, ArrowArray* array) noexcept:
         export_slot(self.slot, array)
@@ -2744,7 +2777,8 @@ cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_
 cdef int sign_slot(SignedColumn whole, Template template, Pool* pool, Task* task, Workspace work) except -1 nogil:
     """Sign as many rows of a task as fit into one slot."""
     cdef size_t bound
-    task.open = new_slot(pool, 0, min(<size_t>SLOT_ROWS, SLOT // (template.text_size + 5)))  # room for offsets
+    cdef size_t row_size = template.text_size + (17 if task.views else 5)  # with its offset or view, and validity
+    task.open = new_slot(pool, 0, min(<size_t>SLOT_ROWS, SLOT // row_size), task.views)
     if task.open == NULL:
         with gil:
             raise MemoryError
@@ -2752,7 +2786,7 @@ cdef int sign_slot(SignedColumn whole, Template template, Pool* pool, Task* task
     if task.open.rows == 0:  # a row larger than a slot
         bound = template.text_bound(work.keys[0], work.values) + SCAN_SLACK
         drop_slot(task.open)
-        task.open = new_slot(pool, bound, 1) if bound < INT32_MAX else NULL
+        task.open = new_slot(pool, bound, 1, task.views) if bound < INT32_MAX else NULL
         if task.open == NULL:
             with gil:
                 raise MemoryError(f"row {task.row}: its URL does not fit into memory")
