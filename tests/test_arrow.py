@@ -59,7 +59,7 @@ def taken(column: Any) -> Any:
     """A result as a pyarrow column, fully validated."""
     result = pa.chunked_array(column)
     result.validate(full=True)
-    assert result.type == pa.string()
+    assert result.type in (pa.string(), pa.string_view())
     return result
 
 
@@ -71,12 +71,35 @@ def expected(signer: Signer, keys: list[str | None], **named: Any) -> list[str |
 def test_every_layout(loose: Signer, layout: str) -> None:
     keys = (KEYS * 300)[:3001]
     given = pa.array(keys).cast(LAYOUTS[layout])
-    assert taken(loose.presign_arrow(given, key_time=TIMES)).to_pylist() == expected(loose, keys)
+    urls = taken(loose.presign_arrow(given, key_time=TIMES))
+    assert urls.type == (pa.string_view() if layout == "utf8_view" else pa.string())
+    assert urls.to_pylist() == expected(loose, keys)
     for start, length in ((1, 5), (7, 0), (64, 1000), (3000, 1), (5, 2996)):
         part = given.slice(start, length)
         assert taken(loose.presign_arrow(part, key_time=TIMES)).to_pylist() == expected(
             loose, keys[start : start + length]
         )
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_string_views_give_string_views(loose: Signer, threads: int) -> None:
+    # Nulls, bad rows, one larger than a chunk's memory, and so many chunks that those far from full are copied.
+    keys = [None if number % 7 == 0 else f"dir/{number}" + "é" * (number % 50) for number in range(60_000)]
+    keys[30_000] = "x" * 700_000
+    keys[40_001] = "a\0b"
+    chunks = [pa.array(keys[first : first + 997], pa.string_view()) for first in range(0, len(keys), 997)]
+    given = pa.chunked_array(chunks)
+    signed = loose.presign_arrow(given, key_time=TIMES, threads=threads, on_error="null")
+    urls = taken(signed)
+    assert urls.type == pa.string_view() == pa.DataType._import_from_c_capsule(signed.__arrow_c_schema__())
+    wanted = loose.presign_many(keys, key_time=TIMES, on_error="null")
+    assert urls.to_pylist() == wanted
+    assert signed.errors == wanted.errors  # type: ignore[attr-defined]
+    assert pa.chunked_array(signed, type=pa.string()).to_pylist() == wanted
+    chunk = next(iter(signed))
+    assert chunk.null_count == pa.array(chunk).null_count > 0
+    with pytest.raises(TypeError, match="string views"):
+        next(iter(signed)).with_empty_lines()
 
 
 @pytest.mark.parametrize("ends", [pa.int16(), pa.int32(), pa.int64()])

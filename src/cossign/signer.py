@@ -573,8 +573,9 @@ class Signer:
             threads: how many threads sign; whoever reads the chunks is one of them, the others work ahead.
 
         Returns:
-            An iterable of chunks that speaks the Arrow PyCapsule interface. A chunk's memory is used again when its
-            reader drops it: at most a few MiB are alive, however many rows there are.
+            An iterable of chunks that speaks the Arrow PyCapsule interface: of strings, or of string views if `keys`
+            are. A chunk's memory is used again when its reader drops it: at most a few MiB are alive, however many rows
+            there are.
 
         Raises:
             ParameterError: a parameter is not of its form.
@@ -593,11 +594,13 @@ class Signer:
         if on_error not in ("raise", "null"):
             raise ParameterError("on_error", 'must be "raise" or "null"')
         start = self._start()
-        return self._presign_column(keys, method, expires, query, headers, start, key_time, on_error == "null", threads)
+        return self._presign_column(
+            keys, method, expires, query, headers, start, key_time, on_error == "null", threads, as_keys=True
+        )
 
     def _presign_column(
         self, keys: Any, method: Any, expires: Any, query: Any, headers: Any, start: int, key_time: KeyTime | None,
-        keep_errors: bool, threads: int, end: bytes = b"", memory: Memory | None = None,
+        keep_errors: bool, threads: int, end: bytes = b"", memory: Memory | None = None, as_keys: bool = False,
     ) -> SignedColumn:  # fmt: skip
         """As `presign_arrow`, from an instant, with `end` behind each URL, in memory that others used before."""
         checked_threads(threads)
@@ -627,7 +630,7 @@ class Signer:
         columns.update(varying)
         return SignedColumn(
             template(**usual), keys, tuple(columns.values()), tuple(columns), varied if varying else None,
-            keep_errors, threads, memory,
+            keep_errors, threads, memory, as_keys,
         )  # fmt: skip
 
     def authorization(
