@@ -1773,6 +1773,15 @@ cdef class ArrowColumn:
         if self.stream.release != NULL:
             self.stream.release(&self.stream)
 
+    cdef int check_text(self) except -1:
+        """Refuse integers, which a parameter's value may be, and a key not."""
+        cdef const Node* node = self.node
+        while node.child != NULL:
+            node = node.child
+        if node.layout == INTEGERS:
+            raise ParameterError(self.parameter, "must be a column of strings, not of integers")
+        return 0
+
     cdef str stream_error(self):
         cdef const char* message = NULL
         if self.stream.get_last_error != NULL:
@@ -2334,6 +2343,7 @@ cdef class SignedColumn:
 
     def opened(self):
         cdef ArrowColumn keys = ArrowColumn(self.keys, self.template.parameter)
+        keys.check_text()
         self.errors = []
         self.views = self.as_keys and keys.string_view
         return SigningStream(

@@ -282,8 +282,8 @@ class Signer:
     """
 
     __slots__ = (
-        "_endpoint", "_engine", "_host", "_last", "_last_request", "_options", "_provider", "clock", "expires",
-        "round_to", "sign_host", "strict",
+        "_begins", "_endpoint", "_engine", "_host", "_last", "_last_request", "_options", "_provider", "clock",
+        "expires", "round_to", "sign_host", "strict",
     )  # fmt: skip
 
     clock: Clock | None
@@ -291,6 +291,7 @@ class Signer:
     round_to: int | None
     sign_host: bool
     strict: bool
+    _begins: int | None
     _provider: CredentialsProvider
     _endpoint: Endpoint | None
     _host: bytes | None
@@ -335,6 +336,7 @@ class Signer:
             raise ParameterError("clock", f"must be a cossign.Clock, not {type(clock).__name__}")
         put = object.__setattr__
         put(self, "clock", clock)
+        put(self, "_begins", None)
         put(self, "_engine", chosen_engine(engine))
         put(self, "_provider", credentials)
         put(self, "_endpoint", where)
@@ -356,7 +358,7 @@ class Signer:
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in self._options.items() if value is not None)
-        return f"Signer({self._provider!r}, {options})"
+        return f"Signer({self._provider!r}, {options}){'' if self._begins is None else f'.at({self._begins})'}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         if isinstance(self._provider, Credentials):
@@ -364,12 +366,33 @@ class Signer:
                 "a Signer with literal credentials cannot be pickled: a pickled secret is a leaked secret. "
                 "Give it a provider, such as EnvironmentCredentials()"
             )
-        return _rebuilt, (self._provider, self._options)
+        return _rebuilt, (self._provider, self._options, self._begins)
 
     @property
     def host(self) -> str | None:
         """The Host of its bucket or domain, or None if it was made for no bucket."""
         return None if self._endpoint is None else self._endpoint.host
+
+    def at(self, start: int | None = None) -> Signer:
+        """The same Signer, whose signatures all begin at one instant, however many calls and processes share the work.
+
+        Args:
+            start: Unix seconds at which KeyTime begins; None for that of now, or the one that this Signer has already.
+
+        Returns:
+            A Signer. It signs after its signatures have ended, too: they are reproduced, byte for byte.
+
+        Raises:
+            ParameterError: `start` is no whole number of Unix seconds.
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> "q-sign-time=1557989753;1557990653&" in signer.at(1557989753).authorization("GET", "a.txt")
+        True
+        """
+        start = self._start() if start is None else _whole(start, "start")
+        checked_span(start, start + self.expires, "start")
+        return _rebuilt(self._provider, self._options, start)
 
     # --- Signing
 
@@ -933,8 +956,8 @@ class Signer:
         return time.time() if self.clock is None else self.clock.now()
 
     def _start(self) -> int:
-        """KeyTime's beginning: a second ago, as in the SDKs."""
-        return int(self._now()) - 1
+        """KeyTime's beginning: a second ago, as in the SDKs, unless it is fixed."""
+        return int(self._now()) - 1 if self._begins is None else self._begins
 
     def _where(self) -> Endpoint:
         if self._endpoint is None:
@@ -1075,8 +1098,10 @@ def _terms(
     return terms
 
 
-def _rebuilt(provider: CredentialsProvider, options: dict[str, Any]) -> Signer:
-    return Signer(provider, **options)
+def _rebuilt(provider: CredentialsProvider, options: dict[str, Any], begins: int | None = None) -> Signer:
+    signer = Signer(provider, **options)
+    object.__setattr__(signer, "_begins", begins)
+    return signer
 
 
 def _texts(headers: Any) -> list[tuple[str, str]]:

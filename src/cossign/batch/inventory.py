@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from cossign.errors import ParameterError
 
 FORMS = {"CSV": "csv", "PARQUET": "parquet", "ORC": "orc"}
 
@@ -18,25 +22,25 @@ class Inventory(NamedTuple):
 
     Attributes:
         form: "csv", "parquet" or "orc".
-        fields: the columns of CSV files, which have no header; None otherwise.
-        files: the data files: where each was found, its size in bytes, its MD5.
+        fields: the columns of CSV files, which have no header and whose keys are URL-encoded; None otherwise.
+        files: the data files: the key of each, its size in bytes, its MD5.
         rows: how many objects the report lists; None if it does not say.
     """
 
     form: str
     fields: tuple[str, ...] | None
-    files: list[tuple[Path, int, str]]
+    files: list[tuple[str, int, str]]
     rows: int | None
 
 
-def read_manifest(path: Path) -> Inventory:
-    """A manifest, and where its data files lie.
+def parsed_manifest(text: str | bytes) -> Inventory:
+    """What a manifest's text says.
 
     Raises:
-        ValueError: it is none, or a file is missing; the message goes behind the manifest's name.
+        ValueError: it is none; the message goes behind the manifest's name.
     """
     try:
-        manifest = json.loads(path.read_bytes())
+        manifest = json.loads(text)
     except ValueError as error:
         raise ValueError(f" is not JSON: {error}") from None
     try:
@@ -56,21 +60,62 @@ def read_manifest(path: Path) -> Inventory:
     fields = None if schema is None else tuple(field.strip() for field in schema.split(","))
     if fields is not None and "Key" not in fields:
         raise ValueError(f": the report's fileSchema has no Key: {schema}")
-    found = [(_data_file(path, key), int(size), md5) for key, size, md5 in entries]
-    return Inventory(form, fields, found, int(counts[0]) if counts else None)
+    for key, _, _ in entries:
+        if ".." in PurePosixPath(key).parts:
+            raise ValueError(f": the data file {key} lies outside of the report")
+    listed = [(key, int(size), md5) for key, size, md5 in entries]
+    return Inventory(form, fields, listed, int(counts[0]) if counts else None)
 
 
-def _data_file(manifest: Path, name: str) -> Path:
-    """A data file, found beside the manifest or under its bucket-relative path."""
+def data_file(manifest: Path, name: str) -> Path:
+    """A data file, found beside the manifest or under its bucket-relative path.
+
+    Raises:
+        ValueError: it is missing; the message goes behind the manifest's name.
+    """
     key = Path(name.lstrip("/"))
-    if ".." in key.parts:
-        raise ValueError(f": the data file {name} lies outside of the report")
     folder = manifest.resolve().parent
     places = [folder / key.name, *(parent / key for parent in (folder, *folder.parents))]
     file = next((place for place in places if place.is_file()), None)
     if file is None:
         raise ValueError(f": the data file {name} is missing: put it beside the manifest")
     return file
+
+
+def found_report(manifest: str, read: Callable[[], str | bytes]) -> tuple[Inventory, list[str]]:
+    """What a manifest says, and the URLs of its data files, for engines that read those by themselves.
+
+    Args:
+        manifest: its path, or its URL: data files are looked for beside a local one, or else in its bucket.
+        read: gives the text of one that is not local.
+
+    Raises:
+        ParameterError: it is none, or a local data file is missing.
+    """
+    where = urlsplit(manifest)
+    try:
+        if where.scheme not in ("", "file"):
+            report = parsed_manifest(read())
+            return report, [f"{where.scheme}://{where.netloc}/{key.lstrip('/')}" for key, _, _ in report.files]
+        path = Path(unquote(where.path) if where.scheme else manifest).absolute()
+        report = parsed_manifest(path.read_bytes())
+        return report, [data_file(path, key).as_uri() for key, _, _ in report.files]
+    except ValueError as error:
+        raise ParameterError("manifest", f"{manifest}{error}") from None
+    except OSError as error:
+        raise ParameterError("manifest", f"cannot be read: {error}") from None
+
+
+def check_sizes(report: Inventory, sizes: Iterable[int | None]) -> None:
+    """Compare the sizes of the data files that are there with the manifest's.
+
+    Raises:
+        ParameterError: one is missing, or has another size.
+    """
+    for (key, size, _), there in zip(report.files, sizes, strict=True):
+        if there != size:
+            found = "is missing" if there is None else f"has {there} bytes, not the manifest's {size}"
+            raise ParameterError("manifest", f"lists {key}, which {found}: fetch it again")
 
 
 def has_md5(path: str, md5: str) -> bool:

@@ -100,7 +100,9 @@ class _Run:
         self, job: Job, progress: Callable[[Progress], object] | None, warn: Callable[[str], object] | None
     ) -> None:
         # One SecretKey for all rows: what a provider has later would be another job's.
-        self.job = job = replace(job, signer=_rebuilt(job.signer._credentials(), job.signer._options))
+        self.job = job = replace(
+            job, signer=_rebuilt(job.signer._credentials(), job.signer._options, job.signer._begins)
+        )
         self.output = os.fspath(job.output)
         self._progress = progress
         self._warned = warn

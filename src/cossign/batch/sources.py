@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from cossign.batch.inventory import read_manifest
+from cossign.batch.inventory import data_file, parsed_manifest
 from cossign.errors import CosSignError
 
 GZIP: Any = gzip  # the module that packs and unpacks
@@ -188,11 +188,12 @@ class Source:
     def _inventory(self, path: Path) -> None:
         """Add the data files of an inventory report."""
         try:
-            report = read_manifest(path)
+            report = parsed_manifest(path.read_bytes())
+            files = [(data_file(path, key), size, md5) for key, size, md5 in report.files]
         except ValueError as error:
             raise InputError(f"{path}{error}") from None
         first = len(self.inputs)
-        for file, size, md5 in report.files:
+        for file, size, md5 in files:
             each = _described(Input(str(file), report.form, None, None, md5, report.fields, True))
             if each.size != size:
                 raise InputError(f"{file} has {each.size} bytes, not the manifest's {size}: fetch it again")

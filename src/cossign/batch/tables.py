@@ -259,7 +259,7 @@ class Tables:
             except pa.ArrowInvalid:  # some row is bad: read them one by one
                 rows, faults = _csv_rows(block, each, names, wanted, key)
             if each.fields:
-                rows = rows.set_column(rows.schema.get_field_index(key), key, _decoded(rows.column(key)))
+                rows = rows.set_column(rows.schema.get_field_index(key), key, decoded_keys(rows.column(key)))
             for place in range(0, len(rows), _ROWS):
                 here = {row - place: fault for row, fault in faults.items() if place <= row < place + _ROWS}
                 yield rows[place : place + _ROWS], here
@@ -519,8 +519,8 @@ def _seekable(data: IO[bytes], form: str) -> None:
         raise InputError(f"{form} cannot be read from a pipe, or packed by zstd: give the file itself")
 
 
-def _decoded(keys: pa.Array) -> pa.Array:
-    """URL-encoded keys, decoded."""
+def decoded_keys(keys: pa.Array) -> pa.Array:
+    """URL-encoded keys, as bytes, decoded."""
     if keys.null_count:
         keys = pa.concat_arrays([keys])  # without an offset
     validity, offsets, data = keys.buffers()

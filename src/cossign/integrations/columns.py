@@ -1,0 +1,195 @@
+"""What the engines of columns share: signing that travels to workers without a secret, and errors that say where."""
+
+from __future__ import annotations
+
+import functools
+import pickle
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from cossign.credentials import ChainCredentials, Credentials
+from cossign.errors import CosSignError, CredentialsError, ParameterError
+from cossign.signer import Headers, KeyTime, Query, Signer, _rebuilt
+
+OnError = Literal["raise", "null"]
+
+
+def given_signer(signer_config: Any) -> Signer:
+    """A Signer, or one made of a mapping of its parameters, with the default chain of credentials."""
+    if isinstance(signer_config, Signer):
+        return signer_config
+    if not isinstance(signer_config, Mapping):
+        kind = type(signer_config).__name__
+        raise ParameterError("signer_config", f"must be a Signer, or a mapping of its parameters, not {kind}")
+    try:
+        return Signer(**{"credentials": ChainCredentials(), **signer_config})
+    except TypeError as error:
+        raise ParameterError("signer_config", f"holds what Signer does not take: {error}") from None
+
+
+def named_error(parameter: str, reason: str, columns: Mapping[str, str], where: str) -> ParameterError:
+    """What is wrong with a row, by the name of its column instead of the parameter's."""
+    place = f" ({where})" if where else ""
+    return ParameterError(f"column {columns[parameter]!r}{place}" if parameter in columns else parameter, reason)
+
+
+def whole_column(signed: Iterable[Any]) -> Any:
+    """The chunks of `Signer.presign_arrow` as one column of pyarrow, whose errors keep their class."""
+    import pyarrow as pa
+
+    chunks = [pa.array(chunk) for chunk in signed]
+    return pa.chunked_array(chunks) if chunks else pa.chunked_array([], pa.string())
+
+
+def row_text(row: int, key: Any) -> str:
+    """A row, and its key as far as that is short."""
+    return f"row {row}, key {short(key)}"
+
+
+def short(key: Any) -> str:
+    """A key as it is shown in an error."""
+    text = repr(key)
+    return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+@dataclass(frozen=True)
+class ColumnSigning:
+    """How columns become a column of URLs. It is made where a job is planned, and travels to where its rows are.
+
+    Attributes:
+        signer: a Signer, pickled: without a secret, as none can be.
+        start: Unix seconds at which all signatures begin; None where each call says it.
+        columns: the names of columns by the parameter of `Signer.presign_arrow` that they give: "keys", "method",
+            "expires", "query['versionId']".
+        query_cols: the parameters that columns give, in order.
+        method, expires, query, headers, key_time, on_error: as in `Signer.presign_arrow`.
+    """
+
+    signer: bytes
+    start: int | None
+    columns: dict[str, str]
+    query_cols: tuple[str, ...]
+    method: str
+    expires: int | None
+    query: Query
+    headers: Headers | None
+    key_time: KeyTime | None
+    on_error: OnError
+
+    @classmethod
+    def planned(
+        cls,
+        signer_config: Any,
+        dumps: Callable[[Any], bytes],
+        key_col: str,
+        *,
+        method: str,
+        expires: int | None,
+        query: Query | None,
+        headers: Headers | None,
+        key_time: KeyTime | None,
+        method_col: str | None = None,
+        expires_col: str | None = None,
+        query_cols: Mapping[str, str] | None = None,
+        on_error: OnError,
+    ) -> ColumnSigning:
+        """What was asked for, checked without credentials: those are at the workers.
+
+        Raises:
+            ParameterError: a parameter is not of its form, or the Signer has literal credentials.
+        """
+        import pyarrow as pa
+
+        signer = given_signer(signer_config)
+        given, varying = dict(query or {}), dict(query_cols or {})
+        columns = {"keys": key_col, **{f"query[{name!r}]": column for name, column in varying.items()}}
+        for name, value, usual, column in (
+            ("method", method, "GET", method_col),
+            ("expires", expires, None, expires_col),
+        ):
+            if column is not None:
+                columns[name] = column
+                if value != usual:
+                    raise ParameterError(name, f"must not be given with {name}_col")
+        for name in varying:
+            if name in given:
+                raise ParameterError(f"query[{name!r}]", "must not be given with query_cols of the same name")
+        try:
+            pickled = dumps(signer)
+        except TypeError as error:
+            raise ParameterError("signer_config", f"cannot be sent to the workers: {error}") from None
+        start = signer.at()._begins
+        nothing = pa.array([], pa.string())
+        _rebuilt(Credentials("AKIDNONE", "none"), signer._options, start).presign_arrow(
+            nothing, method=nothing if method_col else method, expires=nothing if expires_col else expires,
+            query={**given, **dict.fromkeys(varying, nothing)}, headers=headers, key_time=key_time, on_error=on_error,
+        )  # fmt: skip
+        return cls(pickled, start, columns, tuple(varying), method, expires, given, headers, key_time, on_error)
+
+    def signed(
+        self, given: Mapping[str, Any], where: str, first: int = 0, start: int | None = None
+    ) -> tuple[Any, list[tuple[int, str]]]:
+        """URLs of some rows.
+
+        Args:
+            given: a column of Arrow for each of `columns`, by its parameter.
+            where: which partition they are of, for errors.
+            first: the first one's number in it.
+            start: when their signatures begin, if that was left open.
+
+        Returns:
+            A column of pyarrow, in chunks, and, with ``on_error="null"``, (index, what is wrong) of bad rows.
+
+        Raises:
+            ParameterError: a row is bad; it names the column, the partition and the row, from 0.
+            CredentialsError: there are none here; it names them likewise.
+        """
+        keys = given["keys"]
+        signer = _at_worker(self.signer).at(self.start if start is None else start)
+        self._check_end(signer)
+
+        def at_row(index: int) -> str:
+            return f"{where}, {row_text(first + index, keys[index].as_py())}"
+
+        try:
+            signed = signer.presign_arrow(
+                keys, method=given.get("method", self.method), expires=given.get("expires", self.expires),
+                query={**self.query, **{name: given[f"query[{name!r}]"] for name in self.query_cols}},
+                headers=self.headers, key_time=self.key_time, on_error=self.on_error,
+            )  # fmt: skip
+            urls = whole_column(signed)
+        except ParameterError as error:
+            index = error.index
+            raise named_error(
+                error.parameter, error.reason, self.columns, where if index is None else at_row(index)
+            ) from None
+        except CredentialsError as error:
+            raise CredentialsError(
+                f"column {self.columns['keys']!r} ({where}, row {first}): no credentials at this worker: {error}"
+            ) from None
+        errors = []
+        for index, reason in signed.errors:
+            parameter = next((each for each in self.columns if reason.startswith(f"{each} ")), "keys")
+            reason = reason.removeprefix(f"{parameter} ")
+            errors.append((index, str(named_error(parameter, reason, self.columns, at_row(index)))))
+        return urls, errors
+
+    def _check_end(self, signer: Signer) -> None:
+        """Refuse to make URLs that have ended: a plan was carried out too late, or again."""
+        if self.key_time is None and "expires" not in self.columns:
+            end = int(signer._key_time(signer._start(), self.expires, None).partition(";")[2])
+            if end <= time.time():
+                raise CosSignError(
+                    f"the URLs have ended {time.time() - end:.0f} s ago, before they were made: their time began when "
+                    "the job was planned. Plan it again, or give more seconds (expires)"
+                )
+
+
+@functools.lru_cache(maxsize=16)
+def _at_worker(pickled: bytes) -> Signer:
+    """A Signer, one for all jobs of a process that have the same: its credentials are fetched once."""
+    found = pickle.loads(pickled)  # noqa: S301 - it was pickled where the job was planned
+    assert isinstance(found, Signer)
+    return found

@@ -1,0 +1,94 @@
+"""DuckDB: ``SELECT cos_presign(key) FROM 'inventory.parquet'``, from Parquet on disk to Parquet if need be.
+
+>>> import duckdb
+>>> from cossign import Credentials, Signer
+>>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+>>> connection = duckdb.connect()
+>>> register(connection, signer)
+>>> urls = connection.sql("SELECT cos_presign(key) FROM (VALUES ('a.jpg'), (NULL)) AS keys(key)").fetchall()
+>>> [url and url.partition("?")[0] for url, in urls]
+['https://b-1250000000.cos.ap-beijing.myqcloud.com/a.jpg', None]
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import duckdb
+
+from cossign.errors import CosSignError, ParameterError
+from cossign.integrations.columns import OnError, named_error, short, whole_column
+from cossign.signer import Headers, KeyTime, Query, Signer
+
+__all__ = ["register"]
+
+
+def register(
+    connection: duckdb.DuckDBPyConnection,
+    signer: Signer,
+    name: str = "cos_presign",
+    *,
+    method: str = "GET",
+    expires: int | None = None,
+    query: Query | None = None,
+    headers: Headers | None = None,
+    key_time: KeyTime | None = None,
+    query_cols: Sequence[str] = (),
+    on_error: OnError = "raise",
+) -> None:
+    """A function of SQL, for a connection: all URLs of a query are of its transaction's instant.
+
+    Args:
+        connection: where it is registered. A cursor of it has it, too.
+        signer: a Signer.
+        name: the function's.
+        method, expires, query, headers, key_time: as in `Signer.presign`.
+        query_cols: parameters of the query that the function takes behind the key, in this order:
+            ``("versionId",)`` for ``cos_presign(key, version_id)``.
+        on_error: "raise" at a bad key; or "null": its URL is NULL.
+
+    Raises:
+        ParameterError: a parameter is not of its form. A bad key ends the query with DuckDB's InvalidInputException,
+            which has the key and what is wrong with it.
+    """
+    if not isinstance(signer, Signer):
+        raise ParameterError("signer", f"must be a Signer, not {type(signer).__name__}")
+    if not name.isidentifier():
+        raise ParameterError("name", f"must be a name that SQL takes without quotes, not {name!r}")
+    given = dict(query or {})
+    columns = {"keys": "key", **{f"query[{each!r}]": each for each in query_cols}}
+
+    def presigned(instants: Any, keys: Any, *values: Any) -> Any:
+        fixed = signer.at(instants[0].as_py() - 1)
+        try:
+            signed = fixed.presign_arrow(
+                keys, method=method, expires=expires, query={**given, **dict(zip(query_cols, values, strict=True))},
+                headers=headers, key_time=key_time, on_error=on_error,
+            )  # fmt: skip
+            return whole_column(signed)
+        except ParameterError as error:
+            where = "" if error.index is None else f"key {short(keys[error.index].as_py())}"
+            raise CosSignError(str(named_error(error.parameter, error.reason, columns, where))) from None
+
+    names = ["key", *(f"p{number}" for number in range(len(query_cols)))]
+    # DuckDB counts a function's parameters by its signature.
+    presigned.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(each, inspect.Parameter.POSITIONAL_OR_KEYWORD) for each in ("instant", *names)]
+    )
+    text = duckdb.sqltype("VARCHAR")
+    with contextlib.suppress(duckdb.InvalidInputException):  # there is none yet
+        connection.remove_function(f"{name}_at")
+    connection.create_function(  # type: ignore[call-overload]
+        f"{name}_at", presigned, [duckdb.sqltype("BIGINT"), *[text for _ in names]], text, type="arrow",
+        null_handling="special",
+    )  # fmt: skip
+    values = ", ".join(f"{each}::VARCHAR" for each in names)
+    connection.execute(
+        f"CREATE OR REPLACE TEMPORARY MACRO {name}({', '.join(names)}) AS "
+        "CASE WHEN typeof(key) IN ('VARCHAR', '\"NULL\"', 'STRING_LITERAL') "
+        f"THEN {name}_at(epoch(now())::BIGINT, {values}) "
+        f"ELSE error('{name}: key must be a column of strings, not of ' || typeof(key)) END"
+    )

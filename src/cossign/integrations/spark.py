@@ -1,0 +1,281 @@
+"""Spark: a column of keys becomes a column of URLs, in DataFrames and in SQL, and COS inventories become DataFrames.
+
+Credentials reach the executors by a provider, which is asked there: no plan, closure, event log or UI holds them.
+
+>>> spark = getfixture("spark")
+>>> df = spark.createDataFrame([("a.jpg",), (None,)], "key string")
+>>> where = {"bucket": "b-1250000000", "region": "ap-beijing"}  # ChainCredentials() where the rows are
+>>> urls = presign(df, "key", "url", where).collect()
+>>> urls[0].url.partition("?")[0], urls[1].url
+('https://b-1250000000.cos.ap-beijing.myqcloud.com/a.jpg', None)
+>>> _ = register(spark, where)
+>>> spark.sql("SELECT cos_presign('a.jpg') AS url").collect()[0].url.partition("?")[0]
+'https://b-1250000000.cos.ap-beijing.myqcloud.com/a.jpg'
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pyspark import TaskContext, cloudpickle
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql.types import (
+    BinaryType,
+    DataType,
+    IntegralType,
+    LongType,
+    NullType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from cossign.batch.inventory import check_sizes, found_report
+from cossign.errors import ParameterError
+from cossign.integrations.columns import ColumnSigning, OnError
+from cossign.signer import Headers, KeyTime, Query
+
+__all__ = ["presign", "read_inventory", "register"]
+
+_TEXT = (StringType, BinaryType, NullType)
+
+
+def presign(
+    df: DataFrame,
+    key_col: str,
+    url_col: str,
+    signer_config: Any,
+    *,
+    method: str = "GET",
+    expires: int | None = None,
+    query: Query | None = None,
+    headers: Headers | None = None,
+    key_time: KeyTime | None = None,
+    method_col: str | None = None,
+    expires_col: str | None = None,
+    query_cols: Mapping[str, str] | None = None,
+    on_error: OnError = "raise",
+    error_col: str | None = None,
+) -> DataFrame:
+    """A DataFrame with a column of presigned URLs behind its own columns, all of this call's instant.
+
+    A task that is tried again, or twice at once, gives the same bytes, as long as its provider gives the same
+    credentials. All columns of `df` pass through Python: select those that you need.
+
+    Args:
+        df: any DataFrame.
+        key_col: its column of keys, strings; a null gives a null.
+        url_col: the name of the new column.
+        signer_config: a Signer whose credentials come from a provider; or a mapping of a Signer's parameters, with
+            `ChainCredentials` unless it names others. They are asked for where the rows are.
+        method, expires, query, headers, key_time: as in `Signer.presign`.
+        method_col, expires_col: columns that say it by row: strings, and whole numbers of seconds.
+        query_cols: parameters of the query, and the columns of strings or whole numbers that they are taken from.
+        on_error: "raise" at a bad row; or "null": it has no URL.
+        error_col: with "null", the name of a further column that says what is wrong with a row.
+
+    Returns:
+        The DataFrame, not yet computed.
+
+    Raises:
+        ParameterError: a parameter is not of its form, or a column is missing or of another type. A bad row, or an
+            executor without credentials, ends the job with an error that names column, partition and row.
+    """
+    signing = ColumnSigning.planned(
+        signer_config, cloudpickle.dumps, key_col, method=method, expires=expires, query=query, headers=headers,
+        key_time=key_time, method_col=method_col, expires_col=expires_col, query_cols=query_cols, on_error=on_error,
+    )  # fmt: skip
+    places = {parameter: _place(df, parameter, column) for parameter, column in signing.columns.items()}
+    if error_col is not None and on_error != "null":
+        raise ParameterError("error_col", 'needs on_error="null"')
+    added = [("url_col", url_col), *([] if error_col is None else [("error_col", error_col)])]
+    names = [name.lower() for name in df.columns]
+    for parameter, name in added:
+        if name.lower() in names:
+            raise ParameterError(parameter, f"{name!r} is a column already: choose another name")
+        names.append(name.lower())
+    schema = StructType([*df.schema.fields, *(StructField(name, StringType()) for _, name in added)])
+    new = [name for _, name in added]
+    return df.mapInArrow(functools.partial(_presigned, signing, places, new), schema)
+
+
+def _place(df: DataFrame, parameter: str, column: str) -> int:
+    """Where a column is in the batches, if it is of a type that its parameter can be made of."""
+    named = {"keys": "key_col", "method": "method_col", "expires": "expires_col"}.get(parameter, "query_cols")
+    names: list[str] = df.columns
+    if column not in names:
+        raise ParameterError(named, f"{column!r} is no column: there are {', '.join(map(repr, names))}")
+    place = names.index(column)
+    kinds: tuple[type[DataType], ...] = {"keys": _TEXT, "method": _TEXT, "expires": (IntegralType,)}.get(
+        parameter, (*_TEXT, IntegralType)
+    )
+    kind = df.schema.fields[place].dataType
+    if not isinstance(kind, kinds):
+        wanted = "whole numbers" if parameter == "expires" else "strings"
+        raise ParameterError(named, f"{column!r} must be a column of {wanted}, not of {kind.simpleString()}")
+    return place
+
+
+def _presigned(
+    signing: ColumnSigning, places: Mapping[str, int], new: Sequence[str], batches: Iterator[Any]
+) -> Iterator[Any]:
+    """A partition's batches with their URLs; with a second new column, with what is wrong."""
+    import pyarrow as pa
+
+    where, first = _partition(), 0
+    for whole in batches:
+        for batch in _pieces(whole):
+            given = {parameter: batch.column(place) for parameter, place in places.items()}
+            urls, errors = signing.signed(given, where, first)
+            first += len(batch)
+            columns = [*batch.columns, pa.concat_arrays(urls.chunks)]
+            if len(new) > 1:
+                reasons = dict(errors)
+                columns.append(pa.array([reasons.get(row) for row in range(len(batch))], pa.string()))
+            yield pa.RecordBatch.from_arrays(columns, names=[*batch.schema.names, *new])
+
+
+def _pieces(batch: Any) -> Iterator[Any]:
+    """A batch in pieces whose URLs one array of strings can hold: 2 GiB."""
+    for first in range(0, len(batch), 100_000):
+        yield batch.slice(first, 100_000)
+
+
+def _partition() -> str:
+    context = TaskContext.get()
+    return "" if context is None else f"partition {context.partitionId()}"
+
+
+def register(
+    spark: SparkSession,
+    signer_config: Any,
+    name: str = "cos_presign",
+    *,
+    method: str = "GET",
+    expires: int | None = None,
+    query: Query | None = None,
+    headers: Headers | None = None,
+    key_time: KeyTime | None = None,
+    query_cols: Sequence[str] = (),
+    on_error: OnError = "raise",
+) -> Callable[..., Column]:
+    """A function of SQL: ``SELECT cos_presign(key) FROM inventory``.
+
+    All URLs of a query are of the query's instant. Spark 3.5 cannot tell its functions that: there they are of the
+    instant of this call; register it again before its URLs have ended.
+
+    Args:
+        spark: where it is registered, until the session ends.
+        signer_config: as in `presign`.
+        name: the function's.
+        method, expires, query, headers, key_time: as in `Signer.presign`.
+        query_cols: parameters of the query that the function takes behind the key, in this order:
+            ``("versionId",)`` for ``cos_presign(key, version_id)``.
+        on_error: as in `presign`: a bad row's URL is NULL with "null".
+
+    Returns:
+        The function for DataFrames: ``df.select(cos_presign("key"))``.
+
+    Raises:
+        ParameterError: as in `presign`.
+    """
+    if not name.isidentifier():
+        raise ParameterError("name", f"must be a name that SQL takes without quotes, not {name!r}")
+    signing = ColumnSigning.planned(
+        signer_config, cloudpickle.dumps, "key", method=method, expires=expires, query=query, headers=headers,
+        key_time=key_time, query_cols={each: each for each in query_cols}, on_error=on_error,
+    )  # fmt: skip
+    knows_instant = int(spark.version.partition(".")[0]) >= 4
+    function = f"{name}_at" if knows_instant else name
+    spark.udf.register(function, _vectorised(functools.partial(_urls, signing, knows_instant)))
+    if knows_instant:
+        # unix_timestamp() is one number for a whole query, which stands in its plan: so it is the same for all tries.
+        parameters = ["key", *(f"p{number}" for number in range(len(query_cols)))]
+        typed = ", ".join(f"{each} STRING" for each in parameters)
+        spark.sql(
+            f"CREATE OR REPLACE TEMPORARY FUNCTION {name}({typed}) RETURNS STRING "
+            f"RETURN {function}(unix_timestamp(), {', '.join(parameters)})"
+        )
+    return functools.partial(F.call_function, name)
+
+
+def _vectorised(function: Callable[[Iterator[Any]], Iterator[Any]]) -> Any:
+    """A function of columns, a partition at a time: of Arrow's, or, before Spark 4.1, of pandas'."""
+    try:
+        from pyspark.sql.functions import ArrowUDFType, arrow_udf
+    except ImportError:
+        from pyspark.sql.functions import PandasUDFType, pandas_udf
+
+        return pandas_udf(functools.partial(_of_pandas, function), StringType(), PandasUDFType.SCALAR_ITER)
+    return arrow_udf(function, StringType(), ArrowUDFType.SCALAR_ITER)
+
+
+def _urls(signing: ColumnSigning, knows_instant: bool, batches: Iterator[Any]) -> Iterator[Any]:
+    """A partition's URLs; of each batch, the first column says when, if the query does."""
+    import pyarrow as pa
+
+    where, first = _partition(), 0
+    for columns in batches:
+        columns = list(columns) if isinstance(columns, tuple) else [columns]
+        rows = len(columns[0])
+        start = None
+        if knows_instant:
+            instants = columns.pop(0)
+            start = instants[0].as_py() - 1 if rows else 0
+        given = dict(zip(signing.columns, columns, strict=True))
+        chunks = signing.signed(given, where, first, start)[0].chunks if rows else []
+        first += rows
+        yield pa.concat_arrays(chunks) if chunks else pa.array([], pa.string())
+
+
+def _of_pandas(function: Callable[[Iterator[Any]], Iterator[Any]], batches: Iterator[Any]) -> Iterator[Any]:
+    import pyarrow as pa
+
+    def arrow() -> Iterator[Any]:
+        for columns in batches:
+            given = columns if isinstance(columns, tuple) else (columns,)
+            yield tuple(pa.Array.from_pandas(each) for each in given)
+
+    for urls in function(arrow()):
+        yield urls.to_pandas()
+
+
+def read_inventory(spark: SparkSession, manifest: str) -> DataFrame:
+    """A COS inventory report as a DataFrame: its columns, with the keys as they are, not URL-encoded.
+
+    Args:
+        spark: the session.
+        manifest: where its ``manifest.json`` is: a path, or a URL such as ``cosn://bucket-1250000000/.../manifest.json``.
+            Data files are looked for beside a local manifest, or else where the manifest says, in its bucket.
+
+    Returns:
+        The DataFrame; of CSV reports, all columns are strings, but for Size, a bigint.
+
+    Raises:
+        ParameterError: it is no manifest, or a data file is missing or of another size than it says.
+
+    Source: Tencent Cloud, COS, "Inventory Overview" (product 436, page 30622).
+    """
+    report, files = found_report(str(manifest), lambda: spark.read.text(manifest, wholetext=True).collect()[0][0])
+    if files:  # their content is not read for it
+        found = spark.read.format("binaryFile").load(files).select("path", "length").collect()
+        sizes = {unquote(urlsplit(row.path).path): row.length for row in found}
+        check_sizes(report, [sizes.get(unquote(urlsplit(file).path)) for file in files])
+    if report.fields is None:
+        return getattr(spark.read, report.form)(*files)
+    fields = StructType([StructField(name, StringType()) for name in report.fields])
+    rows = spark.read.csv(files, fields, escape='"', mode="FAILFAST")
+    if "Size" in report.fields:
+        rows = rows.withColumn("Size", F.col("Size").cast(LongType()))
+    return rows.withColumn("Key", _decoded(F.col("Key")))
+
+
+def _decoded(key: Column) -> Column:
+    """A URL-encoded key, decoded; a key that is not UTF-8 ends the job, as COS has none."""
+    decoded = F.url_decode(F.replace(key, F.lit("+"), F.lit("%2B")))
+    lost = decoded.contains("\ufffd") & ~F.upper(key).contains("%EF%BF%BD")
+    return F.when(lost, F.raise_error(F.concat(F.lit("the inventory's key is not UTF-8: "), key))).otherwise(decoded)
