@@ -83,7 +83,7 @@ def data_file(manifest: Path, name: str) -> Path:
 
 
 def found_report(manifest: str, read: Callable[[], str | bytes]) -> tuple[Inventory, list[str]]:
-    """What a manifest says, and the URLs of its data files, for engines that read those by themselves.
+    """What a manifest says, and the URLs of its data files, not encoded, for engines that read those by themselves.
 
     Args:
         manifest: its path, or its URL: data files are looked for beside a local one, or else in its bucket.
@@ -99,7 +99,7 @@ def found_report(manifest: str, read: Callable[[], str | bytes]) -> tuple[Invent
             return report, [f"{where.scheme}://{where.netloc}/{key.lstrip('/')}" for key, _, _ in report.files]
         path = Path(unquote(where.path) if where.scheme else manifest).absolute()
         report = parsed_manifest(path.read_bytes())
-        return report, [data_file(path, key).as_uri() for key, _, _ in report.files]
+        return report, [f"file://{data_file(path, key)}" for key, _, _ in report.files]
     except ValueError as error:
         raise ParameterError("manifest", f"{manifest}{error}") from None
     except OSError as error:

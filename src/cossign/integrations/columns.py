@@ -60,7 +60,7 @@ class ColumnSigning:
 
     Attributes:
         signer: a Signer, pickled: without a secret, as none can be.
-        start: Unix seconds at which all signatures begin; None where each call says it.
+        start: Unix seconds at which all signatures begin, unless the Signer or the call says so.
         columns: the names of columns by the parameter of `Signer.presign_arrow` that they give: "keys", "method",
             "expires", "query['versionId']".
         query_cols: the parameters that columns give, in order.
@@ -68,7 +68,7 @@ class ColumnSigning:
     """
 
     signer: bytes
-    start: int | None
+    start: int
     columns: dict[str, str]
     query_cols: tuple[str, ...]
     method: str
@@ -120,7 +120,7 @@ class ColumnSigning:
             pickled = dumps(signer)
         except TypeError as error:
             raise ParameterError("signer_config", f"cannot be sent to the workers: {error}") from None
-        start = signer.at()._begins
+        start = signer._start()
         nothing = pa.array([], pa.string())
         _rebuilt(Credentials("AKIDNONE", "none"), signer._options, start).presign_arrow(
             nothing, method=nothing if method_col else method, expires=nothing if expires_col else expires,
@@ -137,7 +137,7 @@ class ColumnSigning:
             given: a column of Arrow for each of `columns`, by its parameter.
             where: which partition they are of, for errors.
             first: the first one's number in it.
-            start: when their signatures begin, if that was left open.
+            start: when their signatures begin, if that is not when the job was planned.
 
         Returns:
             A column of pyarrow, in chunks, and, with ``on_error="null"``, (index, what is wrong) of bad rows.
@@ -147,8 +147,10 @@ class ColumnSigning:
             CredentialsError: there are none here; it names them likewise.
         """
         keys = given["keys"]
-        signer = _at_worker(self.signer).at(self.start if start is None else start)
-        self._check_end(signer)
+        signer = _at_worker(self.signer)
+        if signer._begins is None:
+            signer = signer.at(self.start if start is None else start)
+            self._check_end(signer)
 
         def at_row(index: int) -> str:
             return f"{where}, {row_text(first + index, keys[index].as_py())}"

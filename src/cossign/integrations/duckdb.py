@@ -62,7 +62,7 @@ def register(
     columns = {"keys": "key", **{f"query[{each!r}]": each for each in query_cols}}
 
     def presigned(instants: Any, keys: Any, *values: Any) -> Any:
-        fixed = signer.at(instants[0].as_py() - 1)
+        fixed = signer.at(instants[0].as_py() - 1) if signer._begins is None else signer
         try:
             signed = fixed.presign_arrow(
                 keys, method=method, expires=expires, query={**given, **dict(zip(query_cols, values, strict=True))},

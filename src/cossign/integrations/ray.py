@@ -2,7 +2,8 @@
 
 Credentials reach the actors by a provider, which is asked there; what Ray pickles, stores and shows holds no secret.
 
->>> ds = getfixture("ray_data").from_items([{"key": "a.jpg"}, {"key": None}])
+>>> import ray.data
+>>> ds = ray.data.from_items([{"key": "a.jpg"}, {"key": None}])
 >>> where = {"bucket": "b-1250000000", "region": "ap-beijing"}  # ChainCredentials() where the rows are
 >>> urls = presign(ds, "key", "url", where, concurrency=1).take_all()
 >>> [row["url"] and row["url"].partition("?")[0] for row in urls]
@@ -149,6 +150,8 @@ def read_inventory(manifest: str, *, filesystem: Any = None, **options: Any) -> 
     def place(url: str) -> tuple[Any, str]:
         if filesystem is not None:
             return pyarrow.fs._ensure_filesystem(filesystem), url.partition("://")[2]
+        if url.startswith("file://"):
+            return pyarrow.fs.LocalFileSystem(), url.removeprefix("file://")
         return pyarrow.fs.FileSystem.from_uri(url)  # type: ignore[no-any-return]
 
     def text() -> bytes:

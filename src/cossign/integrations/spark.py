@@ -2,7 +2,8 @@
 
 Credentials reach the executors by a provider, which is asked there: no plan, closure, event log or UI holds them.
 
->>> spark = getfixture("spark")
+>>> from pyspark.sql import SparkSession
+>>> spark = SparkSession.builder.getOrCreate()
 >>> df = spark.createDataFrame([("a.jpg",), (None,)], "key string")
 >>> where = {"bucket": "b-1250000000", "region": "ap-beijing"}  # ChainCredentials() where the rows are
 >>> urls = presign(df, "key", "url", where).collect()
@@ -16,10 +17,11 @@ Credentials reach the executors by a provider, which is asked there: no plan, cl
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+import pyarrow as pa
 from pyspark import TaskContext, cloudpickle
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
@@ -98,9 +100,12 @@ def presign(
         if name.lower() in names:
             raise ParameterError(parameter, f"{name!r} is a column already: choose another name")
         names.append(name.lower())
-    schema = StructType([*df.schema.fields, *(StructField(name, StringType()) for _, name in added)])
-    new = [name for _, name in added]
-    return df.mapInArrow(functools.partial(_presigned, signing, places, new), schema)
+    fields = [*df.schema.fields, *(StructField(name, StringType()) for _, name in added)]
+    given = [field.name for field in fields]
+    inside = [f"c{number}" for number in range(len(given))]  # mapInArrow cannot refer to all names, or to one twice
+    schema = StructType([StructField(name, field.dataType) for name, field in zip(inside, fields, strict=True)])
+    presigned = functools.partial(_presigned, signing, places, inside, error_col is not None)
+    return df.toDF(*inside[: len(df.columns)]).mapInArrow(presigned, schema).toDF(*given)
 
 
 def _place(df: DataFrame, parameter: str, column: str) -> int:
@@ -121,11 +126,9 @@ def _place(df: DataFrame, parameter: str, column: str) -> int:
 
 
 def _presigned(
-    signing: ColumnSigning, places: Mapping[str, int], new: Sequence[str], batches: Iterator[Any]
+    signing: ColumnSigning, places: Mapping[str, int], names: Sequence[str], marked: bool, batches: Iterator[Any]
 ) -> Iterator[Any]:
-    """A partition's batches with their URLs; with a second new column, with what is wrong."""
-    import pyarrow as pa
-
+    """A partition's batches with their URLs; and, if they are to be marked, with what is wrong."""
     where, first = _partition(), 0
     for whole in batches:
         for batch in _pieces(whole):
@@ -133,10 +136,10 @@ def _presigned(
             urls, errors = signing.signed(given, where, first)
             first += len(batch)
             columns = [*batch.columns, pa.concat_arrays(urls.chunks)]
-            if len(new) > 1:
+            if marked:
                 reasons = dict(errors)
                 columns.append(pa.array([reasons.get(row) for row in range(len(batch))], pa.string()))
-            yield pa.RecordBatch.from_arrays(columns, names=[*batch.schema.names, *new])
+            yield pa.RecordBatch.from_arrays(columns, names=names)
 
 
 def _pieces(batch: Any) -> Iterator[Any]:
@@ -206,18 +209,27 @@ def register(
 def _vectorised(function: Callable[[Iterator[Any]], Iterator[Any]]) -> Any:
     """A function of columns, a partition at a time: of Arrow's, or, before Spark 4.1, of pandas'."""
     try:
-        from pyspark.sql.functions import ArrowUDFType, arrow_udf
+        from pyspark.sql.functions import arrow_udf
     except ImportError:
-        from pyspark.sql.functions import PandasUDFType, pandas_udf
+        import pandas as pd
+        from pyspark.sql.functions import pandas_udf
 
-        return pandas_udf(functools.partial(_of_pandas, function), StringType(), PandasUDFType.SCALAR_ITER)
-    return arrow_udf(function, StringType(), ArrowUDFType.SCALAR_ITER)
+        return pandas_udf(_hinted(functools.partial(_of_pandas, function), pd.Series), StringType())
+    return arrow_udf(_hinted(function, pa.Array), StringType())
+
+
+def _hinted(function: Callable[[Any], Iterator[Any]], column: type) -> Callable[[Any], Iterator[Any]]:
+    """With what tells Spark that this is a function of partitions: its types."""
+
+    def urls(batches: Any) -> Iterator[Any]:
+        return function(batches)
+
+    urls.__annotations__ = {"batches": Iterator[tuple[column, ...]], "return": Iterator[column]}  # type: ignore[valid-type]
+    return urls
 
 
 def _urls(signing: ColumnSigning, knows_instant: bool, batches: Iterator[Any]) -> Iterator[Any]:
     """A partition's URLs; of each batch, the first column says when, if the query does."""
-    import pyarrow as pa
-
     where, first = _partition(), 0
     for columns in batches:
         columns = list(columns) if isinstance(columns, tuple) else [columns]
@@ -233,8 +245,6 @@ def _urls(signing: ColumnSigning, knows_instant: bool, batches: Iterator[Any]) -
 
 
 def _of_pandas(function: Callable[[Iterator[Any]], Iterator[Any]], batches: Iterator[Any]) -> Iterator[Any]:
-    import pyarrow as pa
-
     def arrow() -> Iterator[Any]:
         for columns in batches:
             given = columns if isinstance(columns, tuple) else (columns,)
@@ -263,8 +273,8 @@ def read_inventory(spark: SparkSession, manifest: str) -> DataFrame:
     report, files = found_report(str(manifest), lambda: spark.read.text(manifest, wholetext=True).collect()[0][0])
     if files:  # their content is not read for it
         found = spark.read.format("binaryFile").load(files).select("path", "length").collect()
-        sizes = {unquote(urlsplit(row.path).path): row.length for row in found}
-        check_sizes(report, [sizes.get(unquote(urlsplit(file).path)) for file in files])
+        sizes = {_path(row.path): row.length for row in found}
+        check_sizes(report, [sizes.get(_path(file)) for file in files])
     if report.fields is None:
         return getattr(spark.read, report.form)(*files)
     fields = StructType([StructField(name, StringType()) for name in report.fields])
@@ -272,6 +282,11 @@ def read_inventory(spark: SparkSession, manifest: str) -> DataFrame:
     if "Size" in report.fields:
         rows = rows.withColumn("Size", F.col("Size").cast(LongType()))
     return rows.withColumn("Key", _decoded(F.col("Key")))
+
+
+def _path(url: str) -> str:
+    """A URL of Hadoop's, which is not encoded, without its scheme and host."""
+    return re.sub("^[^:/]+:(//[^/]*)?", "", url)
 
 
 def _decoded(key: Column) -> Column:
