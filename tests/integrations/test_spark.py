@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import doctest
 import gzip
-import hashlib
 import json
 import os
 import pickle
@@ -17,14 +16,13 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
 from cossign import Credentials, EnvironmentCredentials, FileCredentials, ParameterError, Signer
 from cossign.batch.inventory import FORMS
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
-from tests.integrations.conftest import ODD, TIMES
+from tests.integrations.conftest import ODD, TIMES, inventory
 
 pyspark = pytest.importorskip("pyspark", reason="pyspark is not installed")
 if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
@@ -417,31 +415,6 @@ def test_what_travels_is_pickled_without_a_secret(provided: Signer) -> None:
 
 
 # --- Inventories
-
-
-def inventory(folder: Path, form: str, keys: list[str]) -> Path:
-    """A report as COS writes it."""
-    import pyarrow as pa
-    import pyarrow.orc
-    import pyarrow.parquet
-
-    folder.mkdir(parents=True)
-    path = folder / f"data.{form.lower()}{'.gz' if form == 'CSV' else ''}"
-    if form == "CSV":
-        lines = [f'"1250000000","{BUCKET}","{quote(key, safe="")}","{len(key)}","x ""y"", z"\n' for key in keys]
-        path.write_bytes(gzip.compress("".join(lines).encode()))
-    else:
-        table = pa.table({"key": keys, "size": [len(key) for key in keys]})
-        (pa.parquet if form == "PARQUET" else pa.orc).write_table(table, str(path))
-    data = path.read_bytes()
-    manifest = {
-        "fileFormat": form, "listObjectCount": str(len(keys)),
-        "files": [{"key": f"cos/{BUCKET}/{path.name}", "size": str(len(data)), "md5Checksum": hashlib.md5(data).hexdigest()}],
-    }  # fmt: skip
-    if form == "CSV":
-        manifest["fileSchema"] = "Appid, Bucket, Key, Size, Tag"
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return folder / "manifest.json"
 
 
 KEYS = [key for key in ODD if key is not None]

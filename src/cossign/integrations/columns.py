@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import pickle
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -33,6 +33,14 @@ def named_error(parameter: str, reason: str, columns: Mapping[str, str], where: 
     """What is wrong with a row, by the name of its column instead of the parameter's."""
     place = f" ({where})" if where else ""
     return ParameterError(f"column {columns[parameter]!r}{place}" if parameter in columns else parameter, reason)
+
+
+def check_there(parameter: str, column: str, names: Sequence[str]) -> str:
+    """Refuse a column that is none of a table; the name of what was to give it, otherwise."""
+    named = {"keys": "key_col", "method": "method_col", "expires": "expires_col"}.get(parameter, "query_cols")
+    if column not in names:
+        raise ParameterError(named, f"{column!r} is no column: there are {', '.join(map(repr, names))}")
+    return named
 
 
 def whole_column(signed: Iterable[Any]) -> Any:

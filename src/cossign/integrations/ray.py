@@ -25,7 +25,7 @@ from ray.data import Dataset
 from cossign.batch.inventory import check_sizes, found_report
 from cossign.batch.tables import decoded_keys
 from cossign.errors import ParameterError
-from cossign.integrations.columns import ColumnSigning, OnError
+from cossign.integrations.columns import ColumnSigning, OnError, check_there
 from cossign.signer import Headers, KeyTime, Query
 
 __all__ = ["Presign", "presign", "read_inventory"]
@@ -108,10 +108,10 @@ class Presign:
         signing = self._signing
         if not len(block) and not block.schema.names:  # what Ray makes of nothing
             return block
-        given = {parameter: self._column(block, name) for parameter, name in signing.columns.items()}
-        for name in filter(None, (self._url_col, self._error_col)):
+        given = {parameter: _column(block, parameter, name) for parameter, name in signing.columns.items()}
+        for parameter, name in (("url_col", self._url_col), ("error_col", self._error_col)):
             if name in block.schema.names:
-                raise ParameterError("url_col", f"{name!r} is a column already: choose another name")
+                raise ParameterError(parameter, f"{name!r} is a column already: choose another name")
         keys = given["keys"]
         begins = f" that begins with {keys[0].as_py()!r}" if len(keys) else ""
         urls, errors = signing.signed(given, f"block of {len(keys)} rows{begins}")
@@ -122,11 +122,10 @@ class Presign:
             block = block.append_column(self._error_col, texts)
         return block
 
-    def _column(self, block: pa.Table, name: str) -> Any:
-        if name not in block.schema.names:
-            names = ", ".join(map(repr, block.schema.names))
-            raise ParameterError("key_col", f"{name!r} is no column: there are {names}")
-        return block.column(name)
+
+def _column(block: pa.Table, parameter: str, name: str) -> Any:
+    check_there(parameter, name, block.schema.names)
+    return block.column(name)
 
 
 def read_inventory(manifest: str, *, filesystem: Any = None, **options: Any) -> Dataset:

@@ -38,7 +38,7 @@ from pyspark.sql.types import (
 
 from cossign.batch.inventory import check_sizes, found_report
 from cossign.errors import ParameterError
-from cossign.integrations.columns import ColumnSigning, OnError
+from cossign.integrations.columns import ColumnSigning, OnError, check_there
 from cossign.signer import Headers, KeyTime, Query
 
 __all__ = ["presign", "read_inventory", "register"]
@@ -110,10 +110,8 @@ def presign(
 
 def _place(df: DataFrame, parameter: str, column: str) -> int:
     """Where a column is in the batches, if it is of a type that its parameter can be made of."""
-    named = {"keys": "key_col", "method": "method_col", "expires": "expires_col"}.get(parameter, "query_cols")
     names: list[str] = df.columns
-    if column not in names:
-        raise ParameterError(named, f"{column!r} is no column: there are {', '.join(map(repr, names))}")
+    named = check_there(parameter, column, names)
     place = names.index(column)
     kinds: tuple[type[DataType], ...] = {"keys": _TEXT, "method": _TEXT, "expires": (IntegralType,)}.get(
         parameter, (*_TEXT, IntegralType)

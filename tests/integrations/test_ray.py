@@ -1,0 +1,241 @@
+"""Ray Data on two workers of this machine: what it gives, and what it never shows."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cossign import Credentials, FileCredentials, ParameterError, Signer
+from cossign.batch.inventory import FORMS
+from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
+from tests.integrations.conftest import ODD, TIMES, inventory
+
+pytest.importorskip("ray", reason="ray is not installed")
+
+import pyarrow as pa
+import ray
+import ray.data
+from ray.data import Dataset
+
+from cossign.integrations import ray as cossign_ray
+from cossign.integrations.ray import presign, read_inventory
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
+    pytest.mark.filterwarnings("ignore::UserWarning:ray"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # its sockets and processes
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Two workers on loopback; where they write what they say."""
+    folder = Path("/tmp") / f"cossign-ray-{os.getpid()}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COS_SECRET_ID", SECRET_ID)
+        patch.setenv("COS_SECRET_KEY", SECRET_KEY)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR", _temp_dir=str(folder),
+            object_store_memory=1 << 30, _node_ip_address="127.0.0.1",
+        )  # fmt: skip
+        context = ray.data.DataContext.get_current()
+        context.enable_progress_bars = False
+        yield folder
+        ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def odd(cluster: Path) -> Dataset:
+    numbers = range(len(ODD))
+    table = pa.table({
+        "number": list(numbers), "key": pa.array(ODD, pa.string()), "version": [f"v{number}" for number in numbers],
+        "seconds": [60 + number for number in numbers], "method": ["PUT" if number % 2 else "get" for number in numbers],
+    })  # fmt: skip
+    return ray.data.from_arrow([table.slice(0, 5), table.slice(5, 0), table.slice(5)])
+
+
+def urls(ds: Dataset) -> list[str | None]:
+    return [row["url"] for row in sorted(ds.take_all(), key=lambda row: row["number"])]
+
+
+def test_docstrings() -> None:
+    assert doctest.testmod(cossign_ray).failed == 0
+
+
+def test_odd_keys(odd: Dataset, provided: Signer) -> None:
+    signed = presign(odd, "key", "url", provided, key_time=TIMES, concurrency=2)
+    assert urls(signed) == provided.presign_many(ODD, key_time=TIMES)
+    assert signed.columns() == ["number", "key", "version", "seconds", "method", "url"]
+
+
+def test_columns_and_one_instant(odd: Dataset, provided: Signer) -> None:
+    signed = presign(
+        odd, "key", "url", provided, method_col="method", expires_col="seconds", query={"x": "1"},
+        query_cols={"versionId": "version", "n": "number"}, concurrency=2,
+    )  # fmt: skip
+    first = urls(signed)
+    start = int(str(first[0]).partition("q-sign-time=")[2][:10])
+    numbers = range(len(ODD))
+    assert first == provided.at(start).presign_many(
+        ODD, method=["PUT" if number % 2 else "get" for number in numbers], expires=[60 + number for number in numbers],
+        query={"x": "1", "versionId": [f"v{number}" for number in numbers], "n": list(numbers)},
+    )  # fmt: skip
+    time.sleep(1.1)
+    assert urls(signed) == first
+
+
+def test_empty_and_skewed_blocks(provided: Signer) -> None:
+    sizes = [0, 25_000, 1, 0, 7]
+    tables = []
+    for part, size in enumerate(sizes):
+        numbers = [part * 100_000 + row for row in range(size)]
+        tables.append(
+            pa.table({"number": pa.array(numbers, pa.int64()), "key": pa.array(map(str, numbers), pa.string())})
+        )
+    signed = presign(ray.data.from_arrow(tables), "key", "url", provided, key_time=TIMES, concurrency=2)
+    keys = [str(part * 100_000 + row) for part, size in enumerate(sizes) for row in range(size)]
+    assert urls(signed) == provided.presign_many(keys, key_time=TIMES)
+    assert presign(ray.data.from_arrow(tables[:1]), "key", "url", provided).take_all() == []
+    assert presign(ray.data.range(0), "id", "url", provided).take_all() == []
+
+
+def failure(ds: Dataset) -> str:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - Ray's own, made of ours
+        ds.take_all()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("key, reason", [("", "is empty"), ("a/../b", "segment"), ("x" * 851, "850")])
+def test_a_bad_key(provided: Signer, key: str, reason: str) -> None:
+    keys = [f"k{number}" if number != 1_234 else key for number in range(1_500)]
+    ds = ray.data.from_arrow([pa.table({"key": ["first"]}), pa.table({"key": keys})])
+    text = failure(presign(ds, "key", "url", provided, concurrency=1))
+    shown = repr(key) if len(key) < 100 else repr(key)[:100]
+    where = f"column 'key' (block of 1500 rows that begins with 'k0', row 1234, key {shown}"
+    assert where in text
+    assert reason in text
+    marked = presign(ds, "key", "url", provided, on_error="null", error_col="why", concurrency=1).take_all()
+    [bad] = [row for row in marked if row["url"] is None]
+    assert bad["why"].startswith(where)
+    assert sum(row["why"] is None for row in marked) == 1_500
+
+
+def test_no_credentials_at_an_actor(provided: Signer, tmp_path: Path) -> None:
+    lost = Signer(FileCredentials(str(tmp_path / "none.yaml")), bucket=BUCKET, region=REGION)
+    text = failure(presign(ray.data.from_items([{"name": "a"}]), "name", "url", lost, concurrency=1))
+    assert "column 'name' (block of 1 rows that begins with 'a', row 0): no credentials at this worker:" in text
+
+
+@pytest.mark.parametrize(
+    "named, reason",
+    [
+        ({"key_col": "seconds"}, "column 'seconds' .* must be a column of strings, not of integers"),
+        ({"key_col": "nothing"}, "key_col 'nothing' is no column: there are 'number', 'key'"),
+        ({"expires_col": "nothing"}, "expires_col 'nothing' is no column"),
+        ({"query_cols": {"v": "nothing"}}, "query_cols 'nothing' is no column"),
+        ({"expires_col": "version"}, "column 'version' .* must be a whole number of seconds"),
+        ({"url_col": "key"}, "url_col 'key' is a column already"),
+        ({"on_error": "null", "error_col": "key"}, "error_col 'key' is a column already"),
+        ({"error_col": "why"}, 'error_col needs on_error="null"'),
+        ({"expires": 0}, "expires must be greater than 0 seconds"),
+        ({"signer_config": Signer(Credentials("AKID", "secret-of-the-test"), bucket=BUCKET, region=REGION)}, "pickled"),
+    ],
+)
+def test_wrong_parameters(odd: Dataset, provided: Signer, named: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Exception, match=reason) as caught:
+        presign(
+            odd, **{"key_col": "key", "url_col": "url", "signer_config": provided, "concurrency": 1, **named}
+        ).take_all()
+    assert "secret-of-the-test" not in str(caught.value)
+
+
+def test_parameters_that_are_checked_where_it_is_planned(odd: Dataset, provided: Signer) -> None:
+    for named in ({"expires": 0}, {"error_col": "why"}, {"on_error": "skip"}, {"method": "G T"}):
+        with pytest.raises(ParameterError):
+            presign(odd, "key", "url", provided, **named)
+
+
+def test_an_actor_that_is_killed(provided: Signer, tmp_path: Path) -> None:
+    """Its blocks are made again by another one: the same bytes."""
+    mark = tmp_path / "mark"
+
+    class Dying(cossign_ray.Presign):
+        def __call__(self, block: pa.Table) -> pa.Table:
+            signed = super().__call__(block)
+            if block["number"][0].as_py() >= 30_000 and not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return signed
+
+    numbers = list(range(60_000))
+    table = pa.table({"number": numbers, "key": [f"k/{number}" for number in numbers]})
+    ds = ray.data.from_arrow([table.slice(first, 5_000) for first in range(0, 60_000, 5_000)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cossign_ray, "Presign", Dying)
+        signed = presign(ds, "key", "url", provided, key_time=TIMES, concurrency=2)
+    assert urls(signed) == provided.presign_many([f"k/{number}" for number in numbers], key_time=TIMES)
+    assert mark.exists()
+
+
+def test_no_secret_is_shown(cluster: Path, odd: Dataset, provided: Signer, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither by what is pickled and stored, by statistics and logs, nor by what a failed job says."""
+    signed = presign(odd, "key", "url", provided, concurrency=2).materialize()
+    bad = presign(ray.data.from_items([{"key": "../x"}]), "key", "url", provided, concurrency=1)
+    out, err = capfd.readouterr()
+    seen = {
+        "what is pickled": ray.cloudpickle.dumps(presign(odd, "key", "url", provided)._logical_plan),
+        "statistics": signed.stats().encode(), "text": f"{signed!r} {bad!r}".encode(), "failure": failure(bad).encode(),
+        "output": (out + err).encode(),
+    }  # fmt: skip
+    assert b"EnvironmentCredentials" in seen["what is pickled"]
+    for file in cluster.rglob("*"):
+        if file.is_file():
+            seen[str(file)] = file.read_bytes()
+    assert len(seen) > 10
+    assert {name for name, text in seen.items() if SECRET_KEY.encode() in text} == set()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_inventory(provided: Signer, tmp_path: Path, form: str) -> None:
+    keys = [key for key in ODD if key is not None]
+    ds = read_inventory(str(inventory(tmp_path / "a folder", form, keys)))
+    key = "Key" if form == "CSV" else "key"
+    signed = presign(ds, key, "url", provided, key_time=TIMES, concurrency=1).take_all()
+    assert {row[key]: row["url"] for row in signed} == dict(
+        zip(keys, provided.presign_many(keys, key_time=TIMES), strict=True)
+    )
+    size = "Size" if form == "CSV" else "size"
+    assert {row[key]: row[size] for row in signed} == {key: len(key) for key in keys}
+
+
+def test_inventories_elsewhere_and_wrong_ones(tmp_path: Path) -> None:
+    from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
+
+    inventory(tmp_path / "bucket" / "report", "CSV", ["a b"])
+    there = tmp_path / "bucket" / "cos" / BUCKET
+    there.mkdir(parents=True)
+    (tmp_path / "bucket" / "report" / "data.csv.gz").rename(there / "data.csv.gz")
+    files = SubTreeFileSystem(str(tmp_path), LocalFileSystem())
+    manifest = "cos://bucket/report/manifest.json"
+    assert read_inventory(manifest, filesystem=files).take_all()[0]["Key"] == "a b"
+    (there / "data.csv.gz").write_bytes(b"short")
+    with pytest.raises(ParameterError, match="has 5 bytes, not the manifest's"):
+        read_inventory(manifest, filesystem=files)
+    (there / "data.csv.gz").unlink()
+    with pytest.raises(ParameterError, match="which is missing"):
+        read_inventory(manifest, filesystem=files)
+    with pytest.raises(ParameterError, match="cannot be read"):
+        read_inventory(str(tmp_path / "manifest.json"))
