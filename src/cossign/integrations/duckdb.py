@@ -12,8 +12,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,6 +24,8 @@ from cossign.integrations.columns import OnError, named_error, short, whole_colu
 from cossign.signer import Headers, KeyTime, Query, Signer
 
 __all__ = ["register"]
+
+_numbers = itertools.count(1)
 
 
 def register(
@@ -42,7 +44,7 @@ def register(
     """A function of SQL, for a connection: all URLs of a query are of its transaction's instant.
 
     Args:
-        connection: where it is registered. A cursor of it has it, too.
+        connection: where it is registered; a cursor of it needs it again.
         signer: a Signer.
         name: the function's.
         method, expires, query, headers, key_time: as in `Signer.presign`.
@@ -79,16 +81,15 @@ def register(
         [inspect.Parameter(each, inspect.Parameter.POSITIONAL_OR_KEYWORD) for each in ("instant", *names)]
     )
     text = duckdb.sqltype("VARCHAR")
-    with contextlib.suppress(duckdb.InvalidInputException):  # there is none yet
-        connection.remove_function(f"{name}_at")
+    function = f"{name}_{next(_numbers)}"  # one of a cursor's cannot be replaced
     connection.create_function(  # type: ignore[call-overload]
-        f"{name}_at", presigned, [duckdb.sqltype("BIGINT"), *[text for _ in names]], text, type="arrow",
+        function, presigned, [duckdb.sqltype("BIGINT"), *[text for _ in names]], text, type="arrow",
         null_handling="special",
     )  # fmt: skip
     values = ", ".join(f"{each}::VARCHAR" for each in names)
     connection.execute(
         f"CREATE OR REPLACE TEMPORARY MACRO {name}({', '.join(names)}) AS "
         "CASE WHEN typeof(key) IN ('VARCHAR', '\"NULL\"', 'STRING_LITERAL') "
-        f"THEN {name}_at(epoch(now())::BIGINT, {values}) "
+        f"THEN {function}(epoch(now())::BIGINT, {values}) "
         f"ELSE error('{name}: key must be a column of strings, not of ' || typeof(key)) END"
     )

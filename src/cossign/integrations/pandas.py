@@ -23,7 +23,62 @@ from cossign.errors import ParameterError
 from cossign.integrations.columns import OnError, named_error, short, whole_column
 from cossign.signer import Headers, KeyTime, Signer
 
-__all__ = ["CosSeries"]
+__all__ = ["presign"]
+
+
+def presign(
+    keys: pd.Series[Any],
+    signer: Signer,
+    *,
+    method: Any = "GET",
+    expires: Any = None,
+    query: Mapping[str, Any] | None = None,
+    headers: Headers | None = None,
+    key_time: KeyTime | None = None,
+    on_error: OnError = "raise",
+    threads: int = 1,
+) -> pd.Series[Any]:
+    """Presigned URLs of keys, all at one instant: a Series with the same index, name and dtype.
+
+    Args:
+        keys: a Series of strings that Arrow holds; a null gives a null.
+        signer: a Signer.
+        method, expires, query: as in `Signer.presign`; a method, an expiry and a query's value may be Series, row
+            by row beside the keys; their index does not matter.
+        headers, key_time: as in `Signer.presign`.
+        on_error: "raise" at a bad row; or "null": it has no URL, and ``attrs["errors"]`` of the result says why, as
+            (row, reason).
+        threads: how many threads sign.
+
+    Raises:
+        ParameterError: a parameter is not of its form, or a row is bad; it names the column, the row, from 0, its
+            label and its key.
+        CredentialsError: there are no credentials, or they have expired.
+    """
+    if not isinstance(signer, Signer):
+        raise ParameterError("signer", f"must be a Signer, not {type(signer).__name__}")
+    values = dict(query or {})
+    given = {"keys": keys, "method": method, "expires": expires}
+    given.update({f"query[{name!r}]": value for name, value in values.items()})
+    columns = {name: str(each.name) for name, each in given.items() if isinstance(each, pd.Series)}
+    arrow = {name: _arrow(each, columns.get(name, "")) for name, each in given.items()}
+    try:
+        signed = signer.presign_arrow(
+            arrow["keys"], method=arrow["method"], expires=arrow["expires"],
+            query={name: arrow[f"query[{name!r}]"] for name in values},
+            headers=headers, key_time=key_time, on_error=on_error, threads=threads,
+        )  # fmt: skip
+        urls = whole_column(signed)
+    except ParameterError as error:
+        where = ""
+        if error.index is not None:
+            label, key = keys.index[error.index], arrow["keys"][error.index].as_py()
+            where = f"row {error.index}, label {label!r}, key {short(key)}"
+        raise named_error(error.parameter, error.reason, columns, where) from None
+    result = pd.Series(pd.array(urls, dtype=_dtype(keys.dtype, urls.type)), index=keys.index, name=keys.name)
+    if on_error == "null":
+        result.attrs["errors"] = signed.errors
+    return result
 
 
 @pd.api.extensions.register_series_accessor("cos")
@@ -33,60 +88,9 @@ class CosSeries:
     def __init__(self, series: pd.Series[Any]) -> None:
         self._series = series
 
-    def presign(
-        self,
-        signer: Signer,
-        *,
-        method: Any = "GET",
-        expires: Any = None,
-        query: Mapping[str, Any] | None = None,
-        headers: Headers | None = None,
-        key_time: KeyTime | None = None,
-        on_error: OnError = "raise",
-        threads: int = 1,
-    ) -> pd.Series[Any]:
-        """Presigned URLs of keys, all at one instant: a Series with the same index, name and dtype.
-
-        Args:
-            signer: a Signer.
-            method, expires, query: as in `Signer.presign`; a method, an expiry and a query's value may be Series, row
-                by row beside the keys; their index does not matter.
-            headers, key_time: as in `Signer.presign`.
-            on_error: "raise" at a bad row; or "null": it has no URL, and ``attrs["errors"]`` of the result says why, as
-                (row, reason).
-            threads: how many threads sign.
-
-        Raises:
-            ParameterError: a parameter is not of its form, or a row is bad; it names the column, the row, from 0, its
-                label and its key.
-            CredentialsError: there are no credentials, or they have expired.
-        """
-        if not isinstance(signer, Signer):
-            raise ParameterError("signer", f"must be a Signer, not {type(signer).__name__}")
-        series = self._series
-        values = dict(query or {})
-        given = {"keys": series, "method": method, "expires": expires}
-        given.update({f"query[{name!r}]": value for name, value in values.items()})
-        columns = {name: str(each.name) for name, each in given.items() if isinstance(each, pd.Series)}
-        arrow = {name: _arrow(each, columns.get(name, "")) for name, each in given.items()}
-        keys = arrow["keys"]
-        try:
-            signed = signer.presign_arrow(
-                keys, method=arrow["method"], expires=arrow["expires"],
-                query={name: arrow[f"query[{name!r}]"] for name in values},
-                headers=headers, key_time=key_time, on_error=on_error, threads=threads,
-            )  # fmt: skip
-            urls = whole_column(signed)
-        except ParameterError as error:
-            where = ""
-            if error.index is not None:
-                label, key = series.index[error.index], keys[error.index].as_py()
-                where = f"row {error.index}, label {label!r}, key {short(key)}"
-            raise named_error(error.parameter, error.reason, columns, where) from None
-        result = pd.Series(pd.array(urls, dtype=_dtype(series.dtype, urls.type)), index=series.index, name=series.name)
-        if on_error == "null":
-            result.attrs["errors"] = signed.errors
-        return result
+    def presign(self, signer: Signer, **named: Any) -> pd.Series[Any]:
+        """As `presign`, of these keys."""
+        return presign(self._series, signer, **named)
 
 
 def _arrow(value: Any, column: str) -> Any:

@@ -1,0 +1,266 @@
+"""Polars, DuckDB, pandas and Dask: URLs in the frames that the keys are in."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import dask.dataframe
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import cossign.integrations.pandas
+import cossign.integrations.polars
+from cossign import CosSignError, CredentialsError, FileCredentials, ParameterError, Signer
+from cossign.integrations.duckdb import register
+from tests.conftest import BUCKET, REGION
+from tests.integrations.conftest import ODD, TIMES
+
+NUMBERS = list(range(len(ODD)))
+ROWS = {
+    "key": ODD, "number": NUMBERS, "version": [f"v{number}" for number in NUMBERS],
+    "seconds": [60 + number for number in NUMBERS], "method": ["PUT" if number % 2 else "get" for number in NUMBERS],
+}  # fmt: skip
+NAMED: dict[str, Any] = {"query": {"x": "1"}, "headers": {"Range": "bytes=0-9"}}
+
+
+def by_row(signer: Signer) -> list[str | None]:
+    """What columns beside the keys ask for."""
+    query = {"x": "1", "versionId": ROWS["version"], "n": NUMBERS}
+    return signer.presign_many(
+        ODD, method=ROWS["method"], expires=ROWS["seconds"], query=query, headers=NAMED["headers"]
+    )  # fmt: skip
+
+
+def instant(url: str | None) -> int:
+    return int(str(url).partition("q-sign-time=")[2][:10])
+
+
+# --- Polars
+
+
+@pytest.fixture
+def frame() -> pl.DataFrame:
+    return pl.DataFrame(ROWS)
+
+
+def test_polars(frame: pl.DataFrame, signer: Signer) -> None:
+    wanted = signer.presign_many(ODD, key_time=TIMES)
+    url = pl.col("key").cos.presign(signer, key_time=TIMES)
+    assert frame.select(url)["key"].to_list() == wanted
+    assert frame.with_columns(url=url).columns == [*frame.columns, "url"]
+    assert frame["key"].cos.presign(signer, key_time=TIMES).to_list() == wanted
+    for engine in ("in-memory", "streaming"):
+        assert frame.lazy().select(url).collect(engine=engine)["key"].to_list() == wanted
+    assert frame.select(cossign.integrations.polars.presign("key", signer, key_time=TIMES))["key"].to_list() == wanted
+    assert frame.filter(False).select(url)["key"].to_list() == []
+    assert pl.Series(ODD[2:3], dtype=pl.Categorical).cos.presign(signer, key_time=TIMES).to_list() == wanted[2:3]
+    assert pl.select(pl.lit("a").cos.presign(signer, key_time=TIMES)).item() == signer.presign("a", key_time=TIMES)
+
+
+def test_polars_by_row(frame: pl.DataFrame, signer: Signer) -> None:
+    expression = pl.col("key").cos.presign(
+        signer, method=pl.col("method"), expires=pl.col("seconds"),
+        query={"x": pl.lit("1"), "versionId": pl.col("version"), "n": pl.col("number")}, headers=NAMED["headers"],
+    )  # fmt: skip
+    first = frame.select(expression)["key"].to_list()
+    assert first == by_row(signer.at(instant(first[0])))
+    time.sleep(1.1)
+    assert frame.lazy().select(expression).collect(engine="streaming")["key"].to_list() == first  # the same instant
+
+
+def test_polars_streams_files_in_parts(signer: Signer, tmp_path: Path) -> None:
+    keys = [None if number % 11 == 0 else f"{number}/腾" for number in range(300_000)]
+    pl.DataFrame({"key": keys}).write_parquet(tmp_path / "keys.parquet", row_group_size=50_000)
+    url = pl.col("key").cos.presign(signer, key_time=TIMES)
+    pl.scan_parquet(tmp_path / "keys.parquet").with_columns(url=url).sink_parquet(tmp_path / "urls.parquet")
+    assert pl.read_parquet(tmp_path / "urls.parquet")["url"].to_list() == signer.presign_many(keys, key_time=TIMES)
+
+
+def test_polars_takes_urls_without_a_copy(frame: pl.DataFrame, signer: Signer) -> None:
+    """What a Series of URLs points at is the memory that they were signed into."""
+    column = pa.chunked_array(signer.presign_arrow(frame["key"], key_time=TIMES))
+    addresses = {buffer.address for chunk in column.chunks for buffer in chunk.buffers()[2:] if buffer is not None}
+    series = pl.Series(column)
+    again = pa.chunked_array(series)
+    assert addresses
+    assert addresses & {
+        buffer.address for chunk in again.chunks for buffer in chunk.buffers()[2:] if buffer is not None
+    }
+
+
+def test_the_cosine_is_still_there() -> None:
+    import math
+
+    series = pl.Series([0.0, 1.0])
+    assert series.cos().to_list() == [1.0, math.cos(1)]
+    assert series.to_frame("x").select(pl.col("x").cos())["x"].to_list() == [1.0, math.cos(1)]
+    assert pl.select(pl.Expr.cos(pl.lit(0.0))).item() == 1.0
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_what_is_wrong_in_polars(frame: pl.DataFrame, signer: Signer, lazy: bool) -> None:
+    def computed(expression: pl.Expr) -> Any:
+        return frame.lazy().select(expression).collect(engine="streaming") if lazy else frame.select(expression)
+
+    bad = pl.col("key").str.replace("picture.jpg", "../x", literal=True)
+    with pytest.raises(CosSignError, match=r"column 'key' \(row 0, key '\.\./x'\) has a '\.' or '\.\.' segment"):
+        computed(bad.cos.presign(signer))
+    assert computed(bad.cos.presign(signer, on_error="null"))["key"].null_count() == 2
+    with pytest.raises(CosSignError, match="column 'number' must be a column of strings, not of integers"):
+        computed(pl.col("number").cos.presign(signer))
+    with pytest.raises(CosSignError, match=r"column 'seconds' \(row 0, key 'picture.jpg'\) must be greater than 0"):
+        computed(pl.col("key").cos.presign(signer, expires=pl.col("seconds") - 60))
+    with pytest.raises(CosSignError, match="expires must be greater than 0"):
+        computed(pl.col("key").cos.presign(signer, expires=0))
+    lost = Signer(FileCredentials("none.yaml"), bucket=BUCKET, region=REGION)
+    with pytest.raises(CredentialsError, match=r"none\.yaml"):
+        computed(pl.col("key").cos.presign(lost))
+    with pytest.raises(ParameterError, match="signer must be a Signer, not str"):
+        pl.col("key").cos.presign("signer")
+
+
+# --- DuckDB
+
+
+@pytest.fixture
+def connection() -> duckdb.DuckDBPyConnection:
+    made = duckdb.connect()
+    made.register("inventory", pa.table(ROWS))
+    return made
+
+
+def column(connection: duckdb.DuckDBPyConnection, query: str) -> list[Any]:
+    return [row[0] for row in connection.sql(query).fetchall()]
+
+
+def test_duckdb(connection: duckdb.DuckDBPyConnection, signer: Signer) -> None:
+    register(connection, signer, key_time=TIMES)
+    wanted = signer.presign_many(ODD, key_time=TIMES)
+    assert column(connection, "SELECT cos_presign(key) FROM inventory ORDER BY number") == wanted
+    assert column(connection, "SELECT cos_presign(key) FROM inventory WHERE false") == []
+    assert column(connection, "SELECT cos_presign(NULL)") == [None]
+    cursor = connection.cursor()
+    register(cursor, signer, key_time=TIMES)
+    for each in (cursor, connection):
+        assert column(each, "SELECT cos_presign('a')") == [signer.presign("a", key_time=TIMES)]
+    register(connection, signer, "cos_version", key_time=TIMES, query_cols=("versionId", "n"), **NAMED)
+    assert column(connection, "SELECT cos_version(key, version, number) FROM inventory ORDER BY number") == (
+        signer.presign_many(
+            ODD, key_time=TIMES, query={"x": "1", "versionId": ROWS["version"], "n": NUMBERS}, headers=NAMED["headers"]
+        )
+    )
+
+
+def test_duckdb_from_parquet_to_parquet(connection: duckdb.DuckDBPyConnection, signer: Signer, tmp_path: Path) -> None:
+    keys = [None if number % 11 == 0 else f"{number}/腾" for number in range(100_000)]
+    pq.write_table(pa.table({"key": keys}), tmp_path / "keys.parquet", row_group_size=10_000)
+    register(connection, signer, key_time=TIMES)
+    connection.execute(
+        f"COPY (SELECT key, cos_presign(key) AS url FROM '{tmp_path}/keys.parquet') TO '{tmp_path}/urls.parquet'"
+    )
+    assert pq.read_table(tmp_path / "urls.parquet")["url"].to_pylist() == signer.presign_many(keys, key_time=TIMES)
+
+
+def test_duckdb_each_query_has_its_instant(connection: duckdb.DuckDBPyConnection, signer: Signer) -> None:
+    register(connection, signer)
+    query = "SELECT DISTINCT regexp_extract(cos_presign(i::VARCHAR), 'q-sign-time=([0-9]+)', 1) FROM range(20000) t(i)"
+    [first] = column(connection, query)
+    assert time.time() - 60 < int(first) < time.time()
+    time.sleep(1.1)
+    [later] = column(connection, query)
+    assert int(later) > int(first)
+    register(connection, signer.at(TIMES[0]))
+    assert column(connection, query) == [str(TIMES[0])]
+
+
+def test_what_is_wrong_in_duckdb(connection: duckdb.DuckDBPyConnection, signer: Signer) -> None:
+    register(connection, signer)
+    bad = "SELECT cos_presign(replace(key, 'picture.jpg', '../x')) FROM inventory"
+    with pytest.raises(duckdb.Error, match=r"column 'key' \(key '\.\./x'\) has a '\.' or '\.\.' segment"):
+        column(connection, bad)
+    with pytest.raises(duckdb.Error, match="cos_presign: key must be a column of strings, not of BIGINT"):
+        column(connection, "SELECT cos_presign(number) FROM inventory")
+    register(connection, signer, on_error="null")
+    assert column(connection, bad).count(None) == 2
+    with pytest.raises(ParameterError, match="name must be a name"):
+        register(connection, signer, "a; DROP TABLE x")
+    with pytest.raises(ParameterError, match="signer must be a Signer"):
+        register(connection, None)  # type: ignore[arg-type]
+    register(connection, signer, expires=0)
+    with pytest.raises(duckdb.Error, match="expires must be greater than 0"):
+        column(connection, "SELECT cos_presign('a')")
+
+
+# --- pandas and Dask
+
+
+@pytest.mark.parametrize(
+    "dtype", ["str", "string[pyarrow]", *(pd.ArrowDtype(each) for each in (pa.string(), pa.large_string(), pa.string_view()))]
+)  # fmt: skip
+def test_pandas(signer: Signer, dtype: Any) -> None:
+    series = pd.Series(ODD, dtype=dtype, index=[f"row {number}" for number in NUMBERS], name="key")
+    urls = series.cos.presign(signer, key_time=TIMES)
+    assert [None if pd.isna(url) else url for url in urls] == signer.presign_many(ODD, key_time=TIMES)
+    assert urls.index.equals(series.index)
+    assert urls.name == "key"
+    if not isinstance(dtype, pd.ArrowDtype):
+        assert urls.dtype == series.dtype
+    assert len(series[:0].cos.presign(signer)) == 0
+    some = series[3:9].cos.presign(signer, key_time=TIMES)
+    assert some.to_list() == urls[3:9].to_list()
+
+
+def test_pandas_by_row(signer: Signer) -> None:
+    df = pd.DataFrame(ROWS).convert_dtypes(dtype_backend="pyarrow")
+    urls = df["key"].cos.presign(
+        signer, method=df["method"], expires=df["seconds"],
+        query={"x": "1", "versionId": df["version"], "n": df["number"].astype("int64")}, headers=NAMED["headers"],
+    )  # fmt: skip
+    first = [None if pd.isna(url) else url for url in urls]
+    assert first == by_row(signer.at(instant(first[0])))
+
+
+def test_what_is_wrong_in_pandas(signer: Signer) -> None:
+    series = pd.Series(["a", "../b"], index=["x", "y"], name="key", dtype="string[pyarrow]")
+    with pytest.raises(ParameterError, match=r"column 'key' \(row 1, label 'y', key '\.\./b'\) has a '\.'"):
+        series.cos.presign(signer)
+    urls = series.cos.presign(signer, on_error="null")
+    assert urls.isna().to_list() == [False, True]
+    assert [row for row, _ in urls.attrs["errors"]] == [1]
+    for wrong in (
+        pd.Series(["a"], dtype=object),
+        pd.Series([b"a"]),
+        pd.Series(["a"], dtype="category"),
+        pd.Series([1.5]),
+    ):
+        with pytest.raises(ParameterError, match=r"column 'None' must be strings that Arrow holds, not of dtype"):
+            wrong.cos.presign(signer)
+    with pytest.raises(ParameterError, match="column 'n' must be a column of strings, not of integers"):
+        pd.Series([1, 2], name="n").cos.presign(signer)
+    with pytest.raises(ParameterError, match=r"expires|as long as"):
+        series.cos.presign(signer, expires=pd.Series([1]))
+    with pytest.raises(ParameterError, match="signer must be a Signer"):
+        series.cos.presign(1)
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+def test_dask(provided: Signer, scheduler: str) -> None:
+    """The recipe of docs/frames.md."""
+    signer = provided.at()
+    df = dask.dataframe.from_pandas(pd.DataFrame({"key": ODD * 10}, dtype="string[pyarrow]"), npartitions=5)
+    url = df["key"].map_partitions(cossign.integrations.pandas.presign, signer, meta=("url", "string[pyarrow]"))
+    with dask.config.set(scheduler=scheduler):
+        urls = [None if pd.isna(each) else each for each in url.compute()]
+    assert urls == signer.presign_many(ODD * 10)
+
+
+def test_a_key_column_of_integers_is_refused_as_in_presign_many(signer: Signer) -> None:
+    for column in (pa.array([1, 2]), pa.array([1]).dictionary_encode(), pa.table({"n": [1]})):
+        with pytest.raises(ParameterError, match="keys must be a column of strings, not of integers"):
+            signer.presign_arrow(column)
