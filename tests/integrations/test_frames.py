@@ -19,7 +19,7 @@ import cossign.integrations.polars
 from cossign import CosSignError, CredentialsError, FileCredentials, ParameterError, Signer
 from cossign.integrations.duckdb import register
 from tests.conftest import BUCKET, REGION
-from tests.integrations.conftest import ODD, TIMES
+from tests.integrations.conftest import ODD, TIMES, AtScale, hash_of
 
 NUMBERS = list(range(len(ODD)))
 ROWS = {
@@ -125,6 +125,15 @@ def test_what_is_wrong_in_polars(frame: pl.DataFrame, signer: Signer, lazy: bool
         pl.col("key").cos.presign("signer")
 
 
+@pytest.mark.slow
+def test_polars_at_scale(signer: Signer, at_scale: AtScale, tmp_path: Path) -> None:
+    url = pl.col("key").cos.presign(signer, key_time=TIMES)
+    frame = pl.scan_parquet(at_scale.files).with_columns(url=url)
+    frame.sink_parquet(tmp_path / "urls.parquet")
+    assert hash_of(pq.read_table(tmp_path / "urls.parquet")) == at_scale.hash
+    assert hash_of(frame.collect().to_arrow()) == at_scale.hash
+
+
 # --- DuckDB
 
 
@@ -197,6 +206,18 @@ def test_what_is_wrong_in_duckdb(connection: duckdb.DuckDBPyConnection, signer: 
         column(connection, "SELECT cos_presign('a')")
 
 
+@pytest.mark.slow
+def test_duckdb_at_scale(
+    connection: duckdb.DuckDBPyConnection, signer: Signer, at_scale: AtScale, tmp_path: Path
+) -> None:
+    register(connection, signer, key_time=TIMES)
+    connection.execute(
+        f"COPY (SELECT number, cos_presign(key) AS url FROM '{at_scale.files[0].parent}/*.parquet') "
+        f"TO '{tmp_path}/urls.parquet'"
+    )
+    assert hash_of(pq.read_table(tmp_path / "urls.parquet")) == at_scale.hash
+
+
 # --- pandas and Dask
 
 
@@ -258,6 +279,19 @@ def test_dask(provided: Signer, scheduler: str) -> None:
     with dask.config.set(scheduler=scheduler):
         urls = [None if pd.isna(each) else each for each in url.compute()]
     assert urls == signer.presign_many(ODD * 10)
+
+
+@pytest.mark.slow
+def test_pandas_and_dask_at_scale(provided: Signer, at_scale: AtScale) -> None:
+    def signed(df: pd.DataFrame) -> pd.DataFrame:
+        presigned = cossign.integrations.pandas.presign(df["key"], provided, key_time=TIMES)
+        return df[["number"]].assign(url=presigned)
+
+    whole = pd.read_parquet(at_scale.files[0].parent, dtype_backend="pyarrow")
+    assert hash_of(pa.Table.from_pandas(signed(whole))) == at_scale.hash
+    parts = [dask.delayed(pd.read_parquet)(file, dtype_backend="pyarrow") for file in at_scale.files]
+    ddf = dask.dataframe.from_delayed([dask.delayed(signed)(part) for part in parts], meta=signed(whole[:0]))
+    assert hash_of(pa.Table.from_pandas(ddf.compute())) == at_scale.hash
 
 
 def test_a_key_column_of_integers_is_refused_as_in_presign_many(signer: Signer) -> None:

@@ -16,11 +16,12 @@ import pytest
 from cossign import Credentials, FileCredentials, ParameterError, Signer
 from cossign.batch.inventory import FORMS
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
-from tests.integrations.conftest import ODD, TIMES, inventory
+from tests.integrations.conftest import ODD, TIMES, AtScale, hash_of, inventory
 
 pytest.importorskip("ray", reason="ray is not installed")
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import ray
 import ray.data
 from ray.data import Dataset
@@ -168,26 +169,25 @@ def test_parameters_that_are_checked_where_it_is_planned(odd: Dataset, provided:
             presign(odd, "key", "url", provided, **named)
 
 
-def test_an_actor_that_is_killed(provided: Signer, tmp_path: Path) -> None:
+def test_at_scale_with_an_actor_that_is_killed(provided: Signer, at_scale: AtScale, tmp_path: Path) -> None:
     """Its blocks are made again by another one: the same bytes."""
     mark = tmp_path / "mark"
 
     class Dying(cossign_ray.Presign):
         def __call__(self, block: pa.Table) -> pa.Table:
             signed = super().__call__(block)
-            if block["number"][0].as_py() >= 30_000 and not mark.exists():
+            if len(block) > 1 and not mark.exists():
                 mark.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
             return signed
 
-    numbers = list(range(60_000))
-    table = pa.table({"number": numbers, "key": [f"k/{number}" for number in numbers]})
-    ds = ray.data.from_arrow([table.slice(first, 5_000) for first in range(0, 60_000, 5_000)])
+    ds = ray.data.read_parquet([str(file) for file in at_scale.files])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cossign_ray, "Presign", Dying)
         signed = presign(ds, "key", "url", provided, key_time=TIMES, concurrency=2)
-    assert urls(signed) == provided.presign_many([f"k/{number}" for number in numbers], key_time=TIMES)
+    signed.write_parquet(str(tmp_path / "out"))
     assert mark.exists()
+    assert hash_of(pq.read_table(tmp_path / "out")) == at_scale.hash
 
 
 def test_no_secret_is_shown(cluster: Path, odd: Dataset, provided: Signer, capfd: pytest.CaptureFixture[str]) -> None:

@@ -17,12 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from cossign import Credentials, EnvironmentCredentials, FileCredentials, ParameterError, Signer
 from cossign.batch.inventory import FORMS
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
-from tests.integrations.conftest import ODD, TIMES, inventory
+from tests.integrations.conftest import ODD, TIMES, AtScale, hash_of, inventory
 
 pyspark = pytest.importorskip("pyspark", reason="pyspark is not installed")
 if not shutil.which("java") and not os.environ.get("JAVA_HOME"):
@@ -326,6 +327,19 @@ def test_a_cluster_of_two_workers_one_of_which_dies(python: None, provided: Sign
         assert spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() >= 2
     assert (tmp_path / "mark").exists()
     assert got == provided.at(start).presign_many([f"k/{number}" for number in range(200_000)])
+
+
+def test_at_scale(python: None, provided: Signer, at_scale: AtScale, tmp_path: Path) -> None:
+    with session("local[2,3]", spark__driver__memory="4g") as spark:
+        df = spark.read.parquet(*map(str, at_scale.files))
+        killed = df.mapInArrow(killed_once(tmp_path / "mark", executor=False), df.schema)
+        presign(killed, "key", "url", provided, key_time=TIMES).write.parquet(str(tmp_path / "out"))
+        register(spark, provided, key_time=TIMES)
+        df.createOrReplaceTempView("scale")
+        spark.sql("SELECT number, cos_presign(key) AS url FROM scale").write.parquet(str(tmp_path / "sql"))
+    assert (tmp_path / "mark").exists()
+    assert hash_of(pq.read_table(tmp_path / "out")) == at_scale.hash
+    assert hash_of(pq.read_table(tmp_path / "sql")) == at_scale.hash
 
 
 # --- Secrets
