@@ -69,7 +69,8 @@ def at_scale(tmp_path_factory: pytest.TempPathFactory) -> AtScale:
     folder = tmp_path_factory.mktemp("at_scale")
     signer = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION)
     digest = hashlib.sha256()
-    cuts = [0, rows // 5, rows // 5, rows // 5 + 1, rows // 4, rows * 5 // 6, rows]
+    # No file has a single row: behind one, the Parquet reader of Ray 2.60 sometimes does not come to an end.
+    cuts = [0, rows // 5, rows // 5, rows // 4, rows * 5 // 6, rows]
     files = []
     for number, (first, last) in enumerate(itertools.pairwise(cuts)):
         files.append(folder / f"{number}.parquet")
