@@ -46,8 +46,11 @@ def constant(rows: int) -> Any:
 
 
 def constants(rows: int) -> Any:
-    """The first of a constant column, whose size is a power of two."""
-    return constant(1 << max(17, (rows - 1).bit_length())).slice(0, rows)
+    """A column of constants."""
+    import pyarrow as pa
+
+    few = constant(1 << 17)
+    return pa.chunked_array([few] * (rows >> 17) + [few.slice(0, rows % (1 << 17))])
 
 
 # Each is a generator: it yields when its engine is up, and then does the job.
@@ -74,10 +77,11 @@ def spark(workers: int, keys: Path, out: Path, how: str) -> Iterator[None]:
     from cossign.integrations.spark import presign
 
     def noop(batches: Iterator[Any]) -> Iterator[Any]:
-        from bench.engines import constants
+        from bench.engines import constant
 
         for batch in batches:
-            yield pa.RecordBatch.from_arrays([*batch.columns, constants(len(batch))], names=["key", "url"])
+            few = constant(1 << 17).slice(0, len(batch))
+            yield pa.RecordBatch.from_arrays([*batch.columns, few], names=["key", "url"])
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = SparkSession.builder.master(f"local[{workers}]").config("spark.ui.enabled", "false")
@@ -175,8 +179,7 @@ def pandas(workers: int, keys: Path, out: Path, how: str) -> Iterator[None]:
     if "sign" in how:
         df["url"] = df["key"].cos.presign(signer(), threads=workers)
     elif "noop" in how:
-        chunks = pa.chunked_array([constants(1 << 17)] * (len(df) >> 17) + [constants(len(df) % (1 << 17))])
-        df["url"] = pd.Series(pd.array(chunks, dtype=pd.ArrowDtype(pa.string())))
+        df["url"] = pd.Series(pd.array(constants(len(df)), dtype=pd.ArrowDtype(pa.string())))
     if "write" in how:
         df.to_parquet(out.with_suffix(".parquet"), compression="zstd")
 

@@ -102,6 +102,19 @@ def test_string_views_give_string_views(loose: Signer, threads: int) -> None:
         next(iter(signed)).with_empty_lines()
 
 
+def test_few_rows_again_and_again(signer: Signer) -> None:
+    """Their memory is used again, but never while somebody has it."""
+    columns = [[f"{number}/{row}" for row in range(1 + 37 * number % 3000)] for number in range(60)]
+    kept = {}
+    for turn in range(200):
+        number = turn % len(columns)
+        urls = pa.chunked_array(signer.at().presign_arrow(pa.array(columns[number]), key_time=TIMES))
+        if turn % 3 == 0:
+            kept[turn] = urls
+    for turn, urls in kept.items():
+        assert urls.to_pylist() == expected(signer, columns[turn % len(columns)])
+
+
 @pytest.mark.parametrize("ends", [pa.int16(), pa.int32(), pa.int64()])
 def test_run_ends(loose: Signer, ends: Any) -> None:
     values = pa.array(KEYS)

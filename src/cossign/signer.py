@@ -47,6 +47,7 @@ Text = str | bytes
 Revoked = Container[str] | Callable[[Any], object]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a method, RFC 9110, 5.6.2
+_FEW = 16_384  # rows whose URLs fit into the caches
 _LATEST = 9_999_999_999  # KeyTime's seconds have ten digits
 # The headers that the SDKs sign, beside x-cos-* and x-ci-* (cos-wx-sdk-v5, src/util.js, signHeaders).
 _SIGNED_HEADERS = frozenset(
@@ -282,8 +283,8 @@ class Signer:
     """
 
     __slots__ = (
-        "_begins", "_endpoint", "_engine", "_host", "_last", "_last_request", "_options", "_provider", "clock",
-        "expires", "round_to", "sign_host", "strict",
+        "_begins", "_endpoint", "_engine", "_host", "_last", "_last_request", "_memory", "_options", "_provider",
+        "clock", "expires", "round_to", "sign_host", "strict",
     )  # fmt: skip
 
     clock: Clock | None
@@ -299,6 +300,7 @@ class Signer:
     _options: dict[str, Any]
     _last: list[tuple[Credentials, int, Template]]
     _last_request: list[tuple[Credentials, int, int | None, RequestSigner]]
+    _memory: Memory
 
     def __init__(
         self,
@@ -337,6 +339,7 @@ class Signer:
         put = object.__setattr__
         put(self, "clock", clock)
         put(self, "_begins", None)
+        put(self, "_memory", Memory())
         put(self, "_engine", chosen_engine(engine))
         put(self, "_provider", credentials)
         put(self, "_endpoint", where)
@@ -392,7 +395,9 @@ class Signer:
         """
         start = self._start() if start is None else _whole(start, "start")
         checked_span(start, start + self.expires, "start")
-        return _rebuilt(self._provider, self._options, start)
+        signer = _rebuilt(self._provider, self._options, start)
+        object.__setattr__(signer, "_memory", self._memory)
+        return signer
 
     # --- Signing
 
@@ -617,8 +622,10 @@ class Signer:
         if on_error not in ("raise", "null"):
             raise ParameterError("on_error", 'must be "raise" or "null"')
         start = self._start()
+        # Engines that give a few thousand rows at a time have their URLs in the same memory again and again.
+        memory = self._memory if hasattr(keys, "__len__") and len(keys) <= _FEW else None
         return self._presign_column(
-            keys, method, expires, query, headers, start, key_time, on_error == "null", threads, as_keys=True
+            keys, method, expires, query, headers, start, key_time, on_error == "null", threads, b"", memory, True
         )
 
     def _presign_column(
