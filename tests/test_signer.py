@@ -463,3 +463,26 @@ def test_sign_request_refuses(credentials: Credentials) -> None:
     )
     assert "q-header-list=host;" + ";".join(many) in listed["Authorization"]
     assert ";".join(sorted(f"p{40 - i}" for i in range(40))) in listed["Authorization"]
+
+
+def test_one_instant_for_all_who_share_the_work(environment: None, credentials: Credentials) -> None:
+    signer = Signer(EnvironmentCredentials(), bucket=BUCKET, region=REGION, expires=7203)
+    fixed = signer.at(TIMES[0])
+    times = (TIMES[0], TIMES[0] + 7203)
+    assert fixed.presign("a") == signer.presign("a", key_time=times)
+    assert fixed.presign("a", expires=60) == signer.presign("a", key_time=(TIMES[0], TIMES[0] + 60))
+    assert fixed.presign_many(["a", "b"]) == signer.presign_many(["a", "b"], key_time=times)
+    assert fixed.authorization("GET", "a") == signer.authorization("GET", "a", key_time=times)
+    assert repr(fixed).endswith(f".at({TIMES[0]})")
+    assert pickle.loads(pickle.dumps(fixed)).presign("a") == fixed.presign("a")
+    assert fixed.at().presign("a") == fixed.presign("a")  # it has one
+    assert fixed.at(TIMES[0] + 1).presign("a") == signer.presign("a", key_time=(TIMES[0] + 1, TIMES[0] + 7204))
+    now = signer.at()
+    with time_machine.travel(time.time() + 5, tick=False):
+        assert now.presign("a") == now.presign("a", key_time=(now._start(), now._start() + 7203))
+        assert now.verify(now.presign("a")).key == "a"
+    windows = Signer(credentials, bucket=BUCKET, region=REGION, round_to=300).at(TIMES[0])
+    assert f"q-sign-time={TIMES[0] - TIMES[0] % 300}%3B" in windows.presign("a")
+    for wrong in (-1, 10**10, 1.5, "now", True):
+        with pytest.raises(ParameterError, match="start"):
+            signer.at(wrong)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The benchmarks of batch jobs and of HTTP clients run, in short."""
+"""The benchmarks of batch jobs, HTTP clients, the gateway and the engines of columns run, in short."""
 
 from __future__ import annotations
 
@@ -38,3 +38,16 @@ def test_gateway() -> None:
         len(re.findall(r"^\| (?:granian|uvicorn) \| (?:redirect|authorize) \| \d+ \| .*x \|$", done.stdout, re.M)) == 8
     ), done.stdout
     assert len(re.findall(r"^\| (?:granian|uvicorn) \| [12] \| .* MiB \|$", done.stdout, re.M)) == 4, done.stdout
+
+
+@pytest.mark.slow
+def test_scale(tmp_path: Path) -> None:
+    """Spark and Ray, whose start takes long, are left out."""
+    results, picture = tmp_path / "results.json", tmp_path / "scale.svg"
+    command = [sys.executable, "-m", "bench.scale", str(results), "--engines", "cli,polars,duckdb", "--rounds", "1"]
+    more = ["--shares", "--rows", "3000", "--growth", "1000", "--plot", str(picture)]
+    done = subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=True)
+    shares = r"^\| (?:polars|duckdb) \| 3,000 \| .* ns \| .*% \| [\d.]+ \| [\d.]+ \|$"
+    assert len(re.findall(shares, done.stdout, re.M)) == 2, done.stdout
+    assert len(re.findall(r"^\| \w+ \| [12] \| [\d.]+ \| [\d.]+ \|$", done.stdout, re.M)) == 6, done.stdout
+    assert picture.read_text().startswith("<?xml")

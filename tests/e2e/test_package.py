@@ -49,6 +49,7 @@ def test_contents(built: tuple[Path, Path]) -> None:
     assert {
         "cossign/py.typed", "cossign/_core.pyi", "cossign/batch/job.py", "cossign/cli.py", "cossign/credentials/files.py",
         "cossign/gateway/_gate.pyi", "cossign/gateway/serve.py", "cossign/integrations/httpx.py",
+        "cossign/integrations/spark.py",
     } <= set(inside)  # fmt: skip
     assert not [name for name in inside if name.endswith(".c") or name.startswith("tests")]
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]

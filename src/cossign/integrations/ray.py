@@ -67,7 +67,7 @@ def presign(
         on_error: "raise" at a bad row; or "null": it has no URL.
         error_col: with "null", the name of a further column that says what is wrong with a row.
         concurrency: how many actors there are, or the least and the most; None leaves it to Ray.
-        options: further ones of `Dataset.map_batches`, such as ``num_cpus``.
+        options: further ones of `Dataset.map_batches`; an actor has a quarter of a CPU unless ``num_cpus`` says more.
 
     Returns:
         The Dataset, not yet computed.
@@ -84,6 +84,8 @@ def presign(
         raise ParameterError("error_col", 'needs on_error="null"')
     least, most = concurrency if isinstance(concurrency, tuple) else (concurrency or 1, concurrency)
     pool = ray.data.ActorPoolStrategy(min_size=least, max_size=most)
+    # Signing is a small part of a block's way. Actors that kept all CPUs would leave none to what reads and writes.
+    options.setdefault("num_cpus", 0.25)
     return ds.map_batches(
         Presign, fn_constructor_args=(signing, url_col, error_col), compute=pool, batch_format="pyarrow",
         batch_size=None, zero_copy_batch=True, **options,
