@@ -14,7 +14,7 @@ demo: $(VENV)/demo.stamp
 
 # Everything: linters, types, unit tests, official SDKs, README, packaging.
 test: $(VENV)/test.stamp oracles
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest
 
 # Ratios to other signers, in turn, on this machine. For batch jobs and the gateway: .venv/bin/python -m bench.jobs, bench.gateway
 bench: $(VENV)/test.stamp
@@ -31,8 +31,9 @@ soak: $(VENV)/test.stamp
 soak-gateway: $(VENV)/test.stamp
 	$(BIN)/python -m tests.gateway.soak
 
-# Line coverage of the Cython core: a second build, in build/coverage, that reports its lines.
-coverage: $(VENV)/test.stamp
+# Line coverage of Python; and of the Cython core: a second build, in build/coverage, that reports its lines.
+coverage: $(VENV)/test.stamp oracles
+	$(BIN)/python -m pytest --cov --cov-report=term -m "not slow"
 	rm -rf build/coverage && mkdir -p build/coverage
 	cp -R src tests pyproject.toml setup.py README.md CHANGELOG.md build/coverage
 	cd build/coverage && rm -f $(BUILT)

@@ -169,6 +169,13 @@ def test_parameters_that_are_checked_where_it_is_planned(odd: Dataset, provided:
             presign(odd, "key", "url", provided, **named)
 
 
+def test_actors_that_leave_no_cpu(odd: Dataset, provided: Signer) -> None:
+    for concurrency, more in ((4, {}), ((5, 6), {}), (2, {"num_cpus": 2})):
+        with pytest.warns(RuntimeWarning, match="of Ray's 4 CPUs"):
+            presign(odd, "key", "url", provided, concurrency=concurrency, **more)
+    presign(odd, "key", "url", provided, concurrency=(3, 8))
+
+
 def test_at_scale_with_an_actor_that_is_killed(provided: Signer, at_scale: AtScale, tmp_path: Path) -> None:
     """Its blocks are made again by another one: the same bytes."""
     mark = tmp_path / "mark"

@@ -12,6 +12,7 @@ Credentials reach the actors by a provider, which is asked there; what Ray pickl
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,8 +67,10 @@ def presign(
         query_cols: parameters of the query, and the columns of strings or whole numbers that they are taken from.
         on_error: "raise" at a bad row; or "null": it has no URL.
         error_col: with "null", the name of a further column that says what is wrong with a row.
-        concurrency: how many actors there are, or the least and the most; None leaves it to Ray.
-        options: further ones of `Dataset.map_batches`; an actor has a quarter of a CPU unless ``num_cpus`` says more.
+        concurrency: how many actors there are, or the least and the most; None leaves it to Ray. Fewer than there are
+            CPUs: actors that keep all leave none to what reads and writes.
+        options: further ones of `Dataset.map_batches`, such as ``num_cpus``. With those of the reading before it, both
+            are done by the same actor, without a copy between them.
 
     Returns:
         The Dataset, not yet computed.
@@ -84,12 +87,23 @@ def presign(
         raise ParameterError("error_col", 'needs on_error="null"')
     least, most = concurrency if isinstance(concurrency, tuple) else (concurrency or 1, concurrency)
     pool = ray.data.ActorPoolStrategy(min_size=least, max_size=most)
-    # Signing is a small part of a block's way. Actors that kept all CPUs would leave none to what reads and writes.
-    options.setdefault("num_cpus", 0.25)
+    _check_cpus(least * options.get("num_cpus", 1))
     return ds.map_batches(
         Presign, fn_constructor_args=(signing, url_col, error_col), compute=pool, batch_format="pyarrow",
         batch_size=None, zero_copy_batch=True, **options,
     )  # fmt: skip
+
+
+def _check_cpus(kept: float) -> None:
+    """Warn of actors that leave no CPU to others, for which Ray would wait for ever."""
+    there = ray.cluster_resources().get("CPU", 0.0) if ray.is_initialized() else kept + 1
+    if kept >= there:
+        warnings.warn(
+            f"the actors keep {kept:g} of Ray's {there:g} CPUs: if what reads or writes needs one of its own, the job "
+            "waits for ever. Give a smaller concurrency, or a smaller num_cpus",
+            RuntimeWarning,
+            stacklevel=3,
+        )
 
 
 class Presign:
