@@ -2180,24 +2180,25 @@ cdef void put_rows(Slot* slot, const Fault* faults, const Text* texts, Py_ssize_
     """Add rows that were laid out at the slot's end, and nulls where there are faults."""
     cdef int32_t* offsets = slot.offsets + slot.rows + 1
     cdef int32_t* view = slot.offsets + 4 * slot.rows
+    cdef bint views = slot.views
     cdef size_t size = slot.data_size
     cdef Py_ssize_t i
     for i in range(count):
         if faults == NULL or faults[i] == FINE:
-            if slot.views:  # a URL is never short enough to stand in its view
+            if views:  # a URL is never short enough to stand in its view
                 view[4 * i] = <int32_t>texts[i].size
                 memcpy(view + 4 * i + 1, texts[i].data, 4)
                 view[4 * i + 2] = 0
                 view[4 * i + 3] = <int32_t>size
             size += texts[i].size
         else:
-            if slot.views:
+            if views:
                 memset(view + 4 * i, 0, 16)
             if not slot.nulls:
                 memset(slot.valid, 0xFF, <size_t>(<uint8_t*>slot.offsets - slot.valid))
             slot.valid[(slot.rows + i) >> 3] &= <uint8_t>~(1 << ((slot.rows + i) & 7))
             slot.nulls += 1
-        if not slot.views:
+        if not views:
             offsets[i] = <int32_t>size
     slot.data_size = size
     slot.rows += count

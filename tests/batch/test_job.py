@@ -612,6 +612,23 @@ def test_inventories(signer: Signer) -> None:
         assert [row["key"] for row in rows_of("u.csv")] == ["a b", "腾讯"]
 
 
+@pytest.mark.parametrize("key", ["../data.csv.gz", "cos/../../data.csv.gz", "cos\\..\\data.csv.gz"])
+def test_an_inventory_whose_files_are_not_its_own(signer: Signer, key: str) -> None:
+    make_inventory(Path("inventory"), ["a"])
+    manifest = json.loads(Path("inventory/manifest.json").read_text())
+    manifest["files"][0]["key"] = key
+    Path("inventory/manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="lies outside of the report"):
+        done(signer, "inventory", "urls.txt")
+
+
+def test_the_instant_of_a_signer_that_has_one(signer: Signer) -> None:
+    Path("keys.txt").write_text("a\n")
+    report = run(Job(inputs="keys.txt", output="urls.txt", signer=signer.at(START)))
+    assert report.key_time == TIMES
+    assert Path("urls.txt").read_text().splitlines() == urls_of(signer, ["a"])
+
+
 def test_an_inventory_with_fewer_rows_than_it_says(signer: Signer) -> None:
     make_inventory(Path("inventory"), ["a", "b", "c"])
     manifest = json.loads(Path("inventory/manifest.json").read_text())

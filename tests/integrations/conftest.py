@@ -33,12 +33,12 @@ def provided(environment: None) -> Signer:
     return Signer(EnvironmentCredentials(), bucket=BUCKET, region=REGION)
 
 
-def inventory(folder: Path, form: str, keys: list[str]) -> Path:
-    """A report as COS writes it."""
+def inventory(folder: Path, form: str, keys: list[str], plain: str = "") -> Path:
+    """A report as COS writes it; of CSV's keys, `plain` characters are not URL-encoded."""
     folder.mkdir(parents=True)
     path = folder / f"data.{form.lower()}{'.gz' if form == 'CSV' else ''}"
     if form == "CSV":
-        lines = [f'"1250000000","{BUCKET}","{quote(key, safe="")}","{len(key)}","x ""y"", z"\n' for key in keys]
+        lines = [f'"1250000000","{BUCKET}","{quote(key, safe=plain)}","{len(key)}","x ""y"", z"\n' for key in keys]
         path.write_bytes(gzip.compress("".join(lines).encode()))
     else:
         table = pa.table({"key": keys, "size": [len(key) for key in keys]})

@@ -72,14 +72,29 @@ def test_polars_by_row(frame: pl.DataFrame, signer: Signer) -> None:
     assert first == by_row(signer.at(instant(first[0])))
     time.sleep(1.1)
     assert frame.lazy().select(expression).collect(engine="streaming")["key"].to_list() == first  # the same instant
+    one = pl.lit("a").cos.presign(signer, expires=pl.col("seconds"), key_time=None)
+    start = instant(frame.select(one).to_series()[0])
+    assert frame.select(pl.lit("a").cos.presign(signer.at(start), expires=pl.col("seconds"))).to_series().to_list() == (
+        signer.at(start).presign_many(["a"] * len(ODD), expires=ROWS["seconds"])
+    )
 
 
-def test_polars_streams_files_in_parts(signer: Signer, tmp_path: Path) -> None:
+def test_polars_streams_files_in_parts(signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    presign_arrow = Signer.presign_arrow
+
+    def counted(self: Signer, keys: Any, **named: Any) -> Any:
+        sizes.append(len(keys))
+        return presign_arrow(self, keys, **named)
+
+    monkeypatch.setattr(Signer, "presign_arrow", counted)
     keys = [None if number % 11 == 0 else f"{number}/腾" for number in range(300_000)]
     pl.DataFrame({"key": keys}).write_parquet(tmp_path / "keys.parquet", row_group_size=50_000)
     url = pl.col("key").cos.presign(signer, key_time=TIMES)
     pl.scan_parquet(tmp_path / "keys.parquet").with_columns(url=url).sink_parquet(tmp_path / "urls.parquet")
     assert pl.read_parquet(tmp_path / "urls.parquet")["url"].to_list() == signer.presign_many(keys, key_time=TIMES)
+    assert sum(sizes) == 300_000
+    assert max(sizes) <= 150_000
 
 
 def test_polars_takes_urls_without_a_copy(frame: pl.DataFrame, signer: Signer) -> None:

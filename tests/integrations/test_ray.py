@@ -244,13 +244,13 @@ def test_inventory(provided: Signer, tmp_path: Path, form: str) -> None:
 def test_inventories_elsewhere_and_wrong_ones(tmp_path: Path) -> None:
     from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
-    inventory(tmp_path / "bucket" / "report", "CSV", ["a b"])
+    inventory(tmp_path / "bucket" / "report", "CSV", ["a +b"], plain="+")
     there = tmp_path / "bucket" / "cos" / BUCKET
     there.mkdir(parents=True)
     (tmp_path / "bucket" / "report" / "data.csv.gz").rename(there / "data.csv.gz")
     files = SubTreeFileSystem(str(tmp_path), LocalFileSystem())
     manifest = "cos://bucket/report/manifest.json"
-    assert read_inventory(manifest, filesystem=files).take_all()[0]["Key"] == "a b"
+    assert read_inventory(manifest, filesystem=files).take_all()[0]["Key"] == "a +b"
     (there / "data.csv.gz").write_bytes(b"short")
     with pytest.raises(ParameterError, match="has 5 bytes, not the manifest's"):
         read_inventory(manifest, filesystem=files)

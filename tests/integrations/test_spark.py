@@ -451,7 +451,7 @@ def test_inventory(spark: SparkSession, provided: Signer, tmp_path: Path, form: 
 
 def test_inventory_in_a_bucket(python: None, tmp_path: Path) -> None:
     """Data files lie where the manifest says, in its bucket; here a file system that Spark alone knows."""
-    manifest = inventory(tmp_path / "report", "CSV", KEYS)
+    manifest = inventory(tmp_path / "report", "CSV", KEYS, plain="+/")  # a plus is no space
     there = tmp_path / "cos" / BUCKET
     there.mkdir(parents=True)
     (tmp_path / "report" / "data.csv.gz").rename(there / "data.csv.gz")

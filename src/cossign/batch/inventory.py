@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -61,7 +61,7 @@ def parsed_manifest(text: str | bytes) -> Inventory:
     if fields is not None and "Key" not in fields:
         raise ValueError(f": the report's fileSchema has no Key: {schema}")
     for key, _, _ in entries:
-        if ".." in PurePosixPath(key).parts:
+        if ".." in key.replace("\\", "/").split("/"):
             raise ValueError(f": the data file {key} lies outside of the report")
     listed = [(key, int(size), md5) for key, size, md5 in entries]
     return Inventory(form, fields, listed, int(counts[0]) if counts else None)
@@ -94,10 +94,10 @@ def found_report(manifest: str, read: Callable[[], str | bytes]) -> tuple[Invent
     """
     where = urlsplit(manifest)
     try:
-        if where.scheme not in ("", "file"):
+        if len(where.scheme) > 1 and where.scheme != "file":  # one letter is a drive of Windows
             report = parsed_manifest(read())
             return report, [f"{where.scheme}://{where.netloc}/{key.lstrip('/')}" for key, _, _ in report.files]
-        path = Path(unquote(where.path) if where.scheme else manifest).absolute()
+        path = Path(unquote(where.path) if where.scheme == "file" else manifest).absolute()
         report = parsed_manifest(path.read_bytes())
         return report, [f"file://{data_file(path, key)}" for key, _, _ in report.files]
     except ValueError as error:

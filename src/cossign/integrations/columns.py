@@ -102,6 +102,7 @@ class ColumnSigning:
         expires_col: str | None = None,
         query_cols: Mapping[str, str] | None = None,
         on_error: OnError,
+        error_col: str | None = None,
     ) -> ColumnSigning:
         """What was asked for, checked without credentials: those are at the workers.
 
@@ -124,6 +125,8 @@ class ColumnSigning:
         for name in varying:
             if name in given:
                 raise ParameterError(f"query[{name!r}]", "must not be given with query_cols of the same name")
+        if error_col is not None and on_error != "null":
+            raise ParameterError("error_col", 'needs on_error="null"')
         try:
             pickled = dumps(signer)
         except TypeError as error:

@@ -53,8 +53,8 @@ def register(
         on_error: "raise" at a bad key; or "null": its URL is NULL.
 
     Raises:
-        ParameterError: a parameter is not of its form. A bad key ends the query with DuckDB's InvalidInputException,
-            which has the key and what is wrong with it.
+        ParameterError: `signer` or `name` is not of its form. Other parameters, keys and credentials are looked at by
+            the query, which ends with DuckDB's InvalidInputException: it has the key, and what is wrong.
     """
     if not isinstance(signer, Signer):
         raise ParameterError("signer", f"must be a Signer, not {type(signer).__name__}")

@@ -82,9 +82,8 @@ def presign(
     signing = ColumnSigning.planned(
         signer_config, ray.cloudpickle.dumps, key_col, method=method, expires=expires, query=query, headers=headers,
         key_time=key_time, method_col=method_col, expires_col=expires_col, query_cols=query_cols, on_error=on_error,
+        error_col=error_col,
     )  # fmt: skip
-    if error_col is not None and on_error != "null":
-        raise ParameterError("error_col", 'needs on_error="null"')
     least, most = concurrency if isinstance(concurrency, tuple) else (concurrency or 1, concurrency)
     pool = ray.data.ActorPoolStrategy(min_size=least, max_size=most)
     _check_cpus(least * options.get("num_cpus", 1))

@@ -90,10 +90,9 @@ def presign(
     signing = ColumnSigning.planned(
         signer_config, cloudpickle.dumps, key_col, method=method, expires=expires, query=query, headers=headers,
         key_time=key_time, method_col=method_col, expires_col=expires_col, query_cols=query_cols, on_error=on_error,
+        error_col=error_col,
     )  # fmt: skip
     places = {parameter: _place(df, parameter, column) for parameter, column in signing.columns.items()}
-    if error_col is not None and on_error != "null":
-        raise ParameterError("error_col", 'needs on_error="null"')
     added = [("url_col", url_col), *([] if error_col is None else [("error_col", error_col)])]
     names = [name.lower() for name in df.columns]
     for parameter, name in added:
