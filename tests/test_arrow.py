@@ -102,6 +102,15 @@ def test_string_views_give_string_views(loose: Signer, threads: int) -> None:
         next(iter(signed)).with_empty_lines()
 
 
+def test_the_view_of_a_null_is_empty(signer: Signer) -> None:
+    """Some readers look at it; and what another column left in the memory is not for them."""
+    for keys in (["a"] * 100, [None] * 100, ["a", None] * 50):
+        chunk = pa.array(next(iter(signer.presign_arrow(pa.array(keys, pa.string_view())))))
+        views = chunk.buffers()[1]
+        for row, key in enumerate(keys):
+            assert (bytes(views[16 * row : 16 * row + 16]) == bytes(16)) is (key is None)
+
+
 def test_few_rows_again_and_again(signer: Signer) -> None:
     """Their memory is used again, but never while somebody has it."""
     columns = [[f"{number}/{row}" for row in range(1 + 37 * number % 3000)] for number in range(60)]
