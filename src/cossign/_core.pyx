@@ -1978,7 +1978,6 @@ cdef enum:
     SLOT = 1 << 19         # bytes of a result chunk: it stays in the second cache
     SLOT_ROWS = 4096       # the most rows of one
     KEPT_SLOTS = 24        # with so many in a reader's hands, it keeps them, and waste counts
-    WAITING_SLOTS = 32     # with so many in nobody's hands, the next ones keep no memory
     SLAB = 1 << 21         # bytes of the first block of slots: a huge page; each further one is twice as large, up to
     LARGEST_SLAB = 1 << 22
 
@@ -2012,16 +2011,21 @@ cdef struct Pool:
     Slot* waiting      # last in, first out: the one that is still in the caches
     size_t out         # slots in somebody's hands
     size_t idle        # slots that wait
+    size_t most_idle   # slots; the next ones keep no memory
     bint closed        # its Memory is gone: the last slot that comes back frees all
 
 
 cdef class Memory:
-    """The pool of a `SignedColumn`'s chunks; one for several, if they are read one behind the other."""
+    """The pool of a `SignedColumn`'s chunks; one for several, if they are read one behind the other.
+
+    Of what nobody reads, so many bytes stay in memory.
+    """
 
     cdef Pool* pool
 
-    def __cinit__(self):
+    def __cinit__(self, size_t idle=1 << 24):
         self.pool = new_pool()
+        self.pool.most_idle = idle // SLOT
 
     def __dealloc__(self):
         if self.pool != NULL:
@@ -2133,7 +2137,7 @@ cdef void drop_slot(Slot* slot) noexcept nogil:
     PyThread_acquire_lock(pool.lock, WAIT_LOCK)
     pool.out -= 1
     if slot != NULL:
-        if pool.idle >= WAITING_SLOTS:
+        if pool.idle >= pool.most_idle:
             pages_forget(slot, SLOT)
         slot.next = pool.waiting
         pool.waiting = slot

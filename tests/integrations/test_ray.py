@@ -115,10 +115,42 @@ def test_empty_and_skewed_blocks(provided: Signer) -> None:
     assert presign(ray.data.range(0), "id", "url", provided).take_all() == []
 
 
+def actor(odd: Dataset, key_col: str, url_col: str = "url", **named: Any) -> cossign_ray.Presign:
+    """An actor, asked directly for what it says of a block; how Ray passes that on, test_a_bad_key shows."""
+    made: list[cossign_ray.Presign] = []
+
+    def map_batches(kind: type[cossign_ray.Presign], *, fn_constructor_args: Any, **_: Any) -> Dataset:
+        made.append(kind(*fn_constructor_args))
+        return odd
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(odd, "map_batches", map_batches)
+        presign(odd, key_col, url_col, concurrency=1, **named)
+    return made[0]
+
+
 def failure(ds: Dataset) -> str:
     with pytest.raises(Exception) as caught:  # noqa: PT011 - Ray's own, made of ours
         ds.take_all()
     return str(caught.value)
+
+
+def test_a_block_has_the_memory_of_the_last(odd: Dataset, provided: Signer) -> None:
+    sign = actor(odd, "key", signer_config=provided, key_time=TIMES)
+    block = pa.table({"key": [f"k{number}" for number in range(300_000)]})
+
+    def places() -> set[int]:
+        urls = pa.concat_tables(sign(block))["url"]
+        return {chunk.buffers()[2].address for chunk in urls.chunks}
+
+    def resident() -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("RssAnon")).split()[1])
+
+    before = resident()
+    first = places()
+    assert resident() - before > 40 << 20  # they are of more than 60 MB; what is of its own size is given back
+    assert len(first & places()) > 0.9 * len(first)
 
 
 @pytest.mark.parametrize("key, reason", [("", "is empty"), ("a/../b", "segment"), ("x" * 851, "850")])
@@ -158,22 +190,24 @@ def test_no_credentials_at_an_actor(provided: Signer, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_parameters(odd: Dataset, provided: Signer, named: dict[str, Any], reason: str) -> None:
-    """What an actor would say of its block; how Ray passes that on, test_a_bad_key shows."""
-    made: list[Any] = []
-
-    def map_batches(kind: Any, *, fn_constructor_args: Any, **_: Any) -> Dataset:
-        made.append(kind(*fn_constructor_args))
-        return odd
-
-    def signed() -> pa.Table:
-        presign(odd, **{"key_col": "key", "url_col": "url", "signer_config": provided, "concurrency": 1, **named})
-        return made[0](TABLE)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(odd, "map_batches", map_batches)
-        with pytest.raises(ParameterError, match=reason) as caught:
-            signed()
+    with pytest.raises(ParameterError, match=reason) as caught:
+        list(actor(odd, **{"key_col": "key", "signer_config": provided, **named})(TABLE))
     assert "secret-of-the-test" not in str(caught.value)
+
+
+def test_a_large_block(odd: Dataset, provided: Signer) -> None:
+    """It is signed some rows at a time; what is said of a row counts from the block's first."""
+    keys = [f"k{number}" if number != 150_000 else "a/../b" for number in range(300_000)]
+    block = pa.table({"key": keys})
+    signed = list(actor(odd, "key", signer_config=provided, key_time=TIMES, on_error="null", error_col="why")(block))
+    assert len(signed) > 1
+    table = pa.concat_tables(signed)
+    assert table["key"].equals(block["key"])
+    assert table["url"].to_pylist() == provided.presign_many(keys, key_time=TIMES, on_error="null")
+    assert [row for row, why in enumerate(table["why"].to_pylist()) if why is not None] == [150_000]
+    assert "(block of 300000 rows that begins with 'k0', row 150000, key 'a/../b')" in table["why"][150_000].as_py()
+    with pytest.raises(ParameterError, match=r"row 150000, key 'a/\.\./b'"):
+        list(actor(odd, "key", signer_config=provided)(block))
 
 
 def test_parameters_that_are_checked_where_it_is_planned(odd: Dataset, provided: Signer) -> None:
@@ -194,12 +228,12 @@ def test_at_scale_with_an_actor_that_is_killed(provided: Signer, at_scale: AtSca
     mark = tmp_path / "mark"
 
     class Dying(cossign_ray.Presign):
-        def __call__(self, block: pa.Table) -> pa.Table:
-            signed = super().__call__(block)
-            if len(block) > 1 and not mark.exists():
-                mark.touch()
-                os.kill(os.getpid(), signal.SIGKILL)
-            return signed
+        def __call__(self, block: pa.Table) -> Iterator[pa.Table]:
+            for part in super().__call__(block):
+                if len(block) > 1 and not mark.exists():
+                    mark.touch()
+                    os.kill(os.getpid(), signal.SIGKILL)
+                yield part
 
     ds = ray.data.read_parquet([str(file) for file in at_scale.files])
     with pytest.MonkeyPatch.context() as patch:

@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cossign._core import Memory
 from cossign.credentials import ChainCredentials, Credentials
 from cossign.errors import CosSignError, CredentialsError, ParameterError
 from cossign.signer import Headers, KeyTime, Query, Signer, _rebuilt
 
 OnError = Literal["raise", "null"]
+
+_KEPT = 256 << 20  # bytes of URLs that a worker keeps for the next ones: two of Ray's blocks
 
 
 def given_signer(signer_config: Any) -> Signer:
@@ -167,10 +170,10 @@ class ColumnSigning:
             return f"{where}, {row_text(first + index, keys[index].as_py())}"
 
         try:
-            signed = signer.presign_arrow(
-                keys, method=given.get("method", self.method), expires=given.get("expires", self.expires),
-                query={**self.query, **{name: given[f"query[{name!r}]"] for name in self.query_cols}},
-                headers=self.headers, key_time=self.key_time, on_error=self.on_error,
+            signed = signer._presign_column(
+                keys, given.get("method", self.method), given.get("expires", self.expires),
+                {**self.query, **{name: given[f"query[{name!r}]"] for name in self.query_cols}}, self.headers,
+                signer._start(), self.key_time, self.on_error == "null", 1, b"", signer._memory, True,
             )  # fmt: skip
             urls = whole_column(signed)
         except ParameterError as error:
@@ -202,7 +205,11 @@ class ColumnSigning:
 
 @functools.lru_cache(maxsize=16)
 def _at_worker(pickled: bytes) -> Signer:
-    """A Signer, one for all jobs of a process that have the same: its credentials are fetched once."""
+    """A Signer, one for all jobs of a process that have the same: its credentials are fetched once.
+
+    Its URLs are copied by the engine and dropped, so the next ones have their memory: new pages cost more than signing.
+    """
     found = pickle.loads(pickled)  # noqa: S301 - it was pickled where the job was planned
     assert isinstance(found, Signer)
+    object.__setattr__(found, "_memory", Memory(_KEPT))
     return found

@@ -13,7 +13,7 @@ Credentials reach the actors by a provider, which is asked there; what Ray pickl
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -30,6 +30,8 @@ from cossign.integrations.columns import ColumnSigning, OnError, check_there
 from cossign.signer import Headers, KeyTime, Query
 
 __all__ = ["Presign", "presign", "read_inventory"]
+
+_ROWS = 1 << 17  # so many at a time: Ray has copied some away before the last ones of a large block are made
 
 
 def presign(
@@ -54,7 +56,8 @@ def presign(
     """A Dataset with a column of presigned URLs behind its own columns, all of this call's instant.
 
     A block that is made again, after an actor has died, has the same bytes, as long as its provider gives the same
-    credentials. The other columns are passed on as they are, without a copy.
+    credentials. The other columns are passed on as they are, without a copy. An actor keeps the memory of its URLs for
+    the next ones, up to 256 MiB.
 
     Args:
         ds: any Dataset.
@@ -118,29 +121,29 @@ class Presign:
         self._url_col = url_col
         self._error_col = error_col
 
-    def __call__(self, block: pa.Table) -> pa.Table:
-        """A block with its URLs."""
+    def __call__(self, block: pa.Table) -> Iterator[pa.Table]:
+        """A block with its URLs, some rows at a time."""
         signing = self._signing
         if not len(block) and not block.schema.names:  # what Ray makes of nothing
-            return block
-        given = {parameter: _column(block, parameter, name) for parameter, name in signing.columns.items()}
-        for parameter, name in (("url_col", self._url_col), ("error_col", self._error_col)):
-            if name in block.schema.names:
-                raise ParameterError(parameter, f"{name!r} is a column already: choose another name")
-        keys = given["keys"]
-        begins = f" that begins with {keys[0].as_py()!r}" if len(keys) else ""
-        urls, errors = signing.signed(given, f"block of {len(keys)} rows{begins}")
-        block = block.append_column(self._url_col, urls)
-        if self._error_col is not None:
-            reasons = dict(errors)
-            texts = pa.array([reasons.get(row) for row in range(len(keys))], pa.string())
-            block = block.append_column(self._error_col, texts)
-        return block
-
-
-def _column(block: pa.Table, parameter: str, name: str) -> Any:
-    check_there(parameter, name, block.schema.names)
-    return block.column(name)
+            yield block
+            return
+        for parameter, column in signing.columns.items():
+            check_there(parameter, column, block.schema.names)
+        for parameter, added in (("url_col", self._url_col), ("error_col", self._error_col)):
+            if added in block.schema.names:
+                raise ParameterError(parameter, f"{added!r} is a column already: choose another name")
+        rows = len(block)
+        begins = f" that begins with {block.column(signing.columns['keys'])[0].as_py()!r}" if rows else ""
+        for first in range(0, max(rows, 1), _ROWS):
+            part = block.slice(first, _ROWS)
+            given = {parameter: part.column(column) for parameter, column in signing.columns.items()}
+            urls, errors = signing.signed(given, f"block of {rows} rows{begins}", first)
+            part = part.append_column(self._url_col, urls)
+            if self._error_col is not None:
+                reasons = dict(errors)
+                texts = pa.array([reasons.get(row) for row in range(len(part))], pa.string())
+                part = part.append_column(self._error_col, texts)
+            yield part
 
 
 def read_inventory(manifest: str, *, filesystem: Any = None, **options: Any) -> Dataset:
