@@ -686,13 +686,15 @@ def test_rows_that_cannot_be_read(output: str, signer: Signer) -> None:
     Path("k.jsonl").write_bytes(
         b'{"key":"a","n":"1"}\n{"key"\n\n{"n":"2"}\n{"key":7,"n":"2"}\n{"key":"\xff","n":""}\n{"key":"c","n":8}\n[]\n'
     )
-    pq.write_table(
-        pa.table({"key": pa.array([b"a", None, b"\xff", b"b"], pa.binary()), "n": ["1", "2", None, "4"]}), "k.parquet"
-    )
+    table = pa.table({"key": pa.array([b"a", None, b"\xff", b"b"], pa.binary()), "n": ["1", "2", None, "4"]})
+    pq.write_table(table, "k.parquet")
+    texts = table["key"].combine_chunks().view(pa.string())  # as some write it, Spark among them
+    pq.write_table(table.set_column(0, "key", texts), "strings.parquet")
     for name, reasons in (
         ("k.csv", {2: ("b", "has 1 columns, not 2"), 3: ("\udcff", "key is not valid UTF-8"), 4: (None, "n is not valid UTF-8"), 5: ("d,3,4", "has 3 columns, not 2")}),
         ("k.jsonl", {2: ('{"key"', "is not JSON: Expecting"), 3: ('{"n":"2"}', "has not the field 'key'"), 4: ('{"key":7,"n":"2"}', "key is no string"), 5: ('{"key":"\udcff","n":""}', "key is not valid UTF-8"), 6: ('{"key":"c","n":8}', "n is no string, as it is in the first rows"), 7: ("[]", "is not a JSON object")}),
         ("k.parquet", {2: (None, "key is null"), 3: ("\udcff", "key is not valid UTF-8")}),
+        ("strings.parquet", {2: (None, "key is null"), 3: ("\udcff", "key is not valid UTF-8")}),
     ):  # fmt: skip
         report = done(signer, name, output, on_error="null", query_columns={"n": "n"})
         listed = {
@@ -706,6 +708,13 @@ def test_rows_that_cannot_be_read(output: str, signer: Signer) -> None:
         assert [row + 1 for row, each in enumerate(got) if each["url"] is None] == list(reasons)
         assert report.bad == len(reasons)
         assert got[0]["url"] == urls_of(signer, ["a"], query={"n": "1"})[0]
+
+
+def test_a_kept_text_that_is_no_utf8(signer: Signer) -> None:
+    odd = pa.array([b"\xff", b'"'], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"key": ["a", "b"], "x": odd}), "k.parquet")
+    done(signer, "k.parquet", "u.jsonl", keep_columns=["x"])
+    assert [row["x"] for row in rows_of("u.jsonl")] == ["\ufffd", '"']
 
 
 def test_what_is_no_utf8_and_has_too_many_columns(signer: Signer) -> None:

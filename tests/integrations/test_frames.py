@@ -275,7 +275,7 @@ def test_what_is_wrong_in_pandas(signer: Signer) -> None:
         pd.Series(["a"], dtype="category"),
         pd.Series([1.5]),
     ):
-        with pytest.raises(ParameterError, match=r"column 'None' must be strings that Arrow holds, not of dtype"):
+        with pytest.raises(ParameterError, match=r"column 'keys' must be strings that Arrow holds, not of dtype"):
             wrong.cos.presign(signer)
     with pytest.raises(ParameterError, match="column 'n' must be a column of strings, not of integers"):
         pd.Series([1, 2], name="n").cos.presign(signer)

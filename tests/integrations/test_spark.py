@@ -233,6 +233,29 @@ def test_a_bad_key(spark: SparkSession, provided: Signer, key: str, reason: str)
     assert spark.sql("SELECT count(*) AS n FROM bad WHERE cos_presign(key) IS NULL").collect()[0].n == 1
 
 
+@pytest.mark.parametrize("ansi", ["true", "false"])
+def test_sql_refuses_what_is_no_text(spark: SparkSession, provided: Signer, ansi: str) -> None:
+    """A number would be cast to a text without a word, and signed."""
+    setting = "spark.sql.ansi.enabled"
+    before = spark.conf.get(setting)
+    spark.createDataFrame([("a", 5, b"b", b"\xff")], "key string, size int, bytes binary, odd binary").coalesce(
+        1
+    ).createOrReplaceTempView("typed")
+    try:
+        spark.conf.set(setting, ansi)
+        register(spark, provided, key_time=TIMES)
+        assert spark.conf.get(setting) == ansi
+        [row] = spark.sql("SELECT cos_presign(key) AS text, cos_presign(bytes) AS bytes FROM typed").collect()
+        assert [row.text, row.bytes] == provided.presign_many(["a", "b"], key_time=TIMES)
+        for size in ("size", "CAST(size AS BIGINT)", "CAST(size AS DOUBLE)", "size > 1", "array(key)"):
+            text = failure(lambda size=size: spark.sql(f"SELECT cos_presign({size}) FROM typed").collect())
+            assert "BINARY" in text or "must be a column of strings" in text
+        text = failure(lambda: spark.sql("SELECT cos_presign(odd) FROM typed").collect())
+        assert r"column 'key' (partition 0, row 0, key b'\xff') is not valid UTF-8" in text
+    finally:
+        spark.conf.set(setting, before)
+
+
 def test_a_bad_value_beside_the_key(spark: SparkSession, provided: Signer) -> None:
     df = spark.createDataFrame([("a", 5), ("b", -1)], "key string, seconds int").coalesce(1)
     text = failure(lambda: presign(df, "key", "url", provided, expires_col="seconds").collect())

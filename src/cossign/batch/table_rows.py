@@ -14,7 +14,7 @@ from cossign.batch.job import Job
 from cossign.batch.rows import CORES, Piece, Rows
 from cossign.batch.sense import Keys
 from cossign.batch.sources import Position, Source
-from cossign.batch.tables import Batch, Condition, Tables
+from cossign.batch.tables import Batch, Condition, Tables, as_bytes, as_strings
 from cossign.errors import ParameterError
 
 
@@ -51,7 +51,7 @@ class TableRows(Rows):
             self.read += batch.end - (self.end.row if batch.input == self.end.input else 0)
             self.kept += len(batch.keys)
             self.end = Position(batch.input, batch.end)
-            self._look(lambda: [as_bytes(key) for key in batch.keys[:1000].to_pylist() if key is not None])  # noqa: B023
+            self._look(lambda: as_bytes(batch.keys[:1000]).drop_null().to_pylist())  # noqa: B023
             if not len(batch.keys):
                 continue
             signed = self._signed(batch)
@@ -89,9 +89,11 @@ class TableRows(Rows):
         reasons.update({row: fault.reason for row, fault in batch.faults.items() if first <= row < first + rows})
         bad = []
         for row in sorted(reasons):
-            key = batch.faults[row].text if row in batch.faults else batch.keys[row].as_py()
-            if isinstance(key, bytes):
-                key = key.decode("utf-8", "surrogateescape")
+            if row in batch.faults:
+                key = batch.faults[row].text
+            else:
+                key = as_bytes(batch.keys[row : row + 1])[0].as_py()
+                key = None if key is None else key.decode("utf-8", "surrogateescape")
             bad.append(Bad(batch.name, batch.numbers[row], key, reasons[row]))
         return bad
 
@@ -107,7 +109,8 @@ class TableRows(Rows):
             raise ParameterError(
                 "url_column", f"{job.url_column!r} is a column of the input: choose another name (--url-column)"
             )
-        columns = [batch.keys if name == job.key_column else batch.table.column(name) for name in names]
+        keys = as_strings(as_bytes(batch.keys)) if bad else batch.keys
+        columns = [keys if name == job.key_column else batch.table.column(name) for name in names]
         table = pa.record_batch([*columns, urls], [*names, job.url_column])
         if bad and job.on_error == "skip":
             table = table.filter(pc.is_valid(urls))
@@ -117,7 +120,3 @@ class TableRows(Rows):
 def _named(reason: str) -> str:
     """Why a row has no URL: its key, unless the reason names another column."""
     return reason if reason.startswith(("query[", "method ", "expires ")) else f"key {reason}"
-
-
-def as_bytes(key: str | bytes) -> bytes:
-    return key if isinstance(key, bytes) else key.encode("utf-8", "surrogateescape")

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from cossign.batch.sources import InputError
-from cossign.batch.tables import as_strings
+from cossign.batch.tables import as_bytes, as_strings, is_text
 
 _GROUP = 1 << 17  # rows of a Parquet row group
 
@@ -49,8 +49,8 @@ class _Rows:
         for name, column in zip(rows.schema.names, rows.columns, strict=True):
             if pa.types.is_binary_view(column.type):
                 column = column.cast(pa.binary())
-            is_text = name == self._columns[0] or pa.types.is_string_view(column.type)
-            columns.append(as_strings(column) if is_text else column)
+            must = name == self._columns[0] or pa.types.is_string_view(column.type)
+            columns.append(as_strings(column) if must else column)
         return pa.record_batch(columns, rows.schema.names)
 
     def begin(self, schema: pa.Schema) -> None:
@@ -126,11 +126,9 @@ def _json(column: pa.Array) -> pa.Array:
     """A column's values as JSON texts."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        column = as_strings(column)
     kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        column = column.cast(pa.string())
+    if is_text(kind):
+        column = as_strings(as_bytes(column)).cast(pa.string())
         if _has(column, b'\\"' + bytes(range(32))):
             texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist()]
             return pc.fill_null(pa.array(texts, pa.string()), "null")

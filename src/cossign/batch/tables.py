@@ -92,7 +92,7 @@ class Condition(NamedTuple):
         }[self.relation]  # fmt: skip
         if pa.types.is_dictionary(values.type):
             values = values.cast(values.type.value_type)
-        if _is_text(values.type):
+        if is_text(values.type):
             values = as_strings(values)
             if self.relation in ("=", "!=") or not re.match(_NUMBER, self.value):
                 return compare(values, self.value)
@@ -372,7 +372,7 @@ class Tables:
         inner = [name for name in (key, *self.wanted) if name in fields and name not in schema.names]
         wanted = self._names(each, [*schema.names, *dict.fromkeys(inner)], key)
         kind = fields[key]
-        if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
+        if not is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
             found = [name for name in fields if name.startswith(f"{key}.")] if pa.types.is_struct(kind) else []
             how = f"one of its fields, such as {found[0]}," if found else "a column of strings"
             raise InputError(f"{each.name}: the column {key!r} holds {kind}, not keys: name {how} with --key-column")
@@ -410,6 +410,14 @@ class Tables:
         )
 
 
+def as_bytes(values: pa.Array) -> pa.Array:
+    """Texts as Arrow bytes: what calls itself strings may hold some that are no UTF-8, which Python cannot take."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    large = pa.types.is_large_string(values.type) or pa.types.is_large_binary(values.type)
+    return values.cast(pa.large_binary() if large else pa.binary())
+
+
 def as_strings(values: pa.Array) -> pa.Array:
     """Texts as Arrow strings; bytes that are no UTF-8 become U+FFFD."""
     if pa.types.is_dictionary(values.type):
@@ -445,7 +453,7 @@ def _projected(batch: pa.RecordBatch, wanted: Sequence[str]) -> pa.RecordBatch:
     return pa.record_batch(columns, list(wanted))
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
     return any(
         check(kind)
         for check in (

@@ -60,8 +60,11 @@ def row_text(row: int, key: Any) -> str:
 
 
 def short(key: Any) -> str:
-    """A key as it is shown in an error."""
-    text = repr(key)
+    """A key, or a scalar of Arrow, as it is shown in an error: as bytes, if it is no UTF-8."""
+    try:
+        text = repr(key.as_py() if hasattr(key, "as_py") else key)
+    except UnicodeDecodeError:
+        text = repr(key.as_buffer().to_pybytes())
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
@@ -167,7 +170,7 @@ class ColumnSigning:
             self._check_end(signer)
 
         def at_row(index: int) -> str:
-            return f"{where}, {row_text(first + index, keys[index].as_py())}"
+            return f"{where}, {row_text(first + index, keys[index])}"
 
         try:
             signed = signer._presign_column(

@@ -72,7 +72,7 @@ def register(
             )  # fmt: skip
             return whole_column(signed)
         except ParameterError as error:
-            where = "" if error.index is None else f"key {short(keys[error.index].as_py())}"
+            where = "" if error.index is None else f"key {short(keys[error.index])}"
             raise CosSignError(str(named_error(error.parameter, error.reason, columns, where))) from None
 
     names = ["key", *(f"p{number}" for number in range(len(query_cols)))]

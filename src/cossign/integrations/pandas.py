@@ -60,7 +60,11 @@ def presign(
     values = dict(query or {})
     given = {"keys": keys, "method": method, "expires": expires}
     given.update({f"query[{name!r}]": value for name, value in values.items()})
-    columns = {name: str(each.name) for name, each in given.items() if isinstance(each, pd.Series)}
+    columns = {
+        name: name if each.name is None else str(each.name)
+        for name, each in given.items()
+        if isinstance(each, pd.Series)
+    }
     arrow = {name: _arrow(each, columns.get(name, "")) for name, each in given.items()}
     try:
         signed = signer.presign_arrow(
@@ -72,7 +76,7 @@ def presign(
     except ParameterError as error:
         where = ""
         if error.index is not None:
-            label, key = keys.index[error.index], arrow["keys"][error.index].as_py()
+            label, key = keys.index[error.index], arrow["keys"][error.index]
             where = f"row {error.index}, label {label!r}, key {short(key)}"
         raise named_error(error.parameter, error.reason, columns, where) from None
     result = pd.Series(pd.array(urls, dtype=_dtype(keys.dtype, urls.type)), index=keys.index, name=keys.name)

@@ -26,7 +26,7 @@ from ray.data import Dataset
 from cossign.batch.inventory import check_sizes, found_report
 from cossign.batch.tables import decoded_keys
 from cossign.errors import ParameterError
-from cossign.integrations.columns import ColumnSigning, OnError, check_there
+from cossign.integrations.columns import ColumnSigning, OnError, check_there, short
 from cossign.signer import Headers, KeyTime, Query
 
 __all__ = ["Presign", "presign", "read_inventory"]
@@ -133,7 +133,7 @@ class Presign:
             if added in block.schema.names:
                 raise ParameterError(parameter, f"{added!r} is a column already: choose another name")
         rows = len(block)
-        begins = f" that begins with {block.column(signing.columns['keys'])[0].as_py()!r}" if rows else ""
+        begins = f" that begins with {short(block.column(signing.columns['keys'])[0])}" if rows else ""
         for first in range(0, max(rows, 1), _ROWS):
             part = block.slice(first, _ROWS)
             given = {parameter: part.column(column) for parameter, column in signing.columns.items()}

@@ -16,6 +16,7 @@ Credentials reach the executors by a provider, which is asked there: no plan, cl
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -194,13 +195,27 @@ def register(
     spark.udf.register(function, _vectorised(functools.partial(_urls, signing, knows_instant)))
     if knows_instant:
         # unix_timestamp() is one number for a whole query, which stands in its plan: so it is the same for all tries.
-        parameters = ["key", *(f"p{number}" for number in range(len(query_cols)))]
-        typed = ", ".join(f"{each} STRING" for each in parameters)
-        spark.sql(
-            f"CREATE OR REPLACE TEMPORARY FUNCTION {name}({typed}) RETURNS STRING "
-            f"RETURN {function}(unix_timestamp(), {', '.join(parameters)})"
-        )
+        # Arguments are cast to the types of parameters; to BINARY, ANSI casts texts only, so a number is refused.
+        query_names = [f"p{number}" for number in range(len(query_cols))]
+        typed = ", ".join(["key BINARY", *(f"{each} STRING" for each in query_names)])
+        with _ansi(spark):
+            spark.sql(
+                f"CREATE OR REPLACE TEMPORARY FUNCTION {name}({typed}) RETURNS STRING RETURN "
+                f"{function}({', '.join(['unix_timestamp()', 'CAST(key AS STRING)', *query_names])})"
+            )
     return functools.partial(F.call_function, name)
+
+
+@contextlib.contextmanager
+def _ansi(spark: SparkSession) -> Iterator[None]:
+    """For functions that are made meanwhile, as they keep it."""
+    setting = "spark.sql.ansi.enabled"
+    before = spark.conf.get(setting)
+    spark.conf.set(setting, "true")
+    try:
+        yield
+    finally:
+        spark.conf.set(setting, before)
 
 
 def _vectorised(function: Callable[[Iterator[Any]], Iterator[Any]]) -> Any:
