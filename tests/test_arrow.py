@@ -18,7 +18,7 @@ import time_machine
 from hypothesis import strategies as st
 
 from cossign import Credentials, KeyNameError, ParameterError, Signer, engines
-from cossign._core import Lines
+from cossign._core import Lines, Memory
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 
 pa = pytest.importorskip("pyarrow")
@@ -673,6 +673,19 @@ def test_a_stream_that_fails(signer: Signer) -> None:
     reader = pa.RecordBatchReader.from_batches(pa.schema({"key": pa.string()}), batches())
     with pytest.raises(ParameterError, match=r"keys cannot be read: .*the disk is gone"):
         list(signer.presign_arrow(reader))
+
+
+@pytest.mark.parametrize("size", [1 << 12, 1 << 16, 1 << 22, 1 << 25])
+def test_chunks_of_another_size(signer: Signer, size: int) -> None:
+    keys = [f"a/{number}" for number in range(20_000)]
+    memory = Memory(1 << 26, size)
+    for _ in range(2):  # new memory, and the same again
+        signed = signer._presign_column(pa.array(keys), "GET", None, {}, None, 0, TIMES, False, 2, b"", memory, True)
+        chunks = [pa.array(chunk) for chunk in signed]
+        assert pa.chunked_array(chunks).to_pylist() == expected(signer, keys)
+        sizes = [sum(buffer.size for buffer in chunk.buffers()[1:]) for chunk in chunks]
+        assert max(sizes) < size
+        assert min(sizes[5:-1], default=size) > 0.5 * size
 
 
 def test_random_arrays() -> None:

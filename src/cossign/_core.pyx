@@ -1975,8 +1975,8 @@ cdef void release_lines(ArrowArray* array) noexcept with gil:
 # --- Arrow out --------------------------------------------------------------------------------------------------------
 
 cdef enum:
-    SLOT = 1 << 19         # bytes of a result chunk: it stays in the second cache
-    SLOT_ROWS = 4096       # the most rows of one
+    SLOT = 1 << 19         # bytes of a result chunk, unless a Memory has others: it stays in the second cache
+    ROW = 128              # a chunk has at most a row for so many of its bytes
     KEPT_SLOTS = 24        # with so many in a reader's hands, it keeps them, and waste counts
     SLAB = 1 << 21         # bytes of the first block of slots: a huge page; each further one is twice as large, up to
     LARGEST_SLAB = 1 << 22
@@ -2012,20 +2012,24 @@ cdef struct Pool:
     size_t out         # slots in somebody's hands
     size_t idle        # slots that wait
     size_t most_idle   # slots; the next ones keep no memory
+    size_t slot        # bytes of one
     bint closed        # its Memory is gone: the last slot that comes back frees all
 
 
 cdef class Memory:
     """The pool of a `SignedColumn`'s chunks; one for several, if they are read one behind the other.
 
-    Of what nobody reads, so many bytes stay in memory.
+    Args:
+        idle: of what nobody reads, so many bytes stay in memory.
+        chunk: bytes of a chunk; more than the default where what reads pays for each.
     """
 
     cdef Pool* pool
 
-    def __cinit__(self, size_t idle=1 << 24):
+    def __cinit__(self, size_t idle=1 << 24, size_t chunk=SLOT):
         self.pool = new_pool()
-        self.pool.most_idle = idle // SLOT
+        self.pool.most_idle = idle // chunk
+        self.pool.slot = chunk
 
     def __dealloc__(self):
         if self.pool != NULL:
@@ -2075,7 +2079,7 @@ cdef Slot* new_slot(Pool* pool, size_t single, size_t rows, bint views) noexcept
     """A slot; or one with its own memory, `single` bytes for `rows` rows' data; NULL without memory."""
     cdef Slot* slot = NULL
     cdef Slab* slab
-    cdef size_t size = SLOT
+    cdef size_t size = pool.slot
     cdef size_t head = (sizeof(Slot) + 63) & ~<size_t>63
     cdef size_t valid_size = (rows + 511) // 512 * 64
     rows = (rows + 63) & ~<size_t>63
@@ -2093,10 +2097,11 @@ cdef Slot* new_slot(Pool* pool, size_t single, size_t rows, bint views) noexcept
             pool.waiting = slot.next
             pool.idle -= 1
         else:
-            if slab == NULL or slab.used + SLOT > slab.size:
+            if slab == NULL or slab.used + size > slab.size:
                 slab = <Slab*>PyMem_RawMalloc(sizeof(Slab))
                 if slab != NULL:
                     slab.size = SLAB if pool.slabs == NULL else min(2 * pool.slabs.size, <size_t>LARGEST_SLAB)
+                    slab.size = max(slab.size, size)
                     slab.pages = <uint8_t*>pages_new(slab.size)
                     if slab.pages == NULL:
                         PyMem_RawFree(slab)
@@ -2108,7 +2113,7 @@ cdef Slot* new_slot(Pool* pool, size_t single, size_t rows, bint views) noexcept
                 slab.next = pool.slabs
                 pool.slabs = slab
             slot = <Slot*>(slab.pages + slab.used)
-            slab.used += SLOT
+            slab.used += size
     slot.others = pool.out
     pool.out += 1
     PyThread_release_lock(pool.lock)
@@ -2138,7 +2143,7 @@ cdef void drop_slot(Slot* slot) noexcept nogil:
     pool.out -= 1
     if slot != NULL:
         if pool.idle >= pool.most_idle:
-            pages_forget(slot, SLOT)
+            pages_forget(slot, pool.slot)
         slot.next = pool.waiting
         pool.waiting = slot
         pool.idle += 1
@@ -2212,7 +2217,7 @@ cdef Slot* compact(Slot* slot) noexcept nogil:
     """A slot that is far from full, in memory of its own size, where many are kept; otherwise the slot itself."""
     cdef Slot* small
     cdef size_t unused = <size_t>(<uint8_t*>slot + slot.size - slot.data) - slot.data_size
-    if slot.single or slot.others < KEPT_SLOTS or unused <= <size_t>(SLOT // 16):
+    if slot.single or slot.others < KEPT_SLOTS or unused <= slot.size // 16:
         return slot
     small = new_slot(slot.pool, slot.data_size + 1, <size_t>slot.rows, slot.views)
     if small == NULL:
@@ -2478,8 +2483,8 @@ cdef class SigningStream:
     def __cinit__(self, SignedColumn whole, list columns):
         self.whole = whole
         self.columns = columns
-        self.most = SLOT_ROWS // 4
         self.memory = Memory() if whole.memory is None else whole.memory
+        self.most = <int64_t>(self.memory.pool.slot // ROW // 4)
 
     def __dealloc__(self):
         if self.lock != NULL:
@@ -2674,7 +2679,7 @@ cdef class SigningStream:
 
 cdef inline int64_t fitting_rows(const Slot* slot) noexcept:
     """How many rows like these fill a slot, but for a rest that is no loss."""
-    cdef size_t room = SLOT - <size_t>(slot.data - <const uint8_t*>slot)
+    cdef size_t room = slot.size - <size_t>(slot.data - <const uint8_t*>slot)
     return max(1, min(<int64_t>(room // 64 * 63 * <size_t>slot.rows // max(<size_t>1, slot.data_size)), slot.most))
 
 
@@ -2793,7 +2798,7 @@ cdef int sign_slot(SignedColumn whole, Template template, Pool* pool, Task* task
     """Sign as many rows of a task as fit into one slot."""
     cdef size_t bound
     cdef size_t row_size = template.text_size + (17 if task.views else 5)  # with its offset or view, and validity
-    task.open = new_slot(pool, 0, min(<size_t>SLOT_ROWS, SLOT // row_size), task.views)
+    task.open = new_slot(pool, 0, min(pool.slot // ROW, pool.slot // row_size), task.views)
     if task.open == NULL:
         with gil:
             raise MemoryError

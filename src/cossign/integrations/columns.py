@@ -17,6 +17,7 @@ from cossign.signer import Headers, KeyTime, Query, Signer, _rebuilt
 OnError = Literal["raise", "null"]
 
 _KEPT = 256 << 20  # bytes of URLs that a worker keeps for the next ones: two of Ray's blocks
+_CHUNK = 4 << 20  # bytes of a chunk: a batch of Spark's is one; of small ones, Parquet's writer takes 50 ns a URL more
 
 
 def given_signer(signer_config: Any) -> Signer:
@@ -214,5 +215,5 @@ def _at_worker(pickled: bytes) -> Signer:
     """
     found = pickle.loads(pickled)  # noqa: S301 - it was pickled where the job was planned
     assert isinstance(found, Signer)
-    object.__setattr__(found, "_memory", Memory(_KEPT))
+    object.__setattr__(found, "_memory", Memory(_KEPT, _CHUNK))
     return found

@@ -133,11 +133,15 @@ def _presigned(
             given = {parameter: batch.column(place) for parameter, place in places.items()}
             urls, errors = signing.signed(given, where, first)
             first += len(batch)
-            columns = [*batch.columns, pa.concat_arrays(urls.chunks)]
+            columns = [*batch.columns, _whole(urls.chunks)]
             if marked:
                 reasons = dict(errors)
                 columns.append(pa.array([reasons.get(row) for row in range(len(batch))], pa.string()))
             yield pa.RecordBatch.from_arrays(columns, names=names)
+
+
+def _whole(chunks: Sequence[Any]) -> Any:
+    return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
 
 
 def _pieces(batch: Any) -> Iterator[Any]:
@@ -253,7 +257,7 @@ def _urls(signing: ColumnSigning, knows_instant: bool, batches: Iterator[Any]) -
         given = dict(zip(signing.columns, columns, strict=True))
         chunks = signing.signed(given, where, first, start)[0].chunks if rows else []
         first += rows
-        yield pa.concat_arrays(chunks) if chunks else pa.array([], pa.string())
+        yield _whole(chunks) if chunks else pa.array([], pa.string())
 
 
 def _of_pandas(function: Callable[[Iterator[Any]], Iterator[Any]], batches: Iterator[Any]) -> Iterator[Any]:
