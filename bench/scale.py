@@ -62,7 +62,8 @@ def run(engine: str, workers: int, given: Path, how: str) -> dict[str, Any]:
         if done.returncode:
             raise SystemExit(f"{engine} failed with {how}:\n{done.stderr[-3000:]}")
         written = sum(file.stat().st_size for file in Path(temporary).rglob("*") if file.is_file())
-    result = {**json.loads(done.stdout.splitlines()[-1]), "whole": round(whole, 3), "bytes": written}
+    [told] = [line for line in done.stdout.splitlines() if line.startswith('{"start"')]  # engines print more
+    result = {**json.loads(told), "whole": round(whole, 3), "bytes": written}
     print(engine, workers, given.name, how, result, file=sys.stderr)
     return result
 
