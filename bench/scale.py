@@ -212,7 +212,7 @@ def plot(results: Results, models: dict[str, Model], file: Path) -> None:
     axes.set(xscale="log", yscale="log", xlabel="keys", ylabel="seconds, without the engine's start")
     axes.set_title("Parquet to Parquet, two workers on two cores; lines: the model; rings: not fitted to", fontsize=9)
     axes.grid(visible=True, which="major", linewidth=0.3)
-    axes.legend()
+    axes.legend(loc="lower right")
     figure.savefig(file, metadata={"Date": None})
 
 
