@@ -192,7 +192,18 @@ class Client:
         self._socket: socket.socket | None = None
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self._port), 20, (self._source, 0))
+        connection = socket.socket()
+        connection.settimeout(20)
+        if sys.platform == "linux":
+            # Bind to an address, not yet to a port: those of connections that have just ended are then used again.
+            connection.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
+        try:
+            connection.bind((self._source, 0))
+            connection.connect(("127.0.0.1", self._port))
+        except OSError:
+            connection.close()
+            raise
+        return connection
 
     def send(self, data: bytes, method: str = "GET") -> Answer:
         """What is answered; NOTHING where the connection just ends."""

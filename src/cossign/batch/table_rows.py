@@ -14,7 +14,7 @@ from cossign.batch.job import Job
 from cossign.batch.rows import CORES, Piece, Rows
 from cossign.batch.sense import Keys
 from cossign.batch.sources import Position, Source
-from cossign.batch.tables import Batch, Condition, Tables, as_bytes, as_strings
+from cossign.batch.tables import Batch, Condition, Tables, as_bytes
 from cossign.errors import ParameterError
 
 
@@ -109,7 +109,7 @@ class TableRows(Rows):
             raise ParameterError(
                 "url_column", f"{job.url_column!r} is a column of the input: choose another name (--url-column)"
             )
-        keys = as_strings(as_bytes(batch.keys)) if bad else batch.keys
+        keys = as_bytes(batch.keys) if bad else batch.keys
         columns = [keys if name == job.key_column else batch.table.column(name) for name in names]
         table = pa.record_batch([*columns, urls], [*names, job.url_column])
         if bad and job.on_error == "skip":

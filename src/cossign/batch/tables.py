@@ -426,11 +426,12 @@ def as_strings(values: pa.Array) -> pa.Array:
         values = values.cast(pa.binary())
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         return values
+    kind = pa.large_string() if pa.types.is_large_binary(values.type) else pa.string()
     try:
-        return values.cast(pa.large_string() if pa.types.is_large_binary(values.type) else pa.string())
+        return values.cast(kind)
     except pa.ArrowInvalid:
         return pa.array(
-            [None if each is None else each.decode("utf-8", "replace") for each in values.to_pylist()], pa.string()
+            [None if each is None else each.decode("utf-8", "replace") for each in values.to_pylist()], kind
         )
 
 
