@@ -184,6 +184,7 @@ def test_no_credentials_at_an_actor(provided: Signer, tmp_path: Path) -> None:
         ({"expires_col": "version"}, "column 'version' .* must be a whole number of seconds"),
         ({"url_col": "key"}, "url_col 'key' is a column already"),
         ({"on_error": "null", "error_col": "key"}, "error_col 'key' is a column already"),
+        ({"on_error": "null", "error_col": "url"}, "error_col 'url' is a column already"),
         ({"error_col": "why"}, 'error_col needs on_error="null"'),
         ({"expires": 0}, "expires must be greater than 0 seconds"),
         ({"signer_config": Signer(Credentials("AKID", "secret-of-the-test"), bucket=BUCKET, region=REGION)}, "pickled"),
@@ -220,7 +221,7 @@ def test_actors_that_leave_no_cpu(odd: Dataset, provided: Signer) -> None:
     for concurrency, more in ((4, {}), ((5, 6), {}), (2, {"num_cpus": 2})):
         with pytest.warns(RuntimeWarning, match="of Ray's 4 CPUs"):
             presign(odd, "key", "url", provided, concurrency=concurrency, **more)
-    presign(odd, "key", "url", provided, concurrency=(3, 8))
+    presign(odd, "key", "url", provided, concurrency=(3, 8), num_cpus=None)
 
 
 def test_at_scale_with_an_actor_that_is_killed(provided: Signer, at_scale: AtScale, tmp_path: Path) -> None:

@@ -87,12 +87,13 @@ class TableRows(Rows):
             for row in pc.indices_nonzero(pc.is_null(batch.keys[first : first + rows])).to_pylist():
                 reasons[first + row] = "key is null"
         reasons.update({row: fault.reason for row, fault in batch.faults.items() if first <= row < first + rows})
+        keys = as_bytes(batch.keys) if reasons else batch.keys
         bad = []
         for row in sorted(reasons):
             if row in batch.faults:
                 key = batch.faults[row].text
             else:
-                key = as_bytes(batch.keys[row : row + 1])[0].as_py()
+                key = keys[row].as_py()
                 key = None if key is None else key.decode("utf-8", "surrogateescape")
             bad.append(Bad(batch.name, batch.numbers[row], key, reasons[row]))
         return bad

@@ -455,6 +455,7 @@ def _projected(batch: pa.RecordBatch, wanted: Sequence[str]) -> pa.RecordBatch:
 
 
 def is_text(kind: pa.DataType) -> bool:
+    """Whether values are strings or bytes, of any size and layout."""
     return any(
         check(kind)
         for check in (

@@ -55,6 +55,14 @@ def whole_column(signed: Iterable[Any]) -> Any:
     return pa.chunked_array(chunks) if chunks else pa.chunked_array([], pa.string())
 
 
+def marks(errors: Iterable[tuple[int, str]], rows: int) -> Any:
+    """The column of what is wrong: null for what is not."""
+    import pyarrow as pa
+
+    reasons = dict(errors)
+    return pa.array([reasons.get(row) for row in range(rows)], pa.string()) if reasons else pa.nulls(rows, pa.string())
+
+
 def row_text(row: int, key: Any) -> str:
     """A row, and its key as far as that is short."""
     return f"row {row}, key {short(key)}"

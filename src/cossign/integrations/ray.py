@@ -26,7 +26,7 @@ from ray.data import Dataset
 from cossign.batch.inventory import check_sizes, found_report
 from cossign.batch.tables import decoded_keys
 from cossign.errors import ParameterError
-from cossign.integrations.columns import ColumnSigning, OnError, check_there, short
+from cossign.integrations.columns import ColumnSigning, OnError, check_there, marks, short
 from cossign.signer import Headers, KeyTime, Query
 
 __all__ = ["Presign", "presign", "read_inventory"]
@@ -89,7 +89,8 @@ def presign(
     )  # fmt: skip
     least, most = concurrency if isinstance(concurrency, tuple) else (concurrency or 1, concurrency)
     pool = ray.data.ActorPoolStrategy(min_size=least, max_size=most)
-    _check_cpus(least * options.get("num_cpus", 1))
+    each = options.get("num_cpus")
+    _check_cpus(least * (1 if each is None else each))
     return ds.map_batches(
         Presign, fn_constructor_args=(signing, url_col, error_col), compute=pool, batch_format="pyarrow",
         batch_size=None, zero_copy_batch=True, **options,
@@ -129,9 +130,11 @@ class Presign:
             return
         for parameter, column in signing.columns.items():
             check_there(parameter, column, block.schema.names)
+        names = list(block.schema.names)
         for parameter, added in (("url_col", self._url_col), ("error_col", self._error_col)):
-            if added in block.schema.names:
+            if added in names:
                 raise ParameterError(parameter, f"{added!r} is a column already: choose another name")
+            names.append(added)
         rows = len(block)
         begins = f" that begins with {short(block.column(signing.columns['keys'])[0])}" if rows else ""
         for first in range(0, max(rows, 1), _ROWS):
@@ -140,9 +143,7 @@ class Presign:
             urls, errors = signing.signed(given, f"block of {rows} rows{begins}", first)
             part = part.append_column(self._url_col, urls)
             if self._error_col is not None:
-                reasons = dict(errors)
-                texts = pa.array([reasons.get(row) for row in range(len(part))], pa.string())
-                part = part.append_column(self._error_col, texts)
+                part = part.append_column(self._error_col, marks(errors, len(part)))
             yield part
 
 

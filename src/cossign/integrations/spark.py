@@ -39,7 +39,7 @@ from pyspark.sql.types import (
 
 from cossign.batch.inventory import check_sizes, found_report
 from cossign.errors import ParameterError
-from cossign.integrations.columns import ColumnSigning, OnError, check_there
+from cossign.integrations.columns import ColumnSigning, OnError, check_there, marks
 from cossign.signer import Headers, KeyTime, Query
 
 __all__ = ["presign", "read_inventory", "register"]
@@ -135,8 +135,7 @@ def _presigned(
             first += len(batch)
             columns = [*batch.columns, _whole(urls.chunks)]
             if marked:
-                reasons = dict(errors)
-                columns.append(pa.array([reasons.get(row) for row in range(len(batch))], pa.string()))
+                columns.append(marks(errors, len(batch)))
             yield pa.RecordBatch.from_arrays(columns, names=names)
 
 
