@@ -710,6 +710,18 @@ def test_rows_that_cannot_be_read(output: str, signer: Signer) -> None:
         assert got[0]["url"] == urls_of(signer, ["a"], query={"n": "1"})[0]
 
 
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+def test_keys_keep_their_type_beside_one_that_is_no_utf8(signer: Signer, kind: pa.DataType) -> None:
+    """The first file decides on the output's columns; a bad key in a later one is of that type, too."""
+    pq.write_table(pa.table({"key": pa.array(["a"], kind)}), "k1.parquet")
+    binary = {"string": pa.binary(), "large_string": pa.large_binary(), "string_view": pa.binary_view()}[str(kind)]
+    pq.write_table(pa.table({"key": pa.array([b"\xff", b"b"], binary).view(kind)}), "k2.parquet")
+    done(signer, ["k1.parquet", "k2.parquet"], "u.parquet", on_error="null")
+    table = pq.read_table("u.parquet")
+    assert table["key"].to_pylist() == ["a", "\ufffd", "b"]
+    assert table.schema.field("key").type == (pa.large_string() if kind == pa.large_string() else pa.string())
+
+
 def test_a_kept_text_that_is_no_utf8(signer: Signer) -> None:
     odd = pa.array([b"\xff", b'"'], pa.binary()).view(pa.string())
     pq.write_table(pa.table({"key": ["a", "b"], "x": odd}), "k.parquet")

@@ -266,6 +266,9 @@ def test_what_is_wrong_in_pandas(signer: Signer) -> None:
     series = pd.Series(["a", "../b"], index=["x", "y"], name="key", dtype="string[pyarrow]")
     with pytest.raises(ParameterError, match=r"column 'key' \(row 1, label 'y', key '\.\./b'\) has a '\.'"):
         series.cos.presign(signer)
+    odd = pd.Series(pd.array(pa.array([b"\xff"]).view(pa.string()), dtype=pd.ArrowDtype(pa.string())))
+    with pytest.raises(ParameterError, match=r"column 'keys' \(row 0, label 0, key b'\\xff'\) is not valid UTF-8"):
+        odd.cos.presign(signer)
     urls = series.cos.presign(signer, on_error="null")
     assert urls.isna().to_list() == [False, True]
     assert [row for row, _ in urls.attrs["errors"]] == [1]

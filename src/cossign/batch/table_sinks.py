@@ -128,7 +128,7 @@ def _json(column: pa.Array) -> pa.Array:
         column = column.cast(column.type.value_type)
     kind = column.type
     if is_text(kind):
-        column = as_strings(as_bytes(column)).cast(pa.string())
+        column = as_strings(as_bytes(column))
         if _has(column, b'\\"' + bytes(range(32))):
             texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist()]
             return pc.fill_null(pa.array(texts, pa.string()), "null")

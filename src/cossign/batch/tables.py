@@ -414,8 +414,7 @@ def as_bytes(values: pa.Array) -> pa.Array:
     """Texts as Arrow bytes: what calls itself strings may hold some that are no UTF-8, which Python cannot take."""
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
-    large = pa.types.is_large_string(values.type) or pa.types.is_large_binary(values.type)
-    return values.cast(pa.large_binary() if large else pa.binary())
+    return values.cast(pa.binary())
 
 
 def as_strings(values: pa.Array) -> pa.Array:
@@ -426,12 +425,11 @@ def as_strings(values: pa.Array) -> pa.Array:
         values = values.cast(pa.binary())
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         return values
-    kind = pa.large_string() if pa.types.is_large_binary(values.type) else pa.string()
     try:
-        return values.cast(kind)
+        return values.cast(pa.large_string() if pa.types.is_large_binary(values.type) else pa.string())
     except pa.ArrowInvalid:
         return pa.array(
-            [None if each is None else each.decode("utf-8", "replace") for each in values.to_pylist()], kind
+            [None if each is None else each.decode("utf-8", "replace") for each in values.to_pylist()], pa.string()
         )
 
 
