@@ -434,6 +434,18 @@ def test_sign_request_signs_what_goes_over_the_wire(signer: Signer) -> None:
     ]
 
 
+@pytest.mark.parametrize("count", [1, 16, 17, 60])
+def test_sign_request_sorts_many_as_few(signer: Signer, count: int) -> None:
+    """Names that come in any order, and one of them twice, whose values stay in theirs."""
+    names = [f"p{number * 37 % 101}" for number in range(count)]
+    pairs = [*((name, str(place)) for place, name in enumerate(names)), (names[0], "again")]
+    headers = {f"x-cos-meta-{name}": value for name, value in pairs[:-1]}
+    url = f"https://{HOST}/a?{'&'.join(f'{name}={value}' for name, value in pairs)}"
+    added = signer.sign_request("GET", url, headers, key_time=(1_700_000_000, 1_700_000_900))
+    values = reference.signed(SECRET_KEY, "GET", "/a", pairs, [*headers.items(), ("host", HOST)], KEY_TIME)
+    assert added == {"Authorization": reference.authorization(SECRET_ID, KEY_TIME, values)}
+
+
 def test_sign_request_refuses(credentials: Credentials) -> None:
     anywhere = Signer(credentials)
     for url in ("ftp://h/a", "h/a", ""):
