@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import io
 import json
 import socket
 import struct
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cossign import Credentials, Signer
+from cossign.gateway import Gateway
 from cossign.gateway._gate import KeyFilter, judged_path
 from cossign.gateway.bulk import _about
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
@@ -174,6 +178,60 @@ def test_arrow(client: httpx.Client) -> None:
         assert (answer.status_code, answer.json()["error"]) == ((413, "too_large") if claims else (400, "bad_body"))
     large = client.post("/presign", content=arrow(["p/a/" + "x" * (33 << 20)]), headers=headers)
     assert (large.status_code, large.json()["error"]) == (413, "too_large")
+
+
+class Receiving:
+    """What a server gives the application; as granian's, it keeps the connection open for as long as it lives."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
+    async def __call__(self) -> dict[str, Any]:
+        if not self._chunks:
+            await asyncio.sleep(10)
+            return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": self._chunks.pop(0), "more_body": bool(self._chunks)}
+
+
+@pytest.mark.parametrize(
+    "kind, chunks, status",
+    [
+        ("text/plain", [b"p/a/1\n"], 200), ("text/plain", [b"p/a/1\n", b"no\n"], 403), ("text/plain", [b"p/a/../x\n"], 400),
+        ("text/plain", [b"p/a/1"] + [b"x" * (1 << 20)] * 40, 400), ("text/plain", [b"p/a/1\n" * 1_000_000] * 40, 200),
+        (ARROW, [struct.pack("<iI", -1, 1 << 30), b"x" * 100, b"x"], 413), (ARROW, [b"junk"], 413), ("image/png", [b"x"], 415),
+    ],
+)  # fmt: skip
+def test_nothing_of_a_request_is_kept(kind: str, chunks: list[bytes], status: int, tmp_path: Path) -> None:
+    """Not even until the garbage collector comes, or a client that still sends its body waits for that."""
+    path = tmp_path / "gateway.toml"
+    path.write_text(BULK.replace("127.0.0.1:0", "127.0.0.1:1"))
+    gateway = Gateway(path, credentials=Credentials(SECRET_ID, SECRET_KEY))
+    seen: list[int] = []
+
+    async def send(event: Any) -> None:
+        if event["type"] == "http.response.start":
+            seen.append(event["status"])
+
+    async def asked() -> bool:
+        receive = Receiving(list(chunks))
+        alive = weakref.ref(receive)
+        scope = {
+            "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/presign", "query_string": b"",
+            "raw_path": b"/presign", "headers": [(b"host", b"gw"), (b"content-type", kind.encode())], "client": ("127.0.0.1", 1),
+        }  # fmt: skip
+        # Too much, when the answer has begun: it breaks off.
+        with contextlib.suppress(ConnectionAbortedError):
+            await gateway(scope, receive, send)
+        del receive
+        await asyncio.sleep(0.1)
+        return alive() is None
+
+    gc.disable()
+    try:
+        assert asyncio.run(asked())
+    finally:
+        gc.enable()
+    assert seen == [status]
 
 
 def test_arrow_that_would_grow(served: Served, client: httpx.Client) -> None:

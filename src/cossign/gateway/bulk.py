@@ -70,6 +70,9 @@ class Bulk:
                 self._busy -= 1
                 signed = work.signed
         except Refused as refused:
+            # Its frames keep `receive`, and it is kept by them. Until the garbage collector found that, a server would
+            # keep a body that nobody reads any more, and a client that sends it would wait for as long.
+            refused.__traceback__ = None
             code = refused.code
             if code == "gone":
                 return
@@ -90,9 +93,9 @@ class Bulk:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(64, "cossign-presign")
         loop = asyncio.get_running_loop()
-        body = _Body(receive, work.limits.max_bytes)
+        body = _Body(work.limits.max_bytes)
         self._bodies.add(body)
-        reading = loop.create_task(body.read())
+        reading = loop.create_task(body.read(receive))
         signing = loop.run_in_executor(self._pool, work.run, body, answer, loop)
         try:
             await asyncio.shield(signing)
@@ -139,8 +142,7 @@ class _Body:
     all, so to wait with reading would be to wait forever.
     """
 
-    def __init__(self, receive: Receive, limit: int) -> None:
-        self._receive = receive
+    def __init__(self, limit: int) -> None:
         self._limit = limit
         self._chunks: deque[bytes] = deque()
         self._ahead = 0
@@ -151,11 +153,11 @@ class _Body:
         self.moved = time.monotonic()  # when the client last did something
         self.lost: Refused | None = None  # why no answer is needed any more
 
-    async def read(self) -> None:
+    async def read(self, receive: Receive) -> None:
         """Take the body, and then notice if the client goes."""
         size = 0
         while True:
-            event = await self._receive()
+            event = await receive()
             self.moved = time.monotonic()
             if event["type"] == "http.disconnect":
                 self.lose("gone")
@@ -164,15 +166,14 @@ class _Body:
                 continue
             chunk = bytes(event.get("body", b""))
             size += len(chunk)
+            if size > self._limit:
+                self._end(Refused("too_large", f"{self._limit} bytes at most"))
+                continue
             try:
-                if size > self._limit:
-                    raise Refused("too_large", f"{self._limit} bytes at most")
                 if chunk:
                     self._put(chunk)
                 if not event.get("more_body", False):
                     self._end(True)
-            except Refused as refused:
-                self._end(refused)
             except OSError as error:
                 self._end(Refused("no_room", error.strerror or ""))
 
