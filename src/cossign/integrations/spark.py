@@ -204,7 +204,7 @@ def register(
         with _ansi(spark):
             spark.sql(
                 f"CREATE OR REPLACE TEMPORARY FUNCTION {name}({typed}) RETURNS STRING RETURN "
-                f"{function}({', '.join(['unix_timestamp()', 'CAST(key AS STRING)', *query_names])})"
+                f"{function}({', '.join(['unix_timestamp()', 'key', *query_names])})"
             )
     return functools.partial(F.call_function, name)
 
