@@ -45,11 +45,12 @@ coverage: $(VENV)/test.stamp oracles
 # The engines and Arrow under AddressSanitizer and UndefinedBehaviorSanitizer, over random input, for SECONDS each.
 SECONDS ?= 120
 SEED ?= 20261124
+OPTIMIZE ?= -O1
 fuzz: $(VENV)/test.stamp
 	rm -rf build/fuzz && mkdir -p build/fuzz
 	cp -R src tests pyproject.toml setup.py README.md CHANGELOG.md build/fuzz
 	cd build/fuzz && rm -f $(BUILT)
-	cd build/fuzz && CFLAGS="-g -fsanitize=address,undefined -fno-sanitize-recover=all" \
+	cd build/fuzz && COSSIGN_OPTIMIZE=$(OPTIMIZE) CFLAGS="-g -fsanitize=address,undefined -fno-sanitize-recover=all" \
 	  LDFLAGS="-fsanitize=address,undefined" $(abspath $(BIN))/python setup.py -q build_ext --inplace
 	cd build/fuzz && COSSIGN_FUZZ_SECONDS=$(SECONDS) $(abspath $(BIN))/python -m pytest -q -s -p no:cacheprovider \
 	  tests/sha1/test_check.py -k sanitizers

@@ -8,13 +8,15 @@ from setuptools import Extension, setup
 
 # COSSIGN_LINETRACE=1 builds a core that reports its lines to coverage (see `make coverage`); never for use.
 linetrace = os.environ.get("COSSIGN_LINETRACE") == "1"
+# COSSIGN_OPTIMIZE=-O0 builds what is compiled more than it is run, as with sanitizers.
+optimize = os.environ.get("COSSIGN_OPTIMIZE", "-O3")
 
 core = Extension(
     "cossign._core",
     ["src/cossign/_core.pyx", *map(str, sorted(Path("src/cossign/sha1").glob("*.c")))],
     include_dirs=["src/cossign"],
     depends=[str(header) for header in sorted(Path("src/cossign/sha1").glob("*.h"))],
-    extra_compile_args=[] if os.name == "nt" else ["-O3"],
+    extra_compile_args=[] if os.name == "nt" else [optimize],
     define_macros=[("CYTHON_TRACE_NOGIL", "1")] if linetrace else [],
 )
 gate = Extension(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import random
 
 import pytest
@@ -91,7 +92,9 @@ def test_the_bench_finds_every_engine(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_ten_million_random_urls() -> None:
+def test_millions_of_random_urls() -> None:
+    """Three million; COSSIGN_ROWS=10000000 for more."""
+    blocks = int(os.environ.get("COSSIGN_ROWS", "3000000")) // 100_000
     source = random.Random(20261124)
     signers = [
         Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION, engine=name, strict=False)
@@ -100,7 +103,7 @@ def test_ten_million_random_urls() -> None:
     alphabet = "abcdefghijklmnopqrstuvwxyz0123456789/-_.~ +%?&=腾讯云é😀\x00\x7f"
     text = "".join(source.choices(alphabet, k=400_000))
     rows = 0
-    for _ in range(100):
+    for _ in range(blocks):
         cuts = [source.randrange(len(text) - 300) for _ in range(100_000)]
         longest = source.choice((20, 60, 200, 300))
         keys = [text[cut : cut + 1 + cut % longest] for cut in cuts]
@@ -108,4 +111,4 @@ def test_ten_million_random_urls() -> None:
         for each in signers[:-1]:
             assert each.presign_many(keys, key_time=(1557989753, 1557996953)) == reference
         rows += len(reference)
-    assert rows == 10_000_000
+    assert rows == blocks * 100_000 > 0
