@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
+from xml.sax.saxutils import escape
 
 Pairs = list[tuple[bytes, bytes]]
 
@@ -77,8 +78,25 @@ def refusal(
     string_to_sign = f"sha1\n{fields['q-sign-time']}\n{hashlib.sha1(http_string).hexdigest()}\n"
     wanted = hmac.new(sign_key.encode(), string_to_sign.encode(), "sha1").hexdigest()
     if wanted != fields["q-signature"]:
-        return f"SignatureDoesNotMatch: HttpString is {http_string!r}"
+        return Mismatch(http_string, string_to_sign)
     return ""
+
+
+class Mismatch(str):
+    """SignatureDoesNotMatch, and what the server computed of what it received."""
+
+    __slots__ = ("body",)
+
+    def __new__(cls, http_string: bytes, string_to_sign: str) -> Mismatch:
+        made = super().__new__(cls, f"SignatureDoesNotMatch: HttpString is {http_string!r}")
+        shown = http_string.decode("utf-8", "replace")
+        made.body = (  # as COS words it
+            "<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n\t<Code>SignatureDoesNotMatch</Code>\n"
+            "\t<Message>The Signature you specified is invalid.</Message>\n"
+            f"\t<StringToSign>{string_to_sign}</StringToSign>\n\t<FormatString>{escape(shown)}</FormatString>\n"
+            "\t<Resource>/</Resource>\n\t<RequestId>NjA0NGFjMmE=</RequestId>\n</Error>"
+        )
+        return made
 
 
 def form_of(head: bytes, body: bytes) -> tuple[dict[str, str], str, bytes]:
@@ -214,7 +232,7 @@ class CosServer:
                     break
             if refused:
                 self.refusals.append(refused)
-                return 403, refused.encode(), {}
+                return 403, getattr(refused, "body", refused).encode(), {}
         path = unquote_to_bytes(request.target.partition(b"?")[0])
         if path == b"/redirect":
             query = dict(parse_qsl(request.target.partition(b"?")[2].decode()))

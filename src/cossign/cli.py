@@ -7,15 +7,18 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from cossign import __version__
-from cossign.credentials import ChainCredentials
-from cossign.errors import BadSignature, CosSignError
+from cossign.credentials import ChainCredentials, Credentials, EnvironmentCredentials, FileCredentials
+from cossign.endpoint import endpoint
+from cossign.errors import BadSignature, CosSignError, CredentialsNotFound, ParameterError
 from cossign.signer import Signer, duration, engines, key_time_from
 
 _EPILOG = """\
@@ -31,6 +34,7 @@ examples:
   cossign presign files.csv --key-column path --query-column response-content-type=type -o urls.jsonl -b ... -r ...
   cossign authorization PUT picture.jpg -b ... -r ... -H 'Content-Type: image/jpeg'
   cossign verify 'https://...&q-signature=...'
+  cossign explain 'https://...&q-signature=...' --error answer.xml --html why.html
   cossign serve --config gateway.toml
 
 exit status: 0 done; 1 some rows or signatures were bad; 2 usage, or input that cannot be read; 130 interrupted
@@ -156,6 +160,20 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("urls", nargs="+", metavar="URL", help="URLs, or - for one on each line of stdin")
     verify.add_argument("-X", "--method", default="GET", help="the method of the requests (default: GET)")
     header(verify, "a header of the requests; may be repeated")
+
+    explain = command("explain", _explain, "find out why a signature does not match")
+    explain.add_argument("request", nargs="?", metavar="REQUEST", help="a URL; or a file, or - for stdin, with one, "
+                         "curl -v's output, a HAR entry, raw HTTP, a curl command or a log's line; or a cause's code")  # fmt: skip
+    explain.add_argument("--catalogue", action="store_true", help="print the page of all causes, and end")
+    explain.add_argument("-X", "--method", help="the request's method (default: what the request says, or GET)")
+    header(explain, "a header of the request; may be repeated")
+    where(explain)
+    explain.add_argument("--error", metavar="FILE", help="the service's answer: its XML")
+    explain.add_argument("--at", type=int, metavar="UNIX_SECONDS", help="look at it as of then (default: now)")
+    explain.add_argument("--no-key", action="store_true", help="do not look for a SecretKey")
+    explain.add_argument("--json", action="store_true", help="print what was found as JSON")
+    explain.add_argument("--html", metavar="FILE", help="write it as a page that stands alone, too")
+    explain.add_argument("--show-secrets", action="store_true", help="show SignKey, tokens and whole signatures")
 
     serve = command("serve", _serve, "sign, redirect and authorize requests over HTTP")
     serve.add_argument("--config", required=True, metavar="FILE", help="the gateway's TOML file")
@@ -325,6 +343,62 @@ def _verify(arguments: argparse.Namespace) -> int:
     if many:
         print(f"cossign: {right + wrong} URLs: {right} right, {wrong} wrong", file=sys.stderr)
     return 1 if wrong else 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from cossign.batch.sinks import complete_file
+    from cossign.explain import catalogue, explain, reading
+
+    if arguments.catalogue or arguments.request in catalogue.CATALOGUE:
+        print(catalogue.page() if arguments.catalogue else catalogue.entry(arguments.request), end="")
+        return 0
+    if arguments.request is None:
+        raise ParameterError("REQUEST", "is missing: give a URL, a file, or - for stdin")
+    credentials = [] if arguments.no_key else _all_credentials()
+    host = None
+    if arguments.domain or (arguments.bucket and arguments.region):
+        host = endpoint(
+            arguments.bucket, arguments.region, domain=arguments.domain, accelerate=arguments.accelerate
+        ).host
+    found = explain(
+        _text(arguments.request, reading.MOST), method=arguments.method, headers=dict(arguments.header),
+        credentials=credentials, error=None if arguments.error is None else _text(arguments.error, reading.MOST, True),
+        now=arguments.at, hosts=[host] if host else [], bucket=arguments.bucket or "",
+        show_secrets=arguments.show_secrets,
+    )  # fmt: skip
+    if arguments.html:
+        with complete_file(Path(arguments.html)) as file:
+            file.write(found.html().encode())
+    if arguments.json:
+        print(json.dumps(found.json(), indent=2))
+    else:
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        sys.stdout.write(found.text(colour=colour, width=shutil.get_terminal_size().columns))
+    return 0 if found.holds else 1
+
+
+def _all_credentials() -> list[Credentials]:
+    """Those of every place that has some: the key of another SecretId may have signed."""
+    found = []
+    for provider in (EnvironmentCredentials(), FileCredentials()):
+        with contextlib.suppress(CredentialsNotFound):
+            found.append(provider.get())
+    if not found:
+        try:
+            found.append(ChainCredentials().get())
+        except CredentialsNotFound:
+            _warn("no SecretKey was found, so nothing can be recomputed: set COS_SECRET_ID and COS_SECRET_KEY")
+    return found
+
+
+def _text(given: str, most: int, file: bool = False) -> str:
+    """What an argument says: itself, stdin for -, or the file of that name, as far as it can be of use."""
+    if given == "-":
+        return sys.stdin.read(most + 1)
+    if file or os.path.isfile(given):
+        with open(given, encoding="utf-8", errors="surrogateescape") as opened:
+            return opened.read(most + 1)
+    return given
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cossign import _core, post
 from cossign._core import (
@@ -36,6 +36,9 @@ from cossign.errors import (
     SignatureRevoked,
 )
 from cossign.post import PostPolicy, VerifiedPost
+
+if TYPE_CHECKING:
+    from cossign.explain import Explanation
 
 __all__ = ["BulkResult", "Signer", "engines"]
 
@@ -951,6 +954,46 @@ class Signer:
             _checked_skew(skew), size, filename, _terms((), (), max_expires, revoked),
         )  # fmt: skip
 
+    def explain(
+        self,
+        request: str,
+        *,
+        method: str | None = None,
+        headers: Headers | None = None,
+        credentials: Accepted = None,
+        error: str | None = None,
+        show_secrets: bool = False,
+    ) -> Explanation:
+        """Find out why a signature does not match: the causes, confirmed by recomputing.
+
+        Args:
+            request: a presigned URL; or what curl -v, a browser (HAR, "Copy as cURL"), a log or the wire shows.
+            method: the request's, if it is not said there; GET for a bare URL.
+            headers: the request's, where they are not said there.
+            credentials: as in `verify`; all are tried.
+            error: the service's answer, its XML.
+            show_secrets: let the result have SignKey, tokens and whole signatures.
+
+        Returns:
+            Explanation: its findings, each with a fix; printed, or by ``.json()`` and ``.html()``.
+
+        Raises:
+            ParameterError: the request or the error is none.
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> signer.explain(signer.presign("a.txt"), method="HEAD").codes
+        ('method-changed',)
+        """
+        from cossign.explain import explain
+
+        host = self.host
+        return explain(
+            request, method=None if method is None else checked_method(method), headers=dict(_texts(headers)),
+            credentials=self._accepted(credentials), error=error, now=self._now(), hosts=[host] if host else [],
+            bucket=self._options["bucket"] or "", show_secrets=show_secrets,
+        )  # fmt: skip
+
     # --- What the calls share
 
     def _credentials(self) -> Credentials:
@@ -1033,24 +1076,26 @@ class Signer:
         text = [base, KEY, *([b"?"] if cased else []), *cased]
         return Template([], text, None, self._rules(), "key", self._engine)
 
-    def _secrets(self, credentials: Any) -> dict[str, Any]:
-        """What `judge` looks SecretIds up in."""
+    def _accepted(self, credentials: Any) -> list[Credentials]:
+        """Whose signatures are judged: the Signer's own credentials, or those that a call gives."""
         if isinstance(credentials, Mapping):
             for name, each in credentials.items():
                 if not isinstance(each, Credentials):
                     raise ParameterError("credentials", f"must map SecretIds to Credentials, not {type(each).__name__}")
                 if name != each.secret_id:
                     raise ParameterError("credentials", "must map each SecretId to its own Credentials")
-            known: Iterable[Credentials] = credentials.values()
-        elif callable(getattr(credentials, "get", None)):
-            known = (credentials.get(),)
-        elif credentials is None:
-            known = (self._provider.get(),)
-        elif isinstance(credentials, Iterable) and not isinstance(credentials, (str, bytes)):
-            known = [each.get() for each in credentials]
-        else:
-            raise ParameterError("credentials", f"must be Credentials or a provider, not {type(credentials).__name__}")
-        return {each.secret_id: (each._secret, each._token) for each in known}
+            return list(credentials.values())
+        if callable(getattr(credentials, "get", None)):
+            return [credentials.get()]
+        if credentials is None:
+            return [self._provider.get()]
+        if isinstance(credentials, Iterable) and not isinstance(credentials, (str, bytes)):
+            return [each.get() for each in credentials]
+        raise ParameterError("credentials", f"must be Credentials or a provider, not {type(credentials).__name__}")
+
+    def _secrets(self, credentials: Any) -> dict[str, Any]:
+        """What `judge` looks SecretIds up in."""
+        return {each.secret_id: (each._secret, each._token) for each in self._accepted(credentials)}
 
 
 Accepted = CredentialsProvider | Iterable[CredentialsProvider] | Mapping[str, Credentials] | None

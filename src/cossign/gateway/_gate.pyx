@@ -180,6 +180,13 @@ TABLE = (
     ("gone", 400, "the client has gone"),
     ("failed", 500, "the gateway has failed"),
 )
+
+# Which entry of the catalogue of cossign.explain says more of a reason; "" for all of it.
+CAUSES = {
+    "no_credentials": "no-signature", "unknown_scheme": "authorization-scheme", "bad_signature": "", "expired": "expired",
+    "not_yet_valid": "not-yet-valid", "bad_encoding": "not-utf8", "backslash": "backslashes",
+    "empty_segment": "slashes-merged", "dot_segment": "dot-segments", "twice_encoded": "url-encoded-again",
+}
 assert len(TABLE) == REASONS
 
 
@@ -695,6 +702,7 @@ cdef class Gate:
             the gateway's own rather than in those that go to COS.
         board: where requests are counted.
         logs: whether requests are written down in `lines`.
+        help: the URL of the catalogue's page, for a Link in refusals; None if callers are not told.
         engine: what recomputes signatures.
     """
 
@@ -716,13 +724,15 @@ cdef class Gate:
     cdef dict known  # headers that were found good before
     cdef bint nginx
     cdef bint logs
+    cdef dict entries  # of each reason that the catalogue explains: where
+    cdef dict links    # of these the headers for callers, if they are told
     cdef object engine
     cdef Counts counts
     cdef Counter[KINDS * (SLOWEST_BUCKET + 2)] times
 
     def __init__(
         self, *, routes, endpoints, headers, by_token, by_certificate, by_secret_id, Caller anonymous, hosts, trusts,
-        bint nginx, Board board not None, bint logs, engine,
+        bint nginx, Board board not None, bint logs, engine, help=None,
     ):
         cdef Route route
         self.routes = tuple(sorted(routes, key=lambda route: len((<Route>route).path), reverse=True))
@@ -746,6 +756,13 @@ cdef class Gate:
         self.nginx = nginx
         self.board = board
         self.logs = logs
+        self.entries = {
+            <int>CODES[code]: f"{help or 'signature-does-not-match'}{'#' if cause else ''}{cause}"
+            for code, cause in CAUSES.items()
+        }
+        self.links = {} if help is None else {
+            reason: (b"link", f'<{entry}>; rel="help"'.encode()) for reason, entry in self.entries.items()
+        }
         self.lines = []
         self.engine = engine
         self.counts = Counts(board, "")
@@ -1059,7 +1076,9 @@ cdef class Gate:
             status = 403
         if status == 401:
             headers.append(CHALLENGE)
-        elif reason == METHOD:
+        if <int>reason in self.links:
+            headers.append(self.links[<int>reason])
+        if reason == METHOD:
             headers.append((b"allow", ", ".join(sorted(request.route.methods)).encode()))
         elif reason == RATE or reason == BUSY:
             headers.append((b"retry-after", b"%d" % (request.retry // 1_000_000_000 + 1)))
@@ -1089,6 +1108,8 @@ cdef class Gate:
                 "reason": TABLE[<int>reason][0],
                 "microseconds": took // 1000,
             }
+            if <int>reason in self.entries:
+                line["explained"] = self.entries[<int>reason]
             if signed >= 0:
                 line["signed"] = signed
             self.lines.append(json.dumps(line) + "\n")

@@ -198,6 +198,7 @@ class Config(_Table):
     hosts: tuple[str, ...] = Field(default=(), strict=False)
     forward_auth: Literal["nginx", "traefik", "caddy"] = "nginx"
     access_log: str | None = None
+    explain_url: str | None = Field(default=None, pattern=r"^https?://[!-;=?-~]+$")
     credentials: CredentialsTable = CredentialsTable()
     client_certificate: ClientCertificate | None = None
     bulk: Bulk = Bulk()

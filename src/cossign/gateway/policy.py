@@ -222,6 +222,7 @@ class Policy:
             board=board,
             logs=config.access_log is not None,
             engine=chosen_engine(),
+            help=config.explain_url,
         )
         self.shows_metrics = trusting(config.metrics_from)
 

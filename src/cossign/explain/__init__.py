@@ -1,0 +1,6 @@
+"""Why a signature does not match: the causes, found by recomputing, and confirmed."""
+
+from cossign.explain.catalogue import CATALOGUE, Cause
+from cossign.explain.explanation import Difference, Explanation, Finding, Step, explain
+
+__all__ = ["CATALOGUE", "Cause", "Difference", "Explanation", "Finding", "Step", "explain"]

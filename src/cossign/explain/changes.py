@@ -1,0 +1,710 @@
+"""What may have been done otherwise: for each slot of a signature, the values that known mistakes would have put there.
+
+A change leads from what the request amounts to, as it was received, to what may have been signed instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import html
+import itertools
+import mimetypes
+import unicodedata
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote_from_bytes, quote_plus
+
+from cossign._core import encode_component
+from cossign.explain.steps import (
+    DOCUMENTED,
+    Encode,
+    Entry,
+    Pairs,
+    Recipe,
+    Signing,
+    Times,
+    hmac_hex,
+    percent_decoded,
+    same,
+)
+
+_METHODS = (b"get", b"put", b"post", b"head", b"delete", b"options", b"patch")
+_MANY = 24  # places in a path, or entries, that are looked at one by one
+_TEXT_TYPES = (b"text/plain", b"text/html", b"application/json", b"application/xml", b"text/css")
+_TYPES = (
+    b"", b"application/octet-stream", b"application/x-www-form-urlencoded", b"multipart/form-data", b"image/jpeg",
+    b"image/png", b"video/mp4", b"application/pdf", b"binary/octet-stream", b"text/plain;charset=UTF-8", *_TEXT_TYPES,
+)  # fmt: skip
+
+
+class Change(NamedTuple):
+    """Another value of a slot.
+
+    Attributes:
+        slot: which.
+        value: what was signed, if this is the cause.
+        code: the cause's, in the catalogue.
+        detail: what is the matter with this request.
+        also: other causes, each (code, detail), that would have put the same there.
+    """
+
+    slot: str
+    value: Any
+    code: str
+    detail: str
+    also: tuple[tuple[str, str], ...] = ()
+
+    def outcome(self) -> Any:
+        """What two changes have in common that no signature tells apart."""
+        return self.value.text() if isinstance(self.value, Pairs) else self.value
+
+
+class Clues(NamedTuple):
+    """What else is known, beside the request's own text.
+
+    Attributes:
+        secret_id: q-ak.
+        keys: SecretId to SecretKey, of all credentials at hand.
+        tokens: the security tokens at hand.
+        hosts: hosts that the request may have been signed for.
+        bucket: the bucket's name, or "".
+        raw_path: the path as it was sent, not decoded.
+        raw_query: the query as it was sent, without the signature's parameters.
+        fragment: what follows a ``#``, which is not sent.
+        unlisted_params, unlisted_headers: entries of the request that no list names.
+        unsent: names of signed headers and parameters that the request lacks.
+    """
+
+    secret_id: str = ""
+    keys: Mapping[str, str] = {}
+    tokens: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    bucket: str = ""
+    raw_path: bytes = b""
+    raw_query: bytes = b""
+    fragment: bytes = b""
+    unlisted_params: tuple[Entry, ...] = ()
+    unlisted_headers: tuple[Entry, ...] = ()
+    unsent: tuple[bytes, ...] = ()
+
+
+def shown(data: bytes) -> str:
+    """Bytes of a request as text; what is not UTF-8 as an escape."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+# --- Keys and times ---------------------------------------------------------------------------------------------------
+
+
+def of_key(key: str, clues: Clues) -> Iterator[Change]:
+    def change(value: str, code: str, detail: str) -> Change:
+        return Change("key", value, code, detail)
+
+    for secret_id, other in clues.keys.items():
+        if secret_id != clues.secret_id:
+            yield change(
+                other, "other-secret-id", f"it says q-ak={clues.secret_id}, and the SecretKey of {secret_id} signed it"
+            )
+    around = {
+        "a line's end behind it": f"{key}\n", "CR and LF behind it": f"{key}\r\n", "a space behind it": f"{key} ",
+        "a space before it": f" {key}", "double quotes around it": f'"{key}"', "single quotes around it": f"'{key}'",
+        "a byte order mark before it": f"\ufeff{key}", "a tab behind it": f"{key}\t",
+    }  # fmt: skip
+    for what, value in around.items():
+        yield change(value, "secret-key-edited", f"the SecretKey that signed had {what}")
+    if key.strip(" \t\r\n\"'") != key:
+        yield change(
+            key.strip(" \t\r\n\"'"),
+            "secret-key-edited",
+            "the SecretKey given has spaces or quotes around it; the one that signed had none",
+        )
+    if len(key) > 1:
+        yield change(key[:-1], "secret-key-edited", "the last character of the SecretKey that signed was missing")
+        yield change(key[1:], "secret-key-edited", "the first character of the SecretKey that signed was missing")
+    for what, value in (("upper", key.upper()), ("lower", key.lower())):
+        yield change(value, "secret-key-edited", f"the SecretKey that signed was in {what} case")
+    for empty in ("", "undefined", "null", "None", "nil"):
+        said = f"the text {empty!r}" if empty else "empty"
+        yield change(empty, "secret-key-empty", f"the SecretKey that signed was {said}")
+    for secret_id in dict.fromkeys((clues.secret_id, *clues.keys)):
+        yield change(secret_id, "secret-id-as-key", f"the SecretId {secret_id} was taken for the SecretKey")
+    for token in clues.tokens:
+        yield change(token, "token-as-key", "the security token was taken for the SecretKey")
+
+
+def of_times(times: Times, clues: Clues) -> Iterator[Change]:
+    def change(key: str, sign: str, code: str, detail: str) -> Change:
+        return Change("times", Times(key, sign), code, detail)
+
+    for separator in ("%3B", "%3b", "%253B", ","):
+        key, sign = times.key.replace(";", separator), times.sign.replace(";", separator)
+        for pair, where in (
+            ((key, sign), "SignKey and StringToSign"),
+            ((key, times.sign), "SignKey"),
+            ((times.key, sign), "StringToSign"),
+        ):
+            yield change(*pair, "key-time-encoded", f"{where} had {separator!r} in KeyTime instead of ';'")
+    if times.key != times.sign:
+        for key, sign in ((times.key, times.key), (times.sign, times.sign), (times.sign, times.key)):
+            yield change(
+                key, sign, "key-time-differs", "q-sign-time and q-key-time differ, and were not used where they belong"
+            )
+    first, _, last = times.key.partition(";")
+    if not (first.isdigit() and last.isdigit() and len(first) <= 15 and len(last) <= 15):
+        return
+    start, end = int(first), int(last)
+    both = times.key == times.sign
+    if start >= 10**12:
+        value: str = f"{start // 1000};{end // 1000}"
+        yield change(value, value, "milliseconds", "seconds were signed, and milliseconds are sent")
+    else:
+        value = f"{start * 1000};{end * 1000}"
+        yield change(value, value, "milliseconds", "milliseconds were signed, and seconds are sent")
+    for moved in (1, -1, 2, -2, 3, -3, 4, -4, 5, -5):
+        for ends, what in (((moved, moved), "both times"), ((moved, 0), "the start"), ((0, moved), "the end")):
+            value = f"{start + ends[0]};{end + ends[1]}"
+            detail = f"{what} in SignKey: {abs(moved)} s {'later' if moved > 0 else 'earlier'} than the request says"
+            if both:
+                yield change(value, value, "key-time-moved", detail)
+            yield change(value, times.sign, "key-time-moved", detail)
+    if both:
+        yield change(
+            f"{end};{start}", f"{end};{start}", "key-time-moved", "start and end were signed in the other order"
+        )
+        yield change(first, first, "key-time-moved", "only the start was signed as KeyTime")
+        yield change(last, last, "key-time-moved", "only the end was signed as KeyTime")
+
+
+# --- Method and path --------------------------------------------------------------------------------------------------
+
+
+def of_method(method: bytes, clues: Clues) -> Iterator[Change]:
+    for signed in _METHODS:
+        if signed == method:
+            continue
+        asked, told = signed.upper().decode(), shown(method.upper())
+        code = "redirect-method" if signed in (b"post", b"put") and method in (b"get", b"head") else "method-changed"
+        yield Change("method", signed, code, f"{asked} was signed, and {told} is sent")
+    for signed in (method.upper(), method.capitalize()):
+        yield Change("method", signed, "method-case", f"the method was signed as {shown(signed)!r}, not in lower case")
+    yield Change("method", b"", "method-missing", "no method was signed")
+
+
+def _text_changes(text: str) -> Iterator[tuple[str, str, bytes]]:
+    """(code, what, value) of a text in Unicode's and other forms."""
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        yield "unicode-form", f"in Unicode's form {form}", unicodedata.normalize(form, text).encode()
+    for codec in ("gbk", "latin-1", "cp1252", "utf-16-le"):
+        with contextlib.suppress(UnicodeEncodeError):
+            yield "not-utf8", f"in {codec}, not UTF-8", text.encode(codec)
+    for codec in ("latin-1", "cp1252"):
+        yield "not-utf8", f"as UTF-8 that was read as {codec}", text.encode().decode(codec, "replace").encode()
+
+
+def of_path(path: bytes, clues: Clues) -> Iterator[Change]:
+    def change(value: bytes, code: str, detail: str) -> Change:
+        return Change("path", value, code, detail)
+
+    yield change(path.replace(b" ", b"+"), "plus-for-space", "'+' was signed where the request has a space")
+    yield change(
+        path.replace(b"+", b" "), "plus-for-space", "a space was signed where the request has '+', which a path keeps"
+    )
+    if b"+" in clues.raw_path:
+        plain = percent_decoded(clues.raw_path, plus=True)
+        yield change(plain, "plus-for-space", f"{shown(plain)!r} was signed, and the URL has its spaces as '+'")
+    encoded = quote_from_bytes(path, safe="/").encode()
+    once = {
+        encoded: "percent-encoded", _lower_hex(encoded): "percent-encoded with lower-case hex",
+        clues.raw_path: "as it stands in the URL, percent-encoded",
+        quote_from_bytes(path, safe="/;,?:@&=+$!*'()#").encode(): "encoded as encodeURI does",
+        quote_from_bytes(path, safe="/!*'()").encode(): "encoded as encodeURIComponent does",
+        quote_from_bytes(path, safe="/!$&'()*+,;=:@").encode(): "encoded as RFC 3986 lets a path be",
+        b"/" + quote_from_bytes(path[1:], safe="").encode(): "percent-encoded, slashes too",
+        quote_plus(path, safe="/").encode(): "encoded like a form's field",
+    }  # fmt: skip
+    if clues.raw_path:
+        for value, how in once.items():
+            yield change(value, "path-encoded", f"the path was signed {how}: {shown(value)!r}")
+    yield change(
+        quote_from_bytes(encoded, safe="/").encode(), "path-encoded-twice", "the path was signed percent-encoded twice"
+    )
+    decoded = percent_decoded(path)
+    yield change(path.replace(b"%20", b" "), "url-encoded-again", "the path's spaces were encoded again after signing")
+    yield change(
+        decoded, "url-encoded-again", f"the URL's path was encoded again after signing: {shown(decoded)!r} was signed"
+    )
+    yield change(
+        percent_decoded(decoded),
+        "url-encoded-again",
+        f"the URL's path was encoded twice more after signing: {shown(percent_decoded(decoded))!r} was signed",
+    )
+    yield change(b"/" + path, "leading-slash", f"the key began with a slash, so {shown(b'/' + path)!r} was signed")
+    yield change(path[1:], "leading-slash", f"the path was signed without its first slash: {shown(path[1:])!r}")
+    if path.startswith(b"//"):
+        yield change(
+            b"/" + path.lstrip(b"/"),
+            "leading-slash",
+            "the request's path has slashes before the key that were not signed",
+        )
+    places = [at for at, byte in enumerate(path) if byte == 0x2F and at > 0][:_MANY]
+    for at in places:
+        doubled = path[:at] + b"/" + path[at:]
+        yield change(doubled, "slashes-merged", f"two slashes in a row became one: {shown(doubled)!r} was signed")
+    if b"//" in path[1:]:
+        merged = path[:1] + path[1:].replace(b"//", b"/")
+        yield change(merged, "slashes-merged", f"one slash became two: {shown(merged)!r} was signed")
+    for removed in (
+        b"/.",
+        b"/..",
+        *[b"/" + part + b"/.." for part in [*path.split(b"/")[1:-1][:4], b"a", b"b", b"x"] if part],
+    ):
+        for at in (0, *places, len(path)):
+            value = path[:at] + removed + path[at:]
+            yield change(value, "dot-segments", f"the client removed {shown(removed)!r}: {shown(value)!r} was signed")
+    if b"/." in path:
+        tidy = _without_dots(path)
+        yield change(tidy, "dot-segments", f"the dot segments were removed before signing: {shown(tidy)!r} was signed")
+    try:
+        text = path.decode()
+    except UnicodeDecodeError:
+        text = path.decode("gbk", "replace")
+        yield change(text.encode(), "not-utf8", "the request's path is not UTF-8, and what was signed was")
+    else:
+        for code, what, value in _text_changes(text):
+            yield change(value, code, f"the path was signed {what}")
+    names = [(part, part[:1].upper() + part[1:]) for part in path.split(b"/")]
+    some = [b"/".join(each) for each in itertools.product(*names)] if len(names) <= 6 else []
+    for value in (path.lower(), path.upper(), path.title(), *some):
+        yield change(value, "path-case", f"the path was signed in another case: {shown(value)!r}")
+    for bucket in dict.fromkeys((clues.bucket, clues.bucket.rpartition("-")[0])):
+        if bucket:
+            prefix = b"/" + bucket.encode()
+            yield change(
+                prefix + path,
+                "bucket-in-path",
+                f"the bucket was signed as the path's beginning: {shown(prefix + path)!r}",
+            )
+            if path.startswith(prefix + b"/"):
+                yield change(
+                    path[len(prefix) :],
+                    "bucket-in-path",
+                    "the request's path begins with the bucket, which was not signed",
+                )
+    yield change(path + b"/", "trailing-slash", "the path was signed with a slash at its end")
+    yield change(path.rstrip(b"/") or b"/", "trailing-slash", "the path was signed without the slash at its end")
+    for blank, what in ((b"\n", "a line's end"), (b"\r\n", "CR and LF"), (b" ", "a space"), (b"\r", "CR")):
+        yield change(path + blank, "key-blanks", f"the key was signed with {what} behind it")
+        if path.endswith(blank):
+            yield change(
+                path.rstrip(b" \t\r\n"), "key-blanks", f"the request's path ends with {what}, which was not signed"
+            )
+    yield change(b"/ " + path[1:], "key-blanks", "the key was signed with a space before it")
+    yield change(path.replace(b"/", b"\\"), "backslashes", "the path was signed with backslashes")
+    yield change(b"/" + path[1:].replace(b"/", b"\\"), "backslashes", "the key was signed with backslashes")
+    yield change(path.replace(b"\\", b"/"), "backslashes", "the path was signed with slashes for its backslashes")
+    escaped = html.escape(shown(path)).encode()
+    yield change(escaped, "path-html", f"the path was signed HTML-escaped: {shown(escaped)!r}")
+    yield change(
+        html.unescape(shown(path)).encode(),
+        "path-html",
+        "the request's path is HTML-escaped, and the signed one was not",
+    )
+    if path != b"/":
+        yield change(b"/", "path-missing", "no Key was given to the signer: the path '/' was signed")
+        yield change(b"", "path-missing", "no path was signed")
+    parts = path.split(b"/")
+    for dropped in range(1, min(len(parts) - 1, 5)):
+        rest = b"/" + b"/".join(parts[1 + dropped :])
+        yield change(
+            rest,
+            "path-rewritten",
+            f"{shown(b'/'.join(parts[: 1 + dropped]))!r} was put before the path that was signed",
+        )
+    for page in (b"index.html", b"index.htm"):
+        if path.endswith(b"/" + page):
+            yield change(
+                path[: -len(page)], "path-rewritten", f"{page.decode()} was put behind the path that was signed"
+            )
+    if clues.raw_query:
+        yield change(path + b"?" + clues.raw_query, "query-in-path", "the query was signed as a part of the path")
+        part = percent_decoded(clues.raw_query.partition(b"&")[0])
+        yield change(
+            path + b"?" + part,
+            "url-cuts-key",
+            "the key has a '?' that is not percent-encoded in the URL: the path ends there",
+        )
+    if clues.fragment:
+        for fragment in dict.fromkeys((clues.fragment, percent_decoded(clues.fragment))):
+            yield change(
+                path + b"#" + fragment,
+                "url-cuts-key",
+                "the key has a '#' that is not percent-encoded in the URL: what follows is not sent",
+            )
+    for host in clues.hosts:
+        for whole in (f"https://{host}", f"http://{host}", host):
+            yield change(whole.encode() + path, "url-as-path", "the whole URL was signed as the path")
+    yield change(
+        b"/" + path[1:].rpartition(b"/")[2], "path-rewritten", "folders were put before the path that was signed"
+    )
+
+
+def _without_dots(path: bytes) -> bytes:
+    """As clients tidy a path up (RFC 3986, 5.2.4)."""
+    kept: list[bytes] = []
+    parts = path.split(b"/")
+    for at, part in enumerate(parts):
+        last = at == len(parts) - 1
+        if part == b"..":
+            if len(kept) > 1:
+                kept.pop()
+            if last:
+                kept.append(b"")
+        elif part == b".":
+            if last:
+                kept.append(b"")
+        else:
+            kept.append(part)
+    return b"/".join(kept) or b"/"
+
+
+def _lower_hex(encoded: bytes) -> bytes:
+    parts = encoded.split(b"%")
+    return b"%".join([parts[0], *(part[:2].lower() + part[2:] for part in parts[1:])])
+
+
+# --- Parameters and headers -------------------------------------------------------------------------------------------
+
+
+def _kept(safe: str) -> Encode:
+    return lambda data: quote_from_bytes(data, safe=safe).encode()
+
+
+def _form(safe: str = "") -> Encode:
+    return lambda data: quote_plus(data, safe=safe).encode()
+
+
+def _java(data: bytes) -> bytes:
+    return quote_plus(data, safe="*").encode().replace(b"~", b"%7E")
+
+
+ENCODINGS: tuple[tuple[str, str, Encode], ...] = (
+    ("not-encoded", "not percent-encoded", same),
+    ("encoded-twice", "percent-encoded twice", lambda data: encode_component(encode_component(data))),
+    ("space-as-plus", "with '+' for a space", _form()),
+    ("encoder-differs", "with lower-case hex", lambda data: _lower_hex(encode_component(data))),
+    ("encoder-differs", "with '/' left as it is (Python's quote)", _kept("/")),
+    ("encoder-differs", "with !'()* left as they are (encodeURIComponent)", _kept("!'()*")),
+    ("encoder-differs", "as encodeURI does", _kept(";,/?:@&=+$!*'()#")),
+    ("encoder-differs", "as Java's URLEncoder does", _java),
+    ("encoder-differs", "with '~' as %7E", lambda data: encode_component(data).replace(b"~", b"%7E")),
+    ("encoder-differs", "in lower case as a whole", lambda data: encode_component(data).lower()),
+    ("encoder-differs", "as RFC 3986 lets a query be", _kept("/?:@!$&'()*+,;=")),
+)
+
+
+def _unsorted(entries: list[Entry]) -> list[Entry]:
+    return entries
+
+
+ORDERS: tuple[tuple[str, Callable[[list[Entry]], list[Entry]]], ...] = (
+    ("in the order in which they were given", _unsorted),
+    ("from z to a", lambda entries: sorted(entries, key=lambda entry: entry[0], reverse=True)),
+    ("by name and value together", lambda entries: sorted(entries, key=lambda entry: entry[0] + b"=" + entry[1])),
+    ("by their names' length", lambda entries: sorted(entries, key=lambda entry: len(entry[0]))),
+    ("by value", lambda entries: sorted(entries, key=lambda entry: entry[1])),
+    ("by decoded name", lambda entries: sorted(entries, key=lambda entry: percent_decoded(entry[0]).lower())),
+    ("with upper case before lower", lambda entries: sorted(entries, key=lambda entry: entry[0].swapcase())),
+)  # fmt: skip
+
+
+def _fold(fold: Encode) -> tuple[dict[str, Any], ...]:
+    def regardless(entries: list[Entry]) -> list[Entry]:
+        return sorted(entries, key=lambda entry: entry[0].lower())
+
+    return {"fold": fold}, {"fold": fold, "order": regardless}
+
+
+def _styles() -> Iterator[tuple[str, str, Callable[[Pairs], Pairs]]]:
+    """(code, how, function) of what is done to all parameters and to all headers by whoever does it."""
+
+    def with_(**fields: Any) -> Callable[[Pairs], Pairs]:
+        return lambda pairs: pairs._replace(**fields)
+
+    for code, how, encode in ENCODINGS:
+        yield code, f"values were signed {how}", with_(value=encode)
+        yield code, f"names and values were signed {how}", with_(value=encode, name=encode)
+    for fold, how in ((same, "as they are written"), (bytes.upper, "in upper case"), (bytes.title, "Like-This")):
+        for fields in _fold(fold):
+            yield "names-case", f"names were signed {how}, not in lower case", with_(**fields)
+    for how, order in ORDERS:
+        yield "wrong-order", f"names were signed {how}", with_(order=order)
+    yield (
+        "wrong-order",
+        "names were signed from last to first",
+        lambda pairs: pairs._replace(entries=pairs.entries[::-1], order=_unsorted),
+    )
+    yield "empty-value", "what has no value was signed without its '='", with_(empty=b"")
+    yield (
+        "empty-value",
+        "what has no value was not signed",
+        lambda pairs: pairs._replace(entries=tuple(entry for entry in pairs.entries if entry[1])),
+    )
+
+
+STYLES = tuple(_styles())
+
+
+def of_both(signing: Signing) -> Iterator[tuple[Change, Change]]:
+    """Changes of parameters and headers alike, where they make a difference to both."""
+    for code, how, restyled in STYLES:
+        params, headers = restyled(signing.params), restyled(signing.headers)
+        if params.text() != signing.params.text() and headers.text() != signing.headers.text():
+            detail = f"in HttpParameters and in HttpHeaders, {how}"
+            yield Change("params", params, code, detail), Change("headers", headers, code, detail)
+
+
+_VALUES: tuple[tuple[str, Encode], ...] = (
+    ("was percent-encoded once more on the way", percent_decoded),
+    ("was percent-decoded once on the way", encode_component),
+    ("had '+' where the request has spaces", lambda value: value.replace(b" ", b"+")),
+    ("had spaces where the request has '+'", lambda value: value.replace(b"+", b" ")),
+    ("had its spaces encoded on the way", lambda value: value.replace(b"%20", b" ")),
+    ("was HTML-escaped on the way", lambda value: html.unescape(shown(value)).encode()),
+    ("was in lower case", bytes.lower),
+    ("was in upper case", bytes.upper),
+    ("had no blanks around it", bytes.strip),
+    ("had no doubled blanks", lambda value: b" ".join(value.split())),
+    ("had a space behind it", lambda value: value + b" "),
+    ("had a space before it", lambda value: b" " + value),
+    ("had no quotes around it", lambda value: value.strip(b'"')),
+    ("had quotes around it", lambda value: b'"' + value + b'"'),
+    ("was empty", lambda value: b""),
+)
+
+
+def _of_pairs(slot: str, pairs: Pairs) -> Iterator[Change]:
+    """Changes that parameters and headers share."""
+    what = "parameter" if slot == "params" else "header"
+    where = "HttpParameters" if slot == "params" else "HttpHeaders"
+
+    def change(value: Pairs, code: str, detail: str) -> Change:
+        return Change(slot, value, code, detail)
+
+    if pairs.entries:
+        yield change(
+            pairs._replace(entries=()), f"{what}-not-signed", f"no {what} was signed, though the list names some"
+        )
+    for code, how, restyled in STYLES:
+        yield change(restyled(pairs), code, f"in {where}, {how}")
+    for at, (name, value) in enumerate(pairs.entries[:_MANY]):
+        rest = pairs.entries[:at], pairs.entries[at + 1 :]
+
+        def put(other: bytes, rest: Any = rest, name: bytes = name) -> Pairs:
+            return pairs._replace(entries=(*rest[0], (name, other), *rest[1]))
+
+        if len(pairs.entries) > 1:
+            yield change(
+                pairs._replace(entries=(*rest[0], *rest[1])),
+                f"{what}-not-signed",
+                f"the {what} {shown(name)!r} stands in the list, and was not signed",
+            )
+        for how, changed in _VALUES:
+            yield change(put(changed(value)), f"{what}-changed", f"the signed {what} {shown(name)!r} {how}")
+        try:
+            for code, how, other in _text_changes(value.decode()):
+                yield change(put(other), code, f"the {what} {shown(name)!r} was signed {how}")
+        except UnicodeDecodeError:
+            pass
+    for how, changed in _VALUES[:6]:  # what a client or a proxy does to all of them
+        entries = tuple((name, changed(value)) for name, value in pairs.entries)
+        yield change(pairs._replace(entries=entries), f"{what}-changed", f"each signed {what} {how}")
+
+
+def of_params(params: Pairs, clues: Clues) -> Iterator[Change]:
+    yield from _of_pairs("params", params)
+    extra = clues.unlisted_params
+    if extra:
+        yield Change("params", params._replace(entries=(*params.entries, *extra)), "parameter-not-listed",
+                     "all parameters were signed, and q-url-param-list does not name them all")  # fmt: skip
+    for each in extra[:_MANY] if len(extra) > 1 else ():
+        yield Change("params", params._replace(entries=(*params.entries, each)), "parameter-not-listed",
+                     f"the parameter {shown(each[0])!r} was signed, and q-url-param-list does not name it")  # fmt: skip
+    if b"x-cos-security-token" not in params.names():
+        for token in clues.tokens:
+            entry = (b"x-cos-security-token", token.encode())
+            yield Change("params", params._replace(entries=(*params.entries, entry)), "token-signed-elsewhere",
+                         "the token was signed as a parameter, and q-url-param-list does not name it")  # fmt: skip
+
+
+def of_headers(headers: Pairs, clues: Clues) -> Iterator[Change]:
+    def with_value(name: bytes, value: bytes) -> Pairs:
+        if name not in headers.names():
+            return headers._replace(entries=(*headers.entries, (name, value)))
+        entries = [(each, value if each.lower() == name else old) for each, old in headers.entries]
+        return headers._replace(entries=tuple(entries))
+
+    own = dict(headers.entries)
+    has_host = b"host" in headers.names()
+    host = next((value for name, value in headers.entries if name.lower() == b"host"), b"")
+    for other in clues.hosts:
+        if other.encode() != host:
+            said = f"Host was signed as {other!r}"
+            now = f", and the request has {shown(host)!r}" if has_host else ", and q-header-list does not name it"
+            yield Change(
+                "headers",
+                with_value(b"host", other.encode()),
+                "host-changed" if has_host else "header-not-listed",
+                said + now,
+            )
+    if has_host:
+        for port in (b":443", b":80", b":8080"):
+            if not host.endswith(port):
+                yield Change(
+                    "headers",
+                    with_value(b"host", host + port),
+                    "host-port",
+                    f"Host was signed with the port {port[1:].decode()}, which is not sent",
+                )
+        if b":" in host:
+            yield Change(
+                "headers",
+                with_value(b"host", host.partition(b":")[0]),
+                "host-port",
+                "Host was signed without the port that is sent",
+            )
+        yield Change("headers", with_value(b"host", host.lower()), "host-case", "Host was signed in lower case")
+        yield Change(
+            "headers",
+            with_value(b"host", b"https://" + host),
+            "host-changed",
+            "Host was signed with the scheme before it",
+        )
+        yield Change(
+            "headers", with_value(b"host", host + b"/"), "host-changed", "Host was signed with a slash behind it"
+        )
+    content_type = next((value for name, value in own.items() if name.lower() == b"content-type"), None)
+    if content_type is not None:
+        bare = content_type.partition(b";")[0].strip()
+        guessed = mimetypes.guess_type(shown(clues.raw_path).rpartition("/")[2])[0]
+        kinds = [*([guessed.encode()] if guessed else []), bare, *_TYPES]
+        for kind in dict.fromkeys(
+            [
+                *kinds,
+                *[
+                    each + end
+                    for each in (bare, *kinds[:1], *_TEXT_TYPES)
+                    for end in (b"; charset=utf-8", b";charset=utf-8", b"; charset=UTF-8", b";charset=UTF-8")
+                ],
+            ]
+        ):
+            yield Change("headers", with_value(b"content-type", kind), "content-type-changed",
+                         f"Content-Type was signed as {shown(kind)!r}, and the request has {shown(content_type)!r}")  # fmt: skip
+    length = next((value for name, value in own.items() if name.lower() == b"content-length"), None)
+    if length is not None:
+        for size in (b"0", b""):
+            yield Change("headers", with_value(b"content-length", size), "content-length-changed",
+                         f"Content-Length was signed as {shown(size)!r}, and the request has {shown(length)!r}")  # fmt: skip
+    yield from _of_pairs("headers", headers)
+    extra = clues.unlisted_headers
+    if len(extra) > 1:
+        yield Change("headers", headers._replace(entries=(*headers.entries, *extra)), "header-not-listed",
+                     "all headers were signed, and q-header-list does not name them all")  # fmt: skip
+    for each in extra[:_MANY]:
+        yield Change("headers", headers._replace(entries=(*headers.entries, each)), "header-not-listed",
+                     f"the header {shown(each[0])!r} was signed, and q-header-list does not name it")  # fmt: skip
+    if b"x-cos-security-token" not in headers.names():
+        for token in clues.tokens:
+            yield Change("headers", headers._replace(entries=(*headers.entries, (b"x-cos-security-token", token.encode()))), "token-signed-elsewhere",
+                         "the token was signed as a header, and q-header-list does not name it")  # fmt: skip
+
+
+# --- The recipe -------------------------------------------------------------------------------------------------------
+
+
+def _sha(kind: str, data: bytes) -> bytes:
+    return hashlib.new(kind, data).hexdigest().encode()
+
+
+def _lines_joined(end: bytes, newline: bytes = b"\n", skips: bool = False) -> Callable[..., bytes]:
+    return lambda lines: newline.join([line for line in lines if line or not skips]) + end
+
+
+RECIPES: tuple[tuple[str, str, Recipe], ...] = (
+    ("newline-lost", "HttpString had no newline at its end", Recipe(http=_lines_joined(b""))),
+    ("newline-lost", "StringToSign had no newline at its end", Recipe(text=lambda time, digest: b"sha1\n%b\n%b" % (time, digest))),
+    ("newline-lost", "neither HttpString nor StringToSign had a newline at its end",
+     Recipe(http=_lines_joined(b""), text=lambda time, digest: b"sha1\n%b\n%b" % (time, digest))),
+    ("newline-lost", "HttpString had two newlines at its end", Recipe(http=_lines_joined(b"\n\n"))),
+    ("line-ends", "HttpString's lines ended with CR and LF", Recipe(http=_lines_joined(b"\r\n", b"\r\n"))),
+    ("line-ends", "all lines ended with CR and LF",
+     Recipe(http=_lines_joined(b"\r\n", b"\r\n"), text=lambda time, digest: b"sha1\r\n%b\r\n%b\r\n" % (time, digest))),
+    ("line-ends", "HttpString had the two characters backslash and n for each newline", Recipe(http=_lines_joined(b"\\n", b"\\n"))),
+    ("empty-lines-dropped", "HttpString had no line for what is empty", Recipe(http=_lines_joined(b"\n", skips=True))),
+    ("empty-lines-dropped", "HttpString had no line for what is empty, and no newline at its end", Recipe(http=_lines_joined(b"", skips=True))),
+    ("sign-key-binary", "SignKey was the HMAC's 20 bytes, not their 40 hex characters",
+     Recipe(sign_key=lambda key, time: bytes.fromhex(hmac_hex(key, time).decode()))),
+    ("sign-key-form", "SignKey was in upper-case hex", Recipe(sign_key=lambda key, time: hmac_hex(key, time).upper())),
+    ("sign-key-form", "SignKey was in base64",
+     Recipe(sign_key=lambda key, time: b64encode(bytes.fromhex(hmac_hex(key, time).decode())))),
+    ("sign-key-skipped", "the SecretKey itself signed StringToSign, not SignKey", Recipe(sign_key=lambda key, time: key)),
+    ("hmac-swapped", "SignKey was made with the key and the message in each other's place",
+     Recipe(sign_key=lambda key, time: hmac_hex(time, key))),
+    ("hmac-swapped", "the signature was made with the key and the message in each other's place",
+     Recipe(last=lambda key, text: hmac_hex(text, key))),
+    ("hmac-swapped", "both HMACs were made with the key and the message in each other's place",
+     Recipe(sign_key=lambda key, time: hmac_hex(time, key), last=lambda key, text: hmac_hex(text, key))),
+    ("no-hmac", "plain SHA-1 of key and text was made, no HMAC", Recipe(last=lambda key, text: _sha("sha1", key + text))),
+    ("sha256", "the signature's HMAC was SHA-256", Recipe(last=lambda key, text: hmac_hex(key, text, "sha256"))),
+    ("sha256", "HttpString's hash was SHA-256", Recipe(digest=lambda http: _sha("sha256", http))),
+    ("sha256", "SignKey's HMAC was SHA-256", Recipe(sign_key=lambda key, time: hmac_hex(key, time, "sha256"))),
+    ("sha256", "both HMACs were SHA-256",
+     Recipe(sign_key=lambda key, time: hmac_hex(key, time, "sha256"), last=lambda key, text: hmac_hex(key, text, "sha256"))),
+    ("sha256", "all hashes were SHA-256",
+     Recipe(sign_key=lambda key, time: hmac_hex(key, time, "sha256"), digest=lambda http: _sha("sha256", http),
+            last=lambda key, text: hmac_hex(key, text, "sha256"))),
+    ("sha256", "all hashes were SHA-256, and StringToSign began with sha256",
+     Recipe(sign_key=lambda key, time: hmac_hex(key, time, "sha256"), digest=lambda http: _sha("sha256", http),
+            text=lambda time, digest: b"sha256\n%b\n%b\n" % (time, digest), last=lambda key, text: hmac_hex(key, text, "sha256"))),
+    ("md5", "HttpString's hash was MD5", Recipe(digest=lambda http: _sha("md5", http))),
+    ("http-string-not-hashed", "StringToSign held HttpString itself, not its SHA-1", Recipe(digest=lambda http: http)),
+    ("http-string-not-hashed", "HttpString was signed in StringToSign's place", Recipe(digest=lambda http: http, text=lambda time, digest: digest)),
+    ("hash-form", "HttpString's SHA-1 was in upper-case hex", Recipe(digest=lambda http: _sha("sha1", http).upper())),
+    ("hash-form", "HttpString's SHA-1 was in base64",
+     Recipe(digest=lambda http: b64encode(bytes.fromhex(_sha("sha1", http).decode())))),
+    ("hash-form", "HttpString's SHA-1 was its 20 bytes, not hex", Recipe(digest=lambda http: bytes.fromhex(_sha("sha1", http).decode()))),
+    ("string-to-sign-form", "StringToSign had no line 'sha1'", Recipe(text=lambda time, digest: b"%b\n%b\n" % (time, digest))),
+    ("string-to-sign-form", "StringToSign had no line for KeyTime", Recipe(text=lambda time, digest: b"sha1\n%b\n" % digest)),
+    ("string-to-sign-form", "StringToSign began with SHA1, not sha1", Recipe(text=lambda time, digest: b"SHA1\n%b\n%b\n" % (time, digest))),
+    ("string-to-sign-form", "HttpString's hash alone was signed", Recipe(text=lambda time, digest: digest)),
+)  # fmt: skip
+
+
+def of_recipe(recipe: Recipe, clues: Clues) -> Iterator[Change]:
+    if recipe is DOCUMENTED:
+        for code, detail, other in RECIPES:
+            yield Change("recipe", other, code, detail)
+
+
+_OF_SLOT: dict[str, Callable[[Any, Clues], Iterator[Change]]] = {
+    "key": of_key, "times": of_times, "method": of_method, "path": of_path, "params": of_params, "headers": of_headers,
+    "recipe": of_recipe,
+}  # fmt: skip
+
+
+def changes(signing: Signing, slot: str, clues: Clues) -> list[Change]:
+    """The changes of one slot that make a difference, each outcome once."""
+    value = getattr(signing, slot)
+    now = value.text() if isinstance(value, Pairs) else value
+    found: dict[Any, Change] = {}
+    for change in _OF_SLOT[slot](value, clues):
+        outcome = change.outcome()
+        if outcome == now:
+            continue
+        known = found.get(outcome)
+        if known is None:
+            found[outcome] = change
+        elif change.code != known.code and change.code not in [code for code, _ in known.also]:
+            found[outcome] = known._replace(also=(*known.also, (change.code, change.detail)))
+    return list(found.values())

@@ -1,0 +1,117 @@
+"""An explanation as a page that stands alone: no script, no font and no picture from anywhere."""
+
+from __future__ import annotations
+
+from html import escape
+
+from cossign.explain.explanation import SURENESS, Explanation, Finding
+from cossign.explain.report import Row, instant, left, rows, verdict, visible
+
+_STYLE = """
+:root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --box: #f6f8fa;
+  --bad: #b42318; --good: #1a7f37; --unsure: #8a5a00; --mark: #ffd8b5; --mark-text: #5c2300; }
+@media (prefers-color-scheme: dark) { :root { --back: #0d1117; --text: #e6edf3; --soft: #9198a1; --line: #30363d;
+  --box: #161b22; --bad: #ff8177; --good: #4ac26b; --unsure: #e3b341; --mark: #7a3b00; --mark-text: #ffe7d1; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 62rem; padding: 1.5rem 1rem 3rem; background: var(--back); color: var(--text);
+  font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.4rem; line-height: 1.3; margin: 0 0 1rem; } h2 { font-size: 1rem; margin: 2rem 0 .5rem; }
+.bad { color: var(--bad); } .good { color: var(--good); } .unsure { color: var(--unsure); }
+code, pre { font: 13px/1.6 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; }
+pre { margin: 0; padding: .6rem .8rem; background: var(--box); border: 1px solid var(--line); border-radius: 6px;
+  overflow-x: auto; white-space: pre; }
+pre.wraps { white-space: pre-wrap; }
+.cause { border-left: 4px solid currentColor; padding: .1rem 0 .1rem .9rem; margin: 1rem 0; }
+.cause > * { color: var(--text); margin: .3rem 0; } .cause .code { color: inherit; font-weight: 600; }
+.soft { color: var(--soft); font-size: .9rem; }
+mark { background: var(--mark); color: var(--mark-text); border-radius: 2px; }
+.side { color: var(--soft); user-select: none; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: 0; }
+dt { color: var(--soft); } dd { margin: 0; }
+@media (max-width: 30rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; } }
+"""
+
+
+def html(explanation: Explanation) -> str:
+    """The page.
+
+    Args:
+        explanation: what `explain` has found; its texts are masked already, and are escaped here.
+
+    Returns:
+        HTML, complete.
+    """
+    said = verdict(explanation)
+    kind = "good" if explanation.holds else "bad" if explanation.findings else "unsure"
+    parts = [
+        "<!DOCTYPE html>", '<html lang="en">', '<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        f"<title>{escape(said)}</title>", f"<style>{_STYLE}</style>", f'<h1 class="{kind}">{escape(said)}</h1>',
+        f'<pre class="wraps">{escape(explanation.method)} {escape(visible(explanation.url))}</pre>',
+        *[_finding(each) for each in explanation.findings],
+    ]  # fmt: skip
+    if explanation.others:
+        title = "Less likely, or as likely" if explanation.checked else "Possible"
+        parts.append(f"<h2>{title}</h2><dl>")
+        parts += [
+            f"<dt><code>{escape(each.cause.code)}</code></dt><dd>{escape(visible(each.detail))}</dd>"
+            for each in explanation.others
+        ]
+        parts.append("</dl>")
+    if explanation.key_time is not None:
+        start, end = explanation.key_time
+        parts.append(
+            f"<h2>When it holds</h2><dl><dt>From</dt><dd>{escape(instant(start))}</dd>"
+            f"<dt>Until</dt><dd>{escape(instant(end))}</dd>"
+            f"<dt>Seen</dt><dd>{escape(instant(explanation.now))}: {escape(left(explanation))}</dd></dl>"
+        )
+    step = ""
+    lines: list[str] = []
+    for row in rows(explanation):
+        if row.step != step:
+            parts += _closed(lines)
+            lines = []
+            step = row.step
+            parts.append(f"<h2>{escape(step)}</h2>")
+        lines.append(_row(row))
+    parts += _closed(lines)
+    if explanation.difference is not None:
+        where = explanation.difference
+        parts.append(
+            f'<p class="soft">HttpString differs from byte {where.offset} on: byte {where.line_offset} of '
+            f"{escape(where.line)}, counted from 0.</p>"
+        )
+    parts.append(
+        f'<p class="soft">Read from: {escape(explanation.source)}. {explanation.tried:,} signatures recomputed.</p>'
+    )
+    return "\n".join(parts) + "\n"
+
+
+def _closed(lines: list[str]) -> list[str]:
+    joined = "\n".join(lines)
+    return [f"<pre>{joined}</pre>"] if lines else []
+
+
+def _finding(finding: Finding) -> str:
+    kind = "bad" if finding.sureness in ("confirmed", "evident", "service") else "unsure"
+    return (
+        f'<section class="cause {kind}"><p class="code">{escape(finding.cause.code)}</p>'
+        f"<p>{escape(visible(finding.detail))}</p>"
+        f'<p class="soft">{escape(SURENESS[finding.sureness])}</p><p>{escape(finding.cause.why)}</p>'
+        f'<pre class="wraps">{escape(finding.cause.fix)}</pre></section>'
+    )
+
+
+def _row(row: Row) -> str:
+    name = f'<span class="side">{escape(row.line)}</span>\n' if row.line else ""
+    if row.sides == 1:
+        told = escape("".join(one for one, _, _ in row.pieces))
+        return name + (told or '<span class="side">(empty)</span>')
+    sides = [f'<span class="side">{label:<8}</span>' for label in row.labels]
+    for one, other, differs in row.pieces:
+        size = max(len(one), len(other))
+        for side, piece in enumerate((one, other)):
+            filled = escape(piece) + " " * (size - len(piece))
+            sides[side] += f"<mark>{filled}</mark>" if differs else filled
+    return name + "\n".join(sides)

@@ -1,0 +1,206 @@
+"""An explanation as text for a terminal, and as JSON."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from cossign.explain.explanation import SURENESS, Explanation, Finding, lasting
+
+_LINES = ("method", "path", "HttpParameters", "HttpHeaders")
+_COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2", "marked": "7"}
+_LONGEST = 4000  # characters that are compared one by one
+_SHORTEST = 3  # of those that are the same amid others that differ
+
+Pieces = list[tuple[str, str, bool]]  # of two texts, piece by piece: the request's, the signed one, whether they differ
+
+
+class Row(NamedTuple):
+    """A line of a step, side by side.
+
+    Attributes:
+        step: the step's name.
+        line: which line of it, or "".
+        pieces: the two texts, aligned; one piece that does not differ where both are the same, or only one is known.
+        sides: 2 if both are told apart, 1 if there is but the request's, or both are the same.
+        labels: what the two are called.
+    """
+
+    step: str
+    line: str
+    pieces: Pieces
+    sides: int
+    labels: tuple[str, str] = ("request", "signed")
+
+
+def visible(text: str) -> str:
+    """With control characters and what looks like nothing as escapes."""
+    return "".join(
+        char if char.isprintable() or char == " " else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def aligned(one: str, other: str) -> Pieces:
+    """Two texts in pieces that stand below each other."""
+    if len(one) > _LONGEST or len(other) > _LONGEST or re.fullmatch("[0-9a-f]{40}", one):
+        return [(visible(one), visible(other), one != other)]
+    blocks = [
+        block for block in difflib.SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
+        if block.size >= _SHORTEST or not block.size or block.a + block.size == len(one) or not block.a
+    ]  # fmt: skip
+    pieces: Pieces = []
+    left = right = 0
+    for block in blocks:
+        pieces.append((visible(one[left : block.a]), visible(other[right : block.b]), True))
+        left, right = block.a + block.size, block.b + block.size
+        same = visible(one[block.a : left])
+        pieces.append((same, same, False))
+    return [piece for piece in pieces if piece[0] or piece[1]]
+
+
+def rows(explanation: Explanation) -> Iterator[Row]:
+    """The steps, line by line, each with its difference."""
+    for step in explanation.steps:
+        ours = step.request.split("\n")
+        theirs = ours if step.signed is None else step.signed.split("\n")
+        if step.name == "Signature":
+            own, given = visible(step.request), visible(step.signed or "")
+            told = bool(own) and own != given
+            pieces = [(own, given, True)] if told else [(given, given, False)]
+            yield Row(step.name, "", pieces, 2 if told else 1, ("needed", "given"))
+            continue
+        if len(theirs) != len(ours):
+            ours, theirs = [step.request], [step.signed or ""]
+        for at, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+            name = _line(at, len(ours)) if step.name == "HttpString" else ""
+            if name == "" and at and not one and not other:
+                continue
+            pieces = aligned(one, other) if one != other else [(visible(one), visible(one), False)]
+            yield Row(step.name, name, pieces, 2 if one != other else 1)
+
+
+def _line(at: int, count: int) -> str:
+    """The name of HttpString's line; a key may have newlines, so the last ones are counted from the end."""
+    if count < 5 or at == count - 1:
+        return ""
+    return _LINES[0] if at == 0 else _LINES[2] if at == count - 3 else _LINES[3] if at == count - 2 else _LINES[1]
+
+
+def instant(seconds: int) -> str:
+    """An instant in UTC and in local time."""
+    try:
+        utc = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+        local = time.localtime(seconds)
+        return f"{utc} ({time.strftime('%Y-%m-%d %H:%M:%S %z', local)})" if local.tm_gmtoff else utc
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds}, which is no instant of a calendar"
+
+
+def left(explanation: Explanation) -> str:
+    """What is left of the signature's time."""
+    if explanation.key_time is None:
+        return ""
+    start, end = explanation.key_time
+    if explanation.now > end:
+        return f"ended {lasting(explanation.now - end)} ago"
+    if explanation.now < start:
+        return f"begins in {lasting(start - explanation.now)}"
+    return f"{lasting(end - explanation.now)} left"
+
+
+def verdict(explanation: Explanation) -> str:
+    """What is the matter, in a sentence."""
+    if explanation.findings:
+        return " And: ".join(f"{finding.cause.title}." for finding in explanation.findings)
+    if explanation.holds:
+        return "The signature is right, and holds now."
+    return "Nothing is wrong that can be seen without the SecretKey."
+
+
+def text(explanation: Explanation, colour: bool = False, width: int = 100) -> str:
+    """For a terminal.
+
+    Args:
+        explanation: what `explain` has found.
+        colour: with ANSI's escapes.
+        width: characters in a line, for what would be longer.
+    """
+
+    def paint(kind: str, what: str) -> str:
+        return f"\033[{_COLOURS[kind]}m{what}\033[0m" if colour and what else what
+
+    lines = [
+        f"{explanation.method} {visible(explanation.url)}" if len(explanation.url) < 2 * width
+        else f"{explanation.method} {visible(explanation.url[: 2 * width])}...",
+        "",
+        paint("bold", paint("green" if explanation.holds else "red", verdict(explanation))),
+    ]  # fmt: skip
+    for finding in explanation.findings:
+        lines += _told(finding, paint)
+    if explanation.others:
+        lines += ["", "Less likely, or as likely:" if explanation.checked else "Possible:"]
+        lines += [f"  {each.cause.code}: {visible(each.detail)}" for each in explanation.others]
+    if explanation.key_time is not None:
+        start, end = explanation.key_time
+        lines += ["", f"From   {instant(start)}", f"Until  {instant(end)}; {left(explanation)}"]
+    last = ""
+    for row in rows(explanation):
+        if row.step != last:
+            lines += ["", paint("bold", row.step)]
+            last = row.step
+        lines += _row(row, paint)
+    if explanation.difference is not None:
+        where = explanation.difference
+        lines += [
+            "",
+            f"HttpString differs from byte {where.offset} on: byte {where.line_offset} of {where.line}, counted from 0",
+        ]
+    if explanation.tried:
+        lines += ["", paint("dim", f"{explanation.tried:,} signatures recomputed in {explanation.seconds:.2f} s")]
+    return "\n".join(lines) + "\n"
+
+
+def _told(finding: Finding, paint: Any) -> list[str]:
+    sure = finding.sureness in ("confirmed", "evident", "service")
+    return [
+        "", f"{paint('red' if sure else 'yellow', finding.cause.code)}: {visible(finding.detail)}",
+        f"  {paint('dim', SURENESS[finding.sureness])}", f"  {finding.cause.why}",
+        f"  {paint('green', 'Fix:')} {finding.cause.fix}",
+    ]  # fmt: skip
+
+
+def _row(row: Row, paint: Any) -> list[str]:
+    name = f"{row.line}: " if row.line else ""
+    if row.sides == 1:
+        return [f"  {name}{''.join(one for one, _, _ in row.pieces)}".rstrip()]
+    sides: list[str] = ["", "", ""]
+    for one, other, differs in row.pieces:
+        size = max(len(one), len(other))
+        for side, piece in enumerate((one, other)):
+            sides[side] += (paint("marked", piece) if differs else piece) + " " * (size - len(piece))
+        sides[2] += ("^" if differs else " ") * size
+    head = [f"  {name.rstrip()}"] if name else []
+    return [*head, *(f"    {label:<9}{side.rstrip()}" for label, side in zip((*row.labels, ""), sides, strict=True))]
+
+
+def as_json(explanation: Explanation) -> dict[str, Any]:
+    """For programs: plain values, masked as the text is."""
+
+    def finding(each: Finding) -> dict[str, str]:
+        return {
+            "code": each.cause.code, "title": each.cause.title, "detail": each.detail, "sureness": each.sureness,
+            "why": each.cause.why, "fix": each.cause.fix,
+        }  # fmt: skip
+
+    return {
+        "holds": explanation.holds, "checked": explanation.checked, "method": explanation.method,
+        "url": explanation.url, "source": explanation.source, "key_time": explanation.key_time, "now": explanation.now,
+        "left": left(explanation), "findings": [finding(each) for each in explanation.findings],
+        "others": [finding(each) for each in explanation.others],
+        "steps": [step._asdict() for step in explanation.steps],
+        "difference": None if explanation.difference is None else explanation.difference._asdict(),
+        "tried": explanation.tried, "seconds": round(explanation.seconds, 4),
+    }  # fmt: skip

@@ -1,0 +1,163 @@
+"""What a request may be given as; and input that is hostile, or nothing at all."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from cossign import Credentials, ParameterError, Signer
+from cossign.explain import Explanation, explain
+from tests.explain.breaking import BUCKET, HOST, KEYS, NOW, REGION, SECRET_ID
+
+CREDENTIALS = Credentials(SECRET_ID, KEYS[SECRET_ID])
+SIGNER = Signer(CREDENTIALS, bucket=BUCKET, region=REGION)
+TIMES = (NOW - 10, NOW + 890)
+URL = SIGNER.presign("a b.txt", key_time=TIMES)
+TARGET = "/" + URL.partition("://")[2].partition("/")[2]
+XML = (
+    "<?xml version='1.0' encoding='utf-8' ?>\n<Error><Code>SignatureDoesNotMatch</Code><Message>invalid</Message>"
+    "<StringToSign>{time}</StringToSign><FormatString>get\n{path}\n\nhost={host}\n</FormatString></Error>"
+)
+
+
+def found(text: str, **more: object) -> Explanation:
+    return explain(text, credentials=[CREDENTIALS], now=NOW, **more)  # type: ignore[arg-type]
+
+
+def test_a_url_and_its_forms() -> None:
+    for text in (URL, f" {URL}\n", f"\ufeff{URL}"):
+        assert found(text).holds
+    assert found(TARGET, headers={"Host": HOST}).holds
+    assert found(TARGET).codes == ("header-missing",)
+
+
+CURL = f"""* Connected to {HOST} (203.0.113.5) port 443 (#0)
+> {{method}} {TARGET} HTTP/1.1
+> Host: {HOST}
+> User-Agent: curl/7.88.1
+> Accept: */*
+>
+< HTTP/1.1 403 Forbidden
+< Content-Type: application/xml
+<
+{{body}}
+* Connection #0 to host {HOST} left intact
+"""
+
+
+def test_curls_transcript() -> None:
+    assert found(CURL.format(method="GET", body="")).holds
+    explanation = found(CURL.format(method="HEAD", body=""))
+    assert (explanation.codes, explanation.source) == (("method-changed",), "curl -v")
+    body = XML.format(time="sha1\n1;2\nab\n", path="/cdn/a b.txt", host=HOST)
+    explanation = found(CURL.format(method="GET", body=body))
+    assert explanation.codes == ("path-rewritten",)
+    assert explanation.findings[0].sureness == "service"
+
+
+def test_the_last_signed_request_of_a_transcript_with_redirects() -> None:
+    first = f"> POST {TARGET} HTTP/1.1\n> Host: {HOST}\n>\n< HTTP/1.1 302 Found\n< Location: /x\n<\n"
+    last = f"> GET {TARGET.replace('a%20b', 'a+b')} HTTP/1.1\n> Host: {HOST}\n>\n"
+    unsigned = "> GET /favicon.ico HTTP/1.1\n> Host: example.com\n>\n"
+    assert found(first + last + unsigned).codes == ("plus-for-space",)
+
+
+def test_curls_command() -> None:
+    assert found(f"curl '{URL}' -H 'Accept: */*' --compressed").holds
+    assert found(f"$ curl -I '{URL}'").codes == ("method-changed",)
+    assert found(f"curl '{URL}' \\\n  -X DELETE -o out.txt").codes == ("method-changed",)
+    assert found(f"curl '{URL}' --data-raw 'x=1'").codes == ("method-changed",)
+    assert found(f"curl -T file '{URL}'").codes == ("method-changed",)
+    with pytest.raises(ParameterError, match="quotes do not end"):
+        found(f"curl '{URL}")
+    with pytest.raises(ParameterError, match="without a URL"):
+        found("curl -v")
+
+
+def har(entry: dict[str, object]) -> str:
+    return json.dumps({"log": {"version": "1.2", "entries": [{"request": {"url": "https://example.com/", "headers": []}}, entry]}})
+
+
+def test_har() -> None:
+    headers = [{"name": ":authority", "value": "x"}, {"name": "Host", "value": HOST}]
+    entry: dict[str, object] = {"request": {"method": "PUT", "url": URL, "headers": headers}}
+    explanation = found(har(entry))
+    assert (explanation.codes, explanation.source, explanation.method) == (("method-changed",), "HAR", "PUT")
+    assert found(json.dumps(entry)).codes == ("method-changed",)
+    entry = {
+        "request": {"method": "GET", "url": URL, "headers": headers},
+        "response": {"content": {"text": XML.format(time="", path="/b.txt", host=HOST)}},
+    }
+    assert found(har(entry)).codes == ("path-rewritten",)
+    for broken in ("{}", '{"log": {}}', '{"log": {"entries": [1]}}', '{"url": 5}', "{nothing}", '{"log": {"entries": 5}}'):
+        with pytest.raises(ParameterError, match="HAR"):
+            found(broken)
+
+
+def test_raw_http_and_a_log_line() -> None:
+    authorization = SIGNER.authorization("PUT", "x", headers={"Content-Type": "image/png"}, key_time=TIMES)
+    raw = f"PUT /x HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: image/png\r\nAuthorization: {authorization}\r\n\r\nbody"
+    assert found(raw).holds
+    assert found(raw.replace("image/png", "image/jpeg", 1)).codes == ("content-type-changed",)
+    line = f'203.0.113.9 - - [15/Jun/2025:15:06:40 +0000] "HEAD {TARGET} HTTP/1.1" 403 345 "-" "Go-http-client/1.1"'
+    explanation = found(line, headers={"Host": HOST})
+    assert (explanation.codes, explanation.source) == (("method-changed",), "log line")
+
+
+def test_what_is_no_request() -> None:
+    for text in ("", "hello", "AKID", "q-sign-algorithm=sha1&q-ak=x", "Authorization: q-sign-algorithm=sha1"):
+        with pytest.raises(ParameterError, match="request"):
+            found(text)
+    with pytest.raises(ParameterError, match="NUL"):
+        found(URL + "\0")
+    with pytest.raises(ParameterError, match=r"more than 1,048,576 characters"):
+        found("https://" + "a" * (1 << 20))
+    with pytest.raises(ParameterError, match="must be a str"):
+        found(5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "xml,match",
+    [
+        ("<Error>" + "<a>" * 100_000 + "</Error>", "elements within elements"),
+        ('<!DOCTYPE lolz [<!ENTITY lol "lol">]><Error><Code>&lol;</Code></Error>', "declares a document type"),
+        ("<Error><!doctype x></Error>", "declares a document type"),
+        ("x" * 100_000_000, "more than 1,048,576 characters"),
+        ("<Error><Code>&undefined;</Code></Error>", "is no XML"),
+        ("<Error><Code>", "has no <Error> element"),
+        ("", "has no <Error> element"),
+        ("<Error><Code></Message></Error>", "is no XML"),
+        ("<Error>" + "<Code/>" * 100_000 + "</Error>", ""),
+    ],
+)  # fmt: skip
+def test_hostile_answers_are_refused_quickly(xml: str, match: str) -> None:
+    began = time.process_time()
+    if match:
+        with pytest.raises(ParameterError, match=match):
+            found(URL, error=xml)
+    else:
+        assert found(URL, error=xml).holds
+    assert time.process_time() - began < 2
+
+
+def test_an_answer_in_a_log() -> None:
+    """As JavaScript and Python print it: with backslashes for newlines and tabs."""
+    path = XML.format(time="sha1\n1;2\nab\n", path="/b.txt", host=HOST)
+    assert found(URL, error="StatusCodeError: 403 - " + repr(path)).codes == ("path-rewritten",)
+
+
+def test_odd_requests_end_quickly_too() -> None:
+    """Nothing that a request may hold makes the search endless."""
+    many = "&".join(f"p{number}={'%20' * 5}" for number in range(400))
+    names = ";".join(f"p{number}" for number in range(400))
+    for key in ("/" * 800, "a/" * 400, "%2e%2e/" * 100, "\u0301" * 300):
+        url = SIGNER.presign("x", key_time=TIMES).replace("/x?", f"/{key}?")
+        explanation = found(url)
+        assert explanation.codes
+        assert explanation.tried < 200_000
+    url = URL.replace("q-url-param-list=", f"q-url-param-list={names}") + "&" + many
+    explanation = found(url)
+    assert explanation.codes
+    assert explanation.tried < 200_000
