@@ -34,16 +34,15 @@ def query_of(target: bytes) -> Pairs:
     return pairs
 
 
-def chosen(names: str, pairs: Pairs) -> str | None:
-    """HttpParameters or HttpHeaders of the names in a list; None if one is not there, or more often than it is signed."""
+def chosen(names: str, pairs: Pairs) -> tuple[str, bool]:
+    """HttpParameters or HttpHeaders of the names in a list, and whether each is there as often as it is signed."""
     listed = [name for name in names.split(";") if name]
     entries = sorted(
         ((encoded(name).lower(), encoded(value)) for name, value in pairs if encoded(name).lower() in listed),
         key=lambda entry: entry[0],
     )
-    if sorted(name for name, _ in entries) != sorted(listed):
-        return None
-    return "&".join(f"{name}={value}" for name, value in entries)
+    is_whole = sorted(name for name, _ in entries) == sorted(listed)
+    return "&".join(f"{name}={value}" for name, value in entries), is_whole
 
 
 def refusal(
@@ -68,16 +67,14 @@ def refusal(
     start, _, end = fields["q-sign-time"].partition(";")
     if not int(start) <= now <= int(end):
         return "RequestTimeTooSkewed"
-    parameters = chosen(fields["q-url-param-list"], query)
-    signed_headers = chosen(fields["q-header-list"], headers)
-    if parameters is None or signed_headers is None:
-        return "SignatureDoesNotMatch: what is listed is not there"
+    parameters, has_parameters = chosen(fields["q-url-param-list"], query)
+    signed_headers, has_headers = chosen(fields["q-header-list"], headers)
     path = unquote_to_bytes(target.partition(b"?")[0])
     http_string = b"\n".join((method.lower(), path, parameters.encode(), signed_headers.encode(), b""))
     sign_key = hmac.new(secret_key.encode(), fields["q-key-time"].encode(), "sha1").hexdigest()
     string_to_sign = f"sha1\n{fields['q-sign-time']}\n{hashlib.sha1(http_string).hexdigest()}\n"
     wanted = hmac.new(sign_key.encode(), string_to_sign.encode(), "sha1").hexdigest()
-    if wanted != fields["q-signature"]:
+    if wanted != fields["q-signature"] or not has_parameters or not has_headers:
         return Mismatch(http_string, string_to_sign)
     return ""
 

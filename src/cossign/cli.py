@@ -163,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
 
     explain = command("explain", _explain, "find out why a signature does not match")
     explain.add_argument("request", nargs="?", metavar="REQUEST", help="a URL; or a file, or - for stdin, with one, "
-                         "curl -v's output, a HAR entry, raw HTTP, a curl command or a log's line; or a cause's code")  # fmt: skip
+                         "curl -v's output, a HAR entry, raw HTTP, a log's line; or a cause's code")  # fmt: skip
     explain.add_argument("--catalogue", action="store_true", help="print the page of all causes, and end")
     explain.add_argument("-X", "--method", help="the request's method (default: what the request says, or GET)")
     header(explain, "a header of the request; may be repeated")

@@ -77,7 +77,9 @@ def test_curls_command() -> None:
 
 
 def har(entry: dict[str, object]) -> str:
-    return json.dumps({"log": {"version": "1.2", "entries": [{"request": {"url": "https://example.com/", "headers": []}}, entry]}})
+    return json.dumps(
+        {"log": {"version": "1.2", "entries": [{"request": {"url": "https://example.com/", "headers": []}}, entry]}}
+    )
 
 
 def test_har() -> None:
@@ -91,7 +93,14 @@ def test_har() -> None:
         "response": {"content": {"text": XML.format(time="", path="/b.txt", host=HOST)}},
     }
     assert found(har(entry)).codes == ("path-rewritten",)
-    for broken in ("{}", '{"log": {}}', '{"log": {"entries": [1]}}', '{"url": 5}', "{nothing}", '{"log": {"entries": 5}}'):
+    for broken in (
+        "{}",
+        '{"log": {}}',
+        '{"log": {"entries": [1]}}',
+        '{"url": 5}',
+        "{nothing}",
+        '{"log": {"entries": 5}}',
+    ):
         with pytest.raises(ParameterError, match="HAR"):
             found(broken)
 

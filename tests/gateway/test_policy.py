@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cossign import Credentials, CredentialsError, Signer
-from cossign.gateway import Gateway
+from cossign.gateway import ConfigError, Gateway
 from cossign.gateway._gate import Board, judged_path, masked
 from cossign.gateway.policy import Held, trusting
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
@@ -713,6 +713,34 @@ def test_the_access_log_has_keys_and_no_signature(tmp_path: Path) -> None:
     for hidden in ("hidden", "0123456789", signature[-40:], "sesame", "wrong", SECRET_KEY):
         assert hidden not in log.read_text()
     assert masked("/a?X-COS-Security-Token=1") == "/a?X-COS-security-token=..."
+
+
+def test_the_catalogue_is_named_in_the_log_and_told_to_callers_only_if_asked(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    url = "https://docs.example.com/signatures"
+    expired = carols("GET", "/c", start=-500)
+    wanted = [
+        ("/a//b", BEARER, "slashes-merged"), ("/a/../b", BEARER, "dot-segments"), ("/c", {"authorization": expired}, "expired"),
+        ("/c", {"authorization": carols("GET", "/other")}, ""), ("/c", {}, "no-signature"), ("/x%0a", BEARER, None),
+    ]  # fmt: skip
+    for explain_url in (None, url):
+        settings = config(access_log=str(log), **({} if explain_url is None else {"explain_url": explain_url}))
+        settings["caller"].append({"name": "carol", "secret_id": "AKIDcarol", "secret_key_file": str(KEY_FILE)})
+        KEY_FILE.write_text("key-of-carol")
+        log.unlink(missing_ok=True)
+        found = Gateway(settings, credentials=CREDENTIALS)
+        for target, headers, cause in wanted:
+            status, told, _ = ask(found, target, headers)
+            assert status >= 400
+            entry = None if cause is None else "#" + cause if cause else ""
+            assert told.get("link") == (None if explain_url is None or entry is None else f'<{url}{entry}>; rel="help"')
+        for line, (_, _, cause) in zip(log.read_text().splitlines(), wanted, strict=True):
+            entry = None if cause is None else "#" + cause if cause else ""
+            assert json.loads(line).get("explained") == (
+                None if entry is None else f"{explain_url or 'signature-does-not-match'}{entry}"
+            )
+    with pytest.raises(ConfigError, match="explain_url"):
+        Gateway(config(explain_url="javascript:alert(1)"), credentials=CREDENTIALS)
 
 
 def test_the_log_is_opened_again_after_a_reload(tmp_path: Path) -> None:

@@ -516,7 +516,7 @@ def test_a_clock_that_is_right_enough_is_left_alone(send: Get, server: CosServer
     other = Signer(
         Credentials(SECRET_ID, "another", TOKEN), bucket=BUCKET, region=REGION, domain=server.url, clock=clock
     )
-    assert send(other, "GET", server.url + "/x")[1].startswith("SignatureDoesNotMatch")
+    assert "SignatureDoesNotMatch" in send(other, "GET", server.url + "/x")[1]
     assert len(server.requests) == 1
     assert clock.offset == 0
 

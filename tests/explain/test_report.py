@@ -1,0 +1,240 @@
+"""What is shown: on a terminal, as JSON, as a page, by the command; and that no secret is."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from cossign import Credentials, Signer, cli
+from cossign.explain import CATALOGUE, Explanation, explain
+from cossign.explain.catalogue import page
+from cossign.gateway._gate import CAUSES
+from tests.explain.breaking import BUCKET, HOST, KEYS, NOW, REGION, SECRET_ID
+from tests.explain.test_explain import BREAKS, drawn, explained
+
+SECRET_KEY = KEYS[SECRET_ID]
+TOKEN = "tok3n/+=" * 12
+TEMPORARY = Credentials(SECRET_ID, SECRET_KEY, TOKEN)
+SIGNER = Signer(TEMPORARY, bucket=BUCKET, region=REGION)
+TIMES = (NOW - 10, NOW + 890)
+
+
+def outputs(explanation: Explanation) -> dict[str, str]:
+    return {
+        "text": explanation.text(), "colour": explanation.text(colour=True), "json": json.dumps(explanation.json()),
+        "html": explanation.html(), "str": str(explanation), "repr": repr(explanation),
+        "parts": repr([explanation.findings, explanation.others, explanation.steps, explanation.url, explanation.difference]),
+    }  # fmt: skip
+
+
+def test_no_secret_in_any_output() -> None:
+    signed = SIGNER.presign("a b.txt", query={"x-cos-security-token": TOKEN}, key_time=TIMES)
+    header = SIGNER.authorization("GET", "a", headers={"x-cos-security-token": TOKEN}, key_time=TIMES)
+    sign_key = TEMPORARY._secret.sign_key(f"{TIMES[0]};{TIMES[1]}")
+    asked: list[tuple[str, dict[str, object]]] = [
+        (SIGNER.presign("a b.txt", key_time=TIMES), {}),
+        (SIGNER.presign("a b.txt", key_time=TIMES).replace("%20", "+"), {"method": "HEAD"}),
+        (signed, {}),
+        (signed.replace("a%20b", "a"), {}),
+        (SIGNER.object_url("a"), {"headers": {"Authorization": header, "X-Cos-Security-Token": TOKEN, "Cookie": "sid=c00kie"}}),
+        (SIGNER.object_url("a"), {"headers": {"Authorization": header, "x-cos-security-token": TOKEN + "x"}}),
+        (Signer(Credentials(SECRET_ID, TOKEN), bucket=BUCKET, region=REGION).presign("a", key_time=TIMES), {}),
+        (Signer(Credentials(SECRET_KEY, SECRET_ID), bucket=BUCKET, region=REGION).presign("a", key_time=TIMES), {}),
+        (SIGNER.presign("a", key_time=TIMES).replace("&", "&amp;"), {}),
+        (SIGNER.presign(SECRET_KEY, key_time=TIMES), {"method": "PUT"}),
+    ]  # fmt: skip
+    forms = {
+        each for secret in (SECRET_KEY, TOKEN) for each in (secret, quote(secret, safe=""), quote(secret, safe="/"))
+    }
+    forms |= (
+        {quote(form, safe="") for form in forms}
+        | {form.lower() for form in forms}
+        | {json.dumps(form)[1:-1] for form in forms}
+    )
+    for text, more in asked:
+        explanation = explain(text, credentials=[TEMPORARY], now=NOW, **more)  # type: ignore[arg-type]
+        for name, shown in outputs(explanation).items():
+            for form in forms:
+                assert form not in shown, (name, text[:60])
+            assert "c00kie" not in shown
+            assert sign_key.sign(b"") not in shown
+            assert not re.search(r"Signature[^}]{0,80}[0-9a-f]{40}", shown), name
+    told = explain(signed, credentials=[TEMPORARY], now=NOW, method="PUT", show_secrets=True)
+    assert "SignKey" in told.text()
+    assert quote(TOKEN, safe="") in told.text()
+    assert SECRET_KEY not in told.text()
+
+
+def test_no_secret_of_thousands() -> None:
+    for seed in range(600):
+        making, _ = drawn(seed, 1)
+        for name, shown in outputs(explained(making)).items():
+            assert SECRET_KEY not in shown, (seed, name)
+
+
+class Page(HTMLParser):
+    """Which elements a page has, and whether they are closed."""
+
+    VOID = frozenset(["meta", "br"])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+        self.outside: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        self.outside += [name for name, _ in attributes if name in ("src", "href") or name.startswith("on")]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+NASTY = "<script>alert(1)</script>\"'&<img src=x onerror=alert(1)>\u202egpj.exe"
+
+
+def nasty() -> Explanation:
+    url = SIGNER.presign(NASTY, query={"a<b>": "</pre><script>"}, key_time=TIMES)
+    return explain(url, credentials=[TEMPORARY], now=NOW, method="HEAD")
+
+
+def test_the_page_is_safe_and_stands_alone() -> None:
+    for explanation in (nasty(), explain(f"GET /{NASTY}?q-ak=</pre><script> HTTP/1.1", now=NOW)):
+        found = Page()
+        found.feed(explanation.html())
+        found.close()
+        assert found.open in ([], ["html"])
+        assert found.seen <= {
+            "html", "meta", "title", "style", "h1", "h2", "pre", "p", "span", "mark", "section", "dl", "dt", "dd", "code",
+        }  # fmt: skip
+        assert found.outside == []
+        assert "\u202e" not in explanation.html()
+        assert "url(" not in explanation.html()
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    url = SIGNER.presign("a.txt", key_time=TIMES)
+    explanation = explain(url.replace("a.txt", "%1b%5b31m%e2%80%aeb.txt"), credentials=[TEMPORARY], now=NOW)
+    assert "\x1b" not in explanation.text()
+    assert "\u202e" not in explanation.text()
+
+
+def test_the_page_in_a_browser(tmp_path: Path) -> None:
+    """Chromium draws it: nothing is wider than a phone, no script ran, both colour schemes differ."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    (tmp_path / "page.html").write_text(nasty().html())
+    probe = nasty().html().replace("default-src 'none'", "default-src 'none'; script-src 'unsafe-inline'") + (
+        "<script>document.title = JSON.stringify([document.documentElement.scrollWidth, innerWidth, "
+        "getComputedStyle(document.body).backgroundColor, document.scripts.length, document.images.length])</script>"
+    )
+    (tmp_path / "probe.html").write_text(probe)
+    sizes = []
+    for dark in (False, True):
+        command = [
+            chromium, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=400,900", "--hide-scrollbars",
+            *(["--blink-settings=preferredColorScheme=0"] if dark else []), f"--user-data-dir={tmp_path}/profile",
+            "--dump-dom", f"file://{tmp_path}/probe.html",
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+        found = re.search(r"<title>(.*?)</title>", done.stdout)
+        assert found
+        width, inner, background, scripts, images = json.loads(found[1])
+        assert width <= inner
+        assert (scripts, images) == (1, 0)  # the probe's own alone
+        sizes.append(background)
+    assert sizes[0] == "rgb(255, 255, 255)"
+    assert sizes[0] != sizes[1]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = cli.main(["explain", *arguments])
+    shown = capsys.readouterr()
+    return status, shown.out, shown.err
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COS_SECRET_ID", SECRET_ID)
+    monkeypatch.setenv("COS_SECRET_KEY", SECRET_KEY)
+    monkeypatch.delenv("COS_SESSION_TOKEN", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.mark.usefixtures("keys")
+def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION)
+    url = plain.presign("a b.txt", key_time=TIMES)
+    status, out, _ = run(capsys, url, "--at", str(NOW))
+    assert (status, "The signature is right, and holds now." in out) == (0, True)
+    status, out, _ = run(capsys, url)
+    assert (status, "The signature has expired." in out) == (1, True)
+    status, out, _ = run(capsys, "-X", "HEAD", url, "--at", str(NOW), "--json", "--html", str(tmp_path / "why.html"))
+    assert (status, json.loads(out)["findings"][0]["code"]) == (1, "method-changed")
+    assert "method-changed" in (tmp_path / "why.html").read_text()
+    assert [each.name for each in tmp_path.iterdir()] == ["why.html"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"curl -I '{url}'"))
+    assert run(capsys, "-", "--at", str(NOW))[0] == 1
+    (tmp_path / "request").write_text(f"> GET {url.partition(HOST)[2]} HTTP/1.1\n> Host: {HOST}\n")
+    assert run(capsys, str(tmp_path / "request"), "--at", str(NOW))[0] == 0
+    other = url.replace(HOST, f"{BUCKET}.cos.accelerate.myqcloud.com")
+    status, out, _ = run(capsys, other, "--at", str(NOW), "-b", BUCKET, "-r", REGION)
+    assert (status, "host-changed" in out) == (1, True)
+    (tmp_path / "answer.xml").write_text("<Error><Code>x</Code></Error>")
+    assert run(capsys, url, "--error", str(tmp_path / "answer.xml"), "--at", str(NOW))[0] == 0
+    status, _, err = run(capsys, url, "--error", str(tmp_path / "missing.xml"))
+    assert (status, "missing.xml: No such file" in err) == (2, True)
+    status, _, err = run(capsys, "nonsense")
+    assert (status, err.startswith("cossign: request is no request")) == (2, True)
+    status, _, err = run(capsys)
+    assert (status, "REQUEST is missing" in err) == (2, True)
+    status, out, _ = run(capsys, url, "--no-key", "--at", str(NOW))
+    assert (status, "Nothing is wrong that can be seen without the SecretKey." in out) == (1, True)
+    status, _, err = run(capsys, url, "--html", str(tmp_path / "no" / "such.html"))
+    assert (status, "No such file" in err) == (2, True)
+
+
+@pytest.mark.usefixtures("keys")
+def test_the_command_without_keys(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COS_SECRET_ID")
+    monkeypatch.delenv("COS_SECRET_KEY")
+    for name in [name for name in os.environ if name.startswith("TENCENTCLOUD_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("cossign.cli.ChainCredentials", lambda: cli.EnvironmentCredentials())
+    status, out, err = run(capsys, SIGNER.presign("a", key_time=TIMES), "--at", str(NOW))
+    assert status == 1
+    assert "no SecretKey was found" in err
+    assert "Possible:" in out
+
+
+def test_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
+    """The page in docs/ is what the code says."""
+    status, out, _ = run(capsys, "--catalogue")
+    document = Path(__file__).parent.parent.parent / "docs" / "signature-does-not-match.md"
+    assert (status, out) == (0, page())
+    assert document.read_text() == page(), (
+        "write it again: cossign explain --catalogue > docs/signature-does-not-match.md"
+    )
+    for cause in CATALOGUE.values():
+        assert f"### {cause.code}\n" in out
+        assert cause.title
+        assert cause.why.endswith(".")
+        assert cause.fix
+    status, out, _ = run(capsys, "plus-for-space")
+    assert (status, out.startswith("### plus-for-space")) == (0, True)
+    assert {cause for cause in CAUSES.values() if cause} <= set(CATALOGUE)
+    assert set(BREAKS) <= set(CATALOGUE)
