@@ -240,6 +240,22 @@ def test_causes_of_tokens() -> None:
     )  # fmt: skip
 
 
+def test_the_key_of_another_secret_id_that_is_not_at_hand() -> None:
+    explanation = found(URL.replace(SECRET_ID, "AKIDelse"))
+    assert explanation.codes == ("other-secret-id",)
+    assert explanation.findings[0].detail == f"it says q-ak=AKIDelse, and the SecretKey of {SECRET_ID} signed it"
+    both = found(URL.replace(SECRET_ID, "AKIDelse"), method="PUT")
+    assert both.codes == ("other-secret-id", "method-changed")
+
+
+def test_a_refusal_that_says_nothing() -> None:
+    """The signature is right here, and the service says no more than that it is not right there."""
+    explanation = found(URL, error="<Error><Code>SignatureDoesNotMatch</Code><Message>x</Message></Error>")
+    assert explanation.codes == ("wrong-secret-key",)
+    assert explanation.findings[0].sureness == "eliminated"
+    assert found(URL, error="<Error><Code>NoSuchKey</Code></Error>").holds
+
+
 def test_a_method_that_nobody_gave() -> None:
     making = made(0)
     making.method = ""

@@ -113,6 +113,11 @@ def test_raw_http_and_a_log_line() -> None:
     line = f'203.0.113.9 - - [15/Jun/2025:15:06:40 +0000] "HEAD {TARGET} HTTP/1.1" 403 345 "-" "Go-http-client/1.1"'
     explanation = found(line, headers={"Host": HOST})
     assert (explanation.codes, explanation.source) == (("method-changed",), "log line")
+    raw = SIGNER.presign('腾讯"\\.txt', key_time=TIMES).partition(HOST)[2]
+    for name in ("%E8%85%BE%E8%AE%AF%22%5C.txt", "\\xE8\\x85\\xBE\\xE8\\xAE\\xAF\\x22\\x5C.txt"):
+        line = f'- "GET {raw.replace("%E8%85%BE%E8%AE%AF%22%5C.txt", name)} HTTP/1.1" 403'
+        assert found(line, headers={"Host": HOST}).holds
+    assert found('- "GET /\\xFF\\-\\xQ?q-ak=1 HTTP/1.1" 403').codes == ("field-missing",)
 
 
 def test_what_is_no_request() -> None:
@@ -123,6 +128,8 @@ def test_what_is_no_request() -> None:
         found(URL + "\0")
     with pytest.raises(ParameterError, match=r"more than 1,048,576 characters"):
         found("https://" + "a" * (1 << 20))
+    with pytest.raises(ParameterError, match=r"URL and headers of more than 65,536 characters"):
+        found("https://a/?q-ak=1&" + "a" * 70_000)
     with pytest.raises(ParameterError, match="must be a str"):
         found(5)  # type: ignore[arg-type]
 
@@ -158,7 +165,17 @@ def test_an_answer_in_a_log() -> None:
 
 
 def test_odd_requests_end_quickly_too() -> None:
-    """Nothing that a request may hold makes the search endless."""
+    """Nothing that a request may hold makes the search long, and nothing is said a thousand times."""
+    names = "".join(f"x-cos-meta-{number}: v {number} é\r\n" for number in range(60))
+    listed = ";".join(["host", *(f"x-cos-meta-{number}" for number in range(60))])
+    forged = (
+        f"GET /a%20b HTTP/1.1\r\nHost: {HOST}\r\n{names}Authorization: q-sign-algorithm=sha1&q-ak={SECRET_ID}&q-sign-time=1;2"
+        f"&q-key-time=1;2&q-header-list={listed}&q-url-param-list=&q-signature={'0a' * 20}\r\n\r\n"
+    )
+    for text in (forged, "https://a/?" + "q-ak=1&" * 5000, URL.replace("a%20b", "a%20b/" * 5000)):
+        began = time.process_time()
+        assert 0 < len(found(text).codes) < 5
+        assert time.process_time() - began < 3
     many = "&".join(f"p{number}={'%20' * 5}" for number in range(400))
     names = ";".join(f"p{number}" for number in range(400))
     for key in ("/" * 800, "a/" * 400, "%2e%2e/" * 100, "\u0301" * 300):

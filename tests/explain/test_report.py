@@ -51,6 +51,7 @@ def test_no_secret_in_any_output() -> None:
         (Signer(Credentials(SECRET_ID, TOKEN), bucket=BUCKET, region=REGION).presign("a", key_time=TIMES), {}),
         (Signer(Credentials(SECRET_KEY, SECRET_ID), bucket=BUCKET, region=REGION).presign("a", key_time=TIMES), {}),
         (SIGNER.presign("a", key_time=TIMES).replace("&", "&amp;"), {}),
+        (SIGNER.presign("a", key_time=TIMES).replace(SECRET_ID, SECRET_KEY), {}),
         (SIGNER.presign(SECRET_KEY, key_time=TIMES), {"method": "PUT"}),
     ]  # fmt: skip
     forms = {
@@ -73,6 +74,13 @@ def test_no_secret_in_any_output() -> None:
     assert "SignKey" in told.text()
     assert quote(TOKEN, safe="") in told.text()
     assert SECRET_KEY not in told.text()
+
+
+def test_a_secret_in_the_secret_ids_place_is_not_shown_even_if_it_is_not_known() -> None:
+    url = Signer(Credentials(SECRET_KEY, SECRET_ID), bucket=BUCKET, region=REGION).presign("a", key_time=TIMES)
+    for credentials in ([], [Credentials("AKIDelse", "x1y2z3")]):
+        for shown in outputs(explain(url, credentials=credentials, now=NOW)).values():
+            assert SECRET_KEY not in shown
 
 
 def test_no_secret_of_thousands() -> None:
@@ -238,3 +246,16 @@ def test_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
     assert (status, out.startswith("### plus-for-space")) == (0, True)
     assert {cause for cause in CAUSES.values() if cause} <= set(CATALOGUE)
     assert set(BREAKS) <= set(CATALOGUE)
+
+
+def test_what_the_service_received_stands_beside_what_was_sent() -> None:
+    plain = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION)
+    answer = (
+        "<Error><Code>SignatureDoesNotMatch</Code><StringToSign>sha1\n1;2\nab\n</StringToSign>"
+        f"<FormatString>get\n/cdn/a\n\nhost={HOST}\n</FormatString></Error>"
+    )
+    known = [Credentials(SECRET_ID, SECRET_KEY)]
+    shown = explain(plain.presign("a", key_time=TIMES), credentials=known, error=answer, now=NOW).text()
+    assert "    received /cdn/a\n    sent         /a\n             ^^^^\n" in shown
+    same = answer.replace("/cdn/a", "/a")
+    assert "FormatString" not in explain(plain.presign("a"), credentials=known, error=same).text()

@@ -48,6 +48,7 @@ class Change(NamedTuple):
         code: the cause's, in the catalogue.
         detail: what is the matter with this request.
         also: other causes, each (code, detail), that would have put the same there.
+        outcome: the value as it is signed: what no signature tells apart.
     """
 
     slot: str
@@ -55,10 +56,7 @@ class Change(NamedTuple):
     code: str
     detail: str
     also: tuple[tuple[str, str], ...] = ()
-
-    def outcome(self) -> Any:
-        """What two changes have in common that no signature tells apart."""
-        return self.value.text() if isinstance(self.value, Pairs) else self.value
+    outcome: Any = None
 
 
 class Clues(NamedTuple):
@@ -459,10 +457,14 @@ STYLES = tuple(_styles())
 def of_both(signing: Signing) -> Iterator[tuple[Change, Change]]:
     """Changes of parameters and headers alike, where they make a difference to both."""
     for code, how, restyled in STYLES:
-        params, headers = restyled(signing.params), restyled(signing.headers)
-        if params.text() != signing.params.text() and headers.text() != signing.headers.text():
-            detail = f"in HttpParameters and in HttpHeaders, {how}"
-            yield Change("params", params, code, detail), Change("headers", headers, code, detail)
+        both = []
+        for slot, pairs in (("params", signing.params), ("headers", signing.headers)):
+            text = restyled(pairs).text()
+            if text != pairs.text():
+                detail = f"in HttpParameters and in HttpHeaders, {how}"
+                both.append(Change(slot, restyled(pairs), code, detail, outcome=text))
+        if len(both) == 2:
+            yield both[0], both[1]
 
 
 _VALUES: tuple[tuple[str, Encode], ...] = (
@@ -699,12 +701,12 @@ def changes(signing: Signing, slot: str, clues: Clues) -> list[Change]:
     now = value.text() if isinstance(value, Pairs) else value
     found: dict[Any, Change] = {}
     for change in _OF_SLOT[slot](value, clues):
-        outcome = change.outcome()
+        outcome = change.value.text() if isinstance(change.value, Pairs) else change.value
         if outcome == now:
             continue
         known = found.get(outcome)
         if known is None:
-            found[outcome] = change
+            found[outcome] = change._replace(outcome=outcome)
         elif change.code != known.code and change.code not in [code for code, _ in known.also]:
             found[outcome] = known._replace(also=(*known.also, (change.code, change.detail)))
     return list(found.values())

@@ -16,7 +16,7 @@ from cossign.explain.changes import Change, Clues, changes, shown
 from cossign.explain.forms import FIELDS, Evident, Listed, Reading, clues_of, listed, repaired, taken_apart
 from cossign.explain.reading import Request, ServiceError, read, read_error
 from cossign.explain.search import Found, search
-from cossign.explain.steps import Pairs, Signing, Times, decoded_pairs, first_difference
+from cossign.explain.steps import Pairs, Signing, Times, decoded_pairs, encoded_entry, first_difference
 
 Sureness = Literal["confirmed", "evident", "service", "eliminated", "possible"]
 SURENESS: dict[Sureness, str] = {
@@ -49,7 +49,7 @@ class Step(NamedTuple):
     """A step of the signature.
 
     Attributes:
-        name: KeyTime, SignKey, HttpString, StringToSign, Signature...
+        name: KeyTime, SignKey, HttpString, StringToSign, Signature; FormatString, if the service had another HttpString.
         request: what it is for the request as it was received.
         signed: what it was for whoever signed; None if nobody knows.
     """
@@ -231,11 +231,15 @@ def explain(
     for case in cases:
         for token in {case.reading.token or b"", *(each.token.encode() for each in known.values() if each.token)}:
             mask.hide(shown(token), "<token>")
+        if not case.reading.secret_id().startswith("AKID"):  # it may be a SecretKey, in the wrong place
+            mask.hide(case.reading.secret_id(), f"{case.reading.secret_id()[:4]}...")
     for case in cases:
         mask.hide_signature(shown(case.reading.fields.get("q-signature", b"")))
         mask.hide_signature(shown(case.reading.signature))
-    judged = _judged(cases, answer, known, looked_at)
-    case, signed, findings, others, tried = judged
+    try:
+        case, signed, findings, others, tried = _judged(cases, answer, known, looked_at)
+    finally:
+        encoded_entry.cache_clear()
     span = _span(case.reading)
     return Explanation(
         holds=not findings and not others and signed is not None,
@@ -350,7 +354,7 @@ def _judged(cases: list[_Case], answer: ServiceError | None, known: dict[str, Cr
                 break
             found = search(base, case.reading.signature, case.clues, most)
             tried += found.tried
-            if found.matches and (most or case.reading.secret_id() in known):
+            if found.matches:
                 return (*_explained(case, base, by_service, found, answer, known, now), tried)
     case = max(cases, key=lambda each: (len(each.reading.fields), -len(each.evident)))  # the first of them
     return (*_unexplained(case, answer, known, now), tried)
@@ -411,6 +415,11 @@ def _explained(
     """A match: the findings that it amounts to."""
     best = found.matches[0]
     findings = [_found(each, "evident") for each in case.evident]
+    secret_id = case.reading.secret_id()
+    if secret_id not in known:
+        owner = next((each for each, own in known.items() if own.secret_key == best.signing.key), "another SecretId")
+        detail = f"it says q-ak={secret_id}, and the SecretKey of {owner} signed it"
+        findings.append(Finding(CATALOGUE["other-secret-id"], detail, "confirmed"))
     for change in best.changes:
         if change.code not in [finding.cause.code for finding in findings]:
             findings.append(_found(change, "confirmed"))
@@ -478,16 +487,16 @@ def lasting(seconds: int) -> str:
 def _on_the_way(case: _Case, answer: ServiceError, is_right: bool) -> list[Finding]:
     """What the service's answer shows: it received another request than is given, or has another key."""
     received = _received(case, answer)
-    if received is None or received.lines() == case.signing.lines():
-        same_time = answer.string_to_sign is None or case.reading.times().sign in answer.string_to_sign
-        if received is None or not same_time or not is_right:
-            return []
-        return [Finding(
-            CATALOGUE["wrong-secret-key"],
-            f"the signature is right by the SecretKey given, and the service computed the same StringToSign: "
-            f"it has another SecretKey for {case.reading.secret_id()}", "service",
-        )]  # fmt: skip
-    return list(_between(received, case))
+    if received is not None and received.lines() != case.signing.lines():
+        return list(_between(received, case))
+    if not is_right:
+        return []
+    other_key = f"it has another SecretKey for {case.reading.secret_id()}"
+    right = "the signature is right by the SecretKey given, and the service"
+    if received is None:
+        detail = f"{right} refused it: {other_key}, or received another request"
+        return [Finding(CATALOGUE["wrong-secret-key"], detail, "eliminated")]
+    return [Finding(CATALOGUE["wrong-secret-key"], f"{right} computed the same StringToSign: {other_key}", "service")]
 
 
 def _between(received: Signing, case: _Case) -> Iterator[Finding]:
@@ -499,7 +508,7 @@ def _between(received: Signing, case: _Case) -> Iterator[Finding]:
         sent, got = (here.text(), there.text()) if pairs else (here, there)
         if sent == got:
             continue
-        known = next((each for each in changes(received, slot, clues) if each.outcome() == sent), None)
+        known = next((each for each in changes(received, slot, clues) if each.outcome == sent), None)
         if known is not None:
             yield _found(known, "service")
         elif slot == "method":
@@ -571,7 +580,7 @@ def _unexplained(
         findings.append(
             Finding(CATALOGUE["unknown-secret-id"], f"q-ak is {secret_id}; known: {', '.join(known)}", "evident")
         )
-    else:
+    elif not any(finding.sureness == "service" for finding in findings):
         others = list(_possible(case))
     return case, None, findings, others
 
@@ -583,7 +592,7 @@ def _possible(case: _Case) -> Iterator[Finding]:
         "unicode-form", "content-type-changed", "leading-slash", "slashes-merged", "secret-key-edited", "space-as-plus",
         "newline-lost",
     )  # fmt: skip
-    room = {"wrong-secret-key": "the SecretKey that signed may be another one"}
+    room = {"wrong-secret-key": "another SecretKey signed it"}
     for slot in Signing._fields:
         for change in changes(case.signing, slot, case.clues):
             room.setdefault(change.code, change.detail)
@@ -650,5 +659,6 @@ def _steps(
         own = shown(request.signature())
         mask.hide_signature(own)
     yield Step("Signature", mask(own), mask(given))
-    if answer is not None and answer.format_string is not None:
-        yield Step("FormatString (the service's)", mask(answer.format_string), None)
+    sent = shown(b"\n".join((*other.lines(), b"")))
+    if answer is not None and answer.format_string not in (None, shown(b"\n".join((*request.lines(), b"")))):
+        yield Step("FormatString", mask(answer.format_string or ""), mask(sent))

@@ -183,7 +183,11 @@ def _parts(query: str) -> list[tuple[str, Entry]]:
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+    """A request's text as it was sent: what was no UTF-8 has come as surrogates."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def taken_apart(request: Request) -> Reading:
@@ -248,7 +252,7 @@ def taken_apart(request: Request) -> Reading:
     method = (request.method or "GET").lower().encode()
     return Reading(
         fields, signature, method, percent_decoded(_bytes(path)), _bytes(host), params, tuple(headers), _bytes(path),
-        _bytes(raw_query), _bytes(fragment), token, tuple(evident), where,
+        _bytes(raw_query), _bytes(fragment), token, tuple(dict.fromkeys(evident)), where,
     )  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import json
 import re
@@ -13,6 +12,7 @@ from xml.parsers import expat
 from cossign.errors import ParameterError
 
 MOST = 1 << 20  # characters of a request or an answer: more is refused before it is looked at
+_LONGEST = 1 << 16  # of a URL, which no server takes
 _DEEPEST = 16  # elements within elements
 _REQUEST_LINE = re.compile(r"([A-Za-z]+) (\S.*?)(?: HTTP/[0-9.]+)?\s*")
 _LOGGED = re.compile(r'"([A-Z]+) (\S+) HTTP/[0-9.]+"')
@@ -70,6 +70,10 @@ def read(text: str, method: str | None = None, headers: tuple[tuple[str, str], .
     if "\0" in text:
         raise ParameterError("request", "must not hold NUL")
     found = _read(text.strip().lstrip("\ufeff"))
+    if len(found.url) + sum(len(value) for _, value in found.headers) > _LONGEST:
+        raise ParameterError(
+            "request", f"has a URL and headers of more than {_LONGEST:,} characters: no server takes it"
+        )
     if method is not None:
         found = found._replace(method=method)
     if headers:
@@ -90,7 +94,8 @@ def _read(text: str) -> Request:
         return _chosen(list(_blocks(sent, text)), "curl -v", _xml_in(text))
     logged = _LOGGED.search(text)
     if logged and len(lines) == 1:
-        return Request(logged[1], codecs.decode(logged[2], "unicode_escape"), (), "log line")
+        target = re.sub(rb"\\x([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), logged[2].encode())
+        return Request(logged[1], target.decode("utf-8", "surrogateescape"), (), "log line")
     first = _REQUEST_LINE.fullmatch(lines[0]) if lines else None
     if first and " HTTP/" in lines[0]:
         return _chosen(list(_blocks(lines, text)), "raw HTTP", _xml_in(text))

@@ -13,6 +13,7 @@ from cossign.explain.explanation import SURENESS, Explanation, Finding, lasting
 _LINES = ("method", "path", "HttpParameters", "HttpHeaders")
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2", "marked": "7"}
 _LONGEST = 4000  # characters that are compared one by one
+_LABELS = {"Signature": ("needed", "given"), "FormatString": ("received", "sent")}  # others: request, signed
 _SHORTEST = 3  # of those that are the same amid others that differ
 
 Pieces = list[tuple[str, str, bool]]  # of two texts, piece by piece: the request's, the signed one, whether they differ
@@ -33,7 +34,7 @@ class Row(NamedTuple):
     line: str
     pieces: Pieces
     sides: int
-    labels: tuple[str, str] = ("request", "signed")
+    labels: tuple[str, str]
 
 
 def visible(text: str) -> str:
@@ -70,16 +71,16 @@ def rows(explanation: Explanation) -> Iterator[Row]:
             own, given = visible(step.request), visible(step.signed or "")
             told = bool(own) and own != given
             pieces = [(own, given, True)] if told else [(given, given, False)]
-            yield Row(step.name, "", pieces, 2 if told else 1, ("needed", "given"))
+            yield Row(step.name, "", pieces, 2 if told else 1, _LABELS["Signature"])
             continue
         if len(theirs) != len(ours):
             ours, theirs = [step.request], [step.signed or ""]
         for at, (one, other) in enumerate(zip(ours, theirs, strict=True)):
-            name = _line(at, len(ours)) if step.name == "HttpString" else ""
+            name = _line(at, len(ours)) if step.name in ("HttpString", "FormatString") else ""
             if name == "" and at and not one and not other:
                 continue
             pieces = aligned(one, other) if one != other else [(visible(one), visible(one), False)]
-            yield Row(step.name, name, pieces, 2 if one != other else 1)
+            yield Row(step.name, name, pieces, 2 if one != other else 1, _LABELS.get(step.name, ("request", "signed")))
 
 
 def _line(at: int, count: int) -> str:
@@ -114,7 +115,7 @@ def left(explanation: Explanation) -> str:
 def verdict(explanation: Explanation) -> str:
     """What is the matter, in a sentence."""
     if explanation.findings:
-        return " And: ".join(f"{finding.cause.title}." for finding in explanation.findings)
+        return " And: ".join(dict.fromkeys(f"{finding.cause.title}." for finding in explanation.findings))
     if explanation.holds:
         return "The signature is right, and holds now."
     return "Nothing is wrong that can be seen without the SecretKey."

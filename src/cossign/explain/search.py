@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from cossign.explain.changes import Change, Clues, changes, of_both
 from cossign.explain.steps import DOCUMENTED, SLOTS, Lines, Signing, signatures
 
 _LEAST = 16  # hex characters that must agree where a signature was cut: 64 bits
-_OF_LINES = ("method", "path", "params", "headers")
-_PAIRED = 100  # changes of a slot that are tried together with others
+_LONGEST = 8192  # bytes of HttpString, and
+_ENTRIES = 12  # parameters or headers, beyond which less is tried, as it takes longer
+_AT_ONCE = 8192  # candidates that are computed together
+_PAIRED = 80  # changes of a slot that are tried together with others
 
 
 class Match(NamedTuple):
@@ -50,15 +52,16 @@ def search(base: Signing, wanted: bytes, clues: Clues, most: int = 2) -> Found:
     tried = 1
     if agrees(base.signature(), wanted):
         return Found((Match((), base),), tried)
-    if most < 1:
+    if most < 1 or (most > 1 and sum(map(len, base.lines())) > _LONGEST):
         return Found((), tried)
     singles = {slot: changes(base, slot, clues) for slot in SLOTS}
     both = list(of_both(base))
     for candidates in (_singles(singles, both), _pairs(base, singles, both, clues))[:most]:
-        matches, count = _confirmed(base, candidates, wanted)
-        tried += count
-        if matches:
-            return Found(tuple(_distinct(matches)), tried)
+        while some := list(itertools.islice(candidates, _AT_ONCE)):
+            matches = _confirmed(base, some, wanted)
+            tried += len(some)
+            if matches:
+                return Found(tuple(_distinct(matches)), tried)
     return Found((), tried)
 
 
@@ -80,16 +83,17 @@ def _pairs(base: Signing, singles: dict[str, list[Change]], both: _Both, clues: 
     for slot in ("key", "times", "method", "path", "recipe"):
         for change, pair in itertools.product(few[slot], both):
             yield (*pair, change)
+    small = [slot for slot in ("params", "headers") if len(getattr(base, slot).entries) <= _ENTRIES]
     for pair in both:
-        for slot in ("params", "headers"):
+        for slot in small:
             for second in _fewer(changes(base._replace(**{each.slot: each.value for each in pair}), slot, clues)):
                 if second.code != pair[0].code:
                     yield (*pair, second)
-    for slot in (*_OF_LINES, "times"):
-        known = {change.outcome() for change in singles[slot]}
+    for slot in ("method", "path", *small, "times"):
+        known = {change.outcome for change in singles[slot]}
         for first in few[slot]:
             for second in _fewer(changes(base._replace(**{slot: first.value}), slot, clues)):
-                if second.code != first.code and second.outcome() not in known:
+                if second.code != first.code and second.outcome not in known:
                     yield first, second
 
 
@@ -104,23 +108,17 @@ def _fewer(found: list[Change]) -> list[Change]:
     return [change for each in rounds for change in each if change is not None][:_PAIRED]
 
 
-def _confirmed(base: Signing, candidates: Iterable[tuple[Change, ...]], wanted: bytes) -> tuple[list[Match], int]:
-    """Those candidates whose signature is the wanted one; they are computed many at a time."""
+def _confirmed(base: Signing, candidates: list[tuple[Change, ...]], wanted: bytes) -> list[Match]:
+    """Those candidates whose signature is the wanted one; many of them have one SignKey."""
     batches: dict[Any, tuple[list[Lines], list[tuple[Change, ...]]]] = {}
     matches: list[Match] = []
-    tried = 0
     texts = {slot: getattr(base, slot) for slot in ("method", "path")}
     texts.update({slot: getattr(base, slot).text() for slot in ("params", "headers")})
     texts.update({slot: getattr(base, slot) for slot in ("key", "times", "recipe")})
-    outcomes: dict[int, Any] = {}
     for candidate in candidates:
-        tried += 1
         now = texts.copy()
         for change in candidate:
-            outcome = outcomes.get(id(change))
-            if outcome is None:
-                outcome = outcomes[id(change)] = (change.outcome(), change)  # keeps it alive, so that its id is its own
-            now[change.slot] = outcome[0]
+            now[change.slot] = change.outcome
         lines = now["method"], now["path"], now["params"], now["headers"]
         if now["recipe"] is DOCUMENTED and len(wanted) <= 40:
             batch = batches.setdefault((now["key"], now["times"]), ([], []))
@@ -132,7 +130,7 @@ def _confirmed(base: Signing, candidates: Iterable[tuple[Change, ...]], wanted: 
         for candidate, signature in zip(of, signatures(key, times, all_lines), strict=True):
             if signature.startswith(wanted):
                 matches.append(_match(base, candidate))
-    return matches, tried
+    return matches
 
 
 def _match(base: Signing, candidate: tuple[Change, ...]) -> Match:

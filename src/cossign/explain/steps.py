@@ -5,6 +5,7 @@ What the core does in one pass stands here as what it is made of: open to every 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,12 @@ def by_name(entries: list[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry[0])
 
 
+@functools.lru_cache(1 << 16)
+def encoded_entry(name: Encode, fold: Encode, value: Encode, entry: Entry) -> Entry:
+    """An entry as it is signed. Whoever searches clears the cache behind it: a token may be among the values."""
+    return fold(name(entry[0])), value(entry[1])
+
+
 class Pairs(NamedTuple):
     """Parameters or headers, and how they become HttpParameters or HttpHeaders.
 
@@ -48,7 +55,7 @@ class Pairs(NamedTuple):
 
     def text(self) -> bytes:
         """HttpParameters or HttpHeaders."""
-        entries = self.order([(self.fold(self.name(name)), self.value(value)) for name, value in self.entries])
+        entries = self.order([encoded_entry(self.name, self.fold, self.value, entry) for entry in self.entries])
         return b"&".join([name + (b"=" + value if value else self.empty) for name, value in entries])
 
     def names(self) -> set[bytes]:
