@@ -18,6 +18,7 @@ import pytest
 from cossign import Credentials, Signer, cli
 from cossign.explain import CATALOGUE, Explanation, explain
 from cossign.explain.catalogue import page
+from cossign.explain.steps import encoded_entry
 from cossign.gateway._gate import CAUSES
 from tests.explain.breaking import BUCKET, HOST, KEYS, NOW, REGION, SECRET_ID
 from tests.explain.test_explain import BREAKS, drawn, explained
@@ -259,3 +260,9 @@ def test_what_the_service_received_stands_beside_what_was_sent() -> None:
     assert "    received /cdn/a\n    sent         /a\n             ^^^^\n" in shown
     same = answer.replace("/cdn/a", "/a")
     assert "FormatString" not in explain(plain.presign("a"), credentials=known, error=same).text()
+
+
+def test_nothing_of_a_request_is_kept() -> None:
+    """A token may be among the values that were encoded."""
+    explain(SIGNER.presign("a", query={"x-cos-security-token": TOKEN}), credentials=[TEMPORARY], method="PUT")
+    assert encoded_entry.cache_info().currsize == 0

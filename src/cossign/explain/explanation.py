@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
@@ -49,7 +50,7 @@ class Step(NamedTuple):
     """A step of the signature.
 
     Attributes:
-        name: KeyTime, SignKey, HttpString, StringToSign, Signature; FormatString, if the service had another HttpString.
+        name: KeyTime, SignKey, HttpString, StringToSign, Signature; FormatString, if the service had another.
         request: what it is for the request as it was received.
         signed: what it was for whoever signed; None if nobody knows.
     """
@@ -73,6 +74,7 @@ class Difference(NamedTuple):
     line_offset: int
 
 
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """What `explain` has found.
 
@@ -92,20 +94,19 @@ class Explanation:
         seconds: how long that took.
     """
 
-    def __init__(self, **fields: Any) -> None:
-        self.holds: bool = fields["holds"]
-        self.findings: tuple[Finding, ...] = fields["findings"]
-        self.others: tuple[Finding, ...] = fields["others"]
-        self.steps: tuple[Step, ...] = fields["steps"]
-        self.difference: Difference | None = fields["difference"]
-        self.url: str = fields["url"]
-        self.method: str = fields["method"]
-        self.source: str = fields["source"]
-        self.key_time: tuple[int, int] | None = fields["key_time"]
-        self.now: int = fields["now"]
-        self.checked: bool = fields["checked"]
-        self.tried: int = fields["tried"]
-        self.seconds: float = fields["seconds"]
+    holds: bool
+    findings: tuple[Finding, ...]
+    others: tuple[Finding, ...]
+    steps: tuple[Step, ...]
+    difference: Difference | None
+    url: str
+    method: str
+    source: str
+    key_time: tuple[int, int] | None
+    now: int
+    checked: bool
+    tried: int
+    seconds: float
 
     @property
     def codes(self) -> tuple[str, ...]:
