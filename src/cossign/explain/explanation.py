@@ -239,19 +239,20 @@ def explain(
         mask.hide_signature(shown(case.reading.signature))
     try:
         case, signed, findings, others, tried = _judged(cases, answer, known, looked_at)
+        steps = tuple(_steps(case, signed, answer, mask, show_secrets, known))
+        difference = _difference(case.signing, signed)
     finally:
         encoded_entry.cache_clear()
-    span = _span(case.reading)
     return Explanation(
         holds=not findings and not others and signed is not None,
         findings=tuple(_masked(findings, mask)),
         others=tuple(_masked(others, mask)),
-        steps=tuple(_steps(case, signed, answer, mask, show_secrets, known)),
-        difference=_difference(case.signing, signed),
+        steps=steps,
+        difference=difference,
         url=mask(given.url),
         method=shown(case.signing.method).upper(),
         source=given.source,
-        key_time=span,
+        key_time=_span(case.reading),
         now=looked_at,
         checked=case.reading.secret_id() in known or signed is not None,
         tried=tried,
