@@ -10,6 +10,7 @@ import pytest
 
 from cossign import Credentials, ParameterError, Signer
 from cossign.explain import CATALOGUE, Explanation, explain
+from tests import reference
 from tests.cos_server import refusal
 from tests.explain.breaking import BREAKS, BUCKET, HOST, KEYS, NOW, REGION, SECRET_ID, Impossible, Making, made
 
@@ -238,6 +239,35 @@ def test_causes_of_tokens() -> None:
     assert found(signer().object_url("a"), headers=request, credentials=[temporary]).codes[0] in (
         "token-signed-elsewhere", "header-not-listed",
     )  # fmt: skip
+
+
+def test_a_request_of_which_only_the_answer_tells_all() -> None:
+    """The user has the URL alone; the service received a PUT with a Content-Type, and the path was signed encoded."""
+    signed = reference.signed(
+        KEYS[SECRET_ID],
+        "put",
+        "/a%20b.txt",
+        [],
+        [("host", HOST), ("content-type", "image/png")],
+        f"{TIMES[0]};{TIMES[1]}",
+    )
+    given = PLAIN + "?" + reference.authorization(SECRET_ID, f"{TIMES[0]};{TIMES[1]}", signed)
+    received = f"put\n/a b.txt\n\ncontent-type=image%2Fpng&host={HOST}\n"
+    error = f"<Error><Code>SignatureDoesNotMatch</Code><FormatString>{received}</FormatString></Error>"
+    assert found(given, error=error).codes == ("path-encoded",)
+
+
+def test_a_signature_of_which_little_is_left_confirms_nothing() -> None:
+    for length in (1, 2, 3, 15):
+        explanation = found(URL[: length - 40], method="HEAD")
+        assert explanation.codes == ("signature-truncated",)
+        assert explanation.findings[0].sureness == "evident"
+    assert found(URL[: 16 - 40], method="HEAD").codes == ("signature-truncated", "method-changed")
+
+
+def test_what_is_there_twice_and_a_second_cause() -> None:
+    url = signer().presign("a", query={"versionId": "5"}, key_time=TIMES) + "&versionId=5"
+    assert found(url, method="PUT").codes == ("parameter-doubled", "method-changed")
 
 
 def test_the_key_of_another_secret_id_that_is_not_at_hand() -> None:

@@ -18,6 +18,7 @@ import pytest
 from cossign import Credentials, Signer, cli
 from cossign.explain import CATALOGUE, Explanation, explain
 from cossign.explain.catalogue import page
+from cossign.explain.explanation import _Mask
 from cossign.explain.steps import encoded_entry
 from cossign.gateway._gate import CAUSES
 from tests.explain.breaking import BUCKET, HOST, KEYS, NOW, REGION, SECRET_ID
@@ -89,6 +90,22 @@ def test_no_secret_of_thousands() -> None:
         making, _ = drawn(seed, 1)
         for name, shown in outputs(explained(making)).items():
             assert SECRET_KEY not in shown, (seed, name)
+
+
+def test_a_secret_is_hidden_in_every_form_that_a_request_may_have() -> None:
+    mask = _Mask(False)
+    mask.hide("Ab/c+ d", "<token>")
+    for form in (
+        "Ab/c+ d",
+        "Ab%2Fc%2B%20d",
+        "ab%2fc%2b%20d",
+        "AB%2FC%2B%20D",
+        "Ab%252Fc%252B%2520d",
+        "Ab%2Fc%2B+d",
+        "Ab/c%2B%20d",
+    ):
+        assert mask(f"x={form}&") == "x=<token>&"
+    assert _Mask(True)("Ab/c+ d") == "Ab/c+ d"
 
 
 class Page(HTMLParser):

@@ -416,7 +416,10 @@ def _explained(
 ) -> tuple[_Case, Signing | None, list[Finding], list[Finding]]:  # fmt: skip
     """A match: the findings that it amounts to."""
     best = found.matches[0]
-    findings = [_found(each, "evident") for each in case.evident]
+    evident = case.evident
+    if by_service:  # it has received what the request, as it is given, lacks
+        evident = tuple(each for each in evident if not each.code.endswith("-missing") or each.code == "field-missing")
+    findings = [_found(each, "evident") for each in evident]
     secret_id = case.reading.secret_id()
     if secret_id not in known:
         owner = next((each for each, own in known.items() if own.secret_key == best.signing.key), "another SecretId")

@@ -108,7 +108,7 @@ def _row(row: Row) -> str:
     if row.sides == 1:
         told = escape("".join(one for one, _, _ in row.pieces))
         return name + (told or '<span class="side">(empty)</span>')
-    sides = [f'<span class="side">{label:<8}</span>' for label in row.labels]
+    sides = [f'<span class="side">{label:<9}</span>' for label in row.labels]
     for one, other, differs in row.pieces:
         size = max(len(one), len(other))
         for side, piece in enumerate((one, other)):

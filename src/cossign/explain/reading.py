@@ -238,7 +238,7 @@ def read_error(text: str) -> ServiceError:
     if found is None:
         raise ParameterError("error", "has no <Error> element: give the body of COS's answer")
     if "\n" not in found and "\\n" in found:
-        found = found.replace("\\n", "\n").replace("\\t", "\t").replace('\\"', '"')
+        found = found.replace("\\n", "\n").replace('\\"', '"')
     fields: dict[str, str] = {}
     names: list[str] = []
 
@@ -257,8 +257,8 @@ def read_error(text: str) -> ServiceError:
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, data
     parser.buffer_text = True
-    try:
-        parser.Parse(found, True)
+    try:  # COS has '&' as it is in FormatString
+        parser.Parse(re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)", "&amp;", found), True)
     except expat.ExpatError as error:
         raise ParameterError("error", f"is no XML: {error}") from None
     return ServiceError(

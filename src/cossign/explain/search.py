@@ -11,8 +11,10 @@ from cossign.explain.steps import DOCUMENTED, SLOTS, Lines, Signing, signatures
 
 _LEAST = 16  # hex characters that must agree where a signature was cut: 64 bits
 _LONGEST = 8192  # bytes of HttpString, and
-_ENTRIES = 12  # parameters or headers, beyond which less is tried, as it takes longer
+_ENTRIES = 8  # parameters or headers, beyond which less is tried, as it takes longer
 _AT_ONCE = 8192  # candidates that are computed together
+_FIRST = 30  # changes of a slot that another of the same slot is tried behind
+_SECOND = frozenset(["parameter-changed", "header-changed", "unicode-form", "not-utf8"])  # only behind others
 _PAIRED = 80  # changes of a slot that are tried together with others
 
 
@@ -91,21 +93,21 @@ def _pairs(base: Signing, singles: dict[str, list[Change]], both: _Both, clues: 
                     yield (*pair, second)
     for slot in ("method", "path", *small, "times"):
         known = {change.outcome for change in singles[slot]}
-        for first in few[slot]:
+        for first in _fewer([change for change in few[slot] if change.code not in _SECOND], _FIRST):
             for second in _fewer(changes(base._replace(**{slot: first.value}), slot, clues)):
                 if second.code != first.code and second.outcome not in known:
                     yield first, second
 
 
-def _fewer(found: list[Change]) -> list[Change]:
+def _fewer(found: list[Change], most: int = _PAIRED) -> list[Change]:
     """Not more than can be paired: of each cause as many as of the others."""
-    if len(found) <= _PAIRED:
+    if len(found) <= most:
         return found
     by_code: dict[str, list[Change]] = {}
     for change in found:
         by_code.setdefault(change.code, []).append(change)
     rounds = itertools.zip_longest(*by_code.values())
-    return [change for each in rounds for change in each if change is not None][:_PAIRED]
+    return [change for each in rounds for change in each if change is not None][:most]
 
 
 def _confirmed(base: Signing, candidates: list[tuple[Change, ...]], wanted: bytes) -> list[Match]:
