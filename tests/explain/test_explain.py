@@ -241,6 +241,23 @@ def test_causes_of_tokens() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "code", ["method-changed", "path-missing", "parameter-changed", "host-changed", "newline-lost"]
+)
+def test_what_is_done_to_parameters_and_headers_alike_is_a_single_one(code: str) -> None:
+    """And another beside it is found."""
+    for seed in range(1000):
+        try:
+            making = broken(seed, "names-case", code)
+        except Impossible:
+            continue
+        names = [name for name, _ in making.params], [name for name, _ in making.headers if name != "Host"]
+        if all(any(name != name.lower() for name in each) for each in names):
+            assert sorted(explained(making).codes) == sorted(("names-case", code)), seed
+            return
+    raise AssertionError("no request was fit")
+
+
 def test_a_request_of_which_only_the_answer_tells_all() -> None:
     """The user has the URL alone; the service received a PUT with a Content-Type, and the path was signed encoded."""
     signed = reference.signed(

@@ -133,12 +133,17 @@ NASTY = "<script>alert(1)</script>\"'&<img src=x onerror=alert(1)>\u202egpj.exe"
 
 
 def nasty() -> Explanation:
-    url = SIGNER.presign(NASTY, query={"a<b>": "</pre><script>"}, key_time=TIMES)
+    url = SIGNER.presign(NASTY + " <b>", query={"a<b>": "</pre><script>"}, key_time=TIMES).replace(
+        "%20%3Cb%3E", "+%3Cb%3E"
+    )
     return explain(url, credentials=[TEMPORARY], now=NOW, method="HEAD")
 
 
 def test_the_page_is_safe_and_stands_alone() -> None:
-    for explanation in (nasty(), explain(f"GET /{NASTY}?q-ak=</pre><script> HTTP/1.1", now=NOW)):
+    odd = explain(SIGNER.presign("<script>a</script>", key_time=TIMES).replace("%3C", "%3c").replace("script", "SCRIPT"), now=NOW,
+                  credentials=[TEMPORARY])  # fmt: skip
+    assert odd.difference is not None
+    for explanation in (nasty(), odd, explain(f"GET /{NASTY}?q-ak=</pre><script> HTTP/1.1", now=NOW)):
         found = Page()
         found.feed(explanation.html())
         found.close()
@@ -275,6 +280,8 @@ def test_what_the_service_received_stands_beside_what_was_sent() -> None:
     known = [Credentials(SECRET_ID, SECRET_KEY)]
     shown = explain(plain.presign("a", key_time=TIMES), credentials=known, error=answer, now=NOW).text()
     assert "    received /cdn/a\n    sent         /a\n             ^^^^\n" in shown
+    shown = explain(plain.presign("a", key_time=TIMES), credentials=known, method="HEAD", now=NOW).text()
+    assert "    request  head\n    signed   get\n             ^^^^\n" in shown
     same = answer.replace("/cdn/a", "/a")
     assert "FormatString" not in explain(plain.presign("a"), credentials=known, error=same).text()
 
