@@ -240,6 +240,13 @@ def test_a_redirect_that_turns_post_into_get(origin: CosServer, send: Send) -> N
     assert why(signed, answer).codes == ("redirect-method",)
 
 
+def test_a_shell_that_cuts_the_url(origin: CosServer) -> None:
+    url = signer(origin.url).presign("a.txt", query={"versionId": "5"})
+    done = subprocess.run(["sh", "-c", f"printf %s {url}"], capture_output=True, text=True, timeout=30, check=True)
+    assert url.startswith(done.stdout)
+    assert why(done.stdout, None).codes == ("cut-url",)
+
+
 def test_curls_own_transcript(origin: CosServer) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
