@@ -282,6 +282,9 @@ def test_what_the_service_received_stands_beside_what_was_sent() -> None:
     assert "    received /cdn/a\n    sent         /a\n             ^^^^\n" in shown
     shown = explain(plain.presign("a", key_time=TIMES), credentials=known, method="HEAD", now=NOW).text()
     assert "    request  head\n    signed   get\n             ^^^^\n" in shown
+    wide = plain.presign("腾讯 a", key_time=TIMES).replace("%20", "+")
+    shown = explain(wide, credentials=known, now=NOW).text()
+    assert "    request  /腾讯+a\n    signed   /腾讯 a\n                  ^\n" in shown
     same = answer.replace("/cdn/a", "/a")
     assert "FormatString" not in explain(plain.presign("a"), credentials=known, error=same).text()
 

@@ -72,7 +72,6 @@ class Clues(NamedTuple):
         raw_query: the query as it was sent, without the signature's parameters.
         fragment: what follows a ``#``, which is not sent.
         unlisted_params, unlisted_headers: entries of the request that no list names.
-        unsent: names of signed headers and parameters that the request lacks.
     """
 
     secret_id: str = ""
@@ -85,7 +84,6 @@ class Clues(NamedTuple):
     fragment: bytes = b""
     unlisted_params: tuple[Entry, ...] = ()
     unlisted_headers: tuple[Entry, ...] = ()
-    unsent: tuple[bytes, ...] = ()
 
 
 def shown(data: bytes) -> str:

@@ -427,5 +427,5 @@ def clues_of(reading: Reading, chosen: Listed, **known: object) -> Clues:
         secret_id=reading.secret_id(), raw_path=reading.raw_path, raw_query=reading.raw_query,
         fragment=reading.fragment,
         unlisted_params=chosen.unlisted_params, unlisted_headers=chosen.unlisted_headers,
-        unsent=tuple(name for _, name in chosen.unsent), **known,  # type: ignore[arg-type]
+        **known,  # type: ignore[arg-type]
     )  # fmt: skip

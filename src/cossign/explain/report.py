@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import time
+import unicodedata
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -173,15 +174,22 @@ def _told(finding: Finding, paint: Any) -> list[str]:
     ]  # fmt: skip
 
 
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text
+    )
+
+
 def _row(row: Row, paint: Any) -> list[str]:
     name = f"{row.line}: " if row.line else ""
     if row.sides == 1:
         return [f"  {name}{''.join(one for one, _, _ in row.pieces)}".rstrip()]
     sides: list[str] = ["", "", ""]
     for one, other, differs in row.pieces:
-        size = max(len(one), len(other))
+        size = max(_columns(one), _columns(other))
         for side, piece in enumerate((one, other)):
-            sides[side] += (paint("marked", piece) if differs else piece) + " " * (size - len(piece))
+            sides[side] += (paint("marked", piece) if differs else piece) + " " * (size - _columns(piece))
         sides[2] += ("^" if differs else " ") * size
     head = [f"  {name.rstrip()}"] if name else []
     return [*head, *(f"    {label:<9}{side.rstrip()}" for label, side in zip((*row.labels, ""), sides, strict=True))]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from cossign.explain.changes import Change, Clues, changes, of_both
-from cossign.explain.steps import DOCUMENTED, SLOTS, Lines, Signing, signatures
+from cossign.explain.steps import DOCUMENTED, SLOTS, Lines, Pairs, Signing, signatures
 
 _LEAST = 16  # hex characters that must agree where a signature was cut: 64 bits
 _LONGEST = 8192  # bytes of HttpString, and
@@ -114,9 +114,9 @@ def _confirmed(base: Signing, candidates: list[tuple[Change, ...]], wanted: byte
     """Those candidates whose signature is the wanted one; many of them have one SignKey."""
     batches: dict[Any, tuple[list[Lines], list[tuple[Change, ...]]]] = {}
     matches: list[Match] = []
-    texts = {slot: getattr(base, slot) for slot in ("method", "path")}
-    texts.update({slot: getattr(base, slot).text() for slot in ("params", "headers")})
-    texts.update({slot: getattr(base, slot) for slot in ("key", "times", "recipe")})
+    texts: dict[str, Any] = {
+        slot: each.text() if isinstance(each, Pairs) else each for slot, each in zip(SLOTS, base, strict=True)
+    }
     for candidate in candidates:
         now = texts.copy()
         for change in candidate:

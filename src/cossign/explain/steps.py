@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from cossign import _core
@@ -163,8 +163,3 @@ def percent_decoded(data: bytes, plus: bool = False) -> bytes:
     from urllib.parse import unquote_to_bytes
 
     return unquote_to_bytes(data.replace(b"+", b" ") if plus else data)
-
-
-def unique(values: Iterable[bytes]) -> list[bytes]:
-    """Each value once, in order."""
-    return list(dict.fromkeys(values))
