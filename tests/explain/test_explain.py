@@ -282,6 +282,14 @@ def test_a_signature_of_which_little_is_left_confirms_nothing() -> None:
     assert found(URL[: 16 - 40], method="HEAD").codes == ("signature-truncated", "method-changed")
 
 
+def test_a_missing_parameter_whose_name_is_encoded_in_the_list() -> None:
+    bare = signer().object_url("a")
+    headers = {"Authorization": signer().authorization("GET", "a", query={"a/b": ""}, key_time=TIMES)}
+    explanation = found(bare, headers=headers)
+    assert explanation.codes == ("parameter-missing",)
+    assert explanation.steps[1].signed == f"get\n/a\na%2fb=\nhost={HOST}\n"  # what was signed was found, too
+
+
 def test_what_is_there_twice_and_a_second_cause() -> None:
     url = signer().presign("a", query={"versionId": "5"}, key_time=TIMES) + "&versionId=5"
     assert found(url, method="PUT").codes == ("parameter-doubled", "method-changed")

@@ -112,6 +112,11 @@ def _bare(authorization: str) -> str:
     return re.sub(r"^(?i:authorization:)?\s*(?:[A-Za-z]+\s+)?(?=q-)", "", authorization).strip("\"' ")
 
 
+def _decoded_authorization(authorization: str) -> str:
+    is_encoded = re.search(r"(?i)q-(sign|key)-time=[0-9]+%3b|q-ak%3d", authorization)
+    return unquote(authorization) if is_encoded else authorization
+
+
 def _joined(authorization: str) -> str:
     return "".join(authorization.split())
 
@@ -145,7 +150,7 @@ def repaired(request: Request) -> Iterator[tuple[Request, tuple[Evident, ...]]]:
     if authorization is not None:
         for change, code, detail in (
             (_bare, "authorization-scheme", "the Authorization has a word or quotes before q-sign-algorithm"),
-            (unquote, "authorization-encoded", "the Authorization is percent-encoded, as only URLs are"),
+            (_decoded_authorization, "authorization-encoded", "the Authorization is percent-encoded, as only URLs are"),
             (_joined, "wrapped-url", "the Authorization was broken into lines, or has blanks in it"),
             (_unescaped, "html-escaped", "the Authorization has '&amp;' where it had '&'"),
         ):
@@ -355,7 +360,7 @@ class Listed(NamedTuple):
 
     Attributes:
         params, headers: the signed entries that are there.
-        unsent: (kind, name) of those that are not.
+        unsent: (kind, name) of those that are not, the name decoded.
         unlisted_params, unlisted_headers: entries that no list names.
         evident: what is wrong with that.
     """
@@ -395,7 +400,7 @@ def listed(reading: Reading) -> Listed:
         for name, count in wanted.items():
             sent = counts.get(name, 0)
             if not sent:
-                unsent.append((kind, name))
+                unsent.append((kind, percent_decoded(name)))
                 evident.append(
                     Evident(f"{kind}-missing", f"{field} names {shown(name)!r}, and the request has no such {kind}")
                 )
