@@ -543,7 +543,9 @@ def test_verify(signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("ok\tGET a\tuntil 20")
     assert main(["verify", put, "-X", "PUT", "-H", "x-cos-acl: private"]) == 0
     assert main(["verify", good, put]) == 1
-    assert "bad\t" in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "bad\t" in shown.out
+    assert "`cossign explain URL` finds out why" in shown.err
     done = run("verify", "-", data=f"{good}\n{good}0\n{good}\n".encode())
     assert done.returncode == 1
     assert done.stdout.startswith(b"bad\tline 2\tSignatureMismatch")

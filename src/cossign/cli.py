@@ -342,6 +342,8 @@ def _verify(arguments: argparse.Namespace) -> int:
                     print(f"ok\t{result.method} {result.key}\tuntil {until}")
     if many:
         print(f"cossign: {right + wrong} URLs: {right} right, {wrong} wrong", file=sys.stderr)
+    elif wrong:
+        print("cossign: `cossign explain URL` finds out why", file=sys.stderr)
     return 1 if wrong else 0
 
 
