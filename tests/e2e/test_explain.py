@@ -307,3 +307,54 @@ def test_the_python_sdk() -> None:
     assert why(url.replace("%20", "+"), None).codes == ("plus-for-space",)
     leading = client.get_presigned_url(BUCKET, "/a.txt", "GET").replace("/a.txt?", "//a.txt?")
     assert why(leading, None).codes == ("leading-slash",)
+
+
+AUTHORIZATION = """
+const COS = require('cos-nodejs-sdk-v5');
+process.stdout.write(COS.getAuthorization(JSON.parse(process.argv[1])));
+"""
+MILLISECONDS = "1750000000000;1750000900000"
+
+
+@pytest.mark.parametrize(
+    "code,parameters,target,headers",
+    [
+        ("milliseconds", {"Key": "a.txt", "KeyTime": MILLISECONDS}, "/a.txt", {}),
+        ("path-missing", {}, "/a.txt", {}),
+        ("leading-slash", {"Key": "/a.txt", "UseRawKey": True}, "/a.txt", {}),
+        ("path-encoded", {"Key": "a%20b.txt"}, "/a%20b.txt", {}),
+        ("method-changed", {"Key": "a.txt", "Method": "head"}, "/a.txt", {}),
+        ("secret-key-edited", {"Key": "a.txt", "SecretKey": SECRET_KEY + "\n"}, "/a.txt", {}),
+        ("secret-id-as-key", {"Key": "a.txt", "SecretKey": SECRET_ID}, "/a.txt", {}),
+        ("wrong-secret-key", {"Key": "a.txt", "SecretKey": SECRET_KEY[::-1]}, "/a.txt", {}),
+        ("encoded-twice", {"Key": "", "Query": {"prefix": "a%2Fb"}}, "/?prefix=a%2Fb", {}),
+        ("host-changed", {"Key": "a.txt", "Headers": {"Host": "cdn.example.com"}}, "/a.txt", {}),
+        ("content-type-changed", {"Key": "a.txt", "Headers": {"Content-Type": "text/plain"}}, "/a.txt",
+         {"Content-Type": "text/plain; charset=utf-8"}),
+        ("not-yet-valid", {"Key": "a.txt", "SystemClockOffset": 600_000}, "/a.txt", {}),
+        ("expired", {"Key": "a.txt", "KeyTime": "1557989753;1557996953"}, "/a.txt", {}),
+        ("parameter-missing", {"Key": "a.txt", "Query": {"versionId": "5"}}, "/a.txt", {}),
+    ],
+)  # fmt: skip
+def test_what_the_javascript_sdk_signs_otherwise(
+    code: str, parameters: dict[str, object], target: str, headers: dict[str, str]
+) -> None:
+    if not (NODE_MODULES / "cos-nodejs-sdk-v5").is_dir():
+        pytest.skip("the JavaScript SDKs are not installed")
+    given = {
+        "SecretId": SECRET_ID,
+        "SecretKey": SECRET_KEY,
+        "Bucket": BUCKET,
+        "Region": REGION,
+        "Method": "get",
+        **parameters,
+    }
+    done = subprocess.run(
+        ["node", "-e", AUTHORIZATION, json.dumps(given)], cwd=NODE_MODULES.parent, capture_output=True, text=True,
+        timeout=60, check=True,
+    )  # fmt: skip
+    host = f"{BUCKET}.cos.{REGION}.myqcloud.com"
+    found = why(
+        f"https://{host}{target}", None, headers={"Authorization": done.stdout, **headers}, hosts=["cdn.example.com"]
+    )
+    assert found.codes == (code,)
