@@ -240,6 +240,16 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
 
 
 @pytest.mark.usefixtures("keys")
+def test_the_command_tries_the_files_credentials_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    other = "AKIDOTHER00000000000"
+    (tmp_path / ".cos.conf").write_text(f"[common]\nsecret_id = {other}\nsecret_key = {KEYS[other]}\n")
+    url = Signer(Credentials(SECRET_ID, KEYS[other]), bucket=BUCKET, region=REGION).presign("a", key_time=TIMES)
+    status, out, _ = run(capsys, url, "--at", str(NOW), "--json")
+    assert (status, json.loads(out)["findings"][0]["code"]) == (1, "other-secret-id")
+    assert KEYS[other] not in out
+
+
+@pytest.mark.usefixtures("keys")
 def test_the_command_without_keys(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COS_SECRET_ID")
     monkeypatch.delenv("COS_SECRET_KEY")
