@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import itertools
 import json
 import os
@@ -396,6 +397,8 @@ def _all_credentials() -> list[Credentials]:
 def _text(given: str, most: int, file: bool = False) -> str:
     """What an argument says: itself, stdin for -, or the file of that name, as far as it can be of use."""
     if given == "-":
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
         return sys.stdin.read(most + 1)
     if file or os.path.isfile(given):
         with open(given, encoding="utf-8", errors="surrogateescape") as opened:

@@ -85,6 +85,27 @@ def test_a_secret_in_the_secret_ids_place_is_not_shown_even_if_it_is_not_known()
             assert SECRET_KEY not in shown
 
 
+def test_tokens_and_signatures_are_hidden_as_they_are_written_and_without_credentials() -> None:
+    """The SDKs write a token into the URL as it is; other services' URLs are asked about by mistake."""
+    raw, other = "raw+t0ken/x=" * 5, "0123456789abcdef" * 2 + "01234567"
+    url = SIGNER.presign("a", key_time=TIMES)
+    answer = f"<Error><FormatString>get\n/b\nx-cos-security-token={raw}\nhost=x\n</FormatString></Error>"
+    asked: list[tuple[str, dict[str, object]]] = [
+        (f"{url}&x-cos-security-token={raw}", {}),
+        (f"{url}&X-Cos-Security-Token={raw}&x-cos-security-token=b", {"headers": {"x-cos-security-token": raw}}),
+        (f"{url}&q-signature={other}", {}),
+        (f"https://s3/a?X-Amz-Signature={other}&X-Amz-Security-Token={raw}", {}),
+        (f"https://oss/a?OSSAccessKeyId=x&Signature={other}&security-token={raw}", {}),
+        (quote(f"{url}&x-cos-security-token={raw}&q-signature={other}", safe=""), {}),
+        (url, {"error": answer}),
+        (url, {"headers": {"x-cos-security-token": raw}, "error": answer}),
+    ]
+    for text, more in asked:
+        for name, shown in outputs(explain(text, now=NOW, **more)).items():  # type: ignore[arg-type]
+            for form in (raw, quote(raw, safe=""), json.dumps(raw)[1:-1], other):
+                assert form not in shown, (name, text[:50])
+
+
 def test_no_secret_of_thousands() -> None:
     for seed in range(600):
         making, _ = drawn(seed, 1)
@@ -237,6 +258,25 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
     assert (status, "Nothing is wrong that can be seen without the SecretKey." in out) == (1, True)
     status, _, err = run(capsys, url, "--html", str(tmp_path / "no" / "such.html"))
     assert (status, "No such file" in err) == (2, True)
+
+
+@pytest.mark.usefixtures("keys")
+def test_the_command_reads_what_is_no_utf8(tmp_path: Path) -> None:
+    """A log has bytes as they came; nothing of it ends in a traceback."""
+    for text in (
+        b'- "GET /\xff\xe9.txt?q-ak=1 HTTP/1.1" 403',
+        b"GET /\xff?q-ak=1 HTTP/1.1\r\nHost: \xe9\r\n",
+        b"https://h/\xff?q-ak=1",
+    ):
+        (tmp_path / "request").write_bytes(text)
+        for command, data in ((str(tmp_path / "request"), b""), ("-", text)):
+            for form in ("--json", "--no-key"):
+                done = subprocess.run(
+                    [sys.executable, "-m", "cossign.cli", "explain", command, form], input=data, capture_output=True,
+                    timeout=60, check=False, env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+                )  # fmt: skip
+                assert (done.returncode, b"Traceback" in done.stderr) == (1, False), done.stderr
+                assert b"field-missing" in done.stdout
 
 
 @pytest.mark.usefixtures("keys")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from cossign.explain.changes import Change, Clues, changes, shown
 from cossign.explain.forms import FIELDS, Evident, Listed, Reading, clues_of, listed, repaired, taken_apart
 from cossign.explain.reading import Request, ServiceError, read, read_error
 from cossign.explain.search import Found, search
-from cossign.explain.steps import Pairs, Signing, Times, decoded_pairs, encoded_entry, first_difference
+from cossign.explain.steps import Pairs, Signing, Times, decoded_pairs, encoded_entry, first_difference, http_string
 
 Sureness = Literal["confirmed", "evident", "service", "eliminated", "possible"]
 SURENESS: dict[Sureness, str] = {
@@ -143,6 +144,10 @@ class Explanation:
 # --- What must not be shown -------------------------------------------------------------------------------------------
 
 
+# Values that no output shows, as they are written; other services' too, whose URLs are asked about by mistake.
+_SECRETS = re.compile(r"(?i)(token|signature)(?:=|%3d|%253d)((?:(?!%26|%2526)[^&\s\"'<>,])+)")
+
+
 class _Mask:
     """Puts a name in the place of each secret, in every form that it may have in a request."""
 
@@ -229,11 +234,15 @@ def explain(
     for each in known.values():
         mask.hide(each.secret_key, "<SecretKey>")
     cases = [_case(each, evident, known, hosts, bucket) for each, evident in repaired(given)]
+    for each in known.values():
+        mask.hide(each.token or "", "<token>")
     for case in cases:
-        for token in {case.reading.token or b"", *(each.token.encode() for each in known.values() if each.token)}:
-            mask.hide(shown(token), "<token>")
+        mask.hide(shown(case.reading.token or b""), "<token>")
         if not case.reading.secret_id().startswith("AKID"):  # it may be a SecretKey, in the wrong place
             mask.hide(case.reading.secret_id(), f"{case.reading.secret_id()[:4]}...")
+    for text in (given.url, answer.format_string or "" if answer else "", *map("=".join, given.headers)):
+        for name, value in _SECRETS.findall(text):
+            mask.hide(value, "<token>") if name.lower() == "token" else mask.hide_signature(value)
     for case in cases:
         mask.hide_signature(shown(case.reading.fields.get("q-signature", b"")))
         mask.hide_signature(shown(case.reading.signature))
@@ -399,8 +408,7 @@ def _received(case: _Case, answer: ServiceError | None) -> Signing | None:
     if answer is None or answer.format_string is None:
         return None
     text = answer.format_string.encode("utf-8", "surrogatepass")
-    text = text.removesuffix(b"\n") if text.endswith(b"\n") else text
-    method, _, rest = text.lstrip(b"\n").partition(b"\n")
+    method, _, rest = text.lstrip(b"\n").removesuffix(b"\n").partition(b"\n")
     pieces = rest.rsplit(b"\n", 2)
     if len(pieces) < 3:
         return None
@@ -611,8 +619,7 @@ def _possible(case: _Case) -> Iterator[Finding]:
 def _difference(request: Signing, signed: Signing | None) -> Difference | None:
     if signed is None:
         return None
-    one, other = b"\n".join(request.lines()), b"\n".join(signed.lines())
-    offset = first_difference(one, other)
+    offset = first_difference(http_string(request.lines()), http_string(signed.lines()))
     if offset is None:
         return None
     names = ("method", "path", "HttpParameters", "HttpHeaders")
@@ -664,6 +671,6 @@ def _steps(
         own = shown(request.signature())
         mask.hide_signature(own)
     yield Step("Signature", mask(own), mask(given))
-    sent = shown(b"\n".join((*other.lines(), b"")))
-    if answer is not None and answer.format_string not in (None, shown(b"\n".join((*request.lines(), b"")))):
-        yield Step("FormatString", mask(answer.format_string or ""), mask(sent))
+    received = None if answer is None else answer.format_string
+    if received is not None and received != shown(http_string(request.lines())):
+        yield Step("FormatString", mask(received), mask(shown(http_string(other.lines()))))

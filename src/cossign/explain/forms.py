@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from cossign._core import encode_component
+from cossign._core import encode_component, sent_host
 from cossign.explain.changes import Clues, shown
 from cossign.explain.reading import Request
 from cossign.explain.steps import Entry, Pairs, Times, percent_decoded
@@ -169,11 +169,10 @@ def _split(url: str) -> tuple[str, str, str, str]:
     """(host, path, query, fragment) of a URL or a request's target."""
     url, _, fragment = url.partition("#")
     rest, _, query = url.partition("?")
-    found = re.match(r"(?i)(https?)://([^/]*)", rest)
+    found = re.match(r"(?i)https?://[^/]*", rest)
     if not found:
         return "", rest or "/", query, fragment
-    host = found[2].rpartition("@")[2]
-    host = host.removesuffix(":443" if found[1].lower() == "https" else ":80")
+    host = sent_host(url.encode("utf-8", "replace").decode())
     return host, rest[found.end() :] or "/", query, fragment
 
 
@@ -221,7 +220,7 @@ def taken_apart(request: Request) -> Reading:
     sign = next((value for name, value in params if name.lower() == b"sign"), None)
     if not own and sign is not None and b"q-sign" in sign:
         where = "sign"
-        own = [_decoded_once(part) for part in sign.split(b"&")]
+        own = [_pair(part) for part in sign.split(b"&")]
         params = tuple(entry for entry in params if entry[0].lower() != b"sign")
     elif own and sign is not None and sign.startswith(b"q-sign-algorithm"):
         evident.append(
@@ -233,7 +232,7 @@ def taken_apart(request: Request) -> Reading:
         params = tuple(entry for entry in params if entry[0].lower() != b"sign")
     elif not own and authorization is not None:
         where = "Authorization"
-        own = [_decoded_once(part) for part in _bytes(authorization).split(b"&")]
+        own = [_pair(part) for part in _bytes(authorization).split(b"&")]
     elif own and authorization is not None and "q-sign" in authorization:
         evident.append(
             Evident("signed-twice", "the request has a signature in its URL and another in its Authorization")
@@ -261,7 +260,7 @@ def taken_apart(request: Request) -> Reading:
     )  # fmt: skip
 
 
-def _decoded_once(part: bytes) -> Entry:
+def _pair(part: bytes) -> Entry:
     name, _, value = part.partition(b"=")
     return name.strip(), value
 

@@ -94,7 +94,11 @@ def _read(text: str) -> Request:
         return _chosen(list(_blocks(sent, text)), "curl -v", _xml_in(text))
     logged = _LOGGED.search(text)
     if logged and len(lines) == 1:
-        target = re.sub(rb"\\x([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), logged[2].encode())
+        target = re.sub(
+            rb"\\x([0-9A-Fa-f]{2})",
+            lambda found: bytes.fromhex(found[1].decode()),
+            logged[2].encode("utf-8", "surrogateescape"),
+        )
         return Request(logged[1], target.decode("utf-8", "surrogateescape"), (), "log line")
     first = _REQUEST_LINE.fullmatch(lines[0]) if lines else None
     if first and " HTTP/" in lines[0]:

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from cossign import _core
 from cossign._core import Secret, encode_component
@@ -160,6 +161,4 @@ def _decoded(part: bytes) -> Entry:
 
 def percent_decoded(data: bytes, plus: bool = False) -> bytes:
     """Percent-decoded; what is no escape stays."""
-    from urllib.parse import unquote_to_bytes
-
     return unquote_to_bytes(data.replace(b"+", b" ") if plus else data)
