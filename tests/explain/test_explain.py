@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import random
 from collections import Counter
 from urllib.parse import unquote
@@ -12,7 +14,7 @@ from cossign import Credentials, ParameterError, Signer
 from cossign.explain import CATALOGUE, Explanation, explain
 from tests import reference
 from tests.cos_server import refusal
-from tests.explain.breaking import BREAKS, BUCKET, HOST, KEYS, NOW, REGION, SECRET_ID, Impossible, Making, made
+from tests.explain.breaking import BREAKS, BUCKET, HOST, KEYS, NOW, REGION, SECRET_ID, Impossible, Making, mac, made
 
 TOKEN = "tok3n/+=" * 12
 CODES = sorted(BREAKS)
@@ -331,6 +333,44 @@ def test_the_difference_is_where_it_is() -> None:
     assert explanation.codes == ("plus-for-space",)
     assert explanation.difference is not None
     assert explanation.difference == ("path", len("get\n/a"), len("/a"))
+
+
+def test_the_difference_where_one_goes_on() -> None:
+    explanation = found(signer().presign("a/", key_time=TIMES).replace("/a/?", "/a?"))
+    assert explanation.codes == ("trailing-slash",)
+    assert explanation.difference == ("path", len("get\n/a"), len("/a"))
+
+
+@pytest.mark.parametrize(
+    "path,query,code,detail",
+    [
+        ("/caf%c3%a9", [], "path-encoded", "with lower-case hex"),
+        ("/a", [("p", "a b~*")], "encoder-differs", "as Java's URLEncoder does"),
+        ("/a", [("p", "a b/~")], "encoder-differs", "with lower-case hex"),
+    ],
+)
+def test_how_an_encoder_differs(path: str, query: list[tuple[str, str]], code: str, detail: str) -> None:
+    line = "p=a+b%7E*" if "Java" in detail else "p=a%20b%2f~" if query else ""
+    http = f"get\n{path}\n{line}\nhost={HOST}\n".encode()
+    time = f"{TIMES[0]};{TIMES[1]}"
+    text = f"sha1\n{time}\n{hashlib.sha1(http).hexdigest()}\n"
+    signature = mac(mac(KEYS[SECRET_ID], time), text)
+    url = signer().presign("caf\u00e9" if "caf" in path else "a", query=dict(query), key_time=TIMES)
+    explanation = found(
+        url[: url.index("q-signature=")] + f"q-signature={signature}" + url[url.index("q-signature=") + 52 :]
+    )
+    assert explanation.codes == (code,)
+    assert detail in explanation.findings[0].detail
+
+
+def test_base64_whose_plus_became_a_space() -> None:
+    for number in range(200):
+        url = signer().presign(f"{number}", key_time=TIMES)
+        packed = base64.b64encode(bytes.fromhex(url[-40:])).decode()
+        if "+" in packed:
+            assert found(url[:-40] + packed).codes == ("signature-base64",)
+            return
+    raise AssertionError("no signature was fit")
 
 
 def test_two_things_and_the_answer() -> None:

@@ -93,13 +93,16 @@ def test_tokens_and_signatures_are_hidden_as_they_are_written_and_without_creden
     asked: list[tuple[str, dict[str, object]]] = [
         (f"{url}&x-cos-security-token={raw}", {}),
         (f"{url}&X-Cos-Security-Token={raw}&x-cos-security-token=b", {"headers": {"x-cos-security-token": raw}}),
+        (f"{url}&x-cos-security-token=b", {"headers": {"x-cos-security-token": raw}, "error": answer.replace(raw, "b")}),
+        (f"{SIGNER.object_url('a')}?x-cos-security-token=b", {"headers": {
+            "x-cos-security-token": raw, "Authorization": SIGNER.authorization("GET", "a", headers={"x-cos-security-token": raw})}}),
         (f"{url}&q-signature={other}", {}),
         (f"https://s3/a?X-Amz-Signature={other}&X-Amz-Security-Token={raw}", {}),
         (f"https://oss/a?OSSAccessKeyId=x&Signature={other}&security-token={raw}", {}),
         (quote(f"{url}&x-cos-security-token={raw}&q-signature={other}", safe=""), {}),
         (url, {"error": answer}),
         (url, {"headers": {"x-cos-security-token": raw}, "error": answer}),
-    ]
+    ]  # fmt: skip
     for text, more in asked:
         for name, shown in outputs(explain(text, now=NOW, **more)).items():  # type: ignore[arg-type]
             for form in (raw, quote(raw, safe=""), json.dumps(raw)[1:-1], other):
