@@ -1,16 +1,12 @@
-"""cossign: the fastest correct signer for Tencent Cloud COS. The public names, nothing else."""
+"""cossign: the fastest correct signer for Tencent Cloud COS. The public names, nothing else.
 
-from cossign._core import Verified
-from cossign.credentials import (
-    ChainCredentials,
-    Clock,
-    Credentials,
-    CvmRoleCredentials,
-    EnvironmentCredentials,
-    FileCredentials,
-    RefreshingCredentials,
-    StsCredentials,
-)
+Each is imported when it is first asked for, so that `import cossign` costs a program nothing that it does not use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
 from cossign.errors import (
     BadSignature,
     CosSignError,
@@ -26,8 +22,24 @@ from cossign.errors import (
     SignatureRevoked,
     UnknownSecretId,
 )
-from cossign.sdk import COS, getAuthorization
-from cossign.signer import BulkResult, Signer, engines
+
+TYPE_CHECKING = False  # as type checkers know it; the standard library's typing takes longer to load than the core
+if TYPE_CHECKING:
+    from typing import Any
+
+    from cossign._core import Verified
+    from cossign.credentials import (
+        ChainCredentials,
+        Clock,
+        Credentials,
+        CvmRoleCredentials,
+        EnvironmentCredentials,
+        FileCredentials,
+        RefreshingCredentials,
+        StsCredentials,
+    )
+    from cossign.sdk import COS, getAuthorization
+    from cossign.signer import BulkResult, Signer, engines
 
 __version__ = "0.1.0"
 
@@ -60,3 +72,25 @@ __all__ = [
     "engines",
     "getAuthorization",
 ]
+
+_ROOMS = {
+    "COS": "sdk",
+    "BulkResult": "signer",
+    "Signer": "signer",
+    "Verified": "_core",
+    "engines": "signer",
+    "getAuthorization": "sdk",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("credentials", "sdk", "signer"):
+        return import_module(f"{__name__}.{name}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'credentials')}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

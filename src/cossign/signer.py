@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from cossign import _core, post
+from cossign import _core
 from cossign._core import (
     KEY,
     SIGNATURE,
@@ -35,10 +35,10 @@ from cossign.errors import (
     SignatureRefused,
     SignatureRevoked,
 )
-from cossign.post import PostPolicy, VerifiedPost
 
 if TYPE_CHECKING:
     from cossign.explain import Explanation
+    from cossign.post import PostPolicy, VerifiedPost
 
 __all__ = ["BulkResult", "Signer", "engines"]
 
@@ -799,6 +799,8 @@ class Signer:
             self.object_url(key)  # checks it
         credentials = self._credentials()
         span = self._key_time(self._start(), expires, key_time)
+        from cossign import post
+
         return post.made(
             self._where().base + "/", self._options["bucket"], credentials, span, key, key_prefix, size,
             checked_mapping(fields, "fields"), checked_mapping(starts_with, "starts_with"),
@@ -949,6 +951,8 @@ class Signer:
         >>> signer.verify_post({**form.fields, "key": "avatars/me.png"}, size=4711).key
         'avatars/me.png'
         """
+        from cossign import post
+
         return post.judged(
             checked_mapping(fields, "fields"), self._secrets(credentials), self._options["bucket"], int(self._now()),
             _checked_skew(skew), size, filename, _terms((), (), max_expires, revoked),

@@ -1,10 +1,18 @@
 """SecretId, SecretKey and token: what holds them, where they come from, and how they are renewed."""
 
-from cossign.credentials.chain import ChainCredentials
-from cossign.credentials.files import FileCredentials
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from cossign.credentials.clock import Clock
 from cossign.credentials.given import Credentials, CredentialsProvider, EnvironmentCredentials
-from cossign.credentials.refreshing import Clock, RefreshingCredentials
-from cossign.credentials.services import CvmRoleCredentials, StsCredentials
+
+if TYPE_CHECKING:
+    from cossign.credentials.chain import ChainCredentials
+    from cossign.credentials.files import FileCredentials
+    from cossign.credentials.refreshing import RefreshingCredentials
+    from cossign.credentials.services import CvmRoleCredentials, StsCredentials
 
 __all__ = [
     "ChainCredentials",
@@ -17,3 +25,19 @@ __all__ = [
     "RefreshingCredentials",
     "StsCredentials",
 ]
+
+# Imported when they are first asked for: sockets, threads and logging take longer to load than everything else.
+_ROOMS = {
+    "ChainCredentials": "chain",
+    "CvmRoleCredentials": "services",
+    "FileCredentials": "files",
+    "RefreshingCredentials": "refreshing",
+    "StsCredentials": "services",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
+    return found

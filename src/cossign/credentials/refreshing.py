@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as WaitedTooLong  # the built-in one from Python 3.11 on
 from typing import Any, ClassVar, NamedTuple
 
+from cossign.credentials.clock import Clock
 from cossign.credentials.given import Credentials
 from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 
@@ -24,53 +25,6 @@ _FOREVER = float("inf")
 _MOMENT = 0.05  # seconds
 
 Fetched = Credentials | Mapping[str, Any]
-
-
-class Clock:
-    """The time that signatures begin at: this machine's, corrected by what a server's Date header said.
-
-    A Signer and its credentials may share one. The SDKs call the correction SystemClockOffset (in milliseconds there).
-
-    Args:
-        offset: seconds to add to this machine's clock.
-
-    >>> clock = Clock()
-    >>> _ = clock.learn("Wed, 25 Nov 2026 07:00:00 GMT")
-    >>> 0 <= clock.now() - 1795590000 < 60
-    True
-    """
-
-    __slots__ = ("offset",)
-
-    def __init__(self, offset: float = 0.0) -> None:
-        self.offset = offset
-
-    def now(self) -> float:
-        """Unix seconds."""
-        return time.time() + self.offset
-
-    def learn(self, date: str) -> float:
-        """Take the time from a Date header, unless it says, to its second, what this clock says already.
-
-        Returns:
-            The offset from now on, in seconds.
-
-        Raises:
-            ParameterError: that is no date.
-        """
-        from email.utils import parsedate_to_datetime
-
-        try:
-            there = parsedate_to_datetime(date).timestamp() + 0.5  # it names a whole second
-        except (AttributeError, TypeError, ValueError, OverflowError):
-            raise ParameterError("date", "must be the value of a Date header") from None
-        if abs(there - self.now()) > 1.5:
-            self.offset = there - time.time()
-            _log.info("the clock is corrected by %+.1f s", self.offset)
-        return self.offset
-
-    def __repr__(self) -> str:
-        return f"Clock(offset={self.offset!r})"
 
 
 class Refused(CredentialsError):
