@@ -1,23 +1,68 @@
 """Builds the extensions, the core and the gateway's; everything else is in pyproject.toml."""
 
+import gzip
 import os
+import shutil
+import subprocess
+import tarfile
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.sdist import sdist
 
+HERE = Path(__file__).parent
 # COSSIGN_LINETRACE=1 builds a core that reports its lines to coverage (see `make coverage`); never for use.
 linetrace = os.environ.get("COSSIGN_LINETRACE") == "1"
 # COSSIGN_OPTIMIZE=-O0 builds what is compiled more than it is run, as with sanitizers.
 optimize = os.environ.get("COSSIGN_OPTIMIZE", "-O3")
+
+
+def commit() -> str:
+    """What `cossign --version` says it was built from: this tree's commit, or the one that an sdist was made of."""
+    if (HERE / "COMMIT").exists():
+        return (HERE / "COMMIT").read_text().strip()
+    if (HERE / ".git").exists() and shutil.which("git"):
+        describe = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        done = subprocess.run(describe, cwd=HERE, capture_output=True, text=True, check=False)
+        return done.stdout.strip() or "unknown"
+    return "unknown"
+
+
+class SameEveryTime(sdist):
+    """An sdist that knows its commit, and has the same bytes whoever builds it, and when."""
+
+    def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        super().make_release_tree(base_dir, files)
+        (Path(base_dir) / "COMMIT").write_text(f"{commit()}\n")
+
+    def make_archive(self, base_name: str, format: str, root_dir: str | None = None, base_dir: str | None = None,
+                     owner: str | None = None, group: str | None = None) -> str:  # fmt: skip
+        tar = Path(super().make_archive(base_name, "tar", root_dir, base_dir, owner, group))
+        when = int(os.environ.get("SOURCE_DATE_EPOCH", "315532800"))  # 1980, where zip's time begins
+        target = Path(f"{base_name}.tar.gz")
+        with (
+            tarfile.open(tar) as made,
+            open(target, "wb") as file,
+            gzip.GzipFile("", "wb", 9, file, mtime=when) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as again,
+        ):
+            for member in sorted(made.getmembers(), key=lambda each: each.name):
+                member.mtime, member.uid, member.gid, member.uname, member.gname = when, 0, 0, "", ""
+                member.mode, member.pax_headers = 0o755 if member.isdir() else 0o644, {}
+                again.addfile(member, made.extractfile(member) if member.isfile() else None)
+        tar.unlink()
+        return str(target)
+
 
 core = Extension(
     "cossign._core",
     ["src/cossign/_core.pyx", *map(str, sorted(Path("src/cossign/sha1").glob("*.c")))],
     include_dirs=["src/cossign"],
     depends=[str(header) for header in sorted(Path("src/cossign/sha1").glob("*.h"))],
-    extra_compile_args=[] if os.name == "nt" else [optimize],
-    define_macros=[("CYTHON_TRACE_NOGIL", "1")] if linetrace else [],
+    # Without debugging symbols, which would be ten times the code and tell the folder that it was compiled in
+    extra_compile_args=[] if os.name == "nt" else [optimize, "-g0"],
+    define_macros=[("COSSIGN_COMMIT", f'"{commit()}"'), *([("CYTHON_TRACE_NOGIL", "1")] if linetrace else [])],
 )
 gate = Extension(
     "cossign.gateway._gate",
@@ -27,10 +72,11 @@ gate = Extension(
 )
 
 setup(
+    cmdclass={"sdist": SameEveryTime},
     ext_modules=cythonize(
         [core, gate],
         annotate=os.environ.get("COSSIGN_ANNOTATE") == "1",
         compiler_directives={"linetrace": linetrace},
         force=linetrace,
-    )
+    ),
 )

@@ -63,6 +63,26 @@ cdef extern from "Python.h":
     int PyThread_acquire_lock_timed(PyThread_type_lock lock, long long microseconds, int interruptible) noexcept nogil
     void PyThread_release_lock(PyThread_type_lock lock) noexcept nogil
 
+cdef extern from *:
+    """
+    #ifndef COSSIGN_COMMIT
+    #define COSSIGN_COMMIT "unknown"
+    #endif
+    #if defined(__clang__)
+    #define COSSIGN_COMPILER "Clang " __clang_version__
+    #elif defined(__GNUC__)
+    #define COSSIGN_COMPILER "GCC " __VERSION__
+    #elif defined(_MSC_VER)
+    #define COSSIGN_TEXT_OF(number) #number
+    #define COSSIGN_TEXT(number) COSSIGN_TEXT_OF(number)
+    #define COSSIGN_COMPILER "MSVC " COSSIGN_TEXT(_MSC_FULL_VER)
+    #else
+    #define COSSIGN_COMPILER "an unknown compiler"
+    #endif
+    """
+    const char* COSSIGN_COMMIT
+    const char* COSSIGN_COMPILER
+
 cdef extern from "sha1/sha1.h" nogil:
     enum:
         SHA1_BLOCK
@@ -656,6 +676,11 @@ cdef tuple probed():
 
 
 cdef tuple ENGINES = probed()
+
+
+def built():
+    """The compiler that built this core, and the commit that it was built from."""
+    return COSSIGN_COMPILER.decode(), COSSIGN_COMMIT.decode()
 
 
 def engines():

@@ -8,19 +8,21 @@ import io
 import itertools
 import json
 import os
+import platform
 import shutil
 import signal
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cossign import __version__
+from cossign import __version__, _core
 from cossign.credentials import ChainCredentials, Credentials, EnvironmentCredentials, FileCredentials
 from cossign.endpoint import endpoint
 from cossign.errors import BadSignature, CosSignError, CredentialsNotFound, ParameterError
-from cossign.signer import Signer, duration, engines, key_time_from
+from cossign.signer import Signer, chosen_engine, duration, engines, key_time_from
 
 _EPILOG = """\
 Secrets are never arguments. They come from the first place that has some: the environment
@@ -64,20 +66,37 @@ def _pair(separator: str) -> Callable[[str], tuple[str, str]]:
     return pair
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+class _Version(argparse.Action):
+    """What a report of a fault must say; the first line is the version alone."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        compiler, commit = _core.built()
+        try:
+            engine = chosen_engine().name
+        except ParameterError as error:
+            parser.error(str(error))
+        print(f"cossign {__version__}")
+        print(f"engine {engine}, of {', '.join(engines())}")
+        print(f"built by {compiler} from commit {commit}")
+        print(f"{platform.python_implementation()} {platform.python_version()}, {sysconfig.get_platform()}")
+        parser.exit()
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command and its arguments; the man page and what shells complete are made from it, too (share/make.py)."""
+    made = argparse.ArgumentParser(
         prog="cossign",
         description="Sign for Tencent Cloud COS: presigned URLs, one or millions, Authorization headers, verification.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"cossign {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    made.add_argument("--version", action=_Version, nargs=0, help="show the version, the engine and the build, and end")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text + ".", epilog=None)
-        made.set_defaults(run=run)
-        return made
+        one = commands.add_parser(name, help=text, description=text + ".", epilog=None)
+        one.set_defaults(run=run)
+        return one
 
     def where(made: argparse._ActionsContainer) -> None:
         made.add_argument("-b", "--bucket", help="<BucketName>-<APPID>, such as examplebucket-1250000000")
@@ -181,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--check", action="store_true", help="check the file, say what would be served, and end")
 
     command("engines", _engines, "list the signing engines of this machine, fastest first")
-    return parser
+    return made
 
 
 def _signer(arguments: argparse.Namespace, strict: bool = True) -> Signer:
@@ -439,7 +458,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> status, printed.getvalue().split()[-1]
     (0, 'hashlib')
     """
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, _stopped)
     try:
