@@ -6,7 +6,7 @@ CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/c
 BUILT := src/cossign/_core.c src/cossign/_core.*.so src/cossign/gateway/_gate.c src/cossign/gateway/_gate.*.so
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo test bench lint soak soak-gateway coverage fuzz golden clean
+.PHONY: demo test check bench docs dist share soak soak-gateway coverage fuzz golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
@@ -20,8 +20,41 @@ test: $(VENV)/test.stamp oracles
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m bench
 
-lint: $(VENV)/test.stamp
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+# What can be found without running anything: format, lint, types, C, spelling, packaging's files, the documentation.
+C := $(wildcard src/cossign/sha1/*.[ch])
+WARNINGS := -Wall -Wextra -fsyntax-only
+check: $(VENV)/check.stamp
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@if command -v npm >/dev/null; then $(BIN)/pyright --pythonpath $(BIN)/python; \
+	else echo "npm is not installed: pyright was not run"; fi
+	$(BIN)/clang-format --dry-run -Werror $(C) tests/sha1/check.c bench/order.c
+	$(BIN)/clang-tidy --quiet $(filter %.c,$(C)) -- -std=c11
+	$(CC) $(WARNINGS) -std=c11 -Wconversion -pedantic -Werror $(filter %.c,$(C))
+	$(CC) $(WARNINGS) -Werror -Isrc/cossign -I$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))') \
+	  src/cossign/_core.c src/cossign/gateway/_gate.c
+	$(BIN)/codespell
+	$(BIN)/yamllint --strict .github .pre-commit-config.yaml CITATION.cff
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/validate-pyproject -q pyproject.toml
+	$(BIN)/mkdocs build --strict --quiet
+
+# The documentation as a site, in build/site; it needs no network.
+docs: $(VENV)/check.stamp
+	$(BIN)/mkdocs build --strict
+	@echo "The site is in build/site: open build/site/index.html, or see it with $(BIN)/mkdocs serve"
+
+# An sdist, and the wheel of it; the same bytes, whoever makes them.
+dist: $(VENV)/check.stamp
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+# What shells complete and man shows, out of the command line's own parser.
+share: $(VENV)/check.stamp
+	$(BIN)/python -m share.make
 
 # Batch jobs of every format, ended by signals at random moments, resumed, and compared byte by byte: some ten minutes.
 soak: $(VENV)/test.stamp
@@ -77,6 +110,10 @@ $(VENV)/demo.stamp: pyproject.toml setup.py $(CORE)
 # What is installed by then stays, as it satisfies that: only what the tests need is added, and the core is not built again.
 $(VENV)/test.stamp: $(VENV)/demo.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check 'cossign[test]'
+	touch $@
+
+$(VENV)/check.stamp: $(VENV)/test.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check 'cossign[check]'
 	touch $@
 
 clean:

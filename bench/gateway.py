@@ -158,29 +158,39 @@ def delays(port: int, asked: list[str], per_second: float, seconds: float, folde
     return sorted(int(line.split("\t")[2]) / 1000 for line in log.read_text().splitlines())
 
 
-def ratios(server: str, folder: Path, rounds: int, seconds: float) -> None:
+def ratios(server: str, folder: Path, rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
+    """Of each answer: the rates of the constant application and of the gateway in turn, and the delays of both, in
+    milliseconds, at half of the rate that the slower one reached."""
     with both(server, folder) as (plain, signing, _):
         for name, asked in ASKED.items():
+            rates = []
             for connections in (16, 64):
-                rows = []
-                for _ in range(rounds + 1):
-                    rows.append([rate(port, asked, connections, seconds) for port in (plain, signing)])
-                rows = rows[1:]
-                constants, ours = (statistics.median(column) for column in zip(*rows, strict=True))
-                ratio = statistics.median(row[1] / row[0] for row in rows)
-                print(
-                    f"| {server} | {name} | {connections} | {constants:,.0f} | {ours:,.0f} | {ratio:.3f}x |", flush=True
-                )
+                turns = [
+                    [rate(port, asked, connections, seconds) for port in (plain, signing)] for _ in range(rounds + 1)
+                ]
+                rates = turns[1:]
+                yield {"server": server, "answer": name, "connections": connections, "rates": rates}
             if shutil.which("h2load"):
-                half = min(constants, ours) / 2
-                pairs = []
-                for _ in range(rounds):
-                    both_delays = [delays(port, asked, half, seconds, folder) for port in (plain, signing)]
-                    pairs.append([each[int(len(each) * 0.99)] for each in both_delays])
-                first, second = (statistics.median(column) for column in zip(*pairs, strict=True))
-                ratio = statistics.median(pair[1] / pair[0] for pair in pairs)
-                what = f"{name}, p99 at {half:,.0f}/s"
-                print(f"| {server} | {what} | 16 | {first:.2f} ms | {second:.2f} ms | {ratio:.2f}x |", flush=True)
+                half = min(statistics.median(column) for column in zip(*rates, strict=True)) / 2
+                turns = [
+                    [delays(port, asked, half, seconds, folder) for port in (plain, signing)] for _ in range(rounds)
+                ]
+                yield {"server": server, "answer": name, "connections": 16, "at": half, "delays": turns}
+
+
+def show(found: dict[str, Any]) -> None:
+    if "rates" in found:
+        rows, shown, digits = found["rates"], "{:,.0f}", 3
+        name = found["answer"]
+    else:
+        rows = [[each[int(len(each) * 0.99)] for each in turn] for turn in found["delays"]]
+        name, shown, digits = f"{found['answer']}, p99 at {found['at']:,.0f}/s", "{:.2f} ms", 2
+    constant, ours = (shown.format(statistics.median(column)) for column in zip(*rows, strict=True))
+    ratio = statistics.median(row[1] / row[0] for row in rows)
+    print(
+        f"| {found['server']} | {name} | {found['connections']} | {constant} | {ours} | {ratio:.{digits}f}x |",
+        flush=True,
+    )
 
 
 def peak(pid: int) -> float:
@@ -285,7 +295,8 @@ def main() -> None:
         folder = Path(name)
         print("| server | answer | connections | constant | cossign | ratio |\n|---|---|---:|---:|---:|---:|")
         for server in arguments.servers:
-            ratios(server, folder, arguments.rounds, arguments.seconds)
+            for found in ratios(server, folder, arguments.rounds, arguments.seconds):
+                show(found)
         print("\n| server | threads | keys/s, text to text | memory above idle |\n|---|---:|---:|---:|")
         for server in arguments.servers:
             bulk(server, folder, arguments.rounds, arguments.rows)

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bench.test_signing import KEYS, NATIVE, PEERS, SECRETS, SIGNER, WHERE, arrow, signer, streamed
 
 ROUNDS = 15
+BY_HAND, SDK = "loop by hand", "cos-python-sdk-v5"
+Calls = Mapping[str, tuple[Callable[[], Any], int]]
 
 
-def contenders() -> dict[str, tuple[Callable[[], Any], int]]:
-    """What is called, and for how many URLs."""
+def contenders() -> tuple[dict[str, tuple[Callable[[], Any], int]], dict[str, str]]:
+    """What is called, and for how many URLs; and what could not be, with the reason."""
     keys = arrow(KEYS * 20)
     urls = SIGNER.presign_many(KEYS, expires=86400)
     calls: dict[str, tuple[Callable[[], Any], int]] = {}
@@ -27,30 +29,46 @@ def contenders() -> dict[str, tuple[Callable[[], Any], int]]:
     calls["cossign verify_many"] = (lambda: SIGNER.verify_many(urls)), len(urls)
     by_hashlib = signer("hashlib")
     calls["cossign presign_many, hashlib"] = (lambda: by_hashlib.presign_many(KEYS)), len(KEYS)
+    left_out = {}
     for name, (peer, count) in PEERS.items():
         try:
             presign = peer.make(*SECRETS, *WHERE)
         except ImportError as error:
-            print(f"left out: {name} ({error})")
+            left_out[name] = str(error)
             continue
         calls[name] = (lambda presign=presign, count=count: presign(KEYS[:count])), count
-    return calls
+    return calls, left_out
 
 
-def run() -> None:
-    """Measure and print."""
-    calls = contenders()
+def in_turn(calls: Calls, rounds: int = ROUNDS) -> dict[str, list[float]]:
+    """Seconds of a row, of each, in each round; a round before warms up."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(ROUNDS + 1):
+    for _ in range(rounds + 1):
         for name, (call, rows) in calls.items():
             start = time.perf_counter()
             call()
             taken[name].append((time.perf_counter() - start) / rows)
-    medians = {name: statistics.median(seconds[1:]) for name, seconds in taken.items()}  # the first warms up
-    by_hand, sdk = (medians.get(name, float("nan")) for name in ("loop by hand", "cos-python-sdk-v5"))
+    return {name: seconds[1:] for name, seconds in taken.items()}
+
+
+def spread(values: list[float]) -> float:
+    """What the middle half of them spreads over, as a share of their median."""
+    if len(values) < 2:
+        return 0.0
+    low, middle, high = statistics.quantiles(values, n=4)
+    return (high - low) / middle
+
+
+def run() -> None:
+    """Measure and print."""
+    calls, left_out = contenders()
+    for name, reason in left_out.items():
+        print(f"left out: {name} ({reason})")
+    taken = in_turn(calls)
+    medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
+    by_hand, sdk = (medians.get(name, float("nan")) for name in (BY_HAND, SDK))
     print("| in turn | URLs/s | spread (IQR) | to the loop by hand | to cos-python-sdk-v5 |\n|---|---:|---:|---:|---:|")
     for name, median in sorted(medians.items(), key=lambda each: each[1]):
-        low, _, high = statistics.quantiles(taken[name][1:], n=4)
-        spread = (high - low) / median
-        print(f"| {name} | {1 / median:,.0f} | {spread:.0%} | {by_hand / median:.2f}x | {sdk / median:.1f}x |")
+        share = spread(taken[name])
+        print(f"| {name} | {1 / median:,.0f} | {share:.0%} | {by_hand / median:.2f}x | {sdk / median:.1f}x |")
     print()

@@ -133,9 +133,13 @@ def removed(path: Path) -> None:
         path.unlink()
 
 
-def run(folder: Path, rows: int, rounds: int) -> None:
+Rounds = list[tuple[float, float, float | None]]
+
+
+def run(folder: Path, rows: int, rounds: int) -> dict[tuple[str, str, str | None], Rounds]:
+    """Seconds, peak of memory in MiB, and the seconds of what it is held against, of each job in each round."""
     make(folder, rows)
-    results: dict[tuple[str, str, str | None], list[tuple[float, float, float | None]]] = {job: [] for job in JOBS}
+    results: dict[tuple[str, str, str | None], Rounds] = {job: [] for job in JOBS}
     for _ in range(rounds):
         for job in JOBS:
             source, output, kind = job
@@ -144,6 +148,10 @@ def run(folder: Path, rows: int, rounds: int) -> None:
             results[job].append((seconds, peak, beside(kind, folder, source, output)))
             if not output.startswith("/"):
                 removed(folder / output)
+    return results
+
+
+def show(results: dict[tuple[str, str, str | None], Rounds], rows: int, rounds: int) -> None:
     print(f"{rows:,} rows, {os.cpu_count()} cores, {rounds} rounds\n")
     print("| job | seconds | rows/s | peak, MiB | beside it | ratio |\n|---|---:|---:|---:|---:|---:|")
     for (source, output, kind), got in results.items():
@@ -155,24 +163,28 @@ def run(folder: Path, rows: int, rounds: int) -> None:
         print(f"| {source} to {output} | {seconds:.2f} | {rows / seconds:,.0f} | {peak:.0f} | {held} | {ratio} |")
 
 
-def flat(folder: Path, counts: list[int], rounds: int) -> None:
-    """Time and memory for more and more rows, into /dev/null; the time of one row is the start's."""
-    print("\n| job | rows | seconds | the start's | ns a row behind it | peak, MiB |\n|---|---:|---:|---:|---:|---:|")
+def flat(folder: Path, counts: list[int], rounds: int) -> dict[str, list[tuple[int, float, float]]]:
+    """Rows, seconds, and peak of memory in MiB, for more and more rows, into /dev/null; one row's are the start's."""
+    results = {}
     for source, more in (
         ("keys.txt", []),
         ("keys.parquet", ["--to", "parquet"]),
         ("keys.csv", ["--to", "csv"]),
     ):
-        start = 0.0
+        found = []
         for rows in (1, *counts):
             make_flat(folder, source, rows)
             got = [timed([*PRESIGN, str(folder / source), "-o", "/dev/null", *more, *WHERE]) for _ in range(rounds)]
             removed(folder / source)
-            seconds, peak = statistics.median(each[0] for each in got), max(each[1] for each in got)
-            if rows == 1:
-                start = seconds
-                continue
-            job = " ".join([source, "to /dev/null", *more])
+            found.append((rows, statistics.median(each[0] for each in got), max(each[1] for each in got)))
+        results[" ".join([source, "to /dev/null", *more])] = found
+    return results
+
+
+def show_flat(results: dict[str, list[tuple[int, float, float]]]) -> None:
+    print("\n| job | rows | seconds | the start's | ns a row behind it | peak, MiB |\n|---|---:|---:|---:|---:|---:|")
+    for job, ((_, start, _), *found) in results.items():
+        for rows, seconds, peak in found:
             behind = (seconds - start) / rows * 1e9
             print(f"| {job} | {rows:,} | {seconds:.2f} | {start:.2f} | {behind:.0f} | {peak:.0f} |")
 
@@ -200,9 +212,9 @@ def main() -> None:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(exist_ok=True)
         if arguments.flat:
-            flat(folder, arguments.flat, arguments.rounds)
+            show_flat(flat(folder, arguments.flat, arguments.rounds))
         else:
-            run(folder, arguments.rows, arguments.rounds)
+            show(run(folder, arguments.rows, arguments.rounds), arguments.rows, arguments.rounds)
 
 
 if __name__ == "__main__":

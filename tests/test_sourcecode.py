@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import os
@@ -29,11 +30,61 @@ def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("command", ["ruff check .", "ruff format --check src tests bench setup.py", "mypy"])
-def test_linters(command: str) -> None:
-    done = run(sys.executable, "-m", *shlex.split(command))
-    assert done.returncode == 0, done.stdout + done.stderr
+# --- The house --------------------------------------------------------------------------------------------------------
 
+FLOORS = (  # from the ground up: what stands on one imports what is below it, or of its own room
+    {"errors", "_arrow"}, {"_core"}, {"credentials", "endpoint"}, {"post", "explain"}, {"signer"},
+    {"sdk", "batch", "gateway"}, {"integrations"}, {"cli"}, {"__init__"},
+)  # fmt: skip
+
+
+def imported(source: Path) -> set[str]:
+    """The rooms of the house that a file imports, wherever in it."""
+    text = source.read_text()
+    if source.suffix in (".pyx", ".pxd"):
+        found = set(re.findall(r"^\s*from (cossign[.\w]*) c?import", text, re.M))
+    else:
+        found = set()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                found.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{source}: imports are absolute"
+                names = [alias.name for alias in node.names] if node.module == "cossign" else [""]
+                found.update(f"{node.module}.{name}".rstrip(".") for name in names)
+    rooms = {[*name.split("."), "__init__"][1] for name in found if name.partition(".")[0] == "cossign"}
+    return rooms - {"__version__"}
+
+
+def test_imports_go_down_only() -> None:
+    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    sources = [
+        each for each in (ROOT / "src" / "cossign").rglob("*.p*") if each.suffix in (".py", ".pyi", ".pyx", ".pxd")
+    ]
+    assert len(sources) > 60
+    for source in sources:
+        room = source.relative_to(ROOT / "src" / "cossign").parts[0].split(".")[0]
+        for below in imported(source) - {room}:
+            assert floor[below] < floor[room], f"{source}: {room} imports {below}, which is not below it"
+
+
+def test_the_engines_know_nothing_of_python() -> None:
+    for source in (ROOT / "src" / "cossign" / "sha1").iterdir():
+        assert "Python.h" not in source.read_text(), source
+
+
+def test_every_file_says_first_what_lives_there() -> None:
+    listed = run("git", "ls-files").stdout.split() or pytest.skip("this is no git repository")
+    for name in listed:
+        if name.endswith((".py", ".pyx", ".pyi", ".pxd", ".c", ".h", ".js")):
+            start = (
+                (ROOT / name).read_text().removeprefix("# cython: language_level=3, freethreading_compatible=True\n")
+            )
+            opened = re.match(r'"""(.{20,})|/\* (.{20,})|// (.{20,})|# (.{20,})', start)
+            assert opened or not start, f"{name} does not say what lives there"
+
+
+# --- The code ---------------------------------------------------------------------------------------------------------
 
 SOURCES = {"cossign._core": "_core.pyx", "cossign.gateway._gate": "gateway/_gate.pyx"}
 

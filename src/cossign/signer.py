@@ -96,7 +96,7 @@ def chosen_engine(name: Any = "auto") -> Engine:
         raise ParameterError(parameter, f"must be one of: auto, {', '.join(engines())}") from None
 
 
-Sequence.register(Judgement)
+Sequence.register(Judgement)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class BulkResult(list[str | None]):
@@ -451,7 +451,7 @@ class Signer:
         return _core.sign_one(self._url_template(credentials, method, span, query, headers, "key"), key)
 
     @overload
-    def presign_many(
+    def presign_many(  # pyright: ignore[reportOverlappingOverload]
         self, keys: Iterable[str], *, method: str | Sequence[str] = "GET", expires: int | Sequence[int] | None = None,
         query: Mapping[str, Scalar | Sequence[Scalar]] | None = None, headers: Headers | None = None,
         key_time: KeyTime | None = None, on_error: Literal["raise"] = "raise", threads: int = 1,
@@ -751,7 +751,7 @@ class Signer:
         else:
             requests = known[3]
         pairs = headers.items() if type(headers) is not list and isinstance(headers, Mapping) else headers
-        authorization = requests.authorization(checked_method(method), url, pairs)
+        authorization = requests.authorization(checked_method(method), url, pairs)  # pyright: ignore[reportArgumentType]
         token = credentials.token
         if token is None:
             return {"Authorization": authorization}

@@ -31,7 +31,7 @@ static int known(void)
     sha1_key key;
     sha1_pad(http, row.size, 0);
     sha1_prepare(&key, (const uint8_t *)"kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk", 40,
-                 (const uint8_t *)"sha1\n1557989753;1557996953\n", 27);
+        (const uint8_t *)"sha1\n1557989753;1557996953\n", 27);
     sha1_sign_portable(&key, &rows, 1);
     return memcmp(hole, "c9c0bc361c6044c901f6c03af22ff269d6ada711", SHA1_HEX) == 0;
 }
@@ -43,7 +43,7 @@ static int check_scan(void)
     uint8_t *key = malloc(size + 1), *out = malloc(size + SCAN_SLACK), *text = malloc(size + SCAN_SLACK);
     int plain = 1;
     for (size_t i = 0; i < size; i++) {
-        key[i] = (uint8_t) "abcXYZ019-_~./.."[below(16)];
+        key[i] = (uint8_t)"abcXYZ019-_~./.."[below(16)];
         if (below(60) == 0) {
             key[i] = (uint8_t)below(256);
         }
@@ -83,8 +83,10 @@ static int unreserved(uint8_t byte)
 /* Text in several scripts, sometimes broken, most often near a vector's border; returns its size, at most `size`. */
 static size_t fill_script(uint8_t *out, size_t size)
 {
-    static const char *const characters[] = {"a", "%", "\xe7\x85\xa7", "\xe7\x89\x87", "\xc3\xbc", "\xd0\x96", "\xef\xbc\x81", "b", "/", "\\", " ", "\xe0\xb8\x81", "\xed\x95\x9c", "\xf0\x9f\x98\x80"};
-    static const char *const broken[] = {"\x80", "\xc1\x81", "\xe7\x85", "\xf0\x9f\x98", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5", "\xff"};
+    static const char *const characters[] = {"a", "%", "\xe7\x85\xa7", "\xe7\x89\x87", "\xc3\xbc", "\xd0\x96",
+        "\xef\xbc\x81", "b", "/", "\\", " ", "\xe0\xb8\x81", "\xed\x95\x9c", "\xf0\x9f\x98\x80"};
+    static const char *const broken[] = {"\x80", "\xc1\x81", "\xe7\x85", "\xf0\x9f\x98", "\xe0\x9f\xbf", "\xed\xa0\x80",
+        "\xf4\x90\x80\x80", "\xf5", "\xff"};
     size_t place = 0, first = below(14), most = 1 + below(5);
     while (place < size) {
         const char *next = below(400) ? characters[(first + below((uint32_t)most)) % 14] : broken[below(9)];
@@ -110,7 +112,8 @@ static int check_lay(sha1_layer *lay, int escapes)
     enum { COUNT = 20, LONGEST = 900, CONSTANT = 200 };
     uint8_t constants[5][CONSTANT + SHA1_FRAME_SLACK + 1] = {{0}}, *key_bytes[COUNT];
     sha1_frame frame;
-    sha1_text keys[COUNT], texts[COUNT], *parts[5] = {&frame.http[0], &frame.http[1], &frame.text[0], &frame.text[1], &frame.text[2]};
+    sha1_text keys[COUNT], texts[COUNT],
+        *parts[5] = {&frame.http[0], &frame.http[1], &frame.text[0], &frame.text[1], &frame.text[2]};
     sha1_row rows[COUNT];
     size_t http_room = SHA1_FRAME_SLACK, room = SHA1_BLOCK, usual = 0, done;
     frame.escapes = (int)below(2);
@@ -126,7 +129,7 @@ static int check_lay(sha1_layer *lay, int escapes)
         uint8_t *key = key_bytes[i] = malloc(size + 1);
         for (size_t j = 0; j < size; j++) {
             int odd = below(1500) == 0;
-            key[j] = odd ? (uint8_t)below(256) : (uint8_t) "abcXYZ0189-_~a/."[below(below(3) ? 14 : 16)];
+            key[j] = odd ? (uint8_t)below(256) : (uint8_t)"abcXYZ0189-_~a/."[below(below(3) ? 14 : 16)];
         }
         if (below(3) == 0) {
             size = fill_script(key, size);
@@ -163,7 +166,8 @@ static int check_lay(sha1_layer *lay, int escapes)
         size = frame.text[0].size;
         memcpy(wanted, frame.text[0].data, size);
         for (size_t j = 0; j < length; j++) {
-            size += (size_t)sprintf((char *)wanted + size, unreserved(key_bytes[i][j]) ? "%c" : "%%%02X", key_bytes[i][j]);
+            size +=
+                (size_t)sprintf((char *)wanted + size, unreserved(key_bytes[i][j]) ? "%c" : "%%%02X", key_bytes[i][j]);
         }
         memcpy(wanted + size, frame.text[1].data, frame.text[1].size);
         size += frame.text[1].size;
@@ -227,7 +231,8 @@ int main(int argc, char **argv)
             memset(holes[1], 0, sizeof holes[1]);
             sha1_sign(&engines[engine], &key, rows, number);
             if (memcmp(holes[0], holes[1], number * SHA1_HEX)) {
-                printf("%s: differs from portable; seed %s, %zu rows\n", engines[engine].name, argc > 1 ? argv[1] : "1", number);
+                printf("%s: differs from portable; seed %s, %zu rows\n", engines[engine].name, argc > 1 ? argv[1] : "1",
+                    number);
                 return 1;
             }
         }

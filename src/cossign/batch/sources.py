@@ -6,6 +6,7 @@ import contextlib
 import glob
 import gzip
 import importlib
+import io
 import os
 import sys
 import zlib
@@ -253,7 +254,7 @@ def readable(name: str) -> Iterator[None]:
 
 def _unpacked(path: str, raw: IO[bytes]) -> IO[bytes]:
     """What gzip or zstd packed, by the suffix or by its first bytes."""
-    start = raw.peek(4)[:4] if hasattr(raw, "peek") else b""
+    start = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else b""
     if path.endswith(".gz") or start.startswith(b"\x1f\x8b\x08"):
         return GZIP.GzipFile(fileobj=raw)  # type: ignore[no-any-return]
     if path.endswith(".zst") or start == b"\x28\xb5\x2f\xfd":

@@ -22,6 +22,7 @@ class CredentialsProvider(Protocol):
 
     def get(self) -> Credentials:
         """The credentials to use now."""
+        ...
 
 
 async def awaited(provider: CredentialsProvider) -> Credentials:

@@ -72,7 +72,7 @@ def _asked(url: str, seconds: float, *, headers: Mapping[str, str], body: bytes 
         except error.HTTPError as refused:
             answer = refused
         with answer:
-            found = _Answer(answer.status, answer.read(_MOST + 1), answer.headers.get("Date"))
+            found = _Answer(answer.status or 0, answer.read(_MOST + 1), answer.headers.get("Date"))
             if time.monotonic() >= end:
                 raise TimeoutError
     except (OSError, client.HTTPException, ValueError, AttributeError) as failure:  # the last two: shut in mid-read

@@ -11,8 +11,8 @@
 #endif
 
 /* Four rounds; E for the next four is A of now, rotated. */
-#define FOUR(function, constant, words)                                  \
-    next = vsha1h_u32(vgetq_lane_u32(abcd, 0));                          \
+#define FOUR(function, constant, words)                                        \
+    next = vsha1h_u32(vgetq_lane_u32(abcd, 0));                                \
     abcd = function(abcd, e, vaddq_u32(words, vdupq_n_u32(sha1_k[constant]))); \
     e = next;
 
@@ -33,22 +33,38 @@ TARGET static void compress_one(uint32_t state[5], const uint8_t *block)
     FOUR(vsha1cq_u32, 0, w1)
     FOUR(vsha1cq_u32, 0, w2)
     FOUR(vsha1cq_u32, 0, w3)
-    NEXT_WORDS(w0, w1, w2, w3) FOUR(vsha1cq_u32, 0, w0)
-    NEXT_WORDS(w1, w2, w3, w0) FOUR(vsha1pq_u32, 1, w1)
-    NEXT_WORDS(w2, w3, w0, w1) FOUR(vsha1pq_u32, 1, w2)
-    NEXT_WORDS(w3, w0, w1, w2) FOUR(vsha1pq_u32, 1, w3)
-    NEXT_WORDS(w0, w1, w2, w3) FOUR(vsha1pq_u32, 1, w0)
-    NEXT_WORDS(w1, w2, w3, w0) FOUR(vsha1pq_u32, 1, w1)
-    NEXT_WORDS(w2, w3, w0, w1) FOUR(vsha1mq_u32, 2, w2)
-    NEXT_WORDS(w3, w0, w1, w2) FOUR(vsha1mq_u32, 2, w3)
-    NEXT_WORDS(w0, w1, w2, w3) FOUR(vsha1mq_u32, 2, w0)
-    NEXT_WORDS(w1, w2, w3, w0) FOUR(vsha1mq_u32, 2, w1)
-    NEXT_WORDS(w2, w3, w0, w1) FOUR(vsha1mq_u32, 2, w2)
-    NEXT_WORDS(w3, w0, w1, w2) FOUR(vsha1pq_u32, 3, w3)
-    NEXT_WORDS(w0, w1, w2, w3) FOUR(vsha1pq_u32, 3, w0)
-    NEXT_WORDS(w1, w2, w3, w0) FOUR(vsha1pq_u32, 3, w1)
-    NEXT_WORDS(w2, w3, w0, w1) FOUR(vsha1pq_u32, 3, w2)
-    NEXT_WORDS(w3, w0, w1, w2) FOUR(vsha1pq_u32, 3, w3)
+    NEXT_WORDS(w0, w1, w2, w3)
+    FOUR(vsha1cq_u32, 0, w0)
+    NEXT_WORDS(w1, w2, w3, w0)
+    FOUR(vsha1pq_u32, 1, w1)
+    NEXT_WORDS(w2, w3, w0, w1)
+    FOUR(vsha1pq_u32, 1, w2)
+    NEXT_WORDS(w3, w0, w1, w2)
+    FOUR(vsha1pq_u32, 1, w3)
+    NEXT_WORDS(w0, w1, w2, w3)
+    FOUR(vsha1pq_u32, 1, w0)
+    NEXT_WORDS(w1, w2, w3, w0)
+    FOUR(vsha1pq_u32, 1, w1)
+    NEXT_WORDS(w2, w3, w0, w1)
+    FOUR(vsha1mq_u32, 2, w2)
+    NEXT_WORDS(w3, w0, w1, w2)
+    FOUR(vsha1mq_u32, 2, w3)
+    NEXT_WORDS(w0, w1, w2, w3)
+    FOUR(vsha1mq_u32, 2, w0)
+    NEXT_WORDS(w1, w2, w3, w0)
+    FOUR(vsha1mq_u32, 2, w1)
+    NEXT_WORDS(w2, w3, w0, w1)
+    FOUR(vsha1mq_u32, 2, w2)
+    NEXT_WORDS(w3, w0, w1, w2)
+    FOUR(vsha1pq_u32, 3, w3)
+    NEXT_WORDS(w0, w1, w2, w3)
+    FOUR(vsha1pq_u32, 3, w0)
+    NEXT_WORDS(w1, w2, w3, w0)
+    FOUR(vsha1pq_u32, 3, w1)
+    NEXT_WORDS(w2, w3, w0, w1)
+    FOUR(vsha1pq_u32, 3, w2)
+    NEXT_WORDS(w3, w0, w1, w2)
+    FOUR(vsha1pq_u32, 3, w3)
     vst1q_u32(state, vaddq_u32(abcd, before));
     state[4] += e;
 }

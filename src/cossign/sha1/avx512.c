@@ -18,11 +18,10 @@
 #define CH(b, c, d) TERNARY(b, c, d, 0xca)
 #define MAJ(b, c, d) TERNARY(b, c, d, 0xe8)
 #define LOOKUP(x, ...) _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_setr_epi8(__VA_ARGS__)), (__m512i)(x))
-#define BYTESWAP(x)                    \
-    ((vec)_mm512_shuffle_epi8((__m512i)(x), _mm512_broadcast_i32x4(_mm_setr_epi8( \
-        3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12))))
-#define HEX_DIGITS(x) \
-    ((vec)LOOKUP(x, '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'))
+#define BYTESWAP(x)            \
+    ((vec)_mm512_shuffle_epi8( \
+        (__m512i)(x), _mm512_broadcast_i32x4(_mm_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12))))
+#define HEX_DIGITS(x) ((vec)LOOKUP(x, '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'))
 #define SPLAT(byte) _mm512_set1_epi8((char)(byte))
 #define EQUAL(x, character) _mm512_cmpeq_epi8_mask((__m512i)(x), SPLAT(character))
 #define RANGE(x, first, count) _mm512_cmplt_epu8_mask(_mm512_sub_epi8((__m512i)(x), SPLAT(first)), SPLAT(count))

@@ -8,8 +8,8 @@
 static int has_shani(void)
 {
     unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29) && __builtin_cpu_supports("ssse3") &&
-           __builtin_cpu_supports("sse4.1");
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29) && __builtin_cpu_supports("ssse3")
+           && __builtin_cpu_supports("sse4.1");
 }
 #endif
 
@@ -56,8 +56,8 @@ size_t sha1_engines(sha1_engine engines[SHA1_ENGINES])
     if (armv8) {
         engines[count++] = (sha1_engine){"armv8", 1, sha1_sign_armv8, sha1_sign_armv8, 0, sha1_lay_neon};
     }
-    engines[count++] = (sha1_engine){"neon", 4, sha1_sign_neon, armv8 ? sha1_sign_armv8 : sha1_sign_portable, 1,
-                                        sha1_lay_neon};
+    engines[count++] =
+        (sha1_engine){"neon", 4, sha1_sign_neon, armv8 ? sha1_sign_armv8 : sha1_sign_portable, 1, sha1_lay_neon};
 #endif
     engines[count++] = stream;
     return count;

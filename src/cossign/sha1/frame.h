@@ -7,7 +7,9 @@
 #include "scan.h"
 #include "sha1.h"
 
-enum { KEYS_AHEAD = 2048 }; /* bytes from a key to those that are fetched already: a column's lie one behind the other */
+enum {
+    KEYS_AHEAD = 2048
+}; /* bytes from a key to those that are fetched already: a column's lie one behind the other */
 
 #define WIDTH (4 * LANES)
 typedef uint8_t bytes __attribute__((vector_size(WIDTH)));
@@ -70,7 +72,8 @@ LINE void put_escapes(uint8_t *out, scan_bytes text, uint64_t unsafe)
 {
     typedef uint32_t words __attribute__((vector_size(16)));
     const scan_bytes digits = {'0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'};
-    const words percent = (words)(scan_bytes){'%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%'};
+    const words percent =
+        (words)(scan_bytes){'%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%'};
     words plain = (words)text, high = (words)PICK(digits, text >> 4), low = (words)PICK(digits, text & 15);
     words left[2] = {
         __builtin_shufflevector(plain, high, 0, 4, 1, 5), __builtin_shufflevector(plain, high, 2, 6, 3, 7)};

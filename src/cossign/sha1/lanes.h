@@ -48,10 +48,10 @@ INLINE vec splat(uint32_t word)
 #define AHEAD 3
 #endif
 #define W(t) w[(t) & 15]
-#define SCHEDULE(t)                                                       \
-    if ((t) >= 16 && (t) < 80) {                                          \
+#define SCHEDULE(t)                                                   \
+    if ((t) >= 16 && (t) < 80) {                                      \
         vec mixed = XOR3(W((t) - 3), W((t) - 8), W((t) - 14)) ^ W(t); \
-        W(t) = ROL1(mixed);                                               \
+        W(t) = ROL1(mixed);                                           \
     }
 #ifndef ROUND /* bench/order.py tries others */
 #define ROUND(a, b, c, d, e, F, K, t) \
@@ -64,16 +64,16 @@ INLINE vec splat(uint32_t word)
     e += ROL(a, 5);                   \
     PIN(e);
 #endif
-#define FIVE(ROUND, F, K, t)               \
+#define FIVE(ROUND, F, K, t)            \
     ROUND(a, b, c, d, e, F, K, (t))     \
     ROUND(e, a, b, c, d, F, K, (t) + 1) \
     ROUND(d, e, a, b, c, F, K, (t) + 2) \
     ROUND(c, d, e, a, b, F, K, (t) + 3) \
     ROUND(b, c, d, e, a, F, K, (t) + 4)
-#define TWENTY(ROUND, F, K, t)    \
-    FIVE(ROUND, F, K, (t))        \
-    FIVE(ROUND, F, K, (t) + 5)    \
-    FIVE(ROUND, F, K, (t) + 10)   \
+#define TWENTY(ROUND, F, K, t)  \
+    FIVE(ROUND, F, K, (t))      \
+    FIVE(ROUND, F, K, (t) + 5)  \
+    FIVE(ROUND, F, K, (t) + 10) \
     FIVE(ROUND, F, K, (t) + 15)
 
 TARGET static __attribute__((noinline)) void compress(vec state[5], const vec words[16])

@@ -22,18 +22,23 @@ static void put_big_endian(uint8_t *bytes, uint32_t word)
 }
 
 /* FIPS 180-4, 6.1.3: the schedule in 16 words. The roles of a-e turn from round to round instead of their values. */
-#define WORD(t) \
-    ((t) < 16 ? w[t] : (w[(t) & 15] = rotate(w[((t) - 3) & 15] ^ w[((t) - 8) & 15] ^ w[((t) - 14) & 15] ^ w[(t) & 15], 1)))
-#define ROUND(a, b, c, d, e, F, t)                           \
+#define WORD(t)      \
+    ((t) < 16 ? w[t] \
+              : (w[(t) & 15] = rotate(w[((t) - 3) & 15] ^ w[((t) - 8) & 15] ^ w[((t) - 14) & 15] ^ w[(t) & 15], 1)))
+#define ROUND(a, b, c, d, e, F, t)                               \
     e += rotate(a, 5) + F(b, c, d) + sha1_k[(t) / 20] + WORD(t); \
     b = rotate(b, 30);
-#define FIVE(F, t)                     \
+#define FIVE(F, t)                   \
     ROUND(a, b, c, d, e, F, (t))     \
     ROUND(e, a, b, c, d, F, (t) + 1) \
     ROUND(d, e, a, b, c, F, (t) + 2) \
     ROUND(c, d, e, a, b, F, (t) + 3) \
     ROUND(b, c, d, e, a, F, (t) + 4)
-#define TWENTY(F, t) FIVE(F, t) FIVE(F, (t) + 5) FIVE(F, (t) + 10) FIVE(F, (t) + 15)
+#define TWENTY(F, t)  \
+    FIVE(F, t)        \
+    FIVE(F, (t) + 5)  \
+    FIVE(F, (t) + 10) \
+    FIVE(F, (t) + 15)
 #define CH(b, c, d) ((d) ^ ((b) & ((c) ^ (d))))
 #define PARITY(b, c, d) ((b) ^ (c) ^ (d))
 #define MAJ(b, c, d) (((b) & (c)) | ((d) & ((b) | (c))))

@@ -10,13 +10,13 @@
 #include <string.h>
 
 enum {
-    SHA1_BLOCK = 64,     /* bytes */
-    SHA1_HEX = 40,       /* characters of a digest */
-    SHA1_HEAD_MAX = 40,  /* bytes of "sha1\n" KeyTime "\n", two times of 15 digits included */
-    SHA1_TILE = 256,     /* rows that sha1_sign groups at a time */
-    SHA1_KEY_MAX = 850,  /* bytes of a key in a sha1_frame */
+    SHA1_BLOCK = 64,                   /* bytes */
+    SHA1_HEX = 40,                     /* characters of a digest */
+    SHA1_HEAD_MAX = 40,                /* bytes of "sha1\n" KeyTime "\n", two times of 15 digits included */
+    SHA1_TILE = 256,                   /* rows that sha1_sign groups at a time */
+    SHA1_KEY_MAX = 850,                /* bytes of a key in a sha1_frame */
     SHA1_FRAME_SLACK = 3 * SHA1_BLOCK, /* bytes that may be read behind a text of a sha1_frame */
-    SHA1_ENGINES = 8     /* the most that a CPU can have */
+    SHA1_ENGINES = 8                   /* the most that a CPU can have */
 };
 
 /* What a batch has in common. */
@@ -24,8 +24,8 @@ typedef struct {
     uint32_t inner[5]; /* SHA-1's states after HMAC's inner and outer pad */
     uint32_t outer[5];
     uint32_t head_size;
-    uint32_t string_blocks;                /* of StringToSign: 1 or 2 */
-    uint8_t string[2 * SHA1_BLOCK];        /* StringToSign with its padding, the hex digits still 0 */
+    uint32_t string_blocks;                    /* of StringToSign: 1 or 2 */
+    uint8_t string[2 * SHA1_BLOCK];            /* StringToSign with its padding, the hex digits still 0 */
     uint32_t string_words[2 * SHA1_BLOCK / 4]; /* the same as big-endian words */
 } sha1_key;
 
