@@ -6,7 +6,7 @@ CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/c
 BUILT := src/cossign/_core.c src/cossign/_core.*.so src/cossign/gateway/_gate.c src/cossign/gateway/_gate.*.so
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo test check bench docs dist share soak soak-gateway coverage fuzz golden clean
+.PHONY: demo test check bench docs dist report share soak soak-gateway coverage fuzz golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
@@ -16,9 +16,14 @@ demo: $(VENV)/demo.stamp
 test: $(VENV)/test.stamp oracles
 	$(BIN)/python -m pytest
 
-# Ratios to other signers, in turn, on this machine. For batch jobs and the gateway: .venv/bin/python -m bench.jobs, bench.gateway
+# Ratios to other signers, in turn, on this machine, in a minute.
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m bench
+
+# Everything that bench/ measures, with all peers that install, as a page with plots: some twenty minutes on two cores.
+OUT ?= build/report
+report: $(VENV)/check.stamp oracles
+	$(BIN)/python -m bench report $(OUT)
 
 # What can be found without running anything: format, lint, types, C, spelling, packaging's files, the documentation.
 C := $(wildcard src/cossign/sha1/*.[ch])

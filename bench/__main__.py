@@ -1,4 +1,4 @@
-"""`make bench`: runs the suites on one core and prints ratios, medians and spread."""
+"""`python -m bench`: the suites on one core (`make bench`); `report` (`make report`); `compare A.json B.json`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench import in_turn
+from bench import compare, in_turn, report
 
 HERE = Path(__file__).parent
-ALONE = ("sha1", "sha1_of_hashlib", "peer", "facade", "million", "key_length", "escapes", "query", "one")
+ALONE = ("sha1", "sha1_of_others", "peer", "facade", "million", "key_length", "escapes", "query", "one")
 RESULT = HERE.parent / ".benchmarks" / "signing.json"
 
 
-def main() -> int:
+def suites() -> int:
+    """Run the suites of pytest-benchmark, and print ratios, medians and spread."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     in_turn.run()
@@ -53,5 +54,13 @@ def main() -> int:
     return 0
 
 
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["report"]:
+        return report.main(arguments[1:])
+    if arguments[:1] == ["compare"]:
+        return compare.main(arguments[1:])
+    return suites()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

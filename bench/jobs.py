@@ -206,15 +206,18 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where the inputs are, or are made and stay (default: in /tmp)")
+    parser.add_argument("--json", action="store_true", help="print what was measured, round by round, as JSON")
     parser.add_argument("--flat", type=lambda text: [int(each) for each in text.split(",")], help="numbers of rows")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(exist_ok=True)
         if arguments.flat:
-            show_flat(flat(folder, arguments.flat, arguments.rounds))
+            grown = flat(folder, arguments.flat, arguments.rounds)
+            print(json.dumps(list(grown.items()))) if arguments.json else show_flat(grown)
         else:
-            show(run(folder, arguments.rows, arguments.rounds), arguments.rows, arguments.rounds)
+            found = run(folder, arguments.rows, arguments.rounds)
+            print(json.dumps(list(found.items()))) if arguments.json else show(found, arguments.rows, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from cossign import COS, Credentials, Signer, engines, sdk
-from cossign.signer import chosen_engine
+from cossign.parameters import chosen_engine
 
 SECRET_ID = "AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q"
 SECRET_KEY = "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 NAME = "boto3 (S3)"
+PACKAGE = "boto3"
+DOES = "SigV4 for AWS S3 (Python). HMAC-SHA256; the signing key is derived again for each URL (4 HMACs); a canonical request of every parameter; request hooks and serializers of the whole SDK around it."
 
 
 def make(secret_id: str, secret_key: str, bucket: str, region: str):  # type: ignore[no-untyped-def]

@@ -14,6 +14,8 @@ from pathlib import Path
 from bench.peers import asking
 
 NAME = "cos-go-sdk-v5"
+PACKAGE = None
+DOES = "Tencent's SDK for Go, one goroutine on one core: a request object, URL parsing and a SignKey for each URL. Keys and URLs pass a pipe as JSON, which is a part of its time."
 MODULE = """
 module peer
 go 1.19

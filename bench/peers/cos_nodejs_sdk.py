@@ -9,6 +9,8 @@ from pathlib import Path
 from bench.peers import asking
 
 NAME = "cos-nodejs-sdk-v5"
+PACKAGE = "cos-nodejs-sdk-v5"
+DOES = "Tencent's SDK for Node.js: parameter checks, a SignKey for each URL. Keys and URLs pass a pipe as JSON, which is a part of its time."
 ORACLES = Path(__file__).parent.parent.parent / "tests" / "oracles"
 PROGRAM = """
 const COS = require('cos-nodejs-sdk-v5');

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 NAME = "cos-python-sdk-v5"
+PACKAGE = "cos-python-sdk-v5"
+DOES = "Tencent's SDK for Python: checks, a requests.Request and a SignKey for each URL; the signature in its documented form."
 
 
 def make(secret_id: str, secret_key: str, bucket: str, region: str):  # type: ignore[no-untyped-def]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 NAME = "obstore (S3)"
+PACKAGE = "obstore"
+DOES = (
+    "SigV4 for AWS S3 (Rust, object_store), all keys in one call. HMAC-SHA256; the signing key is derived for each URL."
+)
 
 
 def make(secret_id: str, secret_key: str, bucket: str, region: str):  # type: ignore[no-untyped-def]

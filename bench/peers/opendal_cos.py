@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 NAME = "opendal"
+PACKAGE = "opendal"
+DOES = "COS's signature (Rust, reqsign), awaited one by one through asyncio, as its users call it; it signs no Host."
 
 
 def make(secret_id: str, secret_key: str, bucket: str, region: str):  # type: ignore[no-untyped-def]

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
         RefreshingCredentials,
         StsCredentials,
     )
+    from cossign.parameters import engines
     from cossign.sdk import COS, getAuthorization
-    from cossign.signer import BulkResult, Signer, engines
+    from cossign.signer import BulkResult, Signer
 
 __version__ = "0.1.0"
 
@@ -78,7 +79,7 @@ _ROOMS = {
     "BulkResult": "signer",
     "Signer": "signer",
     "Verified": "_core",
-    "engines": "signer",
+    "engines": "parameters",
     "getAuthorization": "sdk",
 }
 

@@ -22,7 +22,8 @@ from cossign import __version__, _core
 from cossign.credentials import ChainCredentials, Credentials, EnvironmentCredentials, FileCredentials
 from cossign.endpoint import endpoint
 from cossign.errors import BadSignature, CosSignError, CredentialsNotFound, ParameterError
-from cossign.signer import Signer, chosen_engine, duration, engines, key_time_from
+from cossign.parameters import chosen_engine, duration, engines, key_time_from
+from cossign.signer import Signer
 
 _EPILOG = """\
 Secrets are never arguments. They come from the first place that has some: the environment

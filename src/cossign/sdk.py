@@ -19,7 +19,7 @@ from cossign._core import KEY, SIGNATURE, Engine, Template, encode_component
 from cossign.credentials import Credentials
 from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint
 from cossign.errors import CosSignError, CredentialsError, MissingParameter, ParameterError
-from cossign.signer import (
+from cossign.parameters import (
     checked_headers,
     checked_mapping,
     checked_method,

@@ -32,7 +32,7 @@ from cossign.batch.sinks import (
 )
 from cossign.batch.sources import GZIP, InputError, Position, Source, pyarrow
 from cossign.errors import ParameterError
-from cossign.signer import _rebuilt
+from cossign.signer import rebuilt
 
 ROWS_PER_PART = 1_000_000
 _SAMPLE = 200_000  # rows that a dry run tries
@@ -101,7 +101,7 @@ class _Run:
     ) -> None:
         # One SecretKey for all rows: what a provider has later would be another job's.
         self.job = job = replace(
-            job, signer=_rebuilt(job.signer._credentials(), job.signer._options, job.signer._begins)
+            job, signer=rebuilt(job.signer._credentials(), job.signer._options, job.signer._begins)
         )
         self.output = os.fspath(job.output)
         self._progress = progress

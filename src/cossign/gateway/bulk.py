@@ -21,7 +21,7 @@ from cossign.errors import CosSignError, CredentialsError, KeyNameError, Paramet
 from cossign.gateway._gate import KeyFilter, Receive, Request, Scope, Send
 from cossign.gateway.config import Bulk as Limits
 from cossign.gateway.policy import Policy
-from cossign.signer import duration
+from cossign.parameters import duration
 
 TEXT, JSON, ARROW = "text/plain", "application/json", "application/vnd.apache.arrow.stream"
 _AHEAD = 8 << 20  # bytes of a body that wait in memory

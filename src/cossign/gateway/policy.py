@@ -24,7 +24,8 @@ from cossign.gateway._gate import Board, Caller, Gate, Route, Rule
 from cossign.gateway.config import Caller as CallerTable
 from cossign.gateway.config import Config, CredentialsTable
 from cossign.gateway.config import Route as RouteTable
-from cossign.signer import Signer, chosen_engine
+from cossign.parameters import chosen_engine
+from cossign.signer import Signer
 
 # The headers in which a proxy says which request it asks for: its target, its method, its Host.
 _FORWARDED = {

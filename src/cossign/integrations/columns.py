@@ -12,7 +12,7 @@ from typing import Any, Literal
 from cossign._core import Memory
 from cossign.credentials import ChainCredentials, Credentials
 from cossign.errors import CosSignError, CredentialsError, ParameterError
-from cossign.signer import Headers, KeyTime, Query, Signer, _rebuilt
+from cossign.signer import Headers, KeyTime, Query, Signer, rebuilt
 
 OnError = Literal["raise", "null"]
 
@@ -148,7 +148,7 @@ class ColumnSigning:
             raise ParameterError("signer_config", f"cannot be sent to the workers: {error}") from None
         start = signer._start()
         nothing = pa.array([], pa.string())
-        _rebuilt(Credentials("AKIDNONE", "none"), signer._options, start).presign_arrow(
+        rebuilt(Credentials("AKIDNONE", "none"), signer._options, start).presign_arrow(
             nothing, method=nothing if method_col else method, expires=nothing if expires_col else expires,
             query={**given, **dict.fromkeys(varying, nothing)}, headers=headers, key_time=key_time, on_error=on_error,
         )  # fmt: skip
