@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import gateway, instructions, scale
-from bench.in_turn import contenders, in_turn, spread
+from bench.in_turn import contenders, in_turn, repeated, spread
 from bench.kernels import hashing
 from bench.peers import cos_go_sdk, cos_nodejs_sdk
 from bench.test_signing import (
@@ -124,16 +124,6 @@ def version(peer: Any) -> str:
             return f"{json.loads(package.read_text())['version']}, Node.js {node}"
         return ""
     return "" if peer.PACKAGE is None else importlib.metadata.version(peer.PACKAGE)
-
-
-def repeated(call: Callable[[], Any], count: int, times: int = 100) -> tuple[Callable[[], None], int]:
-    """Some milliseconds of a short call: its data are in the caches, and the clock counts for nothing."""
-
-    def many() -> None:
-        for _ in range(times):
-            call()
-
-    return many, count * times
 
 
 # --- Suites -----------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 import pytest
 
+import cossign
 from cossign import Credentials, Signer
 from cossign.cli import main
 from tests.conftest import BUCKET, REGION, SECRET_KEY
@@ -557,9 +558,23 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, said in (
         (["--help"], "exit status"),
         (["presign", "--help"], "--on-error"),
-        (["--version"], "cossign 0."),
+        (["--version"], f"cossign {cossign.__version__}\nengine {cossign.engines()[0]}, of "),
     ):
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 0
         assert said in capsys.readouterr().out
+
+
+def test_version_says_which_engine_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COSSIGN_ENGINE", "hashlib")
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert "\nengine hashlib, of " in capsys.readouterr().out
+    monkeypatch.setenv("COSSIGN_ENGINE", "fastest")
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 2
+    assert "COSSIGN_ENGINE must be one of: auto, " in capsys.readouterr().err

@@ -55,6 +55,9 @@ static int check_scan(void)
     }
     uint8_t *exact = malloc(size + 1); /* what may end where memory ends */
     memcpy(exact, key, size);
+#ifndef SCAN_SHIFTED
+    plain = 0; /* without vectors nothing is known of a key, and each byte is looked at later */
+#endif
     int right = put_key(out, exact, size) == plain && memcmp(out, key, size) == 0;
     fill(text, size + SCAN_SLACK);
     right &= put_text(out, text, size) == out + size && memcmp(out, text, size) == 0;
@@ -66,6 +69,9 @@ static int check_scan(void)
     for (size_t i = 0; i < size; i++) {
         odd |= (key[i] >= 0x18 && key[i] <= 0x1b) || (key[i] == '.' && padded[i] == '/');
     }
+#ifndef SCAN_SHIFTED
+    odd = 1;
+#endif
     right &= scan_odd(padded + 1, size) == odd;
     free(padded);
     free(exact);
