@@ -43,12 +43,12 @@ check: $(VENV)/check.stamp
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	$(BIN)/zizmor --offline --quiet .github
-	$(BIN)/validate-pyproject -q pyproject.toml
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/validate-pyproject pyproject.toml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The documentation as a site, in build/site; it needs no network.
 docs: $(VENV)/check.stamp
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "The site is in build/site: open build/site/index.html, or see it with $(BIN)/mkdocs serve"
 
 # An sdist, and the wheel of it; the same bytes, whoever makes them.

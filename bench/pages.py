@@ -13,7 +13,7 @@ from bench.in_turn import BY_HAND, SDK
 Rows = list[dict[str, Any]]
 INK, GRID = "#7a818c", "#7a818c55"  # readable on white and on black
 OURS, OTHERS = "#2f81f7", "#9aa4b2"
-COLOURS = ("#2f81f7", "#f0883e", "#3fb950", "#db61a2", "#a371f7", "#d4a72c", "#39c5cf")
+COLOURS = ("#2f81f7", "#f0883e", "#3fb950", "#db61a2", "#a371f7", "#d4a72c", "#39c5cf", "#8b949e", "#b5651d")
 STYLE = """
 :root { color-scheme: light dark; }
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.55 system-ui, sans-serif; }
@@ -83,7 +83,7 @@ def bars(folder: Path, name: str, title: str, values: list[tuple[str, float, str
     colours = [OURS if label.startswith("cossign") else OTHERS for label, _, _ in values]
     axes.barh(places, [value for _, value, _ in values], color=colours, height=0.7)
     for place, (_, value, text) in zip(places, values, strict=True):
-        axes.annotate(f" {text}", (value, place), va="center", fontsize=9)
+        axes.annotate(text, (value, place), (4, 0), textcoords="offset points", va="center", fontsize=9)
     axes.set_yticks(places, [label for label, _, _ in values])
     least, most = min(value for _, value, _ in values), max(value for _, value, _ in values)
     axes.set(xscale="log", xlabel=axis, xlim=(least / 3, most * 12))
