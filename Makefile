@@ -49,7 +49,7 @@ check: $(VENV)/check.stamp
 # The documentation as a site, in build/site; it needs no network.
 docs: $(VENV)/check.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-	@echo "The site is in build/site: open build/site/index.html, or see it with $(BIN)/mkdocs serve"
+	@echo "The site is in build/site: open build/site/index.html, or, to search it, $(BIN)/mkdocs serve"
 
 # An sdist, and the wheel of it; the same bytes, whoever makes them.
 dist: $(VENV)/check.stamp
