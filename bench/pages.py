@@ -135,7 +135,7 @@ def signers(result: dict[str, Any], folder: Path) -> str:
     rates = {each["name"]: each["median"] for each in rows}
     by_hand, sdk = rates.get(BY_HAND, float("nan")), rates.get(SDK, float("nan"))
     bars(
-        folder, "signers", "Presigned URLs a second, one core (log scale)",
+        folder, "signers", "URLs a second, presigned or verified, one core (log scale)",
         [(each["name"], each["median"], f"{si(each['median'])}  ({each['median'] / sdk:,.3g}x)") for each in rows],
         "URLs a second; in brackets: to cos-python-sdk-v5",
     )  # fmt: skip

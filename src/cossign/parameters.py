@@ -15,27 +15,11 @@ from cossign.errors import ParameterError
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a method, RFC 9110, 5.6.2
 _LATEST = 9_999_999_999  # KeyTime's seconds have ten digits
 # The headers that the SDKs sign, beside x-cos-* and x-ci-* (cos-wx-sdk-v5, src/util.js, signHeaders).
-_SIGNED_HEADERS = frozenset(
-    [
-        "cache-control",
-        "content-disposition",
-        "content-encoding",
-        "content-length",
-        "content-md5",
-        "content-type",
-        "expect",
-        "expires",
-        "host",
-        "if-match",
-        "if-modified-since",
-        "if-none-match",
-        "if-unmodified-since",
-        "origin",
-        "range",
-        "transfer-encoding",
-        "pic-operations",
-    ]
-)
+_SIGNED_HEADERS = frozenset((
+    "cache-control", "content-disposition", "content-encoding", "content-length", "content-md5", "content-type",
+    "expect", "expires", "host", "if-match", "if-modified-since", "if-none-match", "if-unmodified-since",
+    "origin", "range", "transfer-encoding", "pic-operations",
+))  # fmt: skip
 
 
 def engines() -> tuple[str, ...]:

@@ -36,92 +36,28 @@ __all__ = ["COS", "getAuthorization"]
 R = TypeVar("R")
 Callback = Callable[[Any, Any], object]
 
-_AUTHORIZATION = frozenset(
-    (
-        "SecretId",
-        "SecretKey",
-        "Method",
-        "Key",
-        "Pathname",
-        "UseRawKey",
-        "Query",
-        "Headers",
-        "Expires",
-        "KeyTime",
-        "Bucket",
-        "Region",
-        "ForceSignHost",
-        "SystemClockOffset",
-    )
-)
-_OBJECT_URL = frozenset(
-    (
-        "Bucket",
-        "Region",
-        "Key",
-        "Sign",
-        "Method",
-        "Query",
-        "QueryString",
-        "Headers",
-        "Expires",
-        "Protocol",
-        "Domain",
-        "UseAccelerate",
-        "ForceSignHost",
-    )
-)
+_AUTHORIZATION = frozenset((
+    "SecretId", "SecretKey", "Method", "Key", "Pathname", "UseRawKey", "Query", "Headers", "Expires", "KeyTime",
+    "Bucket", "Region", "ForceSignHost", "SystemClockOffset",
+))  # fmt: skip
+_OBJECT_URL = frozenset((
+    "Bucket", "Region", "Key", "Sign", "Method", "Query", "QueryString", "Headers", "Expires", "Protocol",
+    "Domain", "UseAccelerate", "ForceSignHost",
+))  # fmt: skip
 _BULK = frozenset(("Keys", "RoundTo"))  # RoundTo is no parameter of the SDK's
-_OPTIONS = frozenset(
-    (
-        "SecretId",
-        "SecretKey",
-        "SecurityToken",
-        "XCosSecurityToken",
-        "StartTime",
-        "ExpiredTime",
-        "Domain",
-        "Protocol",
-        "UseAccelerate",
-        "ForceSignHost",
-        "SystemClockOffset",
-        "getAuthorization",
-        "getSTS",
-    )
-)
+_OPTIONS = frozenset((
+    "SecretId", "SecretKey", "SecurityToken", "XCosSecurityToken", "StartTime", "ExpiredTime", "Domain",
+    "Protocol", "UseAccelerate", "ForceSignHost", "SystemClockOffset", "getAuthorization", "getSTS",
+))  # fmt: skip
 # Options of the SDK that concern transfers and reports only: accepted, so that an existing call ports as it is.
-_WITHOUT_EFFECT = frozenset(
-    [
-        "ChunkRetryTimes",
-        "FileParallelLimit",
-        "ChunkParallelLimit",
-        "ChunkSize",
-        "SliceSize",
-        "CopyChunkParallelLimit",
-        "CopyChunkSize",
-        "CopySliceSize",
-        "MaxPartNumber",
-        "ProgressInterval",
-        "UploadQueueSize",
-        "ServiceDomain",
-        "CompatibilityMode",
-        "Timeout",
-        "CorrectClockSkew",
-        "UploadCheckContentMd5",
-        "UploadAddMetaMd5",
-        "UploadIdCacheLimit",
-        "HttpDNSServiceId",
-        "SimpleUploadMethod",
-        "AutoSwitchHost",
-        "CopySourceParser",
-        "ObjectKeySimplifyCheck",
-        "DeepTracker",
-        "TrackerDelay",
-        "CustomId",
-        "BeaconReporter",
-        "ClsReporter",
-    ]
-)
+_WITHOUT_EFFECT = frozenset((
+    "ChunkRetryTimes", "FileParallelLimit", "ChunkParallelLimit", "ChunkSize", "SliceSize",
+    "CopyChunkParallelLimit", "CopyChunkSize", "CopySliceSize", "MaxPartNumber", "ProgressInterval",
+    "UploadQueueSize", "ServiceDomain", "CompatibilityMode", "Timeout", "CorrectClockSkew",
+    "UploadCheckContentMd5", "UploadAddMetaMd5", "UploadIdCacheLimit", "HttpDNSServiceId", "SimpleUploadMethod",
+    "AutoSwitchHost", "CopySourceParser", "ObjectKeySimplifyCheck", "DeepTracker", "TrackerDelay", "CustomId",
+    "BeaconReporter", "ClsReporter",
+))  # fmt: skip
 _PLAIN = frozenset((str, int))
 _NAMED = ("Bucket", "Region", "Domain")
 

@@ -18,7 +18,7 @@ import pytest
 from cossign import Credentials, Signer, cli
 from cossign.explain import CATALOGUE, Explanation, explain
 from cossign.explain.catalogue import page
-from cossign.explain.explanation import _Mask
+from cossign.explain.mask import Mask
 from cossign.explain.steps import encoded_entry
 from cossign.gateway._gate import CAUSES
 from tests.explain.breaking import BUCKET, HOST, KEYS, NOW, REGION, SECRET_ID
@@ -117,7 +117,7 @@ def test_no_secret_of_thousands() -> None:
 
 
 def test_a_secret_is_hidden_in_every_form_that_a_request_may_have() -> None:
-    mask = _Mask(False)
+    mask = Mask(False)
     mask.hide("Ab/c+ d", "<token>")
     for form in (
         "Ab/c+ d",
@@ -129,7 +129,7 @@ def test_a_secret_is_hidden_in_every_form_that_a_request_may_have() -> None:
         "Ab/c%2B%20d",
     ):
         assert mask(f"x={form}&") == "x=<token>&"
-    assert _Mask(True)("Ab/c+ d") == "Ab/c+ d"
+    assert Mask(True)("Ab/c+ d") == "Ab/c+ d"
 
 
 class Page(HTMLParser):

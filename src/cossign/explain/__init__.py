@@ -1,6 +1,7 @@
 """Why a signature does not match: the causes, found by recomputing, and confirmed."""
 
 from cossign.explain.catalogue import CATALOGUE, Cause
-from cossign.explain.explanation import Difference, Explanation, Finding, Step, explain
+from cossign.explain.explanation import Explanation, explain
+from cossign.explain.findings import Difference, Finding, Step
 
 __all__ = ["CATALOGUE", "Cause", "Difference", "Explanation", "Finding", "Step", "explain"]

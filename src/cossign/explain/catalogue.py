@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Sureness = Literal["confirmed", "evident", "service", "eliminated", "possible"]
+SURENESS: dict[Sureness, str] = {
+    "confirmed": "recomputed: the signature is the one of this",
+    "evident": "it stands in the request itself",
+    "service": "the service's answer shows it",
+    "eliminated": "not confirmed: no other cause that is known fits",
+    "possible": "not confirmed: without the SecretKey nothing was recomputed",
+}
 
 
 class Cause(NamedTuple):
@@ -305,8 +314,6 @@ def entry(code: str) -> str:
 
 def page() -> str:
     """The catalogue as a page in Markdown, which docs/signature-does-not-match.md is."""
-    from cossign.explain.explanation import SURENESS
-
     lines = [_HEAD + "\n".join(f"- **{sure}**: {meaning}" for sure, meaning in SURENESS.items()), "", _TAIL]
     for group in _GROUPS:
         lines += [f"## {group}", ""]

@@ -3,80 +3,31 @@
 from __future__ import annotations
 
 import itertools
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
-from urllib.parse import quote
+from typing import Any, NamedTuple
 
 from cossign.credentials import Credentials
 from cossign.endpoint import endpoint
 from cossign.errors import CosSignError
-from cossign.explain.catalogue import CATALOGUE, Cause
+from cossign.explain import page, report
+from cossign.explain.catalogue import CATALOGUE, Sureness
 from cossign.explain.changes import Change, Clues, changes, shown
+from cossign.explain.findings import Difference, Finding, Findings, Step
 from cossign.explain.forms import FIELDS, Evident, Listed, Reading, clues_of, listed, repaired, taken_apart
+from cossign.explain.mask import SECRETS, Mask
 from cossign.explain.reading import Request, ServiceError, read, read_error
 from cossign.explain.search import Found, search
 from cossign.explain.steps import Pairs, Signing, Times, decoded_pairs, encoded_entry, first_difference, http_string
 
-Sureness = Literal["confirmed", "evident", "service", "eliminated", "possible"]
-SURENESS: dict[Sureness, str] = {
-    "confirmed": "recomputed: the signature is the one of this",
-    "evident": "it stands in the request itself",
-    "service": "the service's answer shows it",
-    "eliminated": "not confirmed: no other cause that is known fits",
-    "possible": "not confirmed: without the SecretKey nothing was recomputed",
-}
 _POSSIBLE = 6  # causes that are named without a key
 _MOST = 2  # changes at once
 _SEARCHES = 2  # for that many: each may take some tenths of a second
 
 
-class Finding(NamedTuple):
-    """A cause, as this request has it.
-
-    Attributes:
-        cause: the catalogue's entry.
-        detail: what is the matter here.
-        sureness: why it is believed; see `SURENESS`.
-    """
-
-    cause: Cause
-    detail: str
-    sureness: Sureness
-
-
-class Step(NamedTuple):
-    """A step of the signature.
-
-    Attributes:
-        name: KeyTime, SignKey, HttpString, StringToSign, Signature; FormatString, if the service had another.
-        request: what it is for the request as it was received.
-        signed: what it was for whoever signed; None if nobody knows.
-    """
-
-    name: str
-    request: str
-    signed: str | None
-
-
-class Difference(NamedTuple):
-    """Where the signed HttpString leaves the request's.
-
-    Attributes:
-        line: "method", "path", "HttpParameters" or "HttpHeaders".
-        offset: the first byte that differs, within HttpString, counted from 0.
-        line_offset: the same within its line.
-    """
-
-    line: str
-    offset: int
-    line_offset: int
-
-
 @dataclass(frozen=True, repr=False)
-class Explanation:
+class Explanation(Findings):
     """What `explain` has found.
 
     Attributes:
@@ -95,20 +46,6 @@ class Explanation:
         seconds: how long that took.
     """
 
-    holds: bool
-    findings: tuple[Finding, ...]
-    others: tuple[Finding, ...]
-    steps: tuple[Step, ...]
-    difference: Difference | None
-    url: str
-    method: str
-    source: str
-    key_time: tuple[int, int] | None
-    now: int
-    checked: bool
-    tried: int
-    seconds: float
-
     @property
     def codes(self) -> tuple[str, ...]:
         """The findings' codes."""
@@ -118,61 +55,19 @@ class Explanation:
         return f"Explanation(holds={self.holds}, codes={self.codes})"
 
     def __str__(self) -> str:
-        from cossign.explain import report
-
         return report.text(self)
 
     def text(self, *, colour: bool = False, width: int = 100) -> str:
         """For a terminal, `width` characters wide, with ANSI's colours or without."""
-        from cossign.explain import report
-
         return report.text(self, colour, width)
 
     def json(self) -> dict[str, Any]:
         """Plain values, for `json.dumps`."""
-        from cossign.explain import report
-
         return report.as_json(self)
 
     def html(self) -> str:
         """A page that stands alone, for a browser or a ticket."""
-        from cossign.explain import page
-
         return page.html(self)
-
-
-# --- What must not be shown -------------------------------------------------------------------------------------------
-
-
-# Values that no output shows, as they are written; other services' too, whose URLs are asked about by mistake.
-_SECRETS = re.compile(r"(?i)(token|signature)(?:=|%3d|%253d)((?:(?!%26|%2526)[^&\s\"'<>,])+)")
-
-
-class _Mask:
-    """Puts a name in the place of each secret, in every form that it may have in a request."""
-
-    def __init__(self, shows: bool) -> None:
-        self._shows = shows
-        self._names: dict[str, str] = {}
-
-    def hide(self, secret: str, name: str) -> None:
-        """From now on `name` stands for `secret`."""
-        if self._shows or len(secret) < 4:
-            return
-        once = quote(secret, safe="")
-        for form in (secret, once, quote(once, safe=""), quote(secret, safe="/"), once.replace("%20", "+")):
-            for each in (form, form.lower(), form.upper()):
-                self._names.setdefault(each, name)
-
-    def hide_signature(self, signature: str) -> None:
-        """Show where it begins, which tells two of them apart, and is no signature."""
-        if len(signature) > 8:
-            self.hide(signature, f"{signature[:8]}... ({len(signature)} characters)")
-
-    def __call__(self, text: str) -> str:
-        for secret in sorted(self._names, key=len, reverse=True):
-            text = text.replace(secret, self._names[secret])
-        return text
 
 
 # --- Explaining -------------------------------------------------------------------------------------------------------
@@ -230,7 +125,7 @@ def explain(
     answer = None if error is None and given.error is None else read_error(error or given.error or "")
     looked_at = int(time.time() if now is None else now)
     known = {each.secret_id: each for each in credentials}
-    mask = _Mask(show_secrets)
+    mask = Mask(show_secrets)
     for each in known.values():
         mask.hide(each.secret_key, "<SecretKey>")
     cases = [_case(each, evident, known, hosts, bucket) for each, evident in repaired(given)]
@@ -241,7 +136,7 @@ def explain(
         if not case.reading.secret_id().startswith("AKID"):  # it may be a SecretKey, in the wrong place
             mask.hide(case.reading.secret_id(), f"{case.reading.secret_id()[:4]}...")
     for text in (given.url, answer.format_string or "" if answer else "", *map("=".join, given.headers)):
-        for name, value in _SECRETS.findall(text):
+        for name, value in SECRETS.findall(text):
             mask.hide(value, "<token>") if name.lower() == "token" else mask.hide_signature(value)
     for case in cases:
         mask.hide_signature(shown(case.reading.fields.get("q-signature", b"")))
@@ -480,21 +375,13 @@ def _timely(case: _Case, now: int) -> Iterator[Finding]:
     if span is None or any(each.code in ("milliseconds", "key-time-form") for each in case.evident):
         return
     if now > span[1]:
-        yield Finding(CATALOGUE["expired"], f"it ended {lasting(now - span[1])} ago", "evident")
+        yield Finding(CATALOGUE["expired"], f"it ended {report.lasting(now - span[1])} ago", "evident")
     elif now < span[0]:
         yield Finding(
             CATALOGUE["not-yet-valid"],
-            f"it begins in {lasting(span[0] - now)}: a clock is wrong by as much, or more",
+            f"it begins in {report.lasting(span[0] - now)}: a clock is wrong by as much, or more",
             "evident",
         )
-
-
-def lasting(seconds: int) -> str:
-    """A span as people say it."""
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {name}".replace(".0 ", " ")
-    return f"{seconds} s"
 
 
 def _on_the_way(case: _Case, answer: ServiceError, is_right: bool) -> list[Finding]:
@@ -632,7 +519,7 @@ def _steps(
     case: _Case,
     signed: Signing | None,
     answer: ServiceError | None,
-    mask: _Mask,
+    mask: Mask,
     show_secrets: bool,
     known: dict[str, Credentials],
 ) -> Iterator[Step]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from cossign.explain.explanation import SURENESS, Explanation, Finding
+from cossign.explain.catalogue import SURENESS
+from cossign.explain.findings import Finding, Findings
 from cossign.explain.report import Row, instant, left, rows, verdict, visible
 
 _STYLE = """
@@ -32,7 +33,7 @@ dt { color: var(--soft); } dd { margin: 0; }
 """
 
 
-def html(explanation: Explanation) -> str:
+def html(explanation: Findings) -> str:
     """The page.
 
     Args:

@@ -9,7 +9,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cossign.explain.explanation import SURENESS, Explanation, Finding, lasting
+from cossign.explain.catalogue import SURENESS
+from cossign.explain.findings import Finding, Findings
 
 _LINES = ("method", "path", "HttpParameters", "HttpHeaders")
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2", "marked": "7"}
@@ -63,7 +64,7 @@ def aligned(one: str, other: str) -> Pieces:
     return [piece for piece in pieces if piece[0] or piece[1]]
 
 
-def rows(explanation: Explanation) -> Iterator[Row]:
+def rows(explanation: Findings) -> Iterator[Row]:
     """The steps, line by line, each with its difference."""
     for step in explanation.steps:
         ours = step.request.split("\n")
@@ -101,7 +102,15 @@ def instant(seconds: int) -> str:
         return f"{seconds}, which is no instant of a calendar"
 
 
-def left(explanation: Explanation) -> str:
+def lasting(seconds: int) -> str:
+    """A span as people say it."""
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {name}".replace(".0 ", " ")
+    return f"{seconds} s"
+
+
+def left(explanation: Findings) -> str:
     """What is left of the signature's time."""
     if explanation.key_time is None:
         return ""
@@ -113,7 +122,7 @@ def left(explanation: Explanation) -> str:
     return f"{lasting(end - explanation.now)} left"
 
 
-def verdict(explanation: Explanation) -> str:
+def verdict(explanation: Findings) -> str:
     """What is the matter, in a sentence."""
     if explanation.findings:
         return " And: ".join(dict.fromkeys(f"{finding.cause.title}." for finding in explanation.findings))
@@ -122,7 +131,7 @@ def verdict(explanation: Explanation) -> str:
     return "Nothing is wrong that can be seen without the SecretKey."
 
 
-def text(explanation: Explanation, colour: bool = False, width: int = 100) -> str:
+def text(explanation: Findings, colour: bool = False, width: int = 100) -> str:
     """For a terminal.
 
     Args:
@@ -195,7 +204,7 @@ def _row(row: Row, paint: Any) -> list[str]:
     return [*head, *(f"    {label:<9}{side.rstrip()}" for label, side in zip((*row.labels, ""), sides, strict=True))]
 
 
-def as_json(explanation: Explanation) -> dict[str, Any]:
+def as_json(explanation: Findings) -> dict[str, Any]:
     """For programs: plain values, masked as the text is."""
 
     def finding(each: Finding) -> dict[str, str]:

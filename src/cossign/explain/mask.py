@@ -1,0 +1,36 @@
+"""What must not be shown: secrets, tokens and whole signatures, in every form that they may have in a request."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+# Values that no output shows, as they are written; other services' too, whose URLs are asked about by mistake.
+SECRETS = re.compile(r"(?i)(token|signature)(?:=|%3d|%253d)((?:(?!%26|%2526)[^&\s\"'<>,])+)")
+
+
+class Mask:
+    """Puts a name in the place of each secret."""
+
+    def __init__(self, shows: bool) -> None:
+        self._shows = shows
+        self._names: dict[str, str] = {}
+
+    def hide(self, secret: str, name: str) -> None:
+        """From now on `name` stands for `secret`."""
+        if self._shows or len(secret) < 4:
+            return
+        once = quote(secret, safe="")
+        for form in (secret, once, quote(once, safe=""), quote(secret, safe="/"), once.replace("%20", "+")):
+            for each in (form, form.lower(), form.upper()):
+                self._names.setdefault(each, name)
+
+    def hide_signature(self, signature: str) -> None:
+        """Show where it begins, which tells two of them apart, and is no signature."""
+        if len(signature) > 8:
+            self.hide(signature, f"{signature[:8]}... ({len(signature)} characters)")
+
+    def __call__(self, text: str) -> str:
+        for secret in sorted(self._names, key=len, reverse=True):
+            text = text.replace(secret, self._names[secret])
+        return text
