@@ -17,20 +17,22 @@ import tempfile
 
 FEW, MANY = 1024, 9216  # keys, whole tiles of each engine; PROGRAM makes as many for both
 CALLS = {
-    "presign_arrow, avx2": "list(map(len, signer('avx2').presign_arrow(column[:rows], key_time=span)))",
-    "presign_arrow, sse2": "list(map(len, signer('sse2').presign_arrow(column[:rows], key_time=span)))",
-    "presign_arrow, portable": "list(map(len, signer('portable').presign_arrow(column[:rows], key_time=span)))",
+    "presign_arrow, avx2": "list(map(len, signer('avx2').presign_arrow(column, key_time=span)))",
+    "presign_arrow, sse2": "list(map(len, signer('sse2').presign_arrow(column, key_time=span)))",
+    "presign_arrow, portable": "list(map(len, signer('portable').presign_arrow(column, key_time=span)))",
     "presign_many, avx2": "signer('avx2').presign_many(keys[:rows], key_time=span)",
     "verify_many, avx2": "signer('avx2').verify_many([url] * rows)",
 }
 PROGRAM = """
-import sys, pyarrow
+import sys, nanoarrow
 from cossign import Credentials, Signer
 span = (1764000000, 4102444800)
 def signer(engine):
     return Signer(Credentials("AKID", "key"), bucket="examplebucket-1250000000", region="ap-beijing", engine=engine)
 keys = [f"photos/2026/11/23/img_{number:08d}.jpg" for number in range(9216)]
-column, rows = pyarrow.array(keys), int(sys.argv[1])
+columns = {count: nanoarrow.c_array(keys[:count], nanoarrow.string()) for count in (1024, 9216)}  # both, for both
+rows = int(sys.argv[1])
+column = columns[rows]
 url = signer("hashlib").presign(keys[0], key_time=span)
 """
 

@@ -76,6 +76,7 @@ def test_the_report_has_all_suites_and_stands_alone(quick: Path) -> None:
     }
     for target in re.findall(r"\]\(([^)]*)\)", text):
         assert (quick / target).exists(), target
+    pytest.importorskip("markdown", reason="the page of HTML needs cossign[check]")
     page = (quick / "report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!#)', page)
     assert page.count("<svg") == len(re.findall(r"!\[", text))
@@ -85,7 +86,8 @@ def test_the_report_has_all_suites_and_stands_alone(quick: Path) -> None:
 
 @pytest.mark.slow
 def test_instructions_are_those_of_the_kept_report(quick: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """No clock is asked here: instructions of the same compiler's code are the same on every machine."""
+    """No clock is asked here: one compiler's code takes the same instructions on every machine, but for what glibc's memcpy
+    makes of its caches."""
     compare.main([str(KEPT), str(quick / "report.json")])
     print(capfd.readouterr().out)
     kept, found = (json.loads(path.read_text()) for path in (KEPT, quick / "report.json"))
@@ -94,7 +96,7 @@ def test_instructions_are_those_of_the_kept_report(quick: Path, capfd: pytest.Ca
     if not changes and (len(builds) > 1 or not shutil.which("valgrind")):
         pytest.skip("the kept report is of another compiler's build, or valgrind is not installed")
     assert len(changes) == 5
-    assert [each for each in changes if each.told == "WORSE"] == []
+    assert [each for each in changes if each.ratio < 1 / 1.05] == []
 
 
 def report(rate: float, by_hand: float, instructions: float = 1000, spread: float = 0.02) -> dict[str, object]:
