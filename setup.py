@@ -61,7 +61,7 @@ core = Extension(
     include_dirs=["src/cossign"],
     depends=[str(header) for header in sorted(Path("src/cossign/sha1").glob("*.h"))],
     # Without debugging symbols, which would be ten times the code and tell the folder that it was compiled in
-    extra_compile_args=[] if os.name == "nt" else [optimize, "-g0"],
+    extra_compile_args=[] if os.name == "nt" else [optimize, *(["-g0"] if optimize == "-O3" else [])],
     define_macros=[("COSSIGN_COMMIT", f'"{commit()}"'), *([("CYTHON_TRACE_NOGIL", "1")] if linetrace else [])],
 )
 gate = Extension(

@@ -219,6 +219,34 @@ def test_importing_cossign_loads_the_standard_library_alone() -> None:
     assert not foreign
 
 
+def test_importing_cossign_loads_nothing_that_is_not_asked_for() -> None:
+    """Not even the core: what takes time to load (hashlib, re, sockets, logging) comes with the name that needs it."""
+    code = "import sys; before = set(sys.modules); import cossign; print(*sorted(set(sys.modules) - before))"
+    done = run(sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r}); {code}")
+    loaded = set(done.stdout.split())
+    assert {name for name in loaded if name.startswith("cossign")} == {"cossign", "cossign.errors"}, done.stderr
+    assert not loaded & {"hashlib", "logging", "re", "socket", "ssl", "threading", "typing"}
+
+
+def test_every_public_name_is_there_and_no_other() -> None:
+    code = (
+        "import cossign\n"
+        "assert set(cossign.__all__) <= set(dir(cossign))\n"
+        "assert all(getattr(cossign, name) is getattr(cossign, name) for name in cossign.__all__)\n"
+        "from cossign import *\n"
+        "assert Signer is cossign.signer.Signer and FileCredentials is cossign.credentials.FileCredentials\n"
+        "for module in (cossign, cossign.credentials):\n"
+        "    try:\n"
+        "        module.signr\n"
+        "    except AttributeError as error:\n"
+        "        print(error)\n"
+    )
+    done = run(sys.executable, "-c", code)
+    assert done.stdout == "".join(
+        f"module {name!r} has no attribute 'signr'\n" for name in ("cossign", "cossign.credentials")
+    ), done.stderr
+
+
 # --- README
 
 
