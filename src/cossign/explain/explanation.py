@@ -28,23 +28,7 @@ _SEARCHES = 2  # for that many: each may take some tenths of a second
 
 @dataclass(frozen=True, repr=False)
 class Explanation(Findings):
-    """What `explain` has found.
-
-    Attributes:
-        holds: whether the signature is right and holds now.
-        findings: the causes, together; the likeliest first. Empty if it holds, or if nothing is known.
-        others: causes that would look the same, or, without a key, more that are possible.
-        steps: the signature, step by step.
-        difference: where the two HttpStrings part; None if they do not, or if one is unknown.
-        url: the request's URL, its signature and token masked.
-        method: the request's method.
-        source: what it was read from.
-        key_time: (start, end) in Unix seconds, or None.
-        now: Unix seconds at which it was looked at.
-        checked: whether a SecretKey was there to recompute with.
-        tried: how many signatures were recomputed.
-        seconds: how long that took.
-    """
+    """What `explain` has found, with its words: `str()` of it is for a reader."""
 
     @property
     def codes(self) -> tuple[str, ...]:
