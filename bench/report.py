@@ -31,15 +31,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench import clients as http_clients
 from bench import gateway, instructions, scale
 from bench.in_turn import contenders, in_turn, repeated, spread
 from bench.kernels import hashing
 from bench.peers import cos_go_sdk, cos_nodejs_sdk
 from bench.test_signing import (
     CLIENT,
+    ESCAPES,
     KEYS,
     NATIVE,
     PEERS,
+    QUERIES,
     SECRETS,
     SIGNER,
     WHERE,
@@ -48,6 +51,8 @@ from bench.test_signing import (
     other_sha1,
     signer,
     streamed,
+    with_escapes,
+    with_query,
 )
 from cossign import COS, __version__, _core, engines
 
@@ -179,6 +184,29 @@ def lengths(quick: bool, folder: Path) -> Iterator[Measurement]:
                 )
 
 
+def inputs(quick: bool, folder: Path) -> Iterator[Measurement]:
+    """presign_arrow by what keys need: percent-encoding, signed parameters."""
+    plain = arrow(KEYS * 5)
+    calls: dict[str, tuple[Callable[[], Any], int]] = {"plain keys": (partial(streamed, SIGNER, plain), len(plain))}
+    for share in ESCAPES:
+        if share != "none":
+            calls[share] = partial(streamed, SIGNER, arrow(with_escapes(share))), len(plain)
+    for query in QUERIES:
+        if query != "none":
+            calls[f"{query} parameter"] = partial(streamed, SIGNER, plain, query=with_query(query)), len(plain)
+    with one_core():
+        for name, seconds in in_turn(calls, 2 if quick else 21).items():
+            yield measurement("inputs", name, "URLs/s", [1 / each for each in seconds])
+
+
+def clients(quick: bool, folder: Path) -> Iterator[Measurement]:
+    """What signing adds to a call of requests and httpx."""
+    for client, where, credentials, (call, added, carried) in http_clients.every(2 if quick else 30):
+        name = f"{client}, {'over loopback' if where == 'loopback' else 'nothing sent'}, {credentials} credentials"
+        about = {"call": statistics.median(call), "carried": statistics.median(carried)}
+        yield measurement("clients", name, "us", added, "less", **about)
+
+
 def threads(quick: bool, folder: Path) -> Iterator[Measurement]:
     """presign_arrow, streamed, by more and more threads."""
     column = arrow([f"photos/2026/11/23/img_{number:08d}.jpg" for number in range(20_000 if quick else 2_000_000)])
@@ -292,7 +320,8 @@ def columns(quick: bool, folder: Path) -> Iterator[Measurement]:
 
 
 SUITES: dict[str, Callable[[bool, Path], Iterator[Measurement]]] = {
-    "kernels": kernels, "signers": signers, "lengths": lengths, "threads": threads, "calls": calls,
+    "kernels": kernels, "signers": signers, "lengths": lengths, "inputs": inputs, "threads": threads, "calls": calls,
+    "clients": clients,
     "instructions": counted, "memory": memory, "files": files, "gateway": served, "columns": columns,
 }  # fmt: skip
 

@@ -204,29 +204,41 @@ def test_key_length(benchmark: Any, length: str) -> None:
     measured(benchmark, lambda: streamed(SIGNER, given), len(keys), NATIVE[0], blocks(keys))
 
 
-@pytest.mark.benchmark(group="presign_arrow by what needs escapes")
-@pytest.mark.parametrize("share", ["none", "one space a key", "one key in ten Chinese", "every key Chinese"])
-def test_escapes(benchmark: Any, share: str) -> None:
-    kinds = {"none": 0, "one key in ten Chinese": 10, "every key Chinese": 1}
-    keys = [
+ESCAPES = {"none": 0, "one space a key": 0, "one key in ten Chinese": 10, "every key Chinese": 1}
+QUERIES = ("none", "one fixed", "a column")
+
+
+def with_escapes(share: str) -> list[str]:
+    """Keys of which some need percent-encoding."""
+    each = ESCAPES[share]
+    return [
         key.replace("_", " ") if share == "one space a key"
-        else f"照片/2026/11/23/腾讯云对象存储_{number:08d}.jpg" if kinds[share] and number % kinds[share] == 0
+        else f"照片/2026/11/23/腾讯云对象存储_{number:08d}.jpg" if each and number % each == 0
         else key
         for number, key in enumerate(KEYS * 5)
     ]  # fmt: skip
+
+
+def with_query(query: str) -> dict[str, Any]:
+    """Parameters that are signed, for as many keys as KEYS * 5."""
+    if query == "one fixed":
+        return {"response-content-disposition": 'attachment; filename="a.jpg"'}
+    versions = [f"MTg0NDUxNTc1NjIzMTQ1MDAw{number}" for number in range(len(KEYS) * 5)]
+    return {"versionId": arrow(versions)} if query == "a column" else {}
+
+
+@pytest.mark.benchmark(group="presign_arrow by what needs escapes")
+@pytest.mark.parametrize("share", ESCAPES)
+def test_escapes(benchmark: Any, share: str) -> None:
+    keys = with_escapes(share)
     given = arrow(keys)
     measured(benchmark, lambda: streamed(SIGNER, given), len(keys), NATIVE[0], blocks(keys))
 
 
 @pytest.mark.benchmark(group="presign_arrow by query")
-@pytest.mark.parametrize("query", ["none", "one fixed", "a column"])
+@pytest.mark.parametrize("query", QUERIES)
 def test_query(benchmark: Any, query: str) -> None:
-    keys = arrow(KEYS * 5)
-    given: dict[str, Any] = {
-        "none": {},
-        "one fixed": {"response-content-disposition": 'attachment; filename="a.jpg"'},
-        "a column": {"versionId": arrow([f"MTg0NDUxNTc1NjIzMTQ1MDAw{number}" for number in range(len(keys))])},
-    }[query]
+    keys, given = arrow(KEYS * 5), with_query(query)
     measured(benchmark, lambda: streamed(SIGNER, keys, query=given), len(keys))
 
 
