@@ -80,6 +80,14 @@ def test_contents(built: tuple[Path, Path, Path]) -> None:
         "setup.py", "src/cossign/_core.pyx", "src/cossign/_core.pyi", "src/cossign/py.typed", "src/cossign/sha1/sha1.h",
         "tests/conftest.py", "tests/golden/sdk.jsonl.gz",
     } <= names  # fmt: skip
+    here = subprocess.run(
+        ["git", "ls-files", "bench", "docs", "share", "src", "tests"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert set(here.stdout.split("\n")) - {""} <= names  # none, where this is no git repository
     assert not [name for name in names if name.endswith(("_core.c", "_gate.c", ".so")) or "node_modules" in name]
     assert {(member.mtime, member.uid, member.gid, member.uname) for member in members} == {(1764000000, 0, 0, "")}
     with zipfile.ZipFile(wheel) as package:
