@@ -17,7 +17,7 @@ from cossign.credentials.clock import Clock
 from cossign.credentials.given import Credentials
 from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 
-__all__ = ["Clock", "RefreshingCredentials"]
+__all__ = ["RefreshingCredentials"]
 
 _log = logging.getLogger("cossign.credentials")
 _log.addHandler(logging.NullHandler())  # a program that sets up no logging is told by errors alone

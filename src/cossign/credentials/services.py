@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from cossign.credentials.clock import Clock
 from cossign.credentials.given import Credentials, CredentialsProvider
-from cossign.credentials.refreshing import Clock, RefreshingCredentials, Refused, temporary
+from cossign.credentials.refreshing import RefreshingCredentials, Refused, temporary
 from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 
 __all__ = ["CvmRoleCredentials", "StsCredentials"]
