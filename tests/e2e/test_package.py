@@ -170,11 +170,29 @@ def test_the_wheel_in_a_bare_environment(bare: Path, tmp_path: Path) -> None:
     assert (bare.parent / "share" / "man" / "man1" / "cossign.1").exists()
 
 
-EXTRAS = {  # each alone, and what it is for
-    "batch": "import pyarrow, isal; from cossign import batch; import cossign.batch.tables",
-    "cli": "import tqdm, cossign.cli",
-    "credentials": "import yaml; from cossign import FileCredentials; FileCredentials()",
-    "gateway": "import cossign.gateway.serve, granian, prometheus_client",
+EXTRAS = {  # each alone, doing what it is for
+    "batch": """
+import pathlib
+from cossign import Credentials, Signer, batch
+pathlib.Path("keys.csv").write_text("key,size\\na.jpg,1\\n")
+signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+assert batch.run(batch.Job(inputs="keys.csv", output="urls.parquet", signer=signer)).rows == 1
+assert batch.run(batch.Job(inputs="urls.parquet", output="urls.jsonl.gz", signer=signer)).rows == 1
+""",
+    "cli": "import tqdm, cossign.cli; assert cossign.cli.main(['engines']) == 0",
+    "credentials": """
+import pathlib
+from cossign import FileCredentials
+pathlib.Path("cos.yaml").write_text("cos:\\n  base:\\n    secretid: AKIDEXAMPLE\\n    secretkey: example-key\\n    mode: SecretKey\\n")
+assert FileCredentials("cos.yaml").get().secret_id == "AKIDEXAMPLE"
+""",
+    "gateway": """
+import pathlib
+from cossign import cli
+pathlib.Path("gateway.toml").write_text('[[route]]\\nname = "all"\\nbucket = "b-1250000000"\\nregion = "ap-beijing"\\n')
+assert cli.main(["serve", "--config", "gateway.toml", "--check"]) == 0
+import granian, prometheus_client, cossign.gateway.metrics
+""",
 }
 
 
