@@ -181,9 +181,10 @@ assert batch.run(batch.Job(inputs="urls.parquet", output="urls.jsonl.gz", signer
 """,
     "cli": "import tqdm, cossign.cli; assert cossign.cli.main(['engines']) == 0",
     "credentials": """
-import pathlib
+import json, pathlib
 from cossign import FileCredentials
-pathlib.Path("cos.yaml").write_text("cos:\\n  base:\\n    secretid: AKIDEXAMPLE\\n    secretkey: example-key\\n    mode: SecretKey\\n")
+base = {"secretid": "AKIDEXAMPLE", "secretkey": "example-key", "mode": "SecretKey", "disableencryption": "true"}
+pathlib.Path("cos.yaml").write_text(json.dumps({"cos": {"base": base}}))
 assert FileCredentials("cos.yaml").get().secret_id == "AKIDEXAMPLE"
 """,
     "gateway": """
