@@ -20,7 +20,7 @@ test: $(VENV)/test.stamp oracles
 bench: $(VENV)/test.stamp
 	$(BIN)/python -m bench
 
-# Everything that bench/ measures, with all peers that install, as a page with plots: some twenty minutes on two cores.
+# Everything that bench/ measures, with all peers that install, as a page with plots: some ten minutes on two cores.
 OUT ?= build/report
 report: $(VENV)/check.stamp oracles
 	$(BIN)/python -m bench report $(OUT)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.in_turn import BY_HAND, SDK
+from cossign.cli import span
 
 Rows = list[dict[str, Any]]
 INK, GRID = "#7a818c", "#7a818c55"  # readable on white and on black
@@ -46,7 +47,7 @@ def si(number: float) -> str:
     return f"{number:.3g}"
 
 
-def micros(value: float) -> str:
+def short(value: float) -> str:
     return f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
 
 
@@ -142,7 +143,7 @@ def signers(result: dict[str, Any], folder: Path) -> str:
     cost = [each for each in rows if "verify" not in each["name"] and "hashlib" not in each["name"]]
     bars(
         folder, "cost", "10^9 URLs, in hours of one core (log scale)",
-        [(each["name"], 1e9 / each["median"] / 3600, hours(1e9 / each["median"])) for each in cost], "hours of one core",
+        [(each["name"], 1e9 / each["median"] / 3600, span(1e9 / each["median"])) for each in cost], "hours of one core",
     )  # fmt: skip
     left = [each for each in result["measurements"] if each["suite"] == "signers" and "left out" in each]
     told = table(
@@ -150,7 +151,7 @@ def signers(result: dict[str, Any], folder: Path) -> str:
         (
             (
                 each["name"], f"{each['median']:,.0f}", f"{each['spread']:.0%}", f"{each['median'] / by_hand:.2f}x",
-                f"{each['median'] / sdk:,.1f}x", hours(1e9 / each["median"]),
+                f"{each['median'] / sdk:,.1f}x", span(1e9 / each["median"]),
             )
             for each in rows
         ),
@@ -165,8 +166,8 @@ def signers(result: dict[str, Any], folder: Path) -> str:
     )
     return f"""## Signers
 
-Every round calls each signer once, in turn, on one pinned core; {rows[0]["rounds"]} rounds after one that warms up. Keys have 35 bytes, such as
-`photos/2026/11/23/img_00000042.jpg`; each signer gets as many as it signs in some tens of milliseconds. All sign for 900 seconds.
+Every round calls each signer for some tens of milliseconds, in turn, on one pinned core; {rows[0]["rounds"]} rounds after one that warms up. Keys have 35 bytes, such as
+`photos/2026/11/23/img_00000042.jpg`. All sign for 900 seconds.
 
 ![Presigned URLs a second, by signer](signers.svg)
 
@@ -185,16 +186,6 @@ that their authors write slow code. None of the peers but the loop by hand is ma
 {does}
 ![10^9 URLs in hours of one core](cost.svg)
 """
-
-
-def hours(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 120
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
-    )
 
 
 def kernels(result: dict[str, Any], folder: Path) -> str:
@@ -307,18 +298,21 @@ def threads(result: dict[str, Any], folder: Path) -> str:
 {told}"""
 
 
+def by_percentile(folder: Path, name: str, title: str, unit: str, rows: Rows, drawn: dict[str, Any]) -> str:
+    """A table of times by percentile, and a plot of those that are `drawn`."""
+    names = [name for name in rows[0] if re.fullmatch(r"p[\d.]+", name)]
+    points = {label: [(place, each[name]) for place, name in enumerate(names)] for label, each in drawn.items()}
+    lines(folder, name, title, points, yscale="log", ylabel=unit, ticks=list(enumerate(names)))
+    return table(
+        f"{unit} | " + " | ".join(f"{name}:" for name in names),
+        ((each["name"], *(short(each[name]) for name in names)) for each in rows),
+    )
+
+
 def calls(result: dict[str, Any], folder: Path) -> str:
     rows = sorted(of(result, "calls"), key=lambda each: each["median"])
-    names = [name for name in rows[0] if re.fullmatch(r"p[\d.]+", name)]
-    lines(
-        folder, "calls", "Microseconds of one call, by percentile (log scale)",
-        {each["name"]: [(place, each[name]) for place, name in enumerate(names)] for each in rows},
-        yscale="log", ylabel="microseconds", ticks=list(enumerate(names)),
-    )  # fmt: skip
-    told = table(
-        "one call, microseconds | " + " | ".join(f"{name}:" for name in names),
-        ((each["name"], *(micros(each[name]) for name in names)) for each in rows),
-    )
+    title = "Microseconds of one call, by percentile (log scale)"
+    told = by_percentile(folder, "calls", title, "microseconds", rows, {each["name"]: each for each in rows})
     return f"""## One call
 
 Each call is timed alone, {rows[0]["rounds"]:,} of each, in turns of 500, with another key each; the clock itself takes some 0.05 microseconds.
@@ -390,17 +384,9 @@ def gateway(result: dict[str, Any], folder: Path) -> str:
     )
     if not delayed:
         return f"## Gateway\n\n{told}"
-    names = [name for name in delayed[0] if re.fullmatch(r"p[\d.]+", name)]
-    redirects = [each for each in delayed if each["answer"] == "redirect"]
-    lines(
-        folder, "gateway", "Milliseconds of a redirect at half of the full rate, by percentile",
-        {f"{each['server']}, {each['which']}": [(place, each[name]) for place, name in enumerate(names)] for each in redirects},
-        ylabel="milliseconds", ticks=list(enumerate(names)), yscale="log",
-    )  # fmt: skip
-    slow = table(
-        "milliseconds | " + " | ".join(f"{name}:" for name in names),
-        ((each["name"], *(f"{each[name]:.2f}" for name in names)) for each in delayed),
-    )
+    title = "Milliseconds of a redirect at half of the full rate, by percentile (log scale)"
+    redirects = {f"{each['server']}, {each['which']}": each for each in delayed if each["answer"] == "redirect"}
+    slow = by_percentile(folder, "gateway", title, "milliseconds", delayed, redirects)
     return f"""## Gateway
 
 `cossign serve` beside an application of the same server that gives one constant answer, in turn, by wrk over loopback; one worker. The client has the
@@ -441,7 +427,7 @@ def loses(result: dict[str, Any]) -> str:
         said.append(
             f"Lists of str cost {arrow / rate['cossign presign_many']:.1f} times what Arrow columns do: making a str takes longer than signing it."
         )
-    shares = [each["share"] for each in of(result, "lengths") if "share" in each and each["engine"] != "hashlib"]
+    shares = [each["share"] for each in of(result, "lengths") if "share" in each]
     if shares:
         said.append(
             f"Signing reaches {min(shares):.2f} of what SHA-1 alone would allow, at worst over all engines and lengths of keys: the faster an engine "
@@ -478,8 +464,7 @@ def loses(result: dict[str, Any]) -> str:
 
 SECTIONS: dict[str, Callable[[dict[str, Any], Path], str]] = {
     "signers": signers, "kernels": kernels, "lengths": lengths, "inputs": inputs, "threads": threads, "calls": calls,
-    "clients": clients, "files": files,
-    "memory": memory, "gateway": gateway, "columns": columns, "instructions": instructions,
+    "clients": clients, "files": files, "memory": memory, "gateway": gateway, "columns": columns, "instructions": instructions,
 }  # fmt: skip
 
 

@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import clients as http_clients
-from bench import gateway, instructions, scale
+from bench import gateway, instructions, pages, scale
 from bench.in_turn import contenders, in_turn, repeated, spread
 from bench.kernels import hashing
 from bench.peers import cos_go_sdk, cos_nodejs_sdk
@@ -151,7 +151,7 @@ def signers(quick: bool, folder: Path) -> Iterator[Measurement]:
             about: dict[str, Any] = {}
             if name in PEERS:
                 peer = PEERS[name][0]
-                about = {"version": version(peer), "does": peer.DOES, "url": peer.make(*SECRETS, *WHERE)(KEYS[:1])[0]}
+                about = {"version": version(peer), "does": peer.DOES, "url": calls[name][0]()[0]}
             yield measurement("signers", name, "URLs/s", [1 / each for each in seconds], **about)
     for name, reason in left_out.items():
         yield {"suite": "signers", "name": name, "left out": reason}
@@ -323,8 +323,8 @@ def columns(quick: bool, folder: Path) -> Iterator[Measurement]:
 
 SUITES: dict[str, Callable[[bool, Path], Iterator[Measurement]]] = {
     "kernels": kernels, "signers": signers, "lengths": lengths, "inputs": inputs, "threads": threads, "calls": calls,
-    "clients": clients,
-    "instructions": counted, "memory": memory, "files": files, "gateway": served, "columns": columns,
+    "clients": clients, "instructions": counted, "memory": memory, "files": files, "gateway": served,
+    "columns": columns,
 }  # fmt: skip
 
 
@@ -335,8 +335,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", type=lambda text: text.split(","), help=f"some of {', '.join(SUITES)}")
     parser.add_argument("--kept", action="store_true", help="make the page of what FOLDER/report.json has")
     given = parser.parse_args(arguments)
-    from bench import pages
-
     given.folder.mkdir(parents=True, exist_ok=True)
     kept = given.folder / "report.json"
     result: dict[str, Any] = {"machine": machine(), "quick": given.quick, "seconds": {}, "measurements": []}

@@ -85,7 +85,7 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("credentials", "sdk", "signer"):
+    if name in ("credentials", "endpoint", "post", "sdk", "signer"):
         return import_module(f"{__name__}.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

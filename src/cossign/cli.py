@@ -305,7 +305,7 @@ def _dry_run(estimate: Any, output: str) -> int:
         print(f"rows: unknown; {estimate.sample:,} were tried", file=sys.stderr)
     else:
         print(
-            f"rows: {about}{estimate.rows:,}; time: about {_span(estimate.seconds)}; "
+            f"rows: {about}{estimate.rows:,}; time: about {span(estimate.seconds)}; "
             f"size: about {estimate.written / 1e6:,.1f} MB", file=sys.stderr,
         )  # fmt: skip
     if estimate.free is not None:
@@ -321,7 +321,8 @@ def _dry_run(estimate: Any, output: str) -> int:
     return 1 if estimate.bad else 0
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """Seconds in words."""
     return (
         f"{seconds:.1f} s"
         if seconds < 120
