@@ -6,13 +6,13 @@ CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/c
 BUILT := src/cossign/_core.c src/cossign/_core.*.so src/cossign/gateway/_gate.c src/cossign/gateway/_gate.*.so
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo test check bench docs dist report share soak soak-gateway coverage fuzz golden clean
+.PHONY: demo test check bench docs dist lock report share soak soak-gateway coverage fuzz golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
 	$(BIN)/python bench/demo.py
 
-# Everything: linters, types, unit tests, official SDKs, README, packaging.
+# The tests.
 test: $(VENV)/test.stamp oracles
 	$(BIN)/python -m pytest
 
@@ -47,7 +47,7 @@ check: $(VENV)/check.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # The documentation as a site, in build/site; it needs no network.
-docs: $(VENV)/check.stamp
+docs: $(VENV)/docs.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "The site is in build/site: open build/site/index.html, or, to search it, $(BIN)/mkdocs serve"
 
@@ -56,6 +56,18 @@ dist: $(VENV)/check.stamp
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir dist
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
+
+# The lock, compiled again after a change of pyproject.toml; with UPGRADE=--upgrade, of today's versions.
+UPGRADE ?=
+COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.10 --generate-hashes \
+  --custom-compile-command "make lock" $(UPGRADE)
+lock: $(VENV)/check.stamp
+	$(COMPILE) --extra all --extra spark --extra ray --group test -o requirements/test.txt
+	$(COMPILE) -c requirements/test.txt --extra all --group build -o requirements/demo.txt
+	$(COMPILE) -c requirements/test.txt --group check -o requirements/check.txt
+	$(COMPILE) -c requirements/test.txt -c requirements/check.txt --group docs -o requirements/docs.txt
+	$(COMPILE) -c requirements/test.txt --extra batch --extra cli --group build --group wheel -o requirements/wheel.txt
+	$(COMPILE) --resolution lowest-direct --extra all --extra spark --extra ray -o requirements/lowest.txt
 
 # What shells complete and man shows, out of the command line's own parser.
 share: $(VENV)/check.stamp
@@ -107,18 +119,28 @@ oracles:
 	  npm ci --prefix tests/oracles --omit=dev --no-audit --no-fund --ignore-scripts --loglevel=error; \
 	else echo "npm is not installed: the tests against the JavaScript SDKs will be skipped"; fi
 
-$(VENV)/demo.stamp: pyproject.toml setup.py $(CORE)
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[all]'
+# Each file of requirements/ is one part of the lock: exact versions with hashes. pip takes nothing else, not even to build with.
+LOCKED := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile \
+  --no-build-isolation --use-pep517
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo.stamp: requirements/demo.txt pyproject.toml setup.py $(CORE) | $(BIN)/python
+	$(LOCKED) -r requirements/demo.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-# What is installed by then stays, as it satisfies that: only what the tests need is added, and the core is not built again.
-$(VENV)/test.stamp: $(VENV)/demo.stamp
-	$(BIN)/pip install --quiet --disable-pip-version-check 'cossign[test]'
+$(VENV)/test.stamp: requirements/test.txt $(VENV)/demo.stamp
+	$(LOCKED) -r requirements/test.txt
 	touch $@
 
-$(VENV)/check.stamp: $(VENV)/test.stamp
-	$(BIN)/pip install --quiet --disable-pip-version-check 'cossign[check]'
+$(VENV)/check.stamp: requirements/check.txt $(VENV)/test.stamp
+	$(LOCKED) -r requirements/check.txt
+	touch $@
+
+$(VENV)/docs.stamp: requirements/docs.txt | $(BIN)/python
+	$(LOCKED) -r requirements/docs.txt
 	touch $@
 
 clean:
