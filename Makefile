@@ -6,15 +6,20 @@ CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/c
 BUILT := src/cossign/_core.c src/cossign/_core.*.so src/cossign/gateway/_gate.c src/cossign/gateway/_gate.*.so
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo test check bench docs dist lock report share soak soak-gateway coverage fuzz golden clean
+.PHONY: demo test test-long check bench docs dist lock report share soak soak-gateway coverage fuzz golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
 	$(BIN)/python bench/demo.py
 
-# The tests.
+# The tests, in at most ten minutes on two cores. What a test needs that is not installed is named at the end.
+PYTEST := $(BIN)/python -m pytest -n auto
 test: $(VENV)/test.stamp oracles
-	$(BIN)/python -m pytest
+	$(PYTEST) -m "not long"
+
+# What takes longer: the long forms of pressure, fuzzing and scale, builds with sanitizers, benchmarks, installations.
+test-long: $(VENV)/check.stamp oracles
+	$(PYTEST) -m long
 
 # Ratios to other signers, in turn, on this machine, in a minute.
 bench: $(VENV)/test.stamp
@@ -83,13 +88,13 @@ soak-gateway: $(VENV)/test.stamp
 
 # Line coverage of Python; and of the Cython core: a second build, in build/coverage, that reports its lines.
 coverage: $(VENV)/test.stamp oracles
-	$(BIN)/python -m pytest --cov --cov-report=term -m "not slow"
+	$(BIN)/python -m pytest --cov --cov-report=term -m "not long"
 	rm -rf build/coverage && mkdir -p build/coverage
 	cp -R src tests pyproject.toml setup.py README.md CHANGELOG.md build/coverage
 	cd build/coverage && rm -f $(BUILT)
 	cd build/coverage && COSSIGN_LINETRACE=1 $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
 	cd build/coverage && PYTHONPATH=src $(CURDIR)/$(BIN)/python -m coverage run --rcfile=tests/core.coveragerc \
-	  -m pytest -q -p no:cacheprovider -m "not slow" tests --ignore=tests/e2e --ignore=tests/test_sourcecode.py
+	  -m pytest -q -p no:cacheprovider -m "not long" tests --ignore=tests/e2e --ignore=tests/test_sourcecode.py
 	cd build/coverage && $(CURDIR)/$(BIN)/python -m coverage report --rcfile=tests/core.coveragerc
 
 # The engines and Arrow under AddressSanitizer and UndefinedBehaviorSanitizer, over random input, for SECONDS each.

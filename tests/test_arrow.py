@@ -17,9 +17,10 @@ import pytest
 import time_machine
 from hypothesis import strategies as st
 
-from cossign import Credentials, KeyNameError, ParameterError, Signer, engines
+from cossign import Credentials, KeyNameError, ParameterError, Signer
 from cossign._core import Lines, Memory
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
+from tests.waiting import PATIENCE, until
 
 pa = pytest.importorskip("pyarrow")
 pytestmark = pytest.mark.usefixtures("engine")
@@ -240,6 +241,7 @@ def test_bad_methods_and_expiries(signer: Signer) -> None:
         assert [index for index, _ in result.errors] == [1, 3]
 
 
+@pytest.mark.any_engine
 def test_columns_must_be_as_long_as_the_keys(signer: Signer) -> None:
     for rows, said in ((2, "query.*'n'.* ends after 2 rows"), (4, "keys ends after 3 rows")):
         result = signer.presign_arrow(pa.array(["a", "b", "c"]), query={"n": pa.array(["x"] * rows)})
@@ -417,12 +419,10 @@ def test_threads_end_with_their_stream(signer: Signer) -> None:
         time.sleep(0.03)
         slowly += pa.array(chunk).to_pylist()
     assert slowly == expected(signer, list(keys))
-    late = time.monotonic() + 10
-    while threading.active_count() > begun and time.monotonic() < late:
-        time.sleep(0.01)
-    assert threading.active_count() <= begun
+    until(lambda: threading.active_count() <= begun, "the end of the threads")
 
 
+@pytest.mark.any_engine
 def test_a_process_ends_beside_an_open_stream() -> None:
     program = (
         "import pyarrow, cossign\n"
@@ -430,7 +430,9 @@ def test_a_process_ends_beside_an_open_stream() -> None:
         "stream = iter(signer.presign_arrow(pyarrow.array(['k'] * 100_000), threads=4))\n"
         "print(len(next(stream)) > 0)\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
 
 
@@ -450,12 +452,14 @@ def test_a_column_can_be_signed_again_and_a_stream_once(signer: Signer) -> None:
         (pa.array([True]), "Arrow type 'b'"),
     ],
 )  # fmt: skip
+@pytest.mark.any_engine
 def test_what_is_no_column_of_text(signer: Signer, keys: Any, said: str) -> None:
     with pytest.raises(ParameterError, match=f"keys .*{said}"):
         signer.presign_arrow(keys)
 
 
 @pytest.mark.parametrize("threads", [0, -1, True, 1.5, "2"])
+@pytest.mark.any_engine
 def test_threads(signer: Signer, threads: Any) -> None:
     for call in (signer.presign_arrow, signer.presign_many):
         with pytest.raises(ParameterError, match="threads must be"):
@@ -642,6 +646,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("case", MALFORMED)
+@pytest.mark.any_engine
 def test_malformed_arrays_are_refused(signer: Signer, case: str) -> None:
     forged = Forged(*MALFORMED[case])
     for field in forged.array, forged.schema:
@@ -658,6 +663,7 @@ def test_a_forged_array_that_is_well_formed(loose: Signer) -> None:
         assert taken(loose.presign_arrow(forged, key_time=TIMES)).to_pylist() == expected(loose, ["", ""])
 
 
+@pytest.mark.any_engine
 def test_a_released_stream_is_refused(signer: Signer) -> None:
     stream = pa.table({"key": ["a"]}).__arrow_c_stream__()
     list(signer.presign_arrow(Holder(stream)))
@@ -665,6 +671,7 @@ def test_a_released_stream_is_refused(signer: Signer) -> None:
         signer.presign_arrow(Holder(stream))
 
 
+@pytest.mark.any_engine
 def test_a_stream_that_fails(signer: Signer) -> None:
     def batches() -> Any:
         yield pa.record_batch({"key": ["a"]})
@@ -694,11 +701,9 @@ def test_random_arrays() -> None:
     fuzz_arrow.main(20261124, 2)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
-def test_memory_of_a_streamed_and_of_a_kept_result(engine: str, threads: int) -> None:
-    if engine != engines()[0]:
-        pytest.skip("the memory is the same whatever the engine")
+@pytest.mark.any_engine
+def test_memory_of_a_streamed_and_of_a_kept_result(threads: int) -> None:
     import subprocess
     import sys
 

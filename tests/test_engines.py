@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import random
 
 import pytest
 from bench.kernels import hashing
 
 from cossign import Credentials, Signer, _core, engines
-from tests.conftest import BUCKET, ENGINES, REGION, SECRET_ID, SECRET_KEY
+from tests.conftest import BUCKET, ENGINES, REGION, SECRET_ID, SECRET_KEY, scaled
 
 KEY_TIME = "1557989753;1557996953"
 
@@ -91,10 +90,9 @@ def test_the_bench_finds_every_engine(name: str) -> None:
     assert blocks > 1000
 
 
-@pytest.mark.slow
-def test_millions_of_random_urls() -> None:
-    """Three million; COSSIGN_ROWS=10000000 for more."""
-    blocks = int(os.environ.get("COSSIGN_ROWS", "3000000")) // 100_000
+@scaled("blocks", 2, 20)
+def test_random_urls(blocks: int) -> None:
+    """By 100,000."""
     source = random.Random(20261124)
     signers = [
         Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION, engine=name, strict=False)

@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of bulk work: it stops within a second, and nothing is half returned."""
+"""Ctrl-C in the middle of bulk work: it stops at once, and nothing is half returned."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
+from pathlib import Path
 from typing import Any
 
 import pyarrow
@@ -15,6 +15,7 @@ import pytest
 
 from cossign import Credentials, Signer
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
+from tests.waiting import until
 
 CALLS = {
     "presign_many": "signer.presign_many(keys)",
@@ -36,12 +37,12 @@ from cossign import COS, Credentials, Signer
 signer = Signer(Credentials({id!r}, {key!r}), bucket={bucket!r}, region={region!r}, engine="hashlib")
 client = COS(SecretId={id!r}, SecretKey={key!r})
 keys = [f"photos/{{number}}.jpg" for number in range(50_000)]
-urls = signer.presign_many(keys) * 400
-keys *= 400
+urls = signer.presign_many(keys) * 100
+keys *= 100
 numbers = range(len(keys))
-column = pa.chunked_array([pa.array(keys[:50_000])] * 400)
-print("ready", flush=True)
+column = pa.chunked_array([pa.array(keys[:50_000])] * 100)
 try:
+    print("ready", flush=True)
     {call}
     print("it ended")
 except KeyboardInterrupt:
@@ -49,6 +50,15 @@ except KeyboardInterrupt:
 except pa.ArrowInvalid as error:  # what pyarrow makes of it, when it is the one that reads
     print("interrupted" if "KeyboardInterrupt" in str(error) else error, flush=True)
 """
+
+
+def seconds_worked(pid: int) -> float:
+    """The CPU time of a process until now: how busy the machine is does not change it."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        pytest.skip("there is no /proc here, which tells how long a process has worked")
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -61,14 +71,15 @@ def test_ctrl_c(call: str) -> None:
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        time.sleep(0.3)
+        begun = seconds_worked(process.pid)
+        until(lambda: seconds_worked(process.pid) > begun + 0.2, "some work")
+        sent = seconds_worked(process.pid)
         os.kill(process.pid, signal.SIGINT)
-        sent = time.monotonic()
         said = process.stdout.readline()
-        took = time.monotonic() - sent
+        worked = seconds_worked(process.pid) - sent
         process.wait()
     assert said == "interrupted\n"
-    assert took < 1
+    assert worked < 2  # of the many that the whole call takes
 
 
 def test_an_interrupt_of_whoever_reads_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

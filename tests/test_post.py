@@ -32,6 +32,7 @@ from cossign import (
 )
 from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY
 from tests.cos_server import running
+from tests.waiting import PATIENCE
 
 # Page 14690, "Signature protection use cases".
 PAGE_POLICY = """\
@@ -323,7 +324,7 @@ def test_a_real_upload(signer: Signer) -> None:
         local = Signer(Credentials(SECRET_ID, SECRET_KEY, "tok"), bucket=BUCKET, region=REGION, domain=server.url)
         form = local.post_policy("up/${filename}", size=(1, 100), fields={"Content-Type": "text/plain"})
         assert (
-            requests.post(form.url, data=form.fields, files={"file": ("a.txt", b"hello")}, timeout=20).status_code
+            requests.post(form.url, data=form.fields, files={"file": ("a.txt", b"hello")}, timeout=PATIENCE).status_code
             == 200
         )
         [arrived] = server.requests

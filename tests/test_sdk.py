@@ -197,11 +197,13 @@ def test_key_time() -> None:
         ({"zzzzzz": 5}, "zzzzzz is an unknown parameter: known are"),
     ],
 )  # fmt: skip
+@pytest.mark.any_engine
 def test_get_authorization_refuses(parameters: dict[str, Any], said: str) -> None:
     with pytest.raises(ParameterError, match=said):
         authorization(**parameters)
 
 
+@pytest.mark.any_engine
 def test_secrets_are_required_and_never_shown(cos: COS) -> None:
     for parameters, said in (
         ({}, "missing param SecretId"),
@@ -299,6 +301,7 @@ def test_start_time_and_expired_time() -> None:
         ({"QueryString": "\ud800"}, "QueryString"), ({"key": "a"}, "did you mean Key"), ({"Headers": []}, "Headers must be a mapping"), ({"Expires": -5}, "Expires"),
     ],
 )  # fmt: skip
+@pytest.mark.any_engine
 def test_get_object_url_refuses_by_callback_or_by_raising(cos: COS, parameters: dict[str, Any], said: str) -> None:
     given = {**WHERE, "Key": "a", **parameters}
     with pytest.raises(ParameterError, match=re.escape(said)):
@@ -350,6 +353,7 @@ def test_get_object_urls(cos: COS) -> None:
         cos.getObjectUrls(**WHERE, Keys=["a", "b", 5])
 
 
+@pytest.mark.any_engine
 def test_missing_secrets() -> None:
     with pytest.raises(ParameterError, match="missing param SecretId"):
         COS().getObjectUrl(**WHERE, Key="a")
@@ -361,6 +365,7 @@ def test_missing_secrets() -> None:
 # --- Options
 
 
+@pytest.mark.any_engine
 def test_options() -> None:
     assert COS({"ChunkSize": 5, "Timeout": 60, "ForcePathStyle": False, "SecretId": "a"}, SecretKey="b")
     for options, said in (
@@ -492,6 +497,7 @@ def test_get_sts() -> None:
         (None, "format error"), (5, "format error"), ({"Authorization": 5}, "format error"), ({**TEMPORARY, "TmpSecretKey": "hidden key"}, "SecretKey holds"),
     ],
 )  # fmt: skip
+@pytest.mark.any_engine
 def test_wrong_answers(answer: Any, said: str) -> None:
     cos = COS(getAuthorization=answering(answer))
     with pytest.raises(ParameterError, match=said) as caught:
@@ -526,6 +532,7 @@ def test_late_answers_in_bulk_and_late_errors() -> None:
         cos.getObjectUrls({**WHERE, "Keys": [""]})
 
 
+@pytest.mark.any_engine
 def test_values_that_cannot_be_compared_are_refused_by_name() -> None:
     class Odd:
         def __ne__(self, other: object) -> bool:

@@ -10,10 +10,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent
 SHARE = ROOT / "share"
@@ -54,42 +55,42 @@ def test_shells_complete(shell: str, typed: str, tmp_path: Path) -> None:
         "fish": f"source {SHARE}/fish/vendor_completions.d/cossign.fish; complete -C {typed!r}",
     }
     if shell == "zsh":  # it completes in a terminal only
-        said = in_a_terminal(["zsh", "-f"], typed, tmp_path)
-        assert all(each in said for each in COMPLETED[typed]), said
+        in_a_terminal(["zsh", "-f"], typed, tmp_path, COMPLETED[typed])
         return
     done = subprocess.run([shell, "-c", scripts[shell]], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert {line.split("\t")[0].strip() for line in done.stdout.splitlines()} >= COMPLETED[typed], done.stdout
 
 
-def in_a_terminal(command: list[str], typed: str, folder: Path) -> str:
-    """What a shell shows when Tab is pressed behind what is typed."""
+def in_a_terminal(command: list[str], typed: str, folder: Path, wanted: set[str]) -> None:
+    """Press Tab in a shell after what is typed, and wait until it shows what is wanted."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(folder)
         os.execvpe(command[0], command, {**os.environ, "TERM": "dumb", "COLUMNS": "200", "PS1": "> "})
-    said = b""
 
-    def until(wanted: bytes, seconds: float = 10) -> None:
-        nonlocal said
-        end = time.monotonic() + seconds
-        while wanted not in said and time.monotonic() < end:
+    def read_until(texts: set[str]) -> None:
+        said = ""
+
+        def shown() -> bool:
+            nonlocal said
             if select.select([terminal], [], [], 0.1)[0]:
-                said += os.read(terminal, 65536)
+                said += os.read(terminal, 65536).decode()
+            return all(text in said for text in texts)
+
+        until(shown, f"{texts} on the terminal")
 
     try:
         os.write(
             terminal,
             f"fpath=({SHARE}/zsh/site-functions $fpath); autoload -U compinit; compinit -D -u; echo rea''dy\n".encode(),
         )
-        until(b"ready\r\n")
-        said = b""
+        read_until({"ready\r\n"})
         os.write(terminal, f"{typed}\t\t".encode())
-        until(b"\0", 2)
+        read_until({typed, *wanted})
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         os.close(terminal)
-    return said.decode()
 
 
 @pytest.mark.skipif(not shutil.which("man"), reason="man is not installed")

@@ -136,6 +136,7 @@ def test_columns(signer: Signer) -> None:
 
 
 @pytest.mark.parametrize("column", ["query", "method", "expires"])
+@pytest.mark.any_engine
 def test_a_column_of_another_length(signer: Signer, column: str) -> None:
     values: Any = {"query": {"a": ["1"]}, "method": ["GET"], "expires": [1]}[column]
     with pytest.raises(ParameterError, match=f"{column}.*as long as keys: 2 rows, not 1"):
@@ -183,6 +184,7 @@ def test_a_bad_row_is_named_and_nothing_is_returned(signer: Signer, place: int) 
     assert pickle.loads(pickle.dumps(caught.value)).index == place
 
 
+@pytest.mark.any_engine
 def test_an_iterable_that_fails_is_heard(signer: Signer) -> None:
     def keys() -> Iterator[str]:
         yield from map(str, range(100))
@@ -252,6 +254,7 @@ def test_not_strict(credentials: Credentials) -> None:
 
 
 @pytest.mark.parametrize("expires", [0, -1, float("nan"), float("inf"), True, 1.5, "60", 10**10])
+@pytest.mark.any_engine
 def test_bad_expires(signer: Signer, credentials: Credentials, expires: Any) -> None:
     with pytest.raises(ParameterError, match="expires"):
         signer.presign("a", expires=expires)
@@ -262,12 +265,14 @@ def test_bad_expires(signer: Signer, credentials: Credentials, expires: Any) -> 
 
 
 @pytest.mark.parametrize("key_time", [(2, 1), (1, 1), (-1, 5), (1, 10**10), (1.0, 2), "1;2", (1,), [1, 2], (True, 2)])
+@pytest.mark.any_engine
 def test_bad_key_time(signer: Signer, key_time: Any) -> None:
     with pytest.raises(ParameterError, match="key_time"):
         signer.presign("a", key_time=key_time)
 
 
 @pytest.mark.parametrize("method", ["", "G T", "GET\n", "GET\r\nX", "ГЕТ", 5, None])
+@pytest.mark.any_engine
 def test_bad_method(signer: Signer, method: Any) -> None:
     with pytest.raises(ParameterError, match="method"):
         signer.presign("a", method=method)
@@ -284,12 +289,14 @@ def test_bad_method(signer: Signer, method: Any) -> None:
         ({"headers": {"a": object()}}, r"headers\['a'\] must be"),
     ],
 )  # fmt: skip
+@pytest.mark.any_engine
 def test_bad_parameters(signer: Signer, named: dict[str, Any], said: str) -> None:
     with pytest.raises(ParameterError, match=said):
         signer.presign("a", **named)
 
 
 @pytest.mark.parametrize("keys", ["one", b"one", None, 5])
+@pytest.mark.any_engine
 def test_keys_must_be_an_iterable_of_keys(signer: Signer, keys: Any) -> None:
     with pytest.raises(ParameterError, match="keys must be an iterable of str"):
         signer.presign_many(keys)
@@ -306,22 +313,26 @@ def test_keys_must_be_an_iterable_of_keys(signer: Signer, keys: Any) -> None:
         ({"scheme": "ftp", "domain": "a"}, "scheme"), ({"sign_host": 1}, "sign_host"), ({"engine": "warp"}, "engine must be one of"),
     ],
 )  # fmt: skip
+@pytest.mark.any_engine
 def test_bad_options(credentials: Credentials, options: dict[str, Any], said: str) -> None:
     with pytest.raises(ParameterError, match=said):
         Signer(credentials, **options)
 
 
+@pytest.mark.any_engine
 def test_without_an_endpoint_there_is_no_url(credentials: Credentials) -> None:
     with pytest.raises(ParameterError, match="missing param bucket"):
         Signer(credentials, region=REGION).presign("a")
 
 
 @pytest.mark.parametrize("credentials", [None, "AKID", {"SecretId": "a"}, ("a", "b")])
+@pytest.mark.any_engine
 def test_bad_credentials_parameter(credentials: Any) -> None:
     with pytest.raises(ParameterError, match="credentials must be"):
         Signer(credentials)
 
 
+@pytest.mark.any_engine
 def test_bad_on_error(signer: Signer) -> None:
     with pytest.raises(ParameterError, match="on_error"):
         signer.presign_many(["a"], on_error="ignore")  # type: ignore[call-overload]
@@ -330,6 +341,7 @@ def test_bad_on_error(signer: Signer) -> None:
 # --- The object
 
 
+@pytest.mark.any_engine
 def test_immutable_and_silent(signer: Signer) -> None:
     with pytest.raises(AttributeError, match="immutable"):
         signer.expires = 5
@@ -337,6 +349,7 @@ def test_immutable_and_silent(signer: Signer) -> None:
     assert BUCKET in repr(signer)
 
 
+@pytest.mark.any_engine
 def test_pickling(signer: Signer, environment: None) -> None:
     with pytest.raises(TypeError, match="leaked secret"):
         pickle.dumps(signer)
@@ -348,6 +361,7 @@ def test_pickling(signer: Signer, environment: None) -> None:
     assert pickle.loads(data).presign("a", key_time=TIMES) == signer.presign("a", key_time=TIMES)
 
 
+@pytest.mark.any_engine
 def test_engines(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
     assert engines()[-1] == "hashlib"
     assert Signer(credentials, engine="hashlib")
@@ -360,6 +374,7 @@ def test_engines(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> N
         Signer(credentials, engine="sha0")
 
 
+@pytest.mark.any_engine
 def test_expired_credentials_do_not_sign() -> None:
     signer = Signer(Credentials("AKID", "k", "t", expires_at=time.time() - 1), bucket=BUCKET, region=REGION)
     with pytest.raises(CredentialsError, match="expired"):
@@ -399,6 +414,7 @@ def test_round_to(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     "value, said", [(0, "greater than 0"), (-5, "greater than 0"), ("300", "whole number"), (1.5, "whole number")]
 )
+@pytest.mark.any_engine
 def test_round_to_must_be_seconds(value: Any, said: str, credentials: Credentials) -> None:
     with pytest.raises(ParameterError, match=f"round_to must be .*{said}"):
         Signer(credentials, bucket=BUCKET, region=REGION, round_to=value)
@@ -454,6 +470,7 @@ def test_sign_request_leaves_out_what_may_change(name: str, signer: Signer) -> N
     assert added == signer.sign_request("GET", "/a", {"x-cos-acl": "private"}, key_time=TIMES)
 
 
+@pytest.mark.any_engine
 def test_sign_request_refuses(credentials: Credentials) -> None:
     anywhere = Signer(credentials)
     for url in ("ftp://h/a", "h/a", ""):

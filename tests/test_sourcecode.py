@@ -108,6 +108,7 @@ def generated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return target
 
 
+@pytest.mark.long
 def test_the_generated_c_compiles_without_warnings(generated: Path) -> None:
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC"))[0]
     include = ["-I", sysconfig.get_path("include"), "-I", str(ROOT / "src" / "cossign")]
@@ -115,6 +116,7 @@ def test_the_generated_c_compiles_without_warnings(generated: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("compiler", ["gcc", "clang-14", "aarch64-linux-gnu-gcc"])
 @pytest.mark.parametrize("source", sorted(each.name for each in (ROOT / "src/cossign/sha1").glob("*.c")))
 def test_the_engines_compile_without_warnings(compiler: str, source: str) -> None:

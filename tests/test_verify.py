@@ -29,10 +29,9 @@ from cossign import (
     Signer,
     UnknownSecretId,
     Verified,
-    engines,
 )
 from tests import reference
-from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY
+from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY, scaled
 from tests.test_signer import KEYS
 
 pytestmark = pytest.mark.usefixtures("engine")  # all of it by every engine
@@ -248,6 +247,7 @@ GOOD = "q-sign-algorithm=sha1&q-ak=A&q-sign-time=1;2&q-key-time=1;2&q-header-lis
         ("https://h/a?sign=abc", "missing"), ("https://h/\ud800?" + GOOD, "surrogate"),
     ],
 )  # fmt: skip
+@pytest.mark.any_engine
 def test_malformed(signer: Signer, url: str, said: str) -> None:
     with pytest.raises(MalformedSignature, match=said):
         signer.verify(url)
@@ -272,6 +272,7 @@ def test_verify_many(signer: Signer) -> None:
 
 
 @pytest.mark.parametrize("bad", ["https://one", None, 5])
+@pytest.mark.any_engine
 def test_verify_many_takes_an_iterable_of_str(signer: Signer, bad: Any) -> None:
     with pytest.raises(ParameterError, match="urls must be an iterable"):
         signer.verify_many(bad)
@@ -282,6 +283,7 @@ def test_verify_many_takes_an_iterable_of_str(signer: Signer, bad: Any) -> None:
 
 
 @pytest.mark.parametrize("headers", ["a", {"a": object()}, {1: "a"}, {"a": "x\r\n"}])
+@pytest.mark.any_engine
 def test_verify_refuses_bad_headers(signer: Signer, headers: Any) -> None:
     with pytest.raises(ParameterError, match="headers"):
         signer.verify("https://a/b", headers=headers)
@@ -330,8 +332,9 @@ def changed(source: random.Random, url: str) -> str:
     return "&".join(parts)
 
 
+@scaled("count", 200, 700)
 @pytest.mark.parametrize("token", [None, "to/ken+=="])
-def test_many_say_what_one_says(token: str | None) -> None:
+def test_many_say_what_one_says(token: str | None, count: int) -> None:
     source = random.Random(20261124)
     signer = Signer(Credentials(SECRET_ID, SECRET_KEY, token), bucket=BUCKET, region=REGION, strict=False)
     other = Signer(Credentials("AKIDother", "other"), bucket=BUCKET, region=REGION, strict=False)
@@ -341,7 +344,7 @@ def test_many_say_what_one_says(token: str | None) -> None:
     where = {"Bucket": BUCKET, "Region": REGION}
     urls: list[str] = []
     with time_machine.travel(1_800_000_000, tick=False):
-        for _ in range(700):
+        for _ in range(count):
             key, query = source.choice(keys), source.choice(queries)
             span = source.choice([(1, 9_999_999_999), (1, 2), (9_999_999_998, 9_999_999_999), (12, 345_678_901)])
             named: Any = {"query": query, "key_time": span, "method": source.choice(["GET", "GET", "GET", "PUT"])}
@@ -356,7 +359,7 @@ def test_many_say_what_one_says(token: str | None) -> None:
             found = signer.verify_many(urls, threads=threads)
             assert [told(each) for each in found] == wanted
         assert found.bad == [row for row, each in enumerate(wanted) if isinstance(each[0], type)]
-        assert 500 < len(urls) - len(found.bad) < len(urls) - 500
+        assert 0.6 * count < len(urls) - len(found.bad) < len(urls) - 0.6 * count
         rotated = {
             each.secret_id: each
             for each in (Credentials(SECRET_ID, SECRET_KEY, token), Credentials("AKIDother", "other"))
@@ -369,7 +372,6 @@ def test_many_say_what_one_says(token: str | None) -> None:
 
 
 @pytest.mark.parametrize("query", [{}, {"versionId": "1 +"}])
-@pytest.mark.parametrize("engine", engines())
 def test_one_batch_is_judged_as_its_urls_are(query: dict[str, Any], engine: str) -> None:
     """URLs that differ by key and signature alone are not taken apart; whatever else differs must still be seen."""
     source = random.Random(7)
@@ -432,6 +434,7 @@ def test_parameters_signed_out_of_order_are_rejected_by_many_as_by_one(signer: S
     assert [isinstance(each, Verified) for each in one_by_one(signer, urls)] == [True, False] * 3
 
 
+@pytest.mark.any_engine
 def test_a_judgement_is_a_sequence(signer: Signer) -> None:
     from collections.abc import Sequence
 

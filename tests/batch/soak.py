@@ -23,6 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.waiting import PATIENCE
+
 COSSIGN = [sys.executable, "-m", "cossign.cli"]
 WHERE = ["-b", "examplebucket-1250000000", "-r", "ap-beijing", "--start", "1700000000"]
 ENVIRONMENT = {
@@ -128,7 +130,7 @@ def ended_by_signal(
     with subprocess.Popen(started, env=ENVIRONMENT, stderr=subprocess.PIPE, preexec_fn=restore) as process:
         time.sleep(moment)
         process.send_signal(number)
-        error = process.communicate(timeout=30)[1]
+        error = process.communicate(timeout=PATIENCE)[1]
     hit = process.returncode != 1
     if hit:
         expected = {signal.SIGKILL: -9, signal.SIGINT: 130, signal.SIGTERM: 143}[signal.Signals(number)]

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,8 @@ import pytest
 from cossign import Credentials, ParameterError, Signer
 from cossign.batch import InputError, Job, RowError, SpaceError, run
 from tests.batch import soak
-from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
+from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY, scaled
+from tests.waiting import PATIENCE
 
 START = 1_700_000_000
 
@@ -70,12 +70,12 @@ def text(folder: str = "out") -> str:
 # --- Ended from outside
 
 
-@pytest.mark.slow
-def test_signals_at_random_moments(tmp_path: Path) -> None:
-    """A short run of `python -m tests.batch.soak`."""
-    said: list[str] = []
-    soak.soak(tmp_path, 120_000, kills=6, interrupts=2, seed=time.time_ns(), say=said.append)
-    print("\n".join(said))
+@scaled("kills", 2, 12)
+def test_signals_at_random_moments(kills: int, tmp_path: Path) -> None:
+    """As `python -m tests.batch.soak`, which goes on for longer."""
+    seed = time.time_ns()
+    print(f"seed {seed}")
+    soak.soak(tmp_path, 20_000 * kills, kills, interrupts=kills // 2, seed=seed)
 
 
 def in_a_namespace(script: str) -> subprocess.CompletedProcess[str]:
@@ -202,7 +202,7 @@ ssize_t read(int file, void *data, size_t size)
 def test_a_read_error_in_the_middle(name: str, tmp_path: Path) -> None:
     Path("broken.c").write_text(BROKEN_READ)
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", "broken.so", "broken.c", "-ldl"], check=True)
-    soak.make_inputs(tmp_path, 150_000)
+    soak.make_inputs(tmp_path, 60_000)
     source, output = tmp_path / name, tmp_path / "out"
     reference = soak.Reference(source, tmp_path / "reference", "txt", 2_000)
     file = "inventory/1.csv.gz" if name == "inventory" else name
@@ -228,7 +228,7 @@ def test_a_reader_of_progress_that_leaves_does_not_end_the_job() -> None:
     with subprocess.Popen(job, stderr=subprocess.PIPE, env=soak.ENVIRONMENT) as process:
         assert process.stderr is not None
         process.stderr.close()
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     assert text().count("\n") == 300_000
 
 
@@ -239,7 +239,7 @@ def test_a_pipe_that_its_reader_closes() -> None:
     with subprocess.Popen(job, stderr=subprocess.PIPE, env=soak.ENVIRONMENT, text=True) as process:
         with open("pipe", "rb") as reader:
             assert reader.read(10) == b"https://ex"
-        assert "pipe: its reader has closed it" in process.communicate(timeout=30)[1]
+        assert "pipe: its reader has closed it" in process.communicate(timeout=PATIENCE)[1]
         assert process.returncode == 2
 
 
@@ -577,4 +577,3 @@ def test_python_says_what_the_command_says(signer: Signer) -> None:
     lines = [json.loads(line) for line in Path("out/.journal.jsonl").read_text().splitlines()]
     assert [line["part"]["end"] for line in lines[1:-1]] == [[0, 10], [0, 20], [0, 25]]
     assert lines[-1] == {"done": True}
-    assert sys.version_info[:2] >= (3, 10)

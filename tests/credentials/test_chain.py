@@ -19,6 +19,7 @@ from cossign import (
     RefreshingCredentials,
 )
 from tests.credentials.test_given import no_environment  # noqa: F401
+from tests.waiting import PATIENCE
 
 
 class Place:
@@ -97,7 +98,7 @@ def test_the_event_loop_does_not_wait_for_a_link() -> None:
         gate = threading.Event()
 
         def fetch() -> Credentials:
-            assert gate.wait(20)
+            assert gate.wait(PATIENCE)
             return Credentials("AKID", "k")
 
         chain = ChainCredentials(Place("one", CredentialsNotFound("nothing")), RefreshingCredentials(fetch))

@@ -15,6 +15,7 @@ import pytest
 
 from cossign import CredentialsError, CredentialsNotFound, FileCredentials, ParameterError
 from cossign.credentials import CvmRoleCredentials, StsCredentials
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def tool(name: str, *arguments: str) -> None:
     if not command.exists():
         assert not os.environ.get("CI"), f"{name} is not installed"
         pytest.skip(f"{name} is not installed")
-    done = subprocess.run([command, *arguments], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([command, *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -121,7 +122,7 @@ def test_coscmd_reads_what_we_read(home: Path) -> None:
         "pre_region=''); c = cos_cmd.load_conf(); "
         "print(c._secret_id, c._secret_key, c._token)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-3:] == [str(each) for each in found(FileCredentials())[:3]]
 

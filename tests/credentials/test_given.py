@@ -164,8 +164,8 @@ def places(process: int, needle: bytes) -> int:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="there is no /proc/<pid>/mem to look into")
-@pytest.mark.parametrize("engine", ["auto", "hashlib"])
-def test_the_core_wipes_its_memory(engine: str) -> None:
+@pytest.mark.parametrize("name", ["auto", "hashlib"])
+def test_the_core_wipes_its_memory(name: str) -> None:
     """Looked at from another process, as the one that looks makes copies: what is left is the caller's own str."""
     secret = b"S3cretKeyOfThisTestAlone42"
     sign_key = hmac.new(secret, b"1;2", hashlib.sha1)
@@ -179,7 +179,7 @@ def test_the_core_wipes_its_memory(engine: str) -> None:
     disguised = bytes(each ^ 0x55 for each in secret).hex()
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, disguised], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "COSSIGN_ENGINE": "" if engine == "auto" else engine},
+        env={**os.environ, "COSSIGN_ENGINE": "" if name == "auto" else name},
     )  # fmt: skip
     assert child.stdin is not None
     assert child.stdout is not None

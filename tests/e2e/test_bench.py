@@ -15,7 +15,7 @@ from bench import compare, pages
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("more, rows", [(["--rows", "20000", "--rounds", "1"], 9), (["--flat", "1000,2000"], 6)])
 def test_jobs(more: list[str], rows: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench.jobs", "--folder", str(tmp_path), *more]
@@ -23,14 +23,14 @@ def test_jobs(more: list[str], rows: int, tmp_path: Path) -> None:
     assert len(re.findall(r"^\| (?:keys|inventory).* \| [\d.]+ \|", done.stdout, re.M)) == rows, done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_clients() -> None:
     command = [sys.executable, "-m", "bench.clients", "--rounds", "2"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert len(re.findall(r"^\| (?:requests|httpx) \| .* us \|$", done.stdout, re.M)) == 8, done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_scale(tmp_path: Path) -> None:
     """Spark and Ray, whose start takes long, are left out."""
     results, picture = tmp_path / "results.json", tmp_path / "scale.svg"
@@ -55,12 +55,13 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_report_has_all_suites_and_stands_alone(quick: Path) -> None:
     result = json.loads((quick / "report.json").read_text())
     suites = {each["suite"] for each in result["measurements"] if "left out" not in each}
     kept = {each["suite"] for each in json.loads(KEPT.read_text())["measurements"]}
     absent = set() if shutil.which("wrk") else {"gateway", "delays"}
+    absent |= set() if shutil.which("h2load") else {"delays"}
     absent |= set() if shutil.which("valgrind") else {"instructions"}
     assert suites == kept - absent
     text = (quick / "report.md").read_text()
@@ -76,7 +77,7 @@ def test_the_report_has_all_suites_and_stands_alone(quick: Path) -> None:
     }
     for target in re.findall(r"\]\(([^)]*)\)", text):
         assert (quick / target).exists(), target
-    pytest.importorskip("markdown", reason="the page of HTML needs cossign[check]")
+    pytest.importorskip("markdown", reason="the page of HTML needs what `make check` installs")
     page = (quick / "report.html").read_text()
     assert not re.findall(r'(?:src|href)="(?!#)', page)
     assert page.count("<svg") == len(re.findall(r"!\[", text))
@@ -84,7 +85,7 @@ def test_the_report_has_all_suites_and_stands_alone(quick: Path) -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_instructions_are_those_of_the_kept_report(quick: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """No clock is asked here: one compiler's code takes the same instructions on every machine, but for what glibc's memcpy
     makes of its caches."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
-import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from bench.gateway import free_port
 
 from tests.cos_server import running
 from tests.gateway.serving import ALICE, HOST, POLICY, carols, request, serving
+from tests.waiting import PATIENCE, listening
 
 CADDY = shutil.which("caddy")
 PAGE = Path(__file__).parent.parent.parent / "docs" / "Caddyfile"
@@ -36,14 +34,7 @@ def test_forward_auth(tmp_path: Path) -> None:
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            deadline = time.monotonic() + 20
-            while True:
-                assert process.poll() is None
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                    break
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            listening(port, process)
             signed = {"Authorization": carols("GET", "/img/carol/a")}
             for target, headers, status, reason in (
                 ("/img/alice/a%20b?response-content-type=text%2Fplain", ALICE, 200, ""),
@@ -68,4 +59,4 @@ def test_forward_auth(tmp_path: Path) -> None:
             assert request(port, "DELETE", "/img/alice/a", ALICE)[0] == 405
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(PATIENCE)

@@ -19,6 +19,7 @@ from cossign.explain import Explanation, explain
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 from tests.cos_server import CosServer, running
 from tests.e2e.test_nginx import NGINX, nginx
+from tests.waiting import PATIENCE
 
 CREDENTIALS = Credentials(SECRET_ID, SECRET_KEY)
 needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
@@ -103,7 +104,7 @@ def _raw(here: str, method: str, target: str, headers: dict[str, str]) -> httpx.
     """A request that no client library has tidied up."""
     parts = urlsplit(here)
     url = httpx.URL(scheme="http", host=parts.hostname or "", port=parts.port, raw_path=target.encode())
-    with httpx.Client(timeout=20) as client:
+    with httpx.Client(timeout=PATIENCE) as client:
         request = client.build_request(method, url, headers=headers)
         request.url = url
         return client.send(request)
@@ -118,26 +119,26 @@ fetch(url, options).then(async (answer) => console.log(JSON.stringify([answer.st
 
 
 def _requests(url: str, method: str, body: str | None) -> tuple[int, str]:
-    answer = requests.request(method, url, data=body, timeout=20)
+    answer = requests.request(method, url, data=body, timeout=PATIENCE)
     return answer.status_code, answer.text
 
 
 def _httpx(url: str, method: str, body: str | None) -> tuple[int, str]:
-    answer = httpx.request(method, url, content=body, timeout=20, follow_redirects=True)
+    answer = httpx.request(method, url, content=body, timeout=PATIENCE, follow_redirects=True)
     return answer.status_code, answer.text
 
 
 def _curl(url: str, method: str, body: str | None) -> tuple[int, str]:
     command = ["curl", "-s", "-L", "-w", "\n%{http_code}", *(["-d", body] if body is not None else []), url]
     command += ["-X", method] if method not in ("GET", "POST") else []
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
     text, _, status = done.stdout.rpartition("\n")
     return int(status), text
 
 
 def _fetch(url: str, method: str, body: str | None) -> tuple[int, str]:
     given = json.dumps([url, {"method": method, **({} if body is None else {"body": body})}])
-    done = subprocess.run(["node", "-e", FETCH, given], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(["node", "-e", FETCH, given], capture_output=True, text=True, timeout=PATIENCE, check=True)
     status, text = json.loads(done.stdout)
     return status, text
 
@@ -242,7 +243,9 @@ def test_a_redirect_that_turns_post_into_get(origin: CosServer, send: Send) -> N
 
 def test_a_shell_that_cuts_the_url(origin: CosServer) -> None:
     url = signer(origin.url).presign("a.txt", query={"versionId": "5"})
-    done = subprocess.run(["sh", "-c", f"printf %s {url}"], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        ["sh", "-c", f"printf %s {url}"], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
     assert url.startswith(done.stdout)
     assert why(done.stdout, None).codes == ("cut-url",)
 
@@ -251,11 +254,11 @@ def test_curls_own_transcript(origin: CosServer) -> None:
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     url = signer(origin.url).presign("a b.txt", headers={"Range": "bytes=0-9"})
-    done = subprocess.run(["curl", "-sv", url], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(["curl", "-sv", url], capture_output=True, text=True, timeout=PATIENCE, check=True)
     found = why(done.stderr + done.stdout, None)
     assert (found.source, found.codes) == ("curl -v", ("header-missing",))
     done = subprocess.run(
-        ["curl", "-sv", "-I", "-r", "0-9", url], capture_output=True, text=True, timeout=30, check=True
+        ["curl", "-sv", "-I", "-r", "0-9", url], capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     assert why(done.stderr, None).codes == ("method-changed",)
 
@@ -277,7 +280,12 @@ def test_the_return_value_of_the_javascript_sdk() -> None:
     parameters = {"Bucket": BUCKET, "Region": REGION, "Key": "a.jpg", "Query": {"imageMogr2/thumbnail/!50p": ""}}
     given = json.dumps([SECRET_ID, SECRET_KEY, parameters])
     done = subprocess.run(
-        ["node", "-e", SDK, given], cwd=NODE_MODULES.parent, capture_output=True, text=True, timeout=60, check=True
+        ["node", "-e", SDK, given],
+        cwd=NODE_MODULES.parent,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
     )
     assert why(done.stdout, None).codes == ("list-decoded",)
 
@@ -351,7 +359,7 @@ def test_what_the_javascript_sdk_signs_otherwise(
     }
     done = subprocess.run(
         ["node", "-e", AUTHORIZATION, json.dumps(given)], cwd=NODE_MODULES.parent, capture_output=True, text=True,
-        timeout=60, check=True,
+        timeout=PATIENCE, check=True,
     )  # fmt: skip
     host = f"{BUCKET}.cos.{REGION}.myqcloud.com"
     found = why(

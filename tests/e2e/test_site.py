@@ -17,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE
+
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parent.parent.parent
 PROBE = """<!doctype html><body><script>
 const pages = PAGES, found = [];
@@ -85,17 +88,16 @@ def looked_at(site: Path, pages: list[str], width: int, dark: bool, profile: Pat
         ]  # fmt: skip
         browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            told: list[Any] = json.loads(found.get(timeout=120))
+            told: list[Any] = json.loads(found.get(timeout=PATIENCE))
             return told
         finally:
             browser.terminate()
-            browser.wait(20)
+            browser.wait(PATIENCE)
             server.shutdown()
             thread.join()
             (site / "probe.html").unlink()
 
 
-@pytest.mark.slow
 def test_pages_fit_a_phone_and_a_desktop(site: Path, tmp_path: Path) -> None:
     pages = sorted(str(page.relative_to(site)) for page in site.rglob("*.html") if page.name != "404.html")
     backgrounds = set()

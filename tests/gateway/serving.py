@@ -20,6 +20,7 @@ from bench.gateway import free_port
 
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
 from tests.reference import authorization, signed
+from tests.waiting import PATIENCE, listening, until
 
 HOST = "gw.example.com"
 PROXY = "127.0.0.2"  # a loopback address of its own, so that a trusted proxy is somebody else than other clients
@@ -81,7 +82,7 @@ secret_key_env = "CAROLS_KEY"
 routes = ["img"]
 prefixes = ["photos/carol/"]
 params = ["response-content-type"]
-max_expires = 300
+max_expires = 86400
 
 [[caller]]
 name = "dave"
@@ -118,14 +119,14 @@ class Served:
 
     def says(self, text: str, since: int = 0) -> str:
         """The line with a text, as soon as it is said."""
-        deadline = time.monotonic() + 20
-        while True:
-            for line in self.said[since:]:
-                if text in line:
-                    return line
-            assert self.process.poll() is None or self._listening.is_alive(), self.said
-            assert time.monotonic() < deadline, (text, self.said)
-            time.sleep(0.005)
+
+        def said() -> str:
+            alive = self._listening.is_alive()
+            line = next((line for line in self.said[since:] if text in line), "")
+            assert line or alive, f"the gateway has ended without {text!r}: {self.said}"
+            return line
+
+        return until(said, repr(text))
 
     def reload(self, text: str, answer: str) -> None:
         """Have it read another configuration, and wait for what it says to it."""
@@ -138,7 +139,7 @@ class Served:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            self.process.wait(30)
+            self.process.wait(PATIENCE)
         finally:
             self.process.kill()
             self._listening.join(10)
@@ -167,13 +168,7 @@ def serving(path: Path, text: str, server: str = "granian", workers: int = 1, **
     served = Served(process, port, path)
     try:
         served.says("serves")
-        deadline = time.monotonic() + 20
-        while True:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            assert time.monotonic() < deadline, "the gateway does not listen"
-            time.sleep(0.01)
+        listening(port, process)
         yield served
     finally:
         served.close()
@@ -193,7 +188,7 @@ class Client:
 
     def connect(self) -> socket.socket:
         connection = socket.socket()
-        connection.settimeout(20)
+        connection.settimeout(PATIENCE)
         if sys.platform == "linux":
             # Bind to an address, not yet to a port: those of connections that have just ended are then used again.
             connection.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
@@ -255,7 +250,7 @@ def request(
 
 
 def carols(
-    method: str, path: str, query: tuple[tuple[str, str], ...] = (), start: int = -1, seconds: int = 100,
+    method: str, path: str, query: tuple[tuple[str, str], ...] = (), start: int = -1, seconds: int = 3600,
     headers: tuple[tuple[str, str], ...] = (("host", HOST),), secrets: tuple[str, str] = CAROL,
 ) -> str:  # fmt: skip
     """An Authorization as carol makes it, from `start` seconds from now on."""

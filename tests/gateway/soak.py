@@ -26,6 +26,7 @@ from tests.conftest import BUCKET
 from tests.conftest import HOST as COS_HOST
 from tests.cos_server import refusal
 from tests.gateway.serving import ALICE, BOB, HOST, POLICY, PROXY, Answer, Client, Served, carols, head, serving
+from tests.waiting import PATIENCE, until
 
 SECRETS = (("AKIDsoakA", "key-of-soak-a"), ("AKIDsoakB", "key-of-soak-b"))
 LUA = """
@@ -52,7 +53,8 @@ class Soak:
         self.ended = threading.Event()
         self.reloads = 0
 
-    def run(self, seconds: float) -> None:
+    def run(self, seconds: float, least: int) -> None:
+        """Go on for so many seconds, and until everything was done at least so often, however slow the machine is."""
         doings: tuple[Callable[[random.Random], object], ...] = (
             self.redirect, self.redirect, self.authorize, self.sign, self.bulk, self.leave, self.drip, self.too_much,
         )  # fmt: skip
@@ -60,24 +62,31 @@ class Soak:
         threads += [threading.Thread(target=self._every_second), threading.Thread(target=self._watch)]
         script = self.directory / "soak.lua"
         script.write_text(LUA)
-        load = subprocess.Popen(
-            ["wrk", "-t1", "-c16", f"-d{int(seconds)}s", "-s", str(script), "-H", f"Host: {HOST}",
-             "-H", f"Authorization: {ALICE['Authorization']}", f"http://127.0.0.1:{self.served.port}"],
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        load = [
+            "wrk", "-t1", "-c16", "--timeout", f"{PATIENCE}s", f"-d{int(seconds)}s", "-s", str(script),
+            "-H", f"Host: {HOST}", "-H", f"Authorization: {ALICE['Authorization']}",
+            f"http://127.0.0.1:{self.served.port}",
+        ]  # fmt: skip
         for thread in threads:
             thread.start()
-        said, _ = load.communicate()
-        self.ended.set()
+
+        def enough() -> bool:
+            said = subprocess.run(load, stdout=subprocess.PIPE, text=True, check=True).stdout
+            self.counts["wrk"] += int(re.findall(r"(\d+) requests in", said)[0])
+            self.wrong += [
+                f"wrk: {line.strip()}" for line in said.splitlines() if re.search("Non-2xx|Socket err", line)
+            ]
+            often = min(self.counts[doing.__name__] for doing in doings) >= least <= self.reloads
+            return bool(self.wrong) or (often and min(self.signed_by[secret_id] for secret_id, _ in SECRETS) >= least)
+
+        try:
+            until(enough, f"everything done {least} times: {self.counts}, {self.reloads} reloads, {self.signed_by}")
+        finally:
+            self.ended.set()
         for thread in threads:
-            thread.join(60)
+            thread.join(PATIENCE)
             if thread.is_alive():
                 self.wrong.append("a thread hangs")
-        found = re.search(r"(\d+) requests in", said)
-        self.counts["wrk"] = int(found[1]) if found else 0
-        for line in said.splitlines():
-            if "Non-2xx" in line or "Socket errors" in line:
-                self.wrong.append(f"wrk: {line.strip()}")
         for name, value in self.served.metrics().items():
             if ('result="unavailable"' in name or "refused_reloads" in name) and value:
                 self.wrong.append(f"{name} {value}")
@@ -253,7 +262,7 @@ def write_credentials(directory: Path, secret_id: str, secret_key: str) -> None:
     new.replace(directory / "cos.conf")
 
 
-def soak(seconds: float, seed: int, directory: Path, server: str = "granian") -> Soak:
+def soak(seconds: float, seed: int, directory: Path, server: str = "granian", least: int = 10) -> Soak:
     write_credentials(directory, *SECRETS[0])
     policy = POLICY.replace('source = "environment"', f'source = "file", path = "{directory}/cos.conf"')
     policy = f'access_log = "{directory}/access.log"\n' + policy
@@ -262,10 +271,10 @@ def soak(seconds: float, seed: int, directory: Path, server: str = "granian") ->
     with serving(directory / "gateway.toml", policy, server, 2) as served:
         begin = f'server = "{server}"\nworkers = 2\n'
         found = Soak(served, directory, seed, (begin + policy, begin + other))
-        found.run(seconds)
+        found.run(seconds, least)
         begun = time.monotonic()
         served.process.terminate()
-        status = served.process.wait(60)
+        status = served.process.wait(PATIENCE)
         if status != 0:
             found.wrong.append(f"it ended with {status} after {time.monotonic() - begun:.1f} s")
     return found

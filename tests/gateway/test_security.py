@@ -21,7 +21,7 @@ SEED = 20261125
 PAGE = Path(__file__).parent.parent.parent / "docs" / "security.md"
 PARAMETERS = {"response-content-type"}
 LONGEST = {  # seconds that signatures of these keys may hold
-    "photos/alice/": 600, "photos/bob/": 900, "photos/carol/": 300, "photos/dave/": 900, "photos/public/": 900,
+    "photos/alice/": 600, "photos/bob/": 900, "photos/carol/": 900, "photos/dave/": 900, "photos/public/": 900,
     "uploads/alice/": 300,
 }  # fmt: skip
 

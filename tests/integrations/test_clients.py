@@ -34,8 +34,9 @@ from cossign import (
 from cossign.integrations import aiohttp as for_aiohttp
 from cossign.integrations import httpx as for_httpx
 from cossign.integrations import requests as for_requests
-from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
+from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY, scaled
 from tests.cos_server import CosServer, Request, refusal, running
+from tests.waiting import PATIENCE
 
 TOKEN = "to/ken+=="
 
@@ -198,16 +199,13 @@ def judged(verifier: Signer, method: bytes, target: bytes, headers: list[tuple[b
     verifier.verify(target.decode(), method=method.decode(), headers=named)
 
 
-COUNT = 10_000
-
-
-@pytest.mark.slow
-def test_ten_thousand_requests_of_requests_verify(server: CosServer) -> None:
+@scaled("count", 1_000, 5_000)
+def test_requests_of_requests_verify(server: CosServer, count: int) -> None:
     source = random.Random(20261125)
     done = 0
     with requests.Session() as session:
         session.auth = for_requests.CosAuth(signer_for(server))
-        for _ in range(COUNT):
+        for _ in range(count):
             method, url, named = request(source, server, redirects=True)
             content = named.pop("content", None)
             if content is not None:
@@ -219,13 +217,13 @@ def test_ten_thousand_requests_of_requests_verify(server: CosServer) -> None:
             answer = session.request(method, url, **named)
             assert answer.status_code == 200, (method, url, named, answer.request.url, server.refusals[-1:])
             done += 1
-    assert done == COUNT
+    assert done == count
     assert server.refusals == []
-    check(server, COUNT, source)
+    check(server, count, source)
 
 
-@pytest.mark.slow
-def test_ten_thousand_requests_of_httpx_verify(server: CosServer) -> None:
+@scaled("count", 1_000, 5_000)
+def test_requests_of_httpx_verify(server: CosServer, count: int) -> None:
     source = random.Random(20261126)
     auth = for_httpx.CosAuth(signer_for(server))
 
@@ -236,14 +234,14 @@ def test_ten_thousand_requests_of_httpx_verify(server: CosServer) -> None:
         return named
 
     with httpx.Client(auth=auth, follow_redirects=True) as client:
-        for _ in range(COUNT // 2):
+        for _ in range(count // 2):
             method, url, named = request(source, server, redirects=True)
             answer = client.request(method, url, **sent(method, url, named))
             assert answer.status_code == 200, (method, url, named, answer.request.url, server.refusals[-1:])
 
     async def main() -> None:
         async with httpx.AsyncClient(auth=auth, follow_redirects=True) as client:
-            for _ in range(COUNT // 2):
+            for _ in range(count // 2):
                 method, url, named = request(source, server, redirects=True)
                 sent(method, url, named)
                 if isinstance(named.get("content"), list):
@@ -254,16 +252,16 @@ def test_ten_thousand_requests_of_httpx_verify(server: CosServer) -> None:
     asyncio.run(main())
     # What a redirect led to was refused once each, as it goes without a signature at first.
     assert set(server.refusals) <= {"AccessDenied: no Authorization"}
-    check(server, COUNT, source)
+    check(server, count, source)
 
 
-@pytest.mark.slow
-def test_requests_of_aiohttp_verify(server: CosServer) -> None:
+@scaled("count", 600, 2_000)
+def test_requests_of_aiohttp_verify(server: CosServer, count: int) -> None:
     source = random.Random(20261127)
 
     async def main() -> None:
         async with aiohttp.ClientSession(middlewares=(for_aiohttp.CosAuth(signer_for(server)),)) as session:
-            for _ in range(3000):
+            for _ in range(count):
                 method, url, named = request(source, server, redirects=True)
                 named.pop("files", None)
                 content = named.pop("content", None)
@@ -282,7 +280,7 @@ def test_requests_of_aiohttp_verify(server: CosServer) -> None:
 
     asyncio.run(main())
     assert server.refusals == []
-    check(server, 3000, source)
+    check(server, count, source)
 
 
 # --- What is sent
@@ -292,7 +290,7 @@ Get = Callable[..., Any]
 
 
 def by_requests(signer: Signer, method: str, url: str, **named: Any) -> tuple[int, str]:
-    answer = requests.request(method, url, auth=for_requests.CosAuth(signer), timeout=20, **named)
+    answer = requests.request(method, url, auth=for_requests.CosAuth(signer), timeout=PATIENCE, **named)
     return answer.status_code, answer.text
 
 
@@ -368,8 +366,8 @@ def test_a_redirect_to_another_host_gets_neither_signature_nor_token(
     for arrived in elsewhere.requests:
         assert arrived.header("Authorization") is None
         assert arrived.header("x-cos-security-token") is None
-        assert b"hidden" not in repr(vars(arrived)).encode()
-        assert TOKEN not in repr(arrived.headers) + repr(arrived.target)
+        for secret in (SECRET_KEY, TOKEN, quote(TOKEN, safe=""), "q-signature"):
+            assert secret not in repr(vars(arrived))
         assert arrived.header("Host") == elsewhere.url.removeprefix("http://")
     assert len(elsewhere.requests) == 2
 
@@ -389,7 +387,7 @@ def test_a_chain_of_redirects_there_and_back(server: CosServer, elsewhere: CosSe
     signer = signer_for(server)
     back = f"{elsewhere.url}/redirect?status=302&to={quote(server.url + '/end', safe='')}"
     url = f"{server.url}/redirect?status=302&to={quote(server.url + '/redirect?status=302&to=' + quote(back, safe=''), safe='')}"
-    found = requests.get(url, auth=for_requests.CosAuth(signer), timeout=20)
+    found = requests.get(url, auth=for_requests.CosAuth(signer), timeout=PATIENCE)
     # From another host nothing that comes back is signed: it is that host which says where.
     assert [each.status_code for each in found.history] == [302, 302, 302]
     assert found.status_code == 403
@@ -526,7 +524,7 @@ def test_the_event_loop_is_not_blocked_by_credentials(kind: str, server: CosServ
     gate = threading.Event()
 
     def fetch() -> Credentials:
-        assert gate.wait(20)
+        assert gate.wait(PATIENCE)
         return Credentials(SECRET_ID, SECRET_KEY, TOKEN, time.time() + 1000)
 
     signer = Signer(RefreshingCredentials(fetch), bucket=BUCKET, region=REGION, domain=server.url)

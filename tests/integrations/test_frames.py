@@ -24,7 +24,7 @@ from tests.integrations.conftest import ODD, TIMES, AtScale, hash_of
 NUMBERS = list(range(len(ODD)))
 ROWS = {
     "key": ODD, "number": NUMBERS, "version": [f"v{number}" for number in NUMBERS],
-    "seconds": [60 + number for number in NUMBERS], "method": ["PUT" if number % 2 else "get" for number in NUMBERS],
+    "seconds": [86_400 + number for number in NUMBERS], "method": ["PUT" if number % 2 else "get" for number in NUMBERS],
 }  # fmt: skip
 NAMED: dict[str, Any] = {"query": {"x": "1"}, "headers": {"Range": "bytes=0-9"}}
 
@@ -130,7 +130,7 @@ def test_what_is_wrong_in_polars(frame: pl.DataFrame, signer: Signer, lazy: bool
     with pytest.raises(CosSignError, match="column 'number' must be a column of strings, not of integers"):
         computed(pl.col("number").cos.presign(signer))
     with pytest.raises(CosSignError, match=r"column 'seconds' \(row 0, key 'picture.jpg'\) must be greater than 0"):
-        computed(pl.col("key").cos.presign(signer, expires=pl.col("seconds") - 60))
+        computed(pl.col("key").cos.presign(signer, expires=pl.col("seconds") - 86_400))
     with pytest.raises(CosSignError, match="expires must be greater than 0"):
         computed(pl.col("key").cos.presign(signer, expires=0))
     lost = Signer(FileCredentials("none.yaml"), bucket=BUCKET, region=REGION)
@@ -140,7 +140,6 @@ def test_what_is_wrong_in_polars(frame: pl.DataFrame, signer: Signer, lazy: bool
         pl.col("key").cos.presign("signer")
 
 
-@pytest.mark.slow
 def test_polars_at_scale(signer: Signer, at_scale: AtScale, tmp_path: Path) -> None:
     url = pl.col("key").cos.presign(signer, key_time=TIMES)
     frame = pl.scan_parquet(at_scale.files).with_columns(url=url)
@@ -194,8 +193,9 @@ def test_duckdb_from_parquet_to_parquet(connection: duckdb.DuckDBPyConnection, s
 def test_duckdb_each_query_has_its_instant(connection: duckdb.DuckDBPyConnection, signer: Signer) -> None:
     register(connection, signer)
     query = "SELECT DISTINCT regexp_extract(cos_presign(i::VARCHAR), 'q-sign-time=([0-9]+)', 1) FROM range(20000) t(i)"
+    begun = int(time.time())
     [first] = column(connection, query)
-    assert time.time() - 60 < int(first) < time.time()
+    assert begun - 1 <= int(first) <= time.time()
     time.sleep(1.1)
     [later] = column(connection, query)
     assert int(later) > int(first)
@@ -221,7 +221,6 @@ def test_what_is_wrong_in_duckdb(connection: duckdb.DuckDBPyConnection, signer: 
         column(connection, "SELECT cos_presign('a')")
 
 
-@pytest.mark.slow
 def test_duckdb_at_scale(
     connection: duckdb.DuckDBPyConnection, signer: Signer, at_scale: AtScale, tmp_path: Path
 ) -> None:
@@ -299,7 +298,6 @@ def test_dask(provided: Signer, scheduler: str) -> None:
     assert urls == signer.presign_many(ODD * 10)
 
 
-@pytest.mark.slow
 def test_pandas_and_dask_at_scale(provided: Signer, at_scale: AtScale) -> None:
     def signed(df: pd.DataFrame) -> pd.DataFrame:
         presigned = cossign.integrations.pandas.presign(df["key"], provided, key_time=TIMES)

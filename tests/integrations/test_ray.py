@@ -30,7 +30,6 @@ from cossign.integrations import ray as cossign_ray
 from cossign.integrations.ray import presign, read_inventory
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning:ray"),
     pytest.mark.filterwarnings("ignore::FutureWarning:ray"),
     pytest.mark.filterwarnings("ignore::UserWarning:ray"),
@@ -61,7 +60,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 NUMBERS = list(range(len(ODD)))
 TABLE = pa.table({
     "number": NUMBERS, "key": pa.array(ODD, pa.string()), "version": [f"v{number}" for number in NUMBERS],
-    "seconds": [60 + number for number in NUMBERS], "method": ["PUT" if number % 2 else "get" for number in NUMBERS],
+    "seconds": [86_400 + number for number in NUMBERS], "method": ["PUT" if number % 2 else "get" for number in NUMBERS],
 })  # fmt: skip
 
 
@@ -93,13 +92,14 @@ def test_columns_and_one_instant(odd: Dataset, provided: Signer) -> None:
     start = int(str(first[0]).partition("q-sign-time=")[2][:10])
     numbers = range(len(ODD))
     assert first == provided.at(start).presign_many(
-        ODD, method=["PUT" if number % 2 else "get" for number in numbers], expires=[60 + number for number in numbers],
+        ODD, method=["PUT" if number % 2 else "get" for number in numbers], expires=[86_400 + number for number in numbers],
         query={"x": "1", "versionId": [f"v{number}" for number in numbers], "n": list(numbers)},
     )  # fmt: skip
     time.sleep(1.1)
     assert urls(signed) == first
 
 
+@pytest.mark.long
 def test_empty_and_skewed_blocks(provided: Signer) -> None:
     sizes = [0, 25_000, 1, 0, 7]
     tables = []
@@ -154,7 +154,13 @@ def test_a_block_has_the_memory_of_the_last(odd: Dataset, provided: Signer) -> N
     assert len(first & places()) > 0.9 * len(first)
 
 
-@pytest.mark.parametrize("key, reason", [("", "is empty"), ("a/../b", "segment"), ("x" * 851, "850")])
+@pytest.mark.parametrize(
+    "key, reason",
+    [
+        ("a/../b", "segment"),
+        *(pytest.param(*each, marks=pytest.mark.long) for each in (("", "is empty"), ("x" * 851, "850"))),
+    ],
+)
 def test_a_bad_key(provided: Signer, key: str, reason: str) -> None:
     keys = [f"k{number}" if number != 1_234 else key for number in range(1_500)]
     ds = ray.data.from_arrow([pa.table({"key": ["first"]}), pa.table({"key": keys})])
@@ -169,6 +175,7 @@ def test_a_bad_key(provided: Signer, key: str, reason: str) -> None:
     assert sum(row["why"] is None for row in marked) == 1_500
 
 
+@pytest.mark.long
 def test_no_credentials_at_an_actor(provided: Signer, tmp_path: Path) -> None:
     lost = Signer(FileCredentials(str(tmp_path / "none.yaml")), bucket=BUCKET, region=REGION)
     text = failure(presign(ray.data.from_items([{"name": "a"}]), "name", "url", lost, concurrency=1))
@@ -225,6 +232,7 @@ def test_actors_that_leave_no_cpu(odd: Dataset, provided: Signer) -> None:
     presign(odd, "key", "url", provided, concurrency=(3, 8), num_cpus=None)
 
 
+@pytest.mark.long
 def test_at_scale_with_an_actor_that_is_killed(provided: Signer, at_scale: AtScale, tmp_path: Path) -> None:
     """Its blocks are made again by another one: the same bytes."""
     mark = tmp_path / "mark"
@@ -264,6 +272,7 @@ def test_no_secret_is_shown(cluster: Path, odd: Dataset, provided: Signer, capfd
     assert {name for name, text in seen.items() if SECRET_KEY.encode() in text} == set()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMS)
 def test_inventory(provided: Signer, tmp_path: Path, form: str) -> None:
     keys = [key for key in ODD if key is not None]
