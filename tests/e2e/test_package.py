@@ -233,9 +233,8 @@ def test_an_extra_alone(extra: str, built: tuple[Path, Path], tmp_path: Path) ->
 
 
 LOWEST = (  # tests of what the extras are for, that need no other package
-    "tests/test_cli.py", "tests/test_arrow.py", "tests/batch/test_job.py", "tests/gateway/test_policy.py",
-    "tests/gateway/test_config.py", "tests/integrations/test_ray.py::test_odd_keys",
-    "tests/integrations/test_ray.py::test_columns_and_one_instant", "tests/integrations/test_spark.py::test_odd_keys",
+    "tests/test_arrow.py", "tests/batch/test_job.py", "tests/gateway/test_policy.py", "tests/gateway/test_config.py",
+    "tests/integrations/test_ray.py::test_odd_keys", "tests/integrations/test_spark.py::test_odd_keys",
     "tests/integrations/test_spark.py::test_columns_and_one_instant", "tests/integrations/test_spark.py::test_sql",
 )  # fmt: skip
 
