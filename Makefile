@@ -17,9 +17,10 @@ PYTEST := $(BIN)/python -m pytest -n auto
 test: $(VENV)/test.stamp oracles
 	$(PYTEST) -m "not long"
 
-# What takes longer: the long forms of pressure, fuzzing and scale, builds with sanitizers, benchmarks, installations.
+# What takes longer: the long forms of pressure, fuzzing and scale, builds with sanitizers, benchmarks, installations;
+# and the property tests, with new examples each time.
 test-long: $(VENV)/check.stamp oracles
-	$(PYTEST) -m long
+	$(PYTEST) -m "long or hypothesis" --hypothesis-profile new
 
 # Ratios to other signers, in turn, on this machine, in a minute.
 bench: $(VENV)/test.stamp

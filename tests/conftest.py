@@ -35,10 +35,7 @@ hypothesis.settings.register_profile(
     "same", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.register_profile("new", hypothesis.settings.get_profile("same"), derandomize=False)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    hypothesis.settings.load_profile("new" if config.option.markexpr == "long" else "same")
+hypothesis.settings.load_profile("same")  # unless --hypothesis-profile names another one
 
 
 # Their tests share what is expensive to make: one process runs all of such a file. The longest comes first.

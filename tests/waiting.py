@@ -19,7 +19,7 @@ def until(find: Callable[[], T], what: object = "what the test waits for") -> T:
     """Call `find` until its result is true, and return that.
 
     Raises:
-        AssertionError: it was not within PATIENCE seconds.
+        AssertionError: the result is still false after PATIENCE seconds.
     """
     end = time.monotonic() + PATIENCE
     while not (found := find()):

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cossign import Credentials, ParameterError, Signer
@@ -1010,7 +1010,6 @@ CELL = st.text('a",\n\r é', max_size=6)
 
 
 @given(st.text('a",\n\r', max_size=40))
-@settings(deadline=None)
 def test_blocks_end_where_rows_do(text: str) -> None:
     """However it is quoted: what is before the end, and what is behind it, are what both together are."""
     data = text.encode()
@@ -1024,7 +1023,6 @@ def test_blocks_end_where_rows_do(text: str) -> None:
 
 
 @given(st.lists(st.lists(CELL, min_size=1, max_size=3), max_size=30), st.integers(1, 5))
-@settings(deadline=None)
 def test_csv_is_what_python_reads(rows: list[list[str]], few: int) -> None:
     """Quotes, line ends within them, rows with too few or too many columns, over the borders of blocks and batches."""
     text = io.StringIO(newline="")
@@ -1055,7 +1053,6 @@ LINE = st.one_of(
 
 
 @given(st.lists(LINE, max_size=30))
-@settings(deadline=None)
 def test_json_lines_are_what_python_reads(lines: list[str]) -> None:
     lines = ['{"key": "a", "n": "b"}', *lines]
     expected = []

@@ -226,16 +226,18 @@ def locked(name: str) -> list[str]:
 def test_an_extra_alone(extra: str, built: tuple[Path, Path], tmp_path: Path) -> None:
     """What an extra names is enough for what it is for, in the versions of the lock."""
     text = (ROOT / "requirements" / "test.txt").read_text()
-    (tmp_path / "versions.txt").write_text("\n".join(re.findall(r"^(\S.*) \\\\$", text, re.M)))
+    versions = re.findall(r"^(\S.*) \\$", text, re.M)
+    assert len(versions) > 100
+    (tmp_path / "versions.txt").write_text("\n".join(versions))
     words = ("--constraint", str(tmp_path / "versions.txt"), f"{built[1]}[{extra}]")
     python = environment_with(tmp_path / "alone", *words) / "python"
     subprocess.run([python, "-W", "error", "-c", EXTRAS[extra]], check=True, cwd=tmp_path)
 
 
-LOWEST = (  # tests of what the extras are for, that need no other package; of batch not all pass with pyarrow 18 yet
-    "tests/test_cli.py", "tests/gateway/test_policy.py", "tests/gateway/test_config.py",
-    "tests/integrations/test_ray.py::test_odd_keys", "tests/integrations/test_spark.py::test_odd_keys",
-    "tests/integrations/test_spark.py::test_sql",
+LOWEST = (  # tests of what the extras are for, that need no other package
+    "tests/test_cli.py", "tests/test_arrow.py", "tests/batch/test_job.py", "tests/gateway/test_policy.py",
+    "tests/gateway/test_config.py", "tests/integrations/test_ray.py::test_odd_keys",
+    "tests/integrations/test_spark.py::test_odd_keys", "tests/integrations/test_spark.py::test_sql",
 )  # fmt: skip
 
 
@@ -248,7 +250,9 @@ def test_the_lowest_versions_that_the_extras_allow(built: tuple[Path, Path], tmp
         ignored = shutil.ignore_patterns("node_modules", "__pycache__")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    command = [bin_ / "python", "-m", "pytest", "-p", "no:cacheprovider", "-m", "not long", *LOWEST]
+    # Without cossign, too, pyarrow 24 and older crash when they export some string views, which test_random_arrays makes.
+    options = ["-p", "no:cacheprovider", "-m", "not long", "-k", "not random_arrays and not memory"]
+    command = [bin_ / "python", "-m", "pytest", *options, *LOWEST]
     done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     left_out = done.stdout.partition("left out")[2].replace("Java is not installed", "")

@@ -242,14 +242,12 @@ def test_causes_of_tokens() -> None:
     signed = signer().presign("a", query={"x-cos-security-token": TOKEN}, key_time=TIMES)
     unlisted = signed.replace("q-url-param-list=x-cos-security-token", "q-url-param-list=")
     explanation = found(unlisted, credentials=[temporary])
-    assert explanation.codes[0] in ("token-signed-elsewhere", "parameter-not-listed")
-    assert "token" in explanation.findings[0].detail or "parameter" in explanation.findings[0].detail
+    assert explanation.codes == ("parameter-not-listed",)
+    assert "q-url-param-list does not name them all" in explanation.findings[0].detail
     in_header = signer().authorization("GET", "a", headers={"x-cos-security-token": TOKEN}, key_time=TIMES)
     in_header = in_header.replace("host;x-cos-security-token", "host")
     request = {"Authorization": in_header, "x-cos-security-token": TOKEN}
-    assert found(signer().object_url("a"), headers=request, credentials=[temporary]).codes[0] in (
-        "token-signed-elsewhere", "header-not-listed",
-    )  # fmt: skip
+    assert found(signer().object_url("a"), headers=request, credentials=[temporary]).codes == ("header-not-listed",)
 
 
 @pytest.mark.parametrize(

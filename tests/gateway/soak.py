@@ -80,7 +80,7 @@ class Soak:
             return bool(self.wrong) or (often and min(self.signed_by[secret_id] for secret_id, _ in SECRETS) >= least)
 
         try:
-            until(enough, f"everything done {least} times: {self.counts}, {self.reloads} reloads, {self.signed_by}")
+            until(enough, f"{least} requests of each kind, reloads and URLs of each SecretId")
         finally:
             self.ended.set()
         for thread in threads:

@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cossign import Credentials, Signer
@@ -340,6 +340,7 @@ def test_a_client_that_reads_slowly_does_not_fill_the_memory(served: Served) -> 
             connection.sendall(head.encode() + body)
         time.sleep(1)
         assert peak(served) - before <= 64 << 20
+        connection.settimeout(PATIENCE)
         assert connection.recv(12) == b"HTTP/1.1 200"
 
 
@@ -389,7 +390,6 @@ LINES = st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"/
 
 
 @given(LINES, st.booleans(), st.booleans())
-@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_rows_are_judged_as_paths_are(lines: list[bytes], unusual: bool, ended: bool) -> None:
     prefixes = (b"a", b"/", b"\xc3")
     block = b"\n".join(lines) + (b"\n" if ended and lines else b"")
