@@ -6,8 +6,9 @@ Credentials reach the actors by a provider, which is asked there; what Ray pickl
 >>> ds = ray.data.from_items([{"key": "a.jpg"}, {"key": None}])
 >>> where = {"bucket": "b-1250000000", "region": "ap-beijing"}  # ChainCredentials() where the rows are
 >>> urls = presign(ds, "key", "url", where, concurrency=1).take_all()
->>> [row["url"] and row["url"].partition("?")[0] for row in urls]
-['https://b-1250000000.cos.ap-beijing.myqcloud.com/a.jpg', None]
+>>> signed = {row["key"]: row["url"] for row in urls}  # by key: Ray may change the order of rows
+>>> signed["a.jpg"].partition("?")[0], signed[None]
+('https://b-1250000000.cos.ap-beijing.myqcloud.com/a.jpg', None)
 """
 
 from __future__ import annotations
