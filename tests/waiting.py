@@ -15,7 +15,7 @@ T = TypeVar("T")
 PATIENCE = 300
 
 
-def until(find: Callable[[], T], what: object = "what the test waits for") -> T:
+def until(find: Callable[[], T | None], what: object = "what the test waits for") -> T:
     """Call `find` until its result is true, and return that.
 
     Raises:
