@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -458,12 +459,133 @@ def test_what_is_no_column_of_text(signer: Signer, keys: Any, said: str) -> None
         signer.presign_arrow(keys)
 
 
-@pytest.mark.parametrize("threads", [0, -1, True, 1.5, "2"])
+@pytest.mark.parametrize("threads", [0, -1, True, 1.5, "2", 1025, 2**30, 2**31, 2**70])
 @pytest.mark.any_engine
 def test_threads(signer: Signer, threads: Any) -> None:
     for call in (signer.presign_arrow, signer.presign_many):
         with pytest.raises(ParameterError, match="threads must be"):
             call(pa.array(["a"]), threads=threads)
+
+
+@pytest.mark.parametrize("column", ["query", "method", "expires"])
+@pytest.mark.any_engine
+def test_null_structs_in_every_column(signer: Signer, column: str) -> None:
+    """A null of the struct hides a text of its column, of which only the size was left."""
+    keys = pa.array(["a", "b", "c", "d"])
+    values = pa.array(
+        {"query": ["v", "w", "x", "y"], "method": ["GET", "PUT"] * 2, "expires": ["60", "70", "80", "90"]}[column]
+    )
+    nulls = [False, True, False, True]
+    struct = pa.StructArray.from_arrays([values], names=["x"], mask=pa.array(nulls))
+    plain = pa.array([None if null else value for null, value in zip(nulls, values.to_pylist(), strict=True)])
+
+    def signed(given: Any) -> Any:
+        named: Any = {"query": {"v": given}} if column == "query" else {column: given}
+        result = signer.presign_arrow(keys, key_time=None if column == "expires" else TIMES, on_error="null", **named)
+        return pa.chunked_array(result).to_pylist(), result.errors
+
+    with time_machine.travel(TIMES[0], tick=False):
+        assert signed(struct) == signed(plain)
+
+
+CHILD = f"""
+import os, signal, threading, tracemalloc
+import pyarrow as pa
+from cossign import Credentials, Signer
+signer = Signer(Credentials({SECRET_ID!r}, {SECRET_KEY!r}), bucket={BUCKET!r}, region={REGION!r})
+keys = pa.array([f"photos/{{number:08d}}.jpg" for number in range(20_000)])
+"""
+
+
+def child(code: str) -> str:
+    """What a program of its own prints: it may crash or hang."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD + code], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.any_engine
+def test_threads_under_tracemalloc() -> None:
+    """It wants Python's global lock for each allocation, while a reader that has that one waits for the pool's."""
+    child("""
+tracemalloc.start()
+count = 0
+for _ in range(120):
+    kept = []
+    for chunk in signer.presign_arrow(keys, threads=3):
+        count += 1
+        kept.append(chunk)
+        if count % 2:
+            del chunk
+            kept.pop(0)
+""")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.any_engine
+def test_forks_while_threads_sign() -> None:
+    child("""
+stop = False
+def work():
+    while not stop:
+        sum(len(chunk) for chunk in signer.presign_arrow(keys))
+threads = [threading.Thread(target=work, daemon=True) for _ in range(2)]
+for each in threads:
+    each.start()
+for number in range(100):
+    made = os.fork()
+    if not made:
+        signal.alarm(120)
+        assert sum(len(chunk) for chunk in signer.presign_arrow(keys[:2000])) == 2000
+        os._exit(0)
+    assert os.waitpid(made, 0)[1] == 0, number
+stop = True
+for each in threads:
+    each.join()
+""")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.any_engine
+def test_a_column_that_was_begun_before_a_fork() -> None:
+    """Its threads are not there any more: the other process is told so, and does not wait for them."""
+    child("""
+for threads in (1, 2):
+    begun = iter(signer.presign_arrow(keys, threads=threads, key_time=(1, 2)))
+    first = next(begun)
+    made = os.fork()
+    if not made:
+        signal.alarm(120)
+        try:
+            rows = len(first) + sum(map(len, begun))
+            assert (threads, rows) == (1, len(keys))
+        except RuntimeError as error:
+            assert threads == 2 and "sign them anew after a fork" in str(error)
+        assert signer.presign_many(["a"], key_time=(1, 2), threads=2) == signer.presign_many(["a"], key_time=(1, 2))
+        assert sum(map(len, signer.presign_arrow(keys, threads=2))) == len(keys)
+        os._exit(0)
+    assert os.waitpid(made, 0)[1] == 0, threads
+    assert len(first) + sum(map(len, begun)) == len(keys)
+""")
+
+
+@pytest.mark.any_engine
+def test_many_expiries_in_bounded_memory() -> None:
+    if not os.path.exists("/proc/self/status"):
+        pytest.skip("there is no /proc here, which tells how much memory a process has")
+    grown = child("""
+def most():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if "VmHWM" in line)
+def sign(first, rows):
+    assert sum(map(len, signer.presign_arrow(keys[:rows], expires=pa.array(range(first, first + rows))))) == rows
+sign(1, 2000)
+before = most()
+sign(10_000, 6000)
+print(most() - before)
+""")
+    assert int(grown) < 8 << 10  # KiB; a template has three
 
 
 def test_presign_many_in_threads(signer: Signer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import hashlib
+import hmac
 import itertools
 import json
 import pickle
@@ -17,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cossign import Credentials, Signer, _core
+from cossign import Credentials, ParameterError, Signer, _core
 from cossign._core import decode_column
 from tests import reference
 from tests.conftest import BUCKET, REGION
@@ -174,6 +175,48 @@ def test_sign_keys_are_remembered_and_bounded() -> None:
     assert 1 <= len(remembered) <= 64
     assert secret.sign_key("1;2") is not first  # forgotten in the meantime, and made again
     assert secret.sign_key("1;2").sign(b"a") == first.sign(b"a")
+
+
+@pytest.mark.parametrize("size", [*range(36), 74, 80, 150, 400, 5000])
+def test_a_sign_time_that_the_engines_have_no_room_for_is_refused(size: int) -> None:
+    secret = _core.Secret("key")
+    for times in (("1" * size,), ("1;2", "1" * size), ("1" * size, "1;2")):
+        signed = times[-1]
+        if len(signed) > 34:
+            with pytest.raises(ParameterError, match="key_time must be"):
+                secret.sign_key(*times)
+            continue
+        found = _core.signatures(_core.engine("auto"), secret.sign_key(*times), [b"a"])
+        made = hmac.new(b"key", times[0].encode(), "sha1").hexdigest()
+        string = f"sha1\n{signed or times[0]}\n{hashlib.sha1(b'a').hexdigest()}\n"
+        assert found == [hmac.new(made.encode(), string.encode(), "sha1").hexdigest().encode()]
+
+
+def test_what_is_given_to_the_core_is_checked() -> None:
+    signer = Signer(Credentials("AKID", "key"), bucket="b-1250000000", region="ap-beijing")
+    engine, key = _core.engine("auto"), _core.Secret("key").sign_key("1;2")
+    for index in (-7, -1, 1024, 2**62):
+        with pytest.raises(ValueError, match="has no column"):
+            _core.Column(index)
+    with pytest.raises(ParameterError, match="query has a column"):
+        signer.presign("a", query={"x": _core.Column(0)})
+    with pytest.raises(ValueError, match="columns"):
+        signer.presign_many(["a"], query={"x": _core.Column(0)})
+    with pytest.raises(ValueError, match="columns"):
+        signer.presign_arrow(_core.Lines([b"a"]), query={"x": _core.Column(3)})
+    for pieces in (([_core.SIGNATURE], []), ([-3], []), ([], [2**40]), ([b"a", -2], [b"b"])):
+        with pytest.raises(ValueError, match="has no piece"):
+            _core.Template(*pieces, key, 0, "key", engine)
+    for chunk in (0, 1, 4095, 1 << 31):
+        with pytest.raises(ValueError, match="a chunk has"):
+            _core.Memory(chunk=chunk)
+    for call, values in (
+        (_core.signatures, (None, key, [])), (_core.signatures, (engine, None, [])),
+        (_core.signatures, (engine, key, None)), (_core.SigningStream, (None, [])), (_core.records_end, (None,)),
+        (_core.sent_host, (None,)), (_core.sign_ahead, (None,)), (_core.Share, ([1], 1, False)),
+    ):  # fmt: skip
+        with pytest.raises(TypeError):
+            call(*values)
 
 
 def test_templates_refuse_what_does_not_fit() -> None:

@@ -1,4 +1,4 @@
-# cython: language_level=3, freethreading_compatible=True
+# cython: language_level=3
 """The hot path: percent-encoding, canonicalisation, SignKey, and signing and judging whole batches.
 
 A `Template` holds what a batch has in common. A row is one key's HttpString and output text, with a hole where the
@@ -12,21 +12,22 @@ cimport cython
 from cossign._arrow cimport ArrowArray, ArrowArrayStream, ArrowSchema, pages_forget, pages_free, pages_new
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.exc cimport PyErr_CheckSignals
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetInterrupt
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.number cimport PyIndex_Check
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_AsUTF8String, PyUnicode_DecodeUTF8
 from libc.errno cimport EINVAL
+from libc.stdlib cimport free, malloc
 from libc.stdint cimport INT32_MAX, INT64_MAX, int8_t, int16_t, int32_t, int64_t, uint8_t, uint64_t, uintptr_t
 from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 
+import os
 from _thread import allocate_lock, start_new_thread
 from hashlib import sha1
 from hmac import compare_digest
 from itertools import islice
-from os import urandom
 
 from cossign.errors import (
     BadSignature,
@@ -83,6 +84,19 @@ cdef extern from *:
     const char* COSSIGN_COMMIT
     const char* COSSIGN_COMPILER
 
+cdef extern from *:
+    """
+    #ifdef __GNUC__
+    #define atomic_load(place) __atomic_load_n(place, __ATOMIC_ACQUIRE)
+    #define atomic_store(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
+    #else /* Windows, which has no forks: what they are for never changes there */
+    #define atomic_load(place) (*(place))
+    #define atomic_store(place, value) (*(place) = (value))
+    #endif
+    """
+    uint64_t atomic_load(uint64_t* place) noexcept nogil
+    void atomic_store(uint64_t* place, uint64_t value) noexcept nogil
+
 cdef extern from "sha1/sha1.h" nogil:
     enum:
         SHA1_BLOCK
@@ -114,7 +128,7 @@ cdef extern from "sha1/sha1.h" nogil:
         const char* name
         sha1_layer* lay
     size_t sha1_engines(sha1_engine* engines) noexcept
-    void sha1_prepare(
+    int sha1_prepare(
         sha1_key* key, const uint8_t* hmac_key, size_t size, const uint8_t* head, size_t head_size
     ) noexcept
     void sha1_sign(const sha1_engine* engine, const sha1_key* key, const sha1_row* rows, size_t count) noexcept
@@ -335,6 +349,8 @@ cdef class Column:
     cdef readonly Py_ssize_t index
 
     def __init__(self, index: int):
+        if not 0 <= index < MOST_COLUMNS:
+            raise ValueError(f"a query has no column {index}")
         self.index = index
 
 
@@ -497,8 +513,12 @@ cdef tuple hmac_states(const uint8_t* key, size_t size):
     cdef bytearray pad = bytearray(64)
     cdef Py_ssize_t i
     if size > 64:
-        digest = sha1(PyBytes_FromStringAndSize(<const char*>key, <Py_ssize_t>size)).digest()
-        return hmac_states(<const uint8_t*>PyBytes_AS_STRING(digest), 20)
+        copy = PyBytes_FromStringAndSize(<const char*>key, <Py_ssize_t>size)
+        digest = sha1(copy).digest()
+        wipe(<uint8_t*>PyBytes_AS_STRING(copy), size)  # nobody else has it
+        states = hmac_states(<const uint8_t*>PyBytes_AS_STRING(digest), 20)
+        wipe(<uint8_t*>PyBytes_AS_STRING(digest), 20)
+        return states
     memcpy(<char*>pad, key, size)
     for i in range(64):
         pad[i] ^= 0x36
@@ -617,7 +637,8 @@ cdef class Secret:
         wipe(<uint8_t*>PyBytes_AS_STRING(digest), 20)  # nobody else has it
         key.head = b"sha1\n%b\n" % (sign_time or key_time).encode()
         head = text_of(key.head)
-        sha1_prepare(&key.native, key.hexadecimal, 40, head.data, head.size)
+        if sha1_prepare(&key.native, key.hexadecimal, 40, head.data, head.size):
+            raise ParameterError("key_time", f'must be "start;end", two times of at most 15 digits, not {len(key_time)} characters')
         if len(self.sign_keys) >= 64:
             self.sign_keys.clear()
         self.sign_keys[times] = key
@@ -651,11 +672,27 @@ cdef class Engine:
 
 
 cdef bint agrees(Engine engine) except -1:
-    """Sign the same HttpStrings natively and by hashlib: as many and as long as lead through every path of the lanes."""
+    """Sign the same HttpStrings natively and by hashlib: as many and as long as lead through every path of the lanes.
+
+    Then the same URLs, of plain and of escaped keys: the engine lays the rows out, too.
+    """
     cdef Engine hashlib = ENGINES[-1]
-    cdef SignKey key = Secret(urandom(18).hex()).sign_key("1557989753;1557996953")
-    cdef list http_strings = [urandom(110 if number < 16 else 11 * number) for number in range(31)]
-    return signatures(engine, key, http_strings) == signatures(hashlib, key, http_strings)
+    cdef SignKey key = Secret(os.urandom(18).hex()).sign_key("1557989753;1557996953")
+    cdef list http_strings = [os.urandom(110 if number < 16 else 11 * number) for number in range(31)]
+    cdef list keys = [
+        os.urandom(2 * number + 1).hex() + ("", "", " ", "\u4e2d/.x", "\xe9+%")[number % 5] + "a" * (number % 7)
+        for number in range(80)
+    ]
+    cdef list found = []
+    if signatures(engine, key, http_strings) != signatures(hashlib, key, http_strings):
+        return False
+    for each in (engine, hashlib):
+        template = Template(
+            [b"get\n", KEY, b"\n\nhost=example.com\n"],
+            [b"https://example.com", KEY, b"?q-signature=", SIGNATURE], key, _STRICT, "keys", each,
+        )
+        found.append(sign_many(template, keys, (), (), None))
+    return found[0] == found[1]
 
 
 cdef tuple probed():
@@ -700,6 +737,8 @@ def engine(str name not None):
 
 cpdef list signatures(Engine engine, SignKey key, list http_strings):
     """The signature of each HttpString (bytes), as bytes."""
+    if engine is None or key is None or http_strings is None:
+        raise TypeError("signatures() takes an Engine, a SignKey and a list of bytes")
     cdef Py_ssize_t count = len(http_strings)
     cdef sha1_row* rows = <sha1_row*>PyMem_RawMalloc(<size_t>(count + 1) * sizeof(sha1_row))
     cdef uint8_t* http = NULL
@@ -781,6 +820,8 @@ cdef enum:
     DIGITS = 24   # bytes that an integer's text may take
     BLOCK = 512   # rows that a bulk call takes between two looks at Python objects and signals
     SHARE = 8192  # rows that a thread takes at a time
+    MOST_COLUMNS = 1024    # of a query
+    MOST_TEMPLATES = 1024  # that a pass keeps, where they differ by row
     PATIENCE = 20_000  # microseconds that a thread waits for more work before it ends
 
 
@@ -881,6 +922,8 @@ cdef class Template:
                     self.ascii &= value.isascii()
             else:
                 piece.kind = value
+                if not SIGNATURE_PIECE <= piece.kind < MOST_COLUMNS or (piece.kind == SIGNATURE_PIECE and i < self.http_count):
+                    raise ValueError(f"a template has no piece {piece.kind} here")
                 self.columns = max(self.columns, piece.kind + 1)
                 if piece.kind == SIGNATURE_PIECE:
                     self.text_size += 40
@@ -1084,6 +1127,8 @@ cdef class Workspace:
     cdef size_t text_size
 
     def __cinit__(self, Py_ssize_t columns):
+        if not 0 <= columns <= MOST_COLUMNS:
+            raise ValueError(f"a batch has at most {MOST_COLUMNS} columns")
         self.width = columns
         self.values = <Text*>PyMem_RawMalloc(<size_t>(columns * BLOCK + 1) * sizeof(Text))
         self.digits = <uint8_t*>PyMem_RawMalloc(<size_t>((columns + 1) * BLOCK * DIGITS))
@@ -1128,7 +1173,7 @@ cdef Py_ssize_t sign_rows(
     space.end = end
     while done < count:
         last = min(done + TILE, count)
-        bound = 0
+        bound = SHA1_BLOCK  # as `aligned` moves the first row
         if template.columns:
             for i in range(done, last):
                 bound += template.http_bound(work.keys[i], &work.values[i * work.width])
@@ -1215,12 +1260,14 @@ def sign_one(Template template not None, key):
     cdef uint8_t* buffer
     cdef uint8_t[3072] small
     cdef size_t http, bound
+    if template.columns:
+        raise ParameterError("query", "has a column of values: one call takes one value for each name")
     fault = key_text(key, &key_bytes, alive)
     if fault == NULL_ROW:
         fault = NOT_A_STR
     if fault != FINE:
         raise key_error(template, fault, key, None)
-    http = template.http_bound(key_bytes, NULL)
+    http = template.http_bound(key_bytes, NULL) + SHA1_BLOCK
     bound = http + template.text_bound(key_bytes, NULL) + SCAN_SLACK
     buffer = small
     if bound > sizeof(small):
@@ -1243,7 +1290,7 @@ def sign_one(Template template not None, key):
             PyMem_RawFree(buffer)
 
 
-def sign_many(Template template not None, keys, tuple columns, tuple names, list errors, int threads=1):
+def sign_many(Template template not None, keys, tuple columns not None, tuple names not None, list errors, int threads=1):
     """Sign many keys, at the template's one instant.
 
     Args:
@@ -1321,7 +1368,10 @@ cdef int sign_block(
     return 0
 
 
-def _sign_share(Template template, list keys, Py_ssize_t start, tuple columns, tuple names, bint keep_errors):
+def _sign_share(
+    Template template not None, list keys not None, Py_ssize_t start, tuple columns not None, tuple names not None,
+    bint keep_errors,
+):
     cdef list result = []
     cdef list errors = [] if keep_errors else None
     cdef Workspace work = Workspace(template.columns)
@@ -1335,7 +1385,8 @@ cdef class Crew:
     """Threads that share some calls of a function.
 
     An interrupt may come at any point of Python code in the main thread, and what is written in Python of threading and
-    concurrent.futures may then keep a lock for ever. Here the main thread waits for a plain lock, in C.
+    concurrent.futures may then keep a lock for ever. Here the main thread waits for a plain lock, in C. The counts need
+    no lock of their own: they change under Python's global one, with no call in between.
     """
 
     cdef object function
@@ -1345,58 +1396,52 @@ cdef class Crew:
     cdef Py_ssize_t begun
     cdef Py_ssize_t at_work
     cdef bint ended         # nothing more is begun
-    cdef object lock
     cdef object done        # held until nobody is at work
 
-    def __init__(self, function, list arguments):
+    def __init__(self, function, list arguments not None):
         self.function = function
         self.arguments = arguments
         self.results = [None] * len(arguments)
         self.failures = {}
-        self.lock = allocate_lock()
         self.done = allocate_lock()
         self.done.acquire()
+        self.at_work = 1  # whoever starts the others counts as one of them, until they are started
 
     def work(self):
         """Make calls until all are begun, or one has failed."""
         cdef Py_ssize_t i = 0
-        while True:
-            with self.lock:
-                if self.ended or self.begun == len(self.arguments):
-                    self.at_work -= 1
-                    if self.at_work == 0:
-                        self.done.release()
-                    return
-                i = self.begun
-                self.begun += 1
+        while not self.ended and self.begun < len(self.arguments):
+            i = self.begun
+            self.begun += 1
             try:
                 self.results[i] = self.function(*self.arguments[i])
             except BaseException as error:
                 self.failures[i] = error
                 self.ended = True
+        self.leave()
+
+    cdef int leave(self) except -1:
+        self.at_work -= 1
+        if self.at_work == 0:
+            self.done.release()
+        return 0
 
 
 cdef list in_threads(function, list arguments, int threads):
     """The results of a function for each tuple of arguments, in order; what is not begun when one fails never is."""
     cdef Crew crew = Crew(function, arguments)
     cdef int i
-    crew.at_work = 1  # whoever starts the others counts as one of them, until they are started
     for i in range(min(threads, len(arguments))):
-        with crew.lock:
-            crew.at_work += 1
+        crew.at_work += 1
         try:
             start_new_thread(crew.work, ())
         except RuntimeError:  # no more threads to be had
-            with crew.lock:
-                crew.at_work -= 1
+            crew.at_work -= 1
             break
     if crew.at_work == 1:
         crew.work()
     else:
-        with crew.lock:
-            crew.at_work -= 1
-            if crew.at_work == 0:
-                crew.done.release()
+        crew.leave()
     try:
         while not crew.done.acquire(timeout=0.2):  # a signal from before it waits would not wake it
             PyErr_CheckSignals()
@@ -1450,6 +1495,9 @@ cdef enum Layout:
     ONE_COLUMN  # a struct, such as a table with one column
     NULLS
 
+cdef enum:
+    DEEPEST = 8  # nodes below a column's own
+
 cdef struct Node:
     Layout layout
     int width       # of an integer, an index or a run's end, in bytes
@@ -1462,13 +1510,15 @@ cdef void free_node(Node* node) noexcept:
         PyMem_RawFree(node)
 
 
-cdef Node* new_node(const ArrowSchema* schema, str parameter) except NULL:
+cdef Node* new_node(const ArrowSchema* schema, str parameter, int depth=0) except NULL:
     """What a schema says of a column; ParameterError if that is no column of text."""
     cdef const ArrowSchema* child = NULL
     cdef Node* node
     cdef bytes format = schema.format if schema.format != NULL else b""
     cdef Layout layout = OFFSETS_32
     cdef int width = 0
+    if depth > DEEPEST:
+        raise ParameterError(parameter, "is a column within columns within columns: give the column of strings itself")
     if schema.dictionary != NULL:
         layout = DICTIONARY
         child = schema.dictionary
@@ -1509,7 +1559,7 @@ cdef Node* new_node(const ArrowSchema* schema, str parameter) except NULL:
     node.child = NULL
     if child != NULL:
         try:
-            node.child = new_node(child, parameter)
+            node.child = new_node(child, parameter, depth + 1)
         except BaseException:
             PyMem_RawFree(node)
             raise
@@ -1641,7 +1691,7 @@ cdef const char* read_texts(
         if fault == NULL:
             for i in range(count):
                 if null_at(array, array.offset + first + i):
-                    texts[i * stride].data = NULL
+                    texts[i * stride] = Text(NULL, 0)
         return fault
     first += array.offset
     if node.layout == RUN_ENDS:
@@ -1754,7 +1804,7 @@ cdef class ArrowColumn:
     cdef bint ended
     cdef bint string_view  # its type is Arrow's string view
 
-    def __cinit__(self, source, str parameter):
+    def __cinit__(self, source, str parameter not None):
         cdef ArrowSchema schema
         cdef ArrowSchema* schema_given
         cdef ArrowArrayStream* stream_given
@@ -1874,7 +1924,7 @@ cdef class Lines:
         return stream_capsule(self, ArrowArrayStream(lines_schema, lines_next, lines_last_error, stream_release, NULL))
 
 
-def records_end(bytes block, /) -> int:
+def records_end(bytes block not None, /) -> int:
     """How many bytes of a block of CSV are whole rows, whose quoted fields may hold line ends.
 
     Source: RFC 4180. As in Python's csv and in pyarrow, a quote that does not begin a field is a character of it.
@@ -1923,6 +1973,8 @@ cdef int lines_next(ArrowArrayStream* stream, ArrowArray* array) noexcept with g
             lines.rows += array.length
     except BaseException as error:
         lines.failure = error
+        if isinstance(error, KeyboardInterrupt):
+            PyErr_SetInterrupt()
         return EINVAL
     return 0
 
@@ -2001,6 +2053,8 @@ cdef void release_lines(ArrowArray* array) noexcept with gil:
 
 cdef enum:
     SLOT = 1 << 19         # bytes of a result chunk, unless a Memory has others: it stays in the second cache
+    LEAST_SLOT = 1 << 12
+    MOST_SLOT = 1 << 30    # offsets are of 32 bits
     ROW = 128              # a chunk has at most a row for so many of its bytes
     KEPT_SLOTS = 24        # with so many in a reader's hands, it keeps them, and waste counts
     SLAB = 1 << 21         # bytes of the first block of slots: a huge page; each further one is twice as large, up to
@@ -2039,6 +2093,58 @@ cdef struct Pool:
     size_t most_idle   # slots; the next ones keep no memory
     size_t slot        # bytes of one
     bint closed        # its Memory is gone: the last slot that comes back frees all
+    uint64_t forks     # as they were when it was made, or revived
+    bint stays         # it is never freed
+
+
+# After a fork, a pool's lock may be held by a thread that the new process lacks, and its lists may be half changed. No
+# lock is held over a fork instead: whoever forks gives Python's global lock away before it is done.
+cdef uint64_t forks = 0  # that lie between the process that imported this and this one
+cdef PyThread_type_lock reviving = new_lock()
+
+
+def _after_fork():
+    global forks, reviving
+    reviving = new_lock()
+    forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+cdef void lock_pool(Pool* pool) noexcept nogil:
+    """Who holds the lock must not want Python's global one: who has that one may be waiting for this one.
+
+    Python's allocators are such a wish, as tracemalloc's wrapper takes the global lock.
+    """
+    if atomic_load(&pool.forks) != forks:
+        revive(pool)
+    PyThread_acquire_lock(pool.lock, WAIT_LOCK)
+
+
+cdef void revive(Pool* pool) noexcept nogil:
+    """In a process that a fork has made: a pool without memory, which is never freed, as what it had may be anywhere."""
+    cdef PyThread_type_lock fresh = PyThread_allocate_lock()
+    PyThread_acquire_lock(reviving, WAIT_LOCK)
+    if pool.forks != forks:
+        pool.lock = fresh if fresh != NULL else reviving
+        fresh = NULL
+        pool.slabs = NULL
+        pool.waiting = NULL
+        pool.idle = 0
+        pool.stays = True
+        atomic_store(&pool.forks, forks)
+    PyThread_release_lock(reviving)
+    if fresh != NULL:
+        PyThread_free_lock(fresh)
+
+
+cdef PyThread_type_lock new_lock() except NULL:
+    cdef PyThread_type_lock lock = PyThread_allocate_lock()
+    if lock == NULL:
+        raise MemoryError
+    return lock
 
 
 cdef class Memory:
@@ -2052,6 +2158,8 @@ cdef class Memory:
     cdef Pool* pool
 
     def __cinit__(self, size_t idle=1 << 24, size_t chunk=SLOT):
+        if not LEAST_SLOT <= chunk <= MOST_SLOT:
+            raise ValueError(f"a chunk has {LEAST_SLOT} to {MOST_SLOT} bytes")
         self.pool = new_pool()
         self.pool.most_idle = idle // chunk
         self.pool.slot = chunk
@@ -2062,14 +2170,15 @@ cdef class Memory:
 
 
 cdef Pool* new_pool() except NULL:
-    cdef Pool* pool = <Pool*>PyMem_RawMalloc(sizeof(Pool))
+    cdef Pool* pool = <Pool*>malloc(sizeof(Pool))
     if pool == NULL:
         raise MemoryError
     memset(pool, 0, sizeof(Pool))
     pool.lock = PyThread_allocate_lock()
     if pool.lock == NULL:
-        PyMem_RawFree(pool)
+        free(pool)
         raise MemoryError
+    pool.forks = forks
     return pool
 
 
@@ -2079,17 +2188,17 @@ cdef void free_pool(Pool* pool) noexcept nogil:
         slab = pool.slabs
         pool.slabs = slab.next
         pages_free(slab.pages, slab.size)
-        PyMem_RawFree(slab)
+        free(slab)
     PyThread_free_lock(pool.lock)
-    PyMem_RawFree(pool)
+    free(pool)
 
 
 cdef void close_pool(Pool* pool) noexcept nogil:
     """The Memory is gone; what its consumers hold stays."""
     cdef bint last
-    PyThread_acquire_lock(pool.lock, WAIT_LOCK)
+    lock_pool(pool)
     pool.closed = True
-    last = pool.out == 0
+    last = pool.out == 0 and not pool.stays
     PyThread_release_lock(pool.lock)
     if last:
         free_pool(pool)
@@ -2110,12 +2219,12 @@ cdef Slot* new_slot(Pool* pool, size_t single, size_t rows, bint views) noexcept
     rows = (rows + 63) & ~<size_t>63
     if single:
         size = head + valid_size + places_size(rows, views) + single
-        slot = <Slot*>PyMem_RawMalloc(size)
+        slot = <Slot*>malloc(size)
         if slot == NULL:
             return NULL
-        PyThread_acquire_lock(pool.lock, WAIT_LOCK)
+        lock_pool(pool)
     else:
-        PyThread_acquire_lock(pool.lock, WAIT_LOCK)
+        lock_pool(pool)
         slab = pool.slabs
         if pool.waiting != NULL:
             slot = pool.waiting
@@ -2123,13 +2232,13 @@ cdef Slot* new_slot(Pool* pool, size_t single, size_t rows, bint views) noexcept
             pool.idle -= 1
         else:
             if slab == NULL or slab.used + size > slab.size:
-                slab = <Slab*>PyMem_RawMalloc(sizeof(Slab))
+                slab = <Slab*>malloc(sizeof(Slab))
                 if slab != NULL:
                     slab.size = SLAB if pool.slabs == NULL else min(2 * pool.slabs.size, <size_t>LARGEST_SLAB)
                     slab.size = max(slab.size, size)
                     slab.pages = <uint8_t*>pages_new(slab.size)
                     if slab.pages == NULL:
-                        PyMem_RawFree(slab)
+                        free(slab)
                         slab = NULL
                 if slab == NULL:
                     PyThread_release_lock(pool.lock)
@@ -2162,9 +2271,9 @@ cdef void drop_slot(Slot* slot) noexcept nogil:
     cdef Pool* pool = slot.pool
     cdef bint last
     if slot.single:
-        PyMem_RawFree(slot)
+        free(slot)
         slot = NULL
-    PyThread_acquire_lock(pool.lock, WAIT_LOCK)
+    lock_pool(pool)
     pool.out -= 1
     if slot != NULL:
         if pool.idle >= pool.most_idle:
@@ -2172,7 +2281,7 @@ cdef void drop_slot(Slot* slot) noexcept nogil:
         slot.next = pool.waiting
         pool.waiting = slot
         pool.idle += 1
-    last = pool.closed and pool.out == 0
+    last = pool.closed and pool.out == 0 and not pool.stays
     PyThread_release_lock(pool.lock)
     if last:
         free_pool(pool)
@@ -2287,11 +2396,11 @@ cdef class Share:
     cdef object failure   # the exception that ended it
     cdef Task task
 
-    def __cinit__(self, list columns, int64_t rows, bint views):
+    def __cinit__(self, list columns not None, int64_t rows, bint views):
         cdef Py_ssize_t i
         cdef ArrowColumn column
         self.columns = columns
-        self.chunks = [(<ArrowColumn>column).chunk for column in columns]
+        self.chunks = [(<ArrowColumn?>column).chunk for column in columns]
         self.errors = []
         self.task.share = <PyObject*>self
         self.task.left = rows
@@ -2334,7 +2443,7 @@ cdef class SignedColumn:
     cdef tuple sources
     cdef tuple names
     cdef object varied     # makes the template of a row out of the texts of the columns behind the template's own
-    cdef dict templates    # those made so far, or why there is none
+    cdef dict templates    # the last ones that were made, or why there is none
     cdef int threads
     cdef Memory memory
     cdef object first  # a stream that was opened to check its type
@@ -2345,9 +2454,11 @@ cdef class SignedColumn:
     cdef bint views    # the result is, instead of strings
 
     def __init__(
-        self, Template template not None, keys, tuple sources, tuple names, varied, bint keep_errors, int threads,
-        Memory memory=None, bint as_keys=False,
+        self, Template template not None, keys, tuple sources not None, tuple names not None, varied, bint keep_errors,
+        int threads, Memory memory=None, bint as_keys=False,
     ):
+        if not template.columns <= len(sources) == len(names) <= MOST_COLUMNS:
+            raise ValueError("the template has other columns than were given")
         self.memory = memory
         self.template = template
         self.varied = varied
@@ -2369,12 +2480,16 @@ cdef class SignedColumn:
             value = &work.values[i * work.width + column]
             texts.append(None if value.data == NULL else value.data[:value.size].decode())
         made = tuple(texts)
-        if made not in self.templates:
+        found = self.templates.get(made)
+        if found is None:
             try:
-                self.templates[made] = self.varied(*texts)
+                found = self.varied(*texts)
             except ParameterError as error:
-                self.templates[made] = error
-        return self.templates[made]
+                found = error
+            if len(self.templates) >= MOST_TEMPLATES:
+                self.templates.clear()
+            self.templates[made] = found
+        return found
 
     def opened(self):
         cdef ArrowColumn keys = ArrowColumn(self.keys, self.template.parameter)
@@ -2466,6 +2581,8 @@ cdef int stream_next(ArrowArrayStream* stream, ArrowArray* array) noexcept with 
         state.next_chunk(array)
     except BaseException as error:
         state.message = (str(error) or type(error).__name__).encode("utf-8", "backslashreplace")
+        if isinstance(error, KeyboardInterrupt):
+            PyErr_SetInterrupt()  # the consumer makes an error of its own of this one, which need not end the program
         return EINVAL
     return 0
 
@@ -2502,10 +2619,13 @@ cdef class SigningStream:
     cdef Task* last
     cdef int at_work               # threads besides whoever reads
     cdef int asleep
+    cdef uint64_t forks            # when they were begun
     cdef bint rung
     cdef bint reader_waits
 
-    def __cinit__(self, SignedColumn whole, list columns):
+    def __cinit__(self, SignedColumn whole not None, list columns not None):
+        if not columns:
+            raise ValueError("there is no column of keys")
         self.whole = whole
         self.columns = columns
         self.memory = Memory() if whole.memory is None else whole.memory
@@ -2583,13 +2703,14 @@ cdef class SigningStream:
             from collections import deque
 
             self.ahead = deque()
-            self.lock = PyThread_allocate_lock()
-            self.bell = PyThread_allocate_lock()
-            self.news = PyThread_allocate_lock()
-            if self.lock == NULL or self.bell == NULL or self.news == NULL:
-                raise MemoryError
+            self.forks = forks
+            self.lock = new_lock()
+            self.bell = new_lock()
+            self.news = new_lock()
             PyThread_acquire_lock(self.bell, WAIT_LOCK)
             PyThread_acquire_lock(self.news, WAIT_LOCK)
+        if self.forks != forks:
+            raise RuntimeError("the URLs were begun by threads of another process: sign them anew after a fork")
         while not self.ended and len(self.ahead) <= 2 * self.whole.threads:
             share = self.next_share(self.most)
             if share is None:
@@ -2708,7 +2829,7 @@ cdef inline int64_t fitting_rows(const Slot* slot) noexcept:
     return max(1, min(<int64_t>(room // 64 * 63 * <size_t>slot.rows // max(<size_t>1, slot.data_size)), slot.most))
 
 
-def sign_ahead(SigningStream stream):
+def sign_ahead(SigningStream stream not None):
     """A thread's work: tasks, until there is none for a while."""
     cdef Workspace work = Workspace(len(stream.columns) - 1)
     cdef Task* task
@@ -3067,7 +3188,7 @@ cdef bint split_url(Text url, Target* target) noexcept:
     return True
 
 
-def sent_host(str url):
+def sent_host(str url not None):
     """The Host header that HTTP clients send for a URL; "" if it names none."""
     cdef Target target
     cdef bytes data = PyUnicode_AsUTF8String(url)
@@ -3174,7 +3295,7 @@ cdef class RequestSigner:
             "&q-header-list="
         ).encode()
 
-    def authorization(self, str method, str url, headers):
+    def authorization(self, str method not None, str url not None, headers):
         """The Authorization of one request.
 
         Args:
@@ -3314,7 +3435,7 @@ cdef void gather(dict have, bytes name, bytes value):
     have.setdefault(encoded(name, COMPONENT).lower(), []).append(encoded(value, COMPONENT))
 
 
-def check_time(tuple span, long long now, long long skew=0):
+def check_time(tuple span not None, long long now, long long skew=0):
     """Whether a KeyTime, ``(start, end)``, holds now, to within `skew` seconds; if not, the BadSignature that says so."""
     by = f" with {skew} s of allowance" if skew else ""
     if now < span[0] - skew:
@@ -3586,6 +3707,15 @@ cdef bint canonical_value(Text text) noexcept nogil:
     return True
 
 
+cdef inline bint equal(const uint8_t* one, const uint8_t* other, size_t size) noexcept nogil:
+    """Whether bytes are the same, found in a time that does not tell where they differ: for signatures and tokens."""
+    cdef uint8_t difference = 0
+    cdef size_t i
+    for i in range(size):
+        difference |= one[i] ^ other[i]
+    return difference == 0
+
+
 cdef uint8_t* put_params(uint8_t* out, Parsed* parts, Text token) noexcept nogil:
     """HttpParameters, if the URL's parameters are just those that its list names, in order, and the token; or NULL."""
     cdef Text rest = Text(parts.params.data, parts.params.size)
@@ -3605,7 +3735,7 @@ cdef uint8_t* put_params(uint8_t* out, Parsed* parts, Text token) noexcept nogil
         if same(name, "x-cos-security-token", 20):
             if parts.has_token or token.data == NULL or part.size != token.size:
                 return NULL
-            if memcmp(part.data, token.data, token.size) != 0:
+            if not equal(part.data, token.data, token.size):
                 return NULL
             parts.has_token = True
             continue
@@ -3705,9 +3835,9 @@ cdef class Pattern:
         place = url.data + url.size - behind
         key[0] = Text(url.data + self.head.size, url.size - self.head.size - behind)
         return (
-            memcmp(place, self.middle.data, self.middle.size) == 0
-            and memcmp(url.data, self.head.data, self.head.size) == 0
-            and memcmp(place + self.middle.size + SHA1_HEX, self.tail.data, self.tail.size) == 0
+            memcmp(url.data, self.head.data, self.head.size) == 0
+            and equal(place, self.middle.data, self.middle.size)  # one of these two may hold a token
+            and equal(place + self.middle.size + SHA1_HEX, self.tail.data, self.tail.size)
         )
 
 
@@ -3781,12 +3911,7 @@ cdef class JudgingSpace:
 
 
 cdef inline State compared(const uint8_t* signature, const uint8_t* wanted) noexcept nogil:
-    """RIGHT or LEFT, in constant time."""
-    cdef uint8_t difference = 0
-    cdef int i
-    for i in range(SHA1_HEX):
-        difference |= signature[i] ^ wanted[i]
-    return RIGHT if difference == 0 else LEFT
+    return RIGHT if equal(signature, wanted, SHA1_HEX) else LEFT
 
 
 cdef class Judgement:
@@ -3812,7 +3937,8 @@ cdef class Judgement:
     cdef readonly list bad
 
     def __init__(
-        self, list urls not None, str method, list headers, dict secrets, long long now, Engine engine not None,
+        self, list urls not None, str method not None, list headers not None, dict secrets not None, long long now,
+        Engine engine not None,
         long long skew=0, terms=None,
     ):
         self.urls = urls

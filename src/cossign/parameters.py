@@ -13,6 +13,7 @@ from cossign._core import Engine, encode_component
 from cossign.errors import ParameterError
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a method, RFC 9110, 5.6.2
+_MOST_THREADS = 1024
 _LATEST = 9_999_999_999  # KeyTime's seconds have ten digits
 # The headers that the SDKs sign, beside x-cos-* and x-ci-* (cos-wx-sdk-v5, src/util.js, signHeaders).
 _SIGNED_HEADERS = frozenset((
@@ -103,6 +104,16 @@ def key_time_from(start: int, seconds: int, round_to: int | None, parameter: str
     return checked_span(start, start + seconds, parameter)
 
 
+def span_from(text: str) -> tuple[int, int] | None:
+    """The two times of KeyTime's text, which have at most 15 digits each; None if it has another form.
+
+    >>> span_from("1557989753;1557996953")
+    (1557989753, 1557996953)
+    """
+    found = re.fullmatch(r"([0-9]{1,15});([0-9]{1,15})", text)
+    return None if found is None else (int(found[1]), int(found[2]))
+
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -126,6 +137,8 @@ def checked_threads(threads: Any) -> None:
         raise ParameterError("threads", f"must be an int, not {type(threads).__name__}")
     if threads < 1:
         raise ParameterError("threads", "must be at least 1")
+    if threads > _MOST_THREADS:
+        raise ParameterError("threads", f"must be at most {_MOST_THREADS}")
 
 
 def q_fields(

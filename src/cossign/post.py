@@ -27,6 +27,7 @@ from cossign.errors import (
     SignatureMismatch,
     UnknownSecretId,
 )
+from cossign.parameters import span_from
 
 __all__ = ["PostPolicy", "VerifiedPost"]
 
@@ -232,12 +233,12 @@ def _same(one: str, other: str) -> bool:
 
 
 def _key_time(text: str) -> tuple[int, int]:
-    start, _, end = text.partition(";")
-    if not (start.isdecimal() and end.isdecimal() and text.isascii() and len(text) <= 31):
+    span = span_from(text)
+    if span is None:
         raise MalformedSignature("q-key-time must be '<start>;<end>' in Unix seconds")
-    if int(start) > int(end):
+    if span[0] > span[1]:
         raise MalformedSignature("q-key-time ends before it begins")
-    return int(start), int(end)
+    return span
 
 
 def _read(encoded: str) -> tuple[bytes, int, list[tuple[Any, ...]]]:

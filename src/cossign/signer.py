@@ -956,10 +956,15 @@ class Signer:
 Accepted = CredentialsProvider | Iterable[CredentialsProvider] | Mapping[str, Credentials] | None
 
 
+_LONGEST_SKEW = 366 * 86_400
+
+
 def _checked_skew(skew: Any) -> int:
     seconds = _whole(skew, "skew")
     if seconds < 0:
         raise ParameterError("skew", "must not be negative")
+    if seconds > _LONGEST_SKEW:
+        raise ParameterError("skew", f"must be at most {_LONGEST_SKEW} seconds, which is a year")
     return seconds
 
 

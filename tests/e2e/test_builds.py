@@ -100,13 +100,19 @@ print(*[str(warning.message) for warning in seen], sep="\\n")
 """
 
 
-def test_a_broken_engine_is_switched_off(tmp_path: Path) -> None:
-    """All engines with lanes add one word wrongly: each says so once, and the others sign right."""
+@pytest.mark.parametrize(
+    "file,count,right,wrong",
+    [
+        ("lanes.h", 2, "state[4] += e;", "state[4] -= e;"),
+        ("frame.h", 1, "(hole - out) + f.text[2].size;", "(hole - out) + f.text[2].size + 1;"),
+    ],
+)
+def test_a_broken_engine_is_switched_off(tmp_path: Path, file: str, count: int, right: str, wrong: str) -> None:
+    """Engines with lanes add one word wrongly, or lay rows out wrongly: each says so once, and others sign right."""
     tree = copied(tmp_path)
-    lanes = tree / "src" / "cossign" / "sha1" / "lanes.h"
-    right, wrong = "    state[4] += e;\n", "    state[4] -= e;\n"
-    assert lanes.read_text().count(right) == 2
-    lanes.write_text(lanes.read_text().replace(right, wrong))
+    source = tree / "src" / "cossign" / "sha1" / file
+    assert source.read_text().count(right) == count
+    source.write_text(source.read_text().replace(right, wrong))
     build(tree)
     environment = {**ENVIRONMENT, "PYTHONPATH": str(tree / "src")}
     done = subprocess.run(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+import subprocess
+import sys
 from collections import Counter
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 
-from cossign import Credentials, ParameterError, Signer
+from cossign import Credentials, MalformedSignature, ParameterError, Signer
 from cossign.explain import CATALOGUE, Explanation, explain
 from tests import reference
 from tests.conftest import scaled
@@ -405,3 +407,47 @@ def test_the_signers_own() -> None:
     assert "holds=True" in repr(signer().explain(url))
     with pytest.raises(ParameterError, match="method"):
         signer().explain(url, method="GET IT")
+
+
+# --- Text from anywhere -----------------------------------------------------------------------------------------------
+
+SIGNER = Signer(Credentials(SECRET_ID, KEYS[SECRET_ID]), bucket=BUCKET, region=REGION)
+
+
+@pytest.mark.parametrize("digits", [6, 16, 30, 64, 65, 70, 140, 290, 4300, 4301, 5000, 60_000])
+def test_a_key_time_of_any_length(digits: int) -> None:
+    """It ended the process: it was copied behind the end of its memory."""
+    url = SIGNER.presign("a.txt", key_time=(1557989753, 1557996953)).replace("1557996953", "1557996953" + "9" * digits)
+    assert SIGNER.explain(url).codes == ("key-time-form",)
+    with pytest.raises(MalformedSignature, match="Unix seconds"):
+        SIGNER.verify(url)
+
+
+@pytest.mark.parametrize("time", ["\u00b2", "1\u00b2", "\u0661\u0662", "-1", "+1", "1_0", "0x1", " 1", "1.5", ""])
+def test_a_key_time_of_other_digits(time: str) -> None:
+    url = SIGNER.presign("a.txt", key_time=(1557989753, 1557996953)).replace("1557996953", quote(time))
+    assert SIGNER.explain(url).codes == ("key-time-form",)
+
+
+def test_long_text_takes_a_time_in_proportion() -> None:
+    """What is pasted may hold anything, a hundred thousand times; the CPU's time counts, not the clock's."""
+    pytest.importorskip("resource", reason="this system limits no process's CPU time")
+    code = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+from cossign import CosSignError, Credentials, Signer
+signer = Signer(Credentials({SECRET_ID!r}, {KEYS[SECRET_ID]!r}), bucket={BUCKET!r}, region={REGION!r})
+url = signer.presign("a.txt")
+for text in (";", " ", "%3f", "%3F%26", "\\n", "\\t ", "'", "\\\\ ", "&q-ak%3d", ")", "%25"):
+    many = text * (200_000 // len(text))
+    for given in (
+        url + many, many + url, url.replace("a.txt", many), url.replace("q-header-list=host", "q-header-list=" + many),
+        f"GET /{{many}} HTTP/1.1\\nHost: a\\nAuthorization: {{url.partition('?')[2]}}",
+    ):
+        try:
+            signer.explain(given)
+        except CosSignError:
+            pass
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -36,6 +36,25 @@ static int known(void)
     return memcmp(hole, "c9c0bc361c6044c901f6c03af22ff269d6ada711", SHA1_HEX) == 0;
 }
 
+/* What is longer than it may be is refused, and nothing is written. */
+static int check_prepare(void)
+{
+    uint8_t text[400] = {0};
+    for (size_t size = 0; size <= sizeof text; size++) {
+        for (size_t head = 0; head <= sizeof text; head++) {
+            sha1_key key = {.head_size = 12345}, before = key;
+            int fits = size <= SHA1_BLOCK && head <= SHA1_HEAD_MAX;
+            if (sha1_prepare(&key, text, size, text, head) != (fits ? 0 : -1)) {
+                return 0;
+            }
+            if (fits ? key.head_size != head : memcmp(&key, &before, sizeof key) != 0) {
+                return 0;
+            }
+        }
+    }
+    return 1;
+}
+
 /* put_key and put_text over memory of exactly their promised sizes, against a byte at a time. */
 static int check_scan(void)
 {
@@ -199,12 +218,16 @@ int main(int argc, char **argv)
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     time_t end = time(NULL) + (argc > 2 ? atoi(argv[2]) : 2);
 #ifdef SHA1_SPLIT
-    engines[0] = (sha1_engine){"avx512 split", 16, sha1_sign_avx512, sha1_sign_portable, 0, NULL};
+    engines[0] = (sha1_engine){"avx512 split", 16, sha1_sign_avx512, sha1_sign_portable, 0, sha1_lay_avx512};
     count = count > 1 ? count : 2;
     engines[count - 1] = (sha1_engine){"portable", 1, sha1_sign_portable, sha1_sign_portable, 0, NULL};
 #endif
     if (!known()) {
         puts("portable: a known signature is wrong");
+        return 1;
+    }
+    if (!check_prepare()) {
+        puts("sha1_prepare takes what it should refuse, or the other way round");
         return 1;
     }
     uint8_t *http = malloc(ROWS * (LONGEST + 3 * SHA1_BLOCK));

@@ -29,6 +29,7 @@ from cossign.explain.steps import (
     percent_decoded,
     same,
 )
+from cossign.parameters import span_from
 
 _METHODS = (b"get", b"put", b"post", b"head", b"delete", b"options", b"patch")
 _MANY = 24  # places in a path, or entries, that are looked at one by one
@@ -147,10 +148,11 @@ def of_times(times: Times, clues: Clues) -> Iterator[Change]:
             yield change(
                 key, sign, "key-time-differs", "q-sign-time and q-key-time differ, and were not used where they belong"
             )
-    first, _, last = times.key.partition(";")
-    if not (first.isdigit() and last.isdigit() and len(first) <= 15 and len(last) <= 15):
+    span = span_from(times.key)
+    if span is None:
         return
-    start, end = int(first), int(last)
+    start, end = span
+    first, _, last = times.key.partition(";")
     both = times.key == times.sign
     if start >= 10**12:
         value: str = f"{start // 1000};{end // 1000}"

@@ -20,6 +20,7 @@ from cossign.explain.mask import SECRETS, Mask
 from cossign.explain.reading import Request, ServiceError, read, read_error
 from cossign.explain.search import Found, search
 from cossign.explain.steps import Pairs, Signing, Times, decoded_pairs, encoded_entry, first_difference, http_string
+from cossign.parameters import span_from
 
 _POSSIBLE = 6  # causes that are named without a key
 _MOST = 2  # changes at once
@@ -217,10 +218,10 @@ def _span(reading: Reading) -> tuple[int, int] | None:
     """From when to when the signature holds."""
     spans = []
     for text in reading.times():
-        first, _, last = text.partition(";")
-        if not (first.isdigit() and last.isdigit() and len(first) <= 15 and len(last) <= 15):
+        span = span_from(text)
+        if span is None:
             return None
-        spans.append((int(first), int(last)))
+        spans.append(span)
     return max(spans[0][0], spans[1][0]), min(spans[0][1], spans[1][1])
 
 

@@ -14,6 +14,7 @@ from cossign._core import encode_component, sent_host
 from cossign.explain.changes import Clues, shown
 from cossign.explain.reading import Request
 from cossign.explain.steps import Entry, Pairs, Times, percent_decoded
+from cossign.parameters import span_from
 
 FIELDS = (
     "q-sign-algorithm", "q-ak", "q-sign-time", "q-key-time", "q-header-list", "q-url-param-list", "q-signature",
@@ -73,17 +74,34 @@ def _unescaped(url: str) -> str:
     return html.unescape(url) if re.search(r"&(amp|#0*38|#x0*26);", url, re.I) else url
 
 
+# A pasted text may be long: a pattern here takes a time in proportion to its length, whatever it holds.
+
+_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))
+
+
 def _unquoted(url: str) -> str:
-    bare = re.sub(r"^[\s<\"'(\[`\u201c]+", "", url)
-    return re.sub(r"[\s>\"')\]`.,;\u201d\u3002\uff0c]+$", "", bare)
+    return url.lstrip(_BLANKS + "<\"'([`\u201c").rstrip(_BLANKS + ">\"')]`.,;\u201d\u3002\uff0c")
 
 
 def _unwrapped(url: str) -> str:
-    return re.sub(r"\\?[\r\n\t]+\s*|\s+(?=[&=])|(?<=[&=])\s+", "", url)
+    return re.sub(r"\\?\s+", _unwrapped_run, url)
+
+
+def _unwrapped_run(run: re.Match[str]) -> str:
+    """What stays of a run of blanks, maybe behind a backslash: none at '&' or '=', or from a line's end on."""
+    slash, blanks = run[0][: run[0][0] == "\\"], run[0].lstrip("\\")
+    before, after = run.string[max(0, run.start() - 1) : run.start()], run.string[run.end() : run.end() + 1]
+    if after in ("&", "=") or (before in ("&", "=") and not slash):
+        return "" if blanks[0] in "\r\n\t" else slash
+    kept = re.split(r"[\r\n\t]", blanks, maxsplit=1)[0]
+    return slash + kept if kept or len(kept) == len(blanks) else ""
 
 
 def _whole_decoded(url: str) -> str:
-    return unquote(url) if re.match(r"(?i)https?%3a", url) or re.search(r"(?i)%3f(.*%26)?q-sign", url) else url
+    lower = url.lower()
+    _, mark, query = lower.partition("%3f")
+    encoded = mark and (query.startswith("q-sign") or "%3fq-sign" in query or "%26q-sign" in query)
+    return unquote(url) if encoded or re.match(r"https?%3a", lower) else url
 
 
 def _query_decoded(url: str) -> str:
@@ -342,12 +360,12 @@ def _times(fields: dict[str, bytes]) -> Iterator[Evident]:
         if value is None or value in seen:
             continue
         seen.add(value)
-        found = re.fullmatch(rb"([0-9]+);([0-9]+)", value)
-        if not found:
+        span = span_from(value.decode("latin-1"))
+        if span is None:
             yield Evident("key-time-form", f"{field} must be '<start>;<end>' in Unix seconds, not {shown(value)!r}")
-        elif len(found[1]) == len(found[2]) == 13:
+        elif all(10**12 <= each < 10**13 for each in span):
             yield Evident("milliseconds", f"{field} is in milliseconds, not in seconds: {shown(value)}")
-        elif int(found[1]) > int(found[2]):
+        elif span[0] > span[1]:
             yield Evident("key-time-form", f"{field} ends before it begins: {shown(value)}")
 
 

@@ -12,9 +12,9 @@ from xml.parsers import expat
 from cossign.errors import ParameterError
 
 MOST = 1 << 20  # characters of a request or an answer: more is refused before it is looked at
-_LONGEST = 1 << 16  # of a URL, which no server takes
+_LONGEST = 1 << 18  # characters of a URL and its headers: no server takes so many
 _DEEPEST = 16  # elements within elements
-_REQUEST_LINE = re.compile(r"([A-Za-z]+) (\S.*?)(?: HTTP/[0-9.]+)?\s*")
+_REQUEST_LINE = re.compile(r"([A-Za-z]+) (\S.*?)(?: HTTP/[0-9.]+)?")
 _LOGGED = re.compile(r'"([A-Z]+) (\S+) HTTP/[0-9.]+"')
 _SIGNED = ("q-sign", "q-ak=", "q-signature", "sign=", "x-amz-", "awsaccesskeyid", "signature=")
 
@@ -100,7 +100,7 @@ def _read(text: str) -> Request:
             logged[2].encode("utf-8", "surrogateescape"),
         )
         return Request(logged[1], target.decode("utf-8", "surrogateescape"), (), "log line")
-    first = _REQUEST_LINE.fullmatch(lines[0]) if lines else None
+    first = _REQUEST_LINE.fullmatch(lines[0].rstrip()) if lines else None
     if first and " HTTP/" in lines[0]:
         return _chosen(list(_blocks(lines, text)), "raw HTTP", _xml_in(text))
     if re.match(r"(?i)(authorization:|q-sign-algorithm=)", text):
@@ -117,7 +117,7 @@ def _blocks(lines: list[str], text: str) -> Any:
     method = target = None
     headers: list[tuple[str, str]] = []
     for line in lines:
-        begins = _REQUEST_LINE.fullmatch(line)
+        begins = _REQUEST_LINE.fullmatch(line.rstrip())
         if begins and " HTTP/" in line:
             if target is not None:
                 yield method, target, tuple(headers)

@@ -9,6 +9,29 @@
 #define LAY sha1_lay_avx512
 #ifdef SHA1_SPLIT /* tests: the same source for a CPU without AVX-512; the compiler splits the vectors */
 #define TARGET __attribute__((target("avx2")))
+#define EACH(x, test)                                 \
+    ({                                                \
+        const bytes all = (bytes)(x);                 \
+        uint64_t mask = 0;                            \
+        for (int place = 0; place < WIDTH; place++) { \
+            uint8_t byte = all[place];                \
+            mask |= (uint64_t)(test) << place;        \
+        }                                             \
+        mask;                                         \
+    })
+#define EQUAL(x, character) EACH(x, byte == (character))
+#define RANGE(x, first, count) EACH(x, (uint8_t)(byte - (first)) < (count))
+#define UNSAFE(x) \
+    EACH(x, !((byte & 0x80 ? 0 : (const uint8_t[]){SCAN_LOW}[byte & 15]) & (const uint8_t[]){SCAN_HIGH}[byte >> 4]))
+#define PICK(table, x) ((scan_bytes)_mm_shuffle_epi8((__m128i)(table), (__m128i)(x)))
+#define LOAD(p, wanted)                                             \
+    ({                                                              \
+        bytes loaded = {0};                                         \
+        for (int place = 0; place < WIDTH; place++) {               \
+            loaded[place] = (wanted) >> place & 1 ? (p)[place] : 0; \
+        }                                                           \
+        loaded;                                                     \
+    })
 #else
 #define TARGET __attribute__((target("avx512f,avx512bw")))
 #define TERNARY(x, y, z, table) ((vec)_mm512_ternarylogic_epi32((__m512i)(x), (__m512i)(y), (__m512i)(z), table))

@@ -139,8 +139,11 @@ void sha1_streams(const sha1_key *key, const sha1_row *const *rows, size_t count
     }
 }
 
-void sha1_prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uint8_t *head, size_t head_size)
+int sha1_prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uint8_t *head, size_t head_size)
 {
+    if (size > SHA1_BLOCK || head_size > SHA1_HEAD_MAX) {
+        return -1;
+    }
     uint8_t pad[SHA1_BLOCK];
     volatile uint8_t *wiped = pad;
     memset(pad, 0x36, sizeof pad);
@@ -167,4 +170,5 @@ void sha1_prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uin
     for (int i = 0; i < 32; i++) {
         key->string_words[i] = big_endian(key->string + 4 * i);
     }
+    return 0;
 }

@@ -76,8 +76,9 @@ typedef struct {
 /* The engines that this CPU has, fastest first; returns how many. */
 size_t sha1_engines(sha1_engine engines[SHA1_ENGINES]);
 
-/* `hmac_key`, at most SHA1_BLOCK bytes, and the head of StringToSign, at most SHA1_HEAD_MAX bytes. */
-void sha1_prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uint8_t *head, size_t head_size);
+/* Prepare a batch: `hmac_key`, at most SHA1_BLOCK bytes, and the head of StringToSign, at most SHA1_HEAD_MAX bytes.
+   Returns 0; or -1 if one of them is longer, and then nothing is written. */
+int sha1_prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uint8_t *head, size_t head_size);
 
 /* Fill every row's hole. */
 void sha1_sign(const sha1_engine *engine, const sha1_key *key, const sha1_row *rows, size_t count);
