@@ -160,7 +160,7 @@ def tokens() -> Iterator[Attack]:
         "token-of-alice", "bearertoken-of-alice", "Bearer\ttoken-of-alice", "Bearer \x00", 'Bearer "token-of-alice"',
         "Bearer 2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90", "Digest username=alice",
         "Bearer token-of-alice; Bearer token-of-bob", "Bearer \xff", "Negotiate", "Bearer null", "Bearer undefined",
-        "Bearer " + "a" * 4000,
+        "Bearer " + "a" * 4000, "Bearer  token-of-alice", "Bearer " + " " * 4000 + "token-of-alice",
     ):  # fmt: skip
         yield attack("tokens", "/img/alice/a", {"Authorization": value}, None)
         yield attack("tokens", "/img/public/a", {"Authorization": value}, None)

@@ -153,6 +153,12 @@ class Served:
         return {name: float(value) for name, _, value in lines}
 
 
+def children(served: Served) -> set[int]:
+    """The processes that the gateway's first one has started, its workers."""
+    pid = served.process.pid
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
 @contextlib.contextmanager
 def serving(path: Path, text: str, server: str = "granian", workers: int = 1, **environment: str) -> Iterator[Served]:
     port = free_port()

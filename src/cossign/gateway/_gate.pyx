@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, freethreading_compatible=True
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """What every request of the gateway passes: who asks, for which key, whether a rule allows it, and the answer.
 
 A request's path is decoded once, judged in that form, and that form is signed: no other spelling of a path is ever
@@ -644,6 +644,7 @@ cdef enum Header:
     AUTHORIZATION, TARGET, ASKED, SUBJECT, VERIFIED, HOST, ORIGINAL_HOST
 
 HEADERS = ("authorization", "target", "asked", "subject", "verified", "host", "original_host")
+cdef int MOST_KNOWN = 512  # bytes of an Authorization that is remembered
 cdef int LONGEST_QUERY = 8192
 cdef int LONGEST_KEY = 850  # COS's limit, which signing knows; an authorization signs nothing
 cdef int MOST_LINES = 100_000  # that wait to be written down
@@ -847,12 +848,13 @@ cdef class Gate:
             if caller is None:
                 if given[:7].lower() != b"bearer ":
                     return self.judge(request, scope, target) if b"q-signature=" in given else UNKNOWN_SCHEME
-                caller = self.by_token.get(sha256(given[7:].strip(b" ")).digest())
+                caller = self.by_token.get(sha256(given[7:]).digest())  # a blank more makes it another token
                 if caller is None:
                     return UNKNOWN_TOKEN
-                if len(self.known) >= 1024:
-                    self.known.clear()
-                self.known[given] = caller
+                if len(given) <= MOST_KNOWN:
+                    if len(self.known) >= 1024:
+                        self.known.clear()
+                    self.known[given] = caller
         elif request.signed:
             return self.judge(request, scope, target)
         elif request.subject and self.trusts_client(scope):

@@ -515,23 +515,37 @@ def _about(metadata: bytes) -> tuple[int, bool]:
 
 
 def _lines(pa: Any, pc: Any, batch: Any) -> Iterator[bytes]:
-    """A record batch's keys as blocks of lines; a null, or what would be two lines, as a line that is no key."""
+    """A record batch's keys as blocks of lines; a null, or what would be two lines, as a line that is no key.
+
+    Arrow's functions believe the numbers in its buffers. Here they come from outside, so nothing reads by them before
+    `validate` has.
+    """
     index = batch.schema.get_field_index("key")
     if index < 0 and batch.num_columns != 1:
         raise Refused("bad_body", "it has no column 'key'")
     column = batch.column(max(index, 0))
-    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    is_dictionary = pa.types.is_dictionary(column.type)
+    column.validate()  # the buffers are there, and as long as they must be
+    values = column.dictionary if is_dictionary else column
     kind = values.type
-    if pa.types.is_string_view(kind):
+    if not (pa.types.is_string_view(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise Refused("bad_body", f"the keys must be strings, not {kind}")
+    values.validate()
+    if len(values) == 0:
+        longest = 0
+    elif pa.types.is_string_view(kind):
         longest = max(memoryview(values.buffers()[1]).cast("i")[::4], default=0)
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        longest = pc.max(pc.binary_length(values)).as_py() or 0
     else:
-        raise Refused("bad_body", f"the keys are no strings, but {kind}")
-    if longest > _LONGEST_KEY:
-        raise Refused("bad_body", "a key is too long to be one")
+        longest = pc.max(pc.binary_length(values)).as_py() or 0
+    if longest > _LONGEST_KEY:  # keys that share their bytes would take as long to validate as if they did not
+        raise Refused("bad_body", f"a key has {longest} bytes, which is too long to be one")
+    if is_dictionary:
+        column.validate(full=True)
     for at in range(0, len(column), 8192):
-        part = column.slice(at, 8192).cast(pa.string())
+        part = column.slice(at, 8192)
+        if not is_dictionary:
+            part.validate(full=True)
+        part = part.cast(pa.string())
         part = pc.if_else(pc.match_substring(part, "\n"), "\t", part).fill_null("")
         joined = pc.binary_join(pa.ListArray.from_arrays([0, len(part)], part), "\n")
         yield joined[0].as_buffer().to_pybytes() + b"\n"

@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from cossign import __version__
 from cossign.gateway._gate import Board
@@ -221,14 +222,43 @@ def _listens(config: Config) -> bool:
 _TARGET = f"{__name__}:worker"
 
 
+_RECENT = 60  # seconds in which a worker's deaths count
+_LONGEST_PAUSE = 5  # seconds
+
+
+def _pause(deaths: int) -> float:
+    """Seconds until a worker is started again that has died so many times of late: first none, then more and more."""
+    return min(_LONGEST_PAUSE, 0.1 * 2.0 ** min(deaths, 16)) if deaths > 1 else 0
+
+
 def _granian(config: Config) -> None:
     from granian.constants import Interfaces
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
     from granian.server import Server
 
+    class Persistent(Server):  # type: ignore[misc, valid-type]
+        """Starts workers again as often as they die; granian's own loop ends at two deaths within seconds."""
+
+        def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
+            deaths: dict[int, list[float]] = {}  # by the worker's number: when
+            due: dict[int, float] = {}  # when it is started again
+            while not self.interrupt_signal:
+                now = time.monotonic()
+                for number in [number for number, at in due.items() if at <= now]:
+                    del due[number]
+                    self._respawn_workers([number], spawn_target, target_loader)
+                self.main_loop_interrupt.wait(min(due.values()) - now if due else None)
+                self.main_loop_interrupt.clear()
+                while self.interrupt_children:
+                    number = self.interrupt_children.pop()
+                    now = time.monotonic()
+                    deaths[number] = [at for at in deaths.get(number, []) if now - at < _RECENT] + [now]
+                    due[number] = now + _pause(len(deaths[number]))
+                    _say(f"a worker has died; it is started again in {_pause(len(deaths[number])):g} s")
+
     host, port, path = _address(config)
-    server = Server(
+    server = Persistent(
         _TARGET,
         address=host,
         port=port,
