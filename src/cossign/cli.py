@@ -15,7 +15,6 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from cossign import __version__, _core
@@ -260,8 +259,8 @@ def _progress(arguments: argparse.Namespace) -> Iterator[Callable[[Any], object]
 
 
 def _say(text: str) -> None:
-    """Tell whoever reads stderr, if anybody still does: a job goes on."""
-    with contextlib.suppress(BrokenPipeError):
+    """Print to stderr; a job goes on if nobody reads it, or the disk that it goes to is full."""
+    with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
@@ -275,7 +274,7 @@ def _presign(arguments: argparse.Namespace) -> int:
     named = {name: getattr(arguments, name) for name in (
         "output", "expires", "start", "method", "method_column", "expires_column", "input_format", "output_format",
         "key_column", "columns", "keep_columns", "url_column", "include", "exclude", "where", "rows_per_part", "resume",
-        "on_error", "errors",
+        "on_error", "errors", "report",
     )}  # fmt: skip
     if arguments.threads is not None:
         named["threads"] = arguments.threads
@@ -288,12 +287,10 @@ def _presign(arguments: argparse.Namespace) -> int:
         return _dry_run(batch.dry_run(job), arguments.output)
     with _progress(arguments) as progress:
         report = batch.run(job, progress=progress, warn=_warn)
-    if arguments.report:
-        report.write(arguments.report)
     if report.bad:
         first = f"; the first: {report.first_error}" if report.first_error else ""
         listed = f"; all are in {report.errors}" if report.errors else ""
-        print(f"cossign: {report.bad} of {report.rows} rows are bad{first}{listed}", file=sys.stderr)
+        _say(f"cossign: {report.bad} of {report.rows} rows are bad{first}{listed}")
     return 1 if report.bad or not report.complete else 0
 
 
@@ -370,7 +367,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from cossign.batch.sinks import complete_file
+    from cossign.batch.outputs import check_outputs, output_file
     from cossign.explain import catalogue, explain, reading
 
     if arguments.catalogue or arguments.request in catalogue.CATALOGUE:
@@ -378,6 +375,8 @@ def _explain(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.request is None:
         raise ParameterError("REQUEST", "is missing: give a URL, a file, or - for stdin")
+    files = [given for given in (arguments.request, arguments.error) if given is not None and os.path.isfile(given)]
+    check_outputs({"html": arguments.html}, files)
     credentials = [] if arguments.no_key else _all_credentials()
     host = None
     if arguments.domain or (arguments.bucket and arguments.region):
@@ -391,7 +390,7 @@ def _explain(arguments: argparse.Namespace) -> int:
         show_secrets=arguments.show_secrets,
     )  # fmt: skip
     if arguments.html:
-        with complete_file(Path(arguments.html)) as file:
+        with output_file(arguments.html) as file:
             file.write(found.html().encode())
     if arguments.json:
         print(json.dumps(found.json(), indent=2))

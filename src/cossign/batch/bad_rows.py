@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from cossign.batch.sinks import lock, sync_directory
+from cossign.batch.outputs import claimed, is_stream, named, output_file, temporary
 from cossign.errors import ParameterError
 
 
@@ -24,71 +25,82 @@ class Bad(NamedTuple):
 
 
 class BadRows:
-    """The list of bad rows: JSON lines, in a file that gets its name when the job is done."""
+    """The list of bad rows: JSON lines, in a file that gets its name when the job is done, or in a stream.
 
-    def __init__(self, final: Path | None, size: int) -> None:
-        self._final = final
-        self._temporary = None if final is None else final.with_name(f".{final.name}.part")
+    Args:
+        path: the file, or a stream; None for no list.
+        size: how many bytes of it an earlier run of the job has written whose rows are in complete parts.
+    """
+
+    def __init__(self, path: str | None, size: int) -> None:
+        self._path = path
+        self._stream = path if path is not None and is_stream(path) else None
+        self._final = None if path is None or self._stream else Path(os.path.realpath(path))
         self._file: IO[bytes] | None = None
+        self._before: os.stat_result | None = None  # of the list of an earlier job
         self._keep = size > 0
-        self.size = size  # of those whose rows are in complete parts
+        self._flushed = size
+        self._closing = contextlib.ExitStack()
+        self.size = size
 
     def __enter__(self) -> BadRows:
-        if self._final is None or self._temporary is None:
-            return self
-        if self.size and not self._temporary.exists() and self._final.exists():
-            os.replace(self._final, self._temporary)  # the job was ended between this and its journal's last line
-        if self.size and (not self._temporary.exists() or self._temporary.stat().st_size < self.size):
-            raise ParameterError(
-                "OUT", f"{self._temporary}, the list of bad rows, is not as it was written: begin again"
-            )
-        if self._temporary.exists():
-            self._open()
+        if self._stream is not None:
+            self._file = self._closing.enter_context(output_file(self._stream))
+        elif self._final is not None:
+            self._take_over(self._final)
+            self._file = self._closing.enter_context(claimed(self._final, keep=self.size > 0))
+            self._file.truncate(self.size)  # the others were of a part that was not completed
+            self._file.seek(self.size)
+            with contextlib.suppress(OSError):
+                self._before = os.stat(self._final)
         return self
 
-    def _open(self) -> IO[bytes]:
-        assert self._final is not None
-        assert self._temporary is not None
-        file = open(os.open(self._temporary, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")  # noqa: SIM115
-        try:
-            lock(file.fileno(), self._final.name)
-        except ParameterError:
-            file.close()
-            raise
-        file.truncate(self.size)  # the others were of a part that was not completed
-        file.seek(self.size)
-        self._file = file
-        return file
+    def _take_over(self, final: Path) -> None:
+        """See that what an earlier run has listed is there."""
+        part = temporary(final)
+        if self.size and not part.exists() and final.exists():
+            os.replace(final, part)  # the job was ended between this and its journal's last line
+        if self.size and (not part.exists() or part.stat().st_size < self.size):
+            raise ParameterError("OUT", f"{part}, the list of bad rows, is not as it was written: begin again")
 
     def write(self, bad: list[Bad]) -> None:
-        if self._final is None:
+        if self._file is None:
             return
-        file = self._file or self._open()
         data = "".join(json.dumps(each._asdict()) + "\n" for each in bad).encode()
-        file.write(data)
+        self._file.write(data)
         self.size += len(data)
 
     def flush(self) -> None:
         """Put them on the disk for good."""
         self._keep = True
-        if self._file is not None:
+        if self._file is not None and self.size > self._flushed:
             self._file.flush()
-            os.fsync(self._file.fileno())
+            if self._final is not None:
+                os.fsync(self._file.fileno())
+            self._flushed = self.size
 
     def complete(self) -> str | None:
-        """Give the file its name, if it has any."""
-        if self._final is None or self._temporary is None:
-            return None
+        """Give the file its name, if any row was bad; returns where the list is.
+
+        The list of an earlier job, which was there when this one began, becomes an empty one if no row was bad.
+        """
+        if self._file is None or self._final is None:
+            return self._path if self.size else None
         if self.size == 0:
-            self._final.unlink(missing_ok=True)  # that of an earlier job
-            return None
-        self.flush()
-        os.replace(self._temporary, self._final)
-        sync_directory(self._final.parent)
-        return str(self._final)
+            now = None
+            with contextlib.suppress(OSError):
+                now = os.stat(self._final)
+            if now is None or self._before is None or _changed(self._before, now):
+                return None
+        self._keep = True
+        named(self._file, self._final)
+        return self._path if self.size else None
 
     def __exit__(self, *error: object) -> None:
-        if self._file is not None:
-            self._file.close()
-        if self._file is not None and self._temporary is not None and (self.size == 0 or not self._keep):
-            self._temporary.unlink(missing_ok=True)
+        if self._file is not None and self._final is not None and (self.size == 0 or not self._keep):
+            temporary(self._final).unlink(missing_ok=True)
+        self._closing.close()
+
+
+def _changed(before: os.stat_result, now: os.stat_result) -> bool:
+    return not os.path.samestat(before, now) or before.st_mtime_ns != now.st_mtime_ns

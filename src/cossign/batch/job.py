@@ -6,10 +6,9 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from cossign.batch.sinks import complete_file
+from cossign.batch.outputs import output_file
 from cossign.errors import CosSignError
 from cossign.signer import Signer
 
@@ -53,8 +52,9 @@ class Job:
         rows_per_part: how many rows a part has, fewer where bad ones are left out; the output is then a directory.
         resume: go on with the job that was begun in the output directory, if one was.
         on_error: what a bad row does: "fail" ends the job, "skip" leaves the row out, "null" writes it without a URL.
-        errors: the file that lists bad rows, as JSON lines; None for ``errors.jsonl`` in a directory and
-            ``OUT.errors.jsonl`` beside a file. It appears only if there are any.
+        errors: the file, pipe or device that lists bad rows, as JSON lines; None for ``errors.jsonl`` in a directory
+            and ``OUT.errors.jsonl`` beside a file. A file appears only if there are any; an earlier one becomes empty.
+        report: the file, pipe or device that gets the report as JSON when the job is done.
         threads: how many threads sign; None for one a core, at most 4.
         check_space: whether a job that would fill the disk is refused.
 
@@ -85,6 +85,7 @@ class Job:
     resume: bool = False
     on_error: str = "fail"
     errors: str | os.PathLike[str] | None = None
+    report: str | os.PathLike[str] | None = None
     threads: int | None = None
     check_space: bool = True
 
@@ -156,9 +157,12 @@ class Report:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON."""
-        text = json.dumps({**asdict(self), "rows_per_second": round(self.rows_per_second)}, indent=1)
-        with complete_file(Path(path)) as file:
-            file.write(text.encode() + b"\n")
+        with output_file(os.fspath(path)) as file:
+            file.write(self.text().encode())
+
+    def text(self) -> str:
+        """It as JSON."""
+        return json.dumps({**asdict(self), "rows_per_second": round(self.rows_per_second)}, indent=1) + "\n"
 
 
 @dataclass

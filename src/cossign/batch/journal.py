@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cossign.batch.sinks import lock, sync_directory
+from cossign.batch.outputs import lock, own_file, sync_directory
 from cossign.batch.sources import Position
 from cossign.errors import ParameterError
 
@@ -72,7 +72,7 @@ class Journal:
         if there and not resume:
             more = "add --resume to go on with the job in it, or " if path.exists() else ""
             raise ParameterError("OUT", f"the directory {folder} is not empty: {more}choose another one")
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        self._descriptor = own_file(path, create=True)
         try:
             lock(self._descriptor, str(folder))
             if not resume:

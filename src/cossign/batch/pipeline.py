@@ -11,25 +11,17 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from cossign import __version__
 from cossign.batch.ahead import Behind
 from cossign.batch.bad_rows import Bad, BadRows
 from cossign.batch.job import Estimate, Job, Progress, Report, RowError, SpaceError
 from cossign.batch.journal import Journal, Part, changes
+from cossign.batch.outputs import check_outputs, complete_file, is_directory, is_stream, output_file
 from cossign.batch.rows import CORES, Rows, TextRows
 from cossign.batch.sense import Oddities
-from cossign.batch.sinks import (
-    Sink,
-    Written,
-    complete_file,
-    is_directory,
-    is_stream,
-    open_sink,
-    open_stream,
-    output_format,
-)
+from cossign.batch.sinks import Sink, Written, open_sink, output_format
 from cossign.batch.sources import GZIP, InputError, Position, Source, pyarrow
 from cossign.errors import ParameterError
 from cossign.signer import rebuilt
@@ -159,6 +151,15 @@ class _Run:
     # --- Running
 
     def run(self) -> Report:
+        """Do it, and then write the report, whose file was opened before."""
+        if self.job.report is None:
+            return self._run()
+        with output_file(os.fspath(self.job.report)) as file:
+            report = self._run()
+            file.write(report.text().encode())
+        return report
+
+    def _run(self) -> Report:
         with contextlib.ExitStack() as stack:
             journal = None
             if self.directory:
@@ -167,24 +168,22 @@ class _Run:
                 self._resume(journal)
                 if journal.done:
                     listed = self._errors_file()
-                    self.report.errors = str(listed) if self.report.bad else None
+                    self.report.errors = listed if self.report.bad else None
                     self._check_counts()
                     return self._ended()
             self._make_sense()
             self._check_space()
-            raw: IO[bytes] | None = None
-            if journal is None and is_stream(self.output):
-                raw = stack.enter_context(open_stream(self.output))
-            elif journal is None:
-                raw = stack.enter_context(complete_file(Path(os.path.realpath(self.output))))  # a link stays one
+            file = stack.enter_context(contextlib.ExitStack())
+            raw = None if journal is not None else file.enter_context(output_file(self.output))
             done = journal.parts[-1] if journal and journal.parts else None
             errors = stack.enter_context(BadRows(self._errors_file(), done.errors if done else 0))
             at = done.end if done else Position()
-            rows = stack.enter_context(contextlib.closing(self.rows(self.source, at, self.job.threads)))
-            if journal is not None:
-                self._parts(journal, rows, errors)
-            else:
-                self._write(Written(raw), rows, None, errors)
+            with contextlib.closing(self.rows(self.source, at, self.job.threads)) as rows:
+                if journal is not None:
+                    self._parts(journal, rows, errors)
+                else:
+                    self._write(Written(raw), rows, None, errors)
+            file.close()  # the output has its name before the list of bad rows has
             self.report.errors = errors.complete()
             self._check_counts()
             if journal is not None:
@@ -313,13 +312,12 @@ class _Run:
 
     def _check_output(self) -> None:
         output = self.output
-        if not is_stream(output):
-            if self.source.reads(output):
-                raise ParameterError(
-                    "OUT", f"{output} is one of the inputs, which it would replace: choose another name"
-                )
-            if not self.directory and os.path.isdir(output):
-                raise ParameterError("OUT", f"{output} is a directory")
+        report = None if self.job.report is None else os.fspath(self.job.report)
+        check_outputs(
+            {"OUT": None if self.directory else output, "errors": self._errors_file(), "report": report},
+            [each.path for each in self.source.inputs],
+            output if self.directory else None,
+        )
         if self.directory:
             if os.path.exists(output) and not os.path.isdir(output):
                 raise ParameterError("OUT", f"{output} is no directory: parts need one")
@@ -491,12 +489,12 @@ class _Run:
 
     # --- At its end
 
-    def _errors_file(self) -> Path | None:
+    def _errors_file(self) -> str | None:
         if self.job.errors is not None:
-            return Path(self.job.errors)
+            return os.fspath(self.job.errors)
         if self.directory:
-            return Path(self.output, "errors.jsonl")
-        return None if is_stream(self.output) else Path(f"{self.output}.errors.jsonl")
+            return os.path.join(self.output, "errors.jsonl")
+        return None if is_stream(self.output) else f"{self.output}.errors.jsonl"
 
     def _check_counts(self) -> None:
         promised = self.source.rows

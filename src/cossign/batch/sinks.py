@@ -1,16 +1,15 @@
-"""Outputs: a file appears under its name only when it is complete, and stays then; and text, as lines of URLs."""
+"""Forms of output: what writes rows into a file; text, as lines of URLs, is here, and tables are in table_sinks."""
 
 from __future__ import annotations
 
 import contextlib
 import gzip
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
 from cossign._core import ReadyChunk
+from cossign.batch.outputs import is_stream
 from cossign.batch.sources import GZIP, PACKINGS, format_of, pyarrow
 from cossign.errors import ParameterError
 
@@ -18,11 +17,6 @@ try:
     from isal.isal_zlib import crc32
 except ImportError:
     from zlib import crc32
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 FORMATS = ("txt", "csv", "jsonl", "parquet", "arrow")
 
 
@@ -53,11 +47,6 @@ def output_format(output: str, stated: str | None, directory: bool) -> Format:
         names = ", ".join(f".{form}" for form in FORMATS)
         raise ParameterError("OUT", f"{output} has none of the suffixes {names}: say its form with --to")
     return Format(found, _packing(output))
-
-
-def is_directory(output: str) -> bool:
-    """Whether an output is one, or is written as one is."""
-    return output.endswith(("/", os.sep)) or os.path.isdir(output)
 
 
 def _packing(path: str) -> str:
@@ -177,83 +166,3 @@ def _packed(raw: Written, packing: str) -> Iterator[Any]:
             packed.close()
     else:
         yield raw
-
-
-@contextlib.contextmanager
-def complete_file(final: Path) -> Iterator[IO[bytes]]:
-    """A file for a ``with`` block: it gets its name at the end, on the disk for good, and is gone if the block fails.
-
-    Raises:
-        ParameterError: another job is writing it.
-    """
-    temporary = final.with_name(f".{final.name}.part")
-    descriptor = _locked(temporary)
-    try:
-        with open(os.dup(descriptor), "wb") as raw:
-            os.ftruncate(descriptor, 0)  # what a job that was killed has left
-            yield raw
-        os.fsync(descriptor)
-        if os.name == "nt":  # where a file that is open gets no other name
-            os.close(descriptor)
-            descriptor = -1
-        os.replace(temporary, final)
-        sync_directory(final.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    finally:
-        if descriptor >= 0:
-            os.close(descriptor)
-
-
-def _locked(path: Path) -> int:
-    """A file's descriptor, which no other process has locked; the lock goes with the descriptor, or the process."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-        try:
-            lock(descriptor, path.name.removeprefix(".").removesuffix(".part"))
-            if os.path.exists(path) and os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # it was completed, or given up, while we waited
-
-
-def lock(descriptor: int, name: str) -> None:
-    """Lock a file, or say at once that another job has it."""
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ParameterError(
-            "OUT", f"{name} is being written by another job: wait for it, or choose another name"
-        ) from None
-
-
-def sync_directory(folder: Path) -> None:
-    """Put a directory's names on the disk for good."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def open_stream(output: str) -> Iterator[IO[bytes]]:
-    """Stdout (-), or a pipe or a device, which nothing takes the place of."""
-    if output == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    else:
-        with open(output, "wb") as raw:
-            yield raw
-
-
-def is_stream(output: str) -> bool:
-    """Whether an output is stdout, a pipe or a device."""
-    return output == "-" or (os.path.exists(output) and not os.path.isfile(output) and not os.path.isdir(output))

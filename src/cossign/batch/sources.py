@@ -118,12 +118,6 @@ class Source:
             total += density[kind] * (each.size or 0)
         return round(total)
 
-    def reads(self, path: str) -> bool:
-        """Whether a file is one of the inputs."""
-        return os.path.exists(path) and any(
-            each.path != "-" and os.path.samefile(each.path, path) for each in self.inputs
-        )
-
     @contextlib.contextmanager
     def read(self, index: int) -> Iterator[tuple[IO[bytes], Callable[[], None]]]:
         """An input's bytes, unpacked, and what notes how far they were read."""
@@ -134,8 +128,10 @@ class Source:
             def note() -> None:
                 if self.size is not None and not raw.closed:
                     self.position = before + raw.tell()
+                unchanged(each, raw)
 
             yield data, note
+            unchanged(each, raw)
         self.position = before + (each.size or 0)
 
     def blocks(self, at: Position) -> Generator[tuple[int, bytes], None, None]:
@@ -237,6 +233,18 @@ def opened(each: Input) -> IO[bytes]:
         return open(each.path, "rb")
     except OSError as error:
         raise InputError(f"{each.path} cannot be read: {error.strerror}") from None
+
+
+def unchanged(each: Input, raw: IO[bytes]) -> None:
+    """Raise an InputError if an input is not the same any more as when the job began."""
+    if each.size is None:
+        return
+    now = os.stat(each.path) if raw.closed else os.fstat(raw.fileno())
+    if (now.st_size, now.st_mtime_ns) != (each.size, each.mtime_ns):
+        raise InputError(
+            f"{each.name} has changed while it was read: it had {each.size:,} bytes and has {now.st_size:,}."
+            " Begin again when nobody writes it"
+        )
 
 
 @contextlib.contextmanager

@@ -1,0 +1,213 @@
+"""Paths that a command writes: checked before the work, complete under their names, and no file of anybody else's."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+from cossign.errors import ParameterError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+def is_stream(path: str) -> bool:
+    """Whether a path is stdout (-), a pipe or a device: it is written to, and no file takes its place."""
+    return path == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
+
+
+def is_directory(path: str) -> bool:
+    """Whether a path is a directory, or is written as one is."""
+    return path.endswith(("/", os.sep)) or os.path.isdir(path)
+
+
+def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[str] = (), folder: str | None = None) -> None:
+    """Refuse paths that must not be written: inputs, the same file twice, directories.
+
+    Args:
+        outputs: what each path is called in an error, and the path; None if it is not given.
+        inputs: the files that are read.
+        folder: the directory that is filled with parts, if there is one.
+
+    Raises:
+        ParameterError: a path would replace an input, or what another path names, or is a directory.
+    """
+    read = {_identity(path): path for path in inputs if path != "-"}
+    written: dict[object, str] = {}
+    if folder is not None and _identity(folder) in read:
+        raise ParameterError("OUT", f"{folder} is one of the inputs, which it would replace: choose another name")
+    for name, path in outputs.items():
+        if path is None:
+            continue
+        if is_directory(path):
+            raise ParameterError(name, f"{path} is a directory: name a file")
+        if path != "-" and is_stream(path):
+            continue
+        for each in (path,) if path == "-" else (path, str(temporary(Path(os.path.realpath(path))))):
+            identity = _identity(each)
+            if identity in read:
+                raise ParameterError(name, f"{each} is one of the inputs, which it would replace: choose another name")
+            if identity in written:
+                raise ParameterError(name, f"{path} is written by {written[identity]}, too: choose another name")
+            written[identity] = name
+        here, file = os.path.split(os.path.realpath(path))
+        if folder is not None and here == os.path.realpath(folder) and file.startswith(("part-", ".")):
+            raise ParameterError(name, f"{path} is a name that the job's own files have: choose another one")
+
+
+def _identity(path: str) -> object:
+    """What two names of one file have in common."""
+    if path == "-":
+        return path
+    try:
+        found = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return found.st_dev, found.st_ino
+
+
+@contextlib.contextmanager
+def output_file(path: str) -> Iterator[IO[bytes]]:
+    """A path for a ``with`` block: a stream as it is, or a complete file; a link's target is written, and it stays."""
+    if path == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    elif is_stream(path):
+        with open(path, "wb") as raw:
+            yield raw
+    else:
+        with complete_file(Path(os.path.realpath(path))) as raw:
+            yield raw
+
+
+@contextlib.contextmanager
+def complete_file(final: Path) -> Iterator[IO[bytes]]:
+    """A file for a ``with`` block: it gets its name at the end, on the disk for good, and is gone if the block fails.
+
+    A file that it replaces gives it its mode.
+
+    Raises:
+        ParameterError: another job is writing it, or its temporary name belongs to somebody else.
+    """
+    raw = claimed(final)
+    try:
+        yield raw
+        named(raw, final)
+    except BaseException:
+        temporary(final).unlink(missing_ok=True)
+        raise
+    finally:
+        raw.close()
+
+
+def named(raw: IO[bytes], final: Path) -> None:
+    """Give a temporary file its name, when it is on the disk for good; and the mode of what it replaces."""
+    raw.flush()
+    with contextlib.suppress(OSError):
+        before = os.lstat(final)
+        if stat.S_ISREG(before.st_mode) and hasattr(os, "fchmod"):
+            os.fchmod(raw.fileno(), stat.S_IMODE(before.st_mode))
+    os.fsync(raw.fileno())
+    if os.name == "nt":  # where a file that is open gets no other name
+        raw.close()
+    os.replace(temporary(final), final)
+    sync_directory(final.parent)
+
+
+def temporary(final: Path) -> Path:
+    """Where a file is written until it is complete."""
+    return final.with_name(f".{final.name}.part")
+
+
+def claimed(final: Path, keep: bool = False) -> IO[bytes]:
+    """A file's temporary one, locked until it is closed, or the process ends.
+
+    Args:
+        final: the file.
+        keep: whether what an earlier job of the same user has left there is taken over; otherwise it is removed.
+
+    Raises:
+        ParameterError: another job has it, or it is a link, a device, or a file of another user.
+    """
+    path = temporary(final)
+    while True:
+        try:
+            descriptor, new = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o666), True
+        except FileExistsError:
+            try:
+                descriptor, new = own_file(path), False
+            except FileNotFoundError:  # it was completed in the meantime
+                continue
+        try:
+            lock(descriptor, final.name)
+            there = os.path.lexists(path) and os.path.samestat(os.fstat(descriptor), os.lstat(path))
+            if there and not new and not keep:
+                if os.name != "nt":
+                    os.unlink(path)
+                    there = False
+                else:
+                    os.ftruncate(descriptor, 0)
+            if there:
+                return open(descriptor, "r+b")
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # it was completed, or given up, while we waited
+
+
+def own_file(path: Path, create: bool = False) -> int:
+    """Open a file of ours for reading and writing.
+
+    Raises:
+        ParameterError: it is a link, no regular file, another user's, or has a second name: whoever put it there could
+            have what is written go elsewhere, or read it.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS | (os.O_CREAT if create else 0), 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EMLINK):
+            raise _foreign(path) from None
+        raise
+    found = os.fstat(descriptor)
+    ours = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+    if not ours or not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise _foreign(path)
+    return descriptor
+
+
+def _foreign(path: Path) -> ParameterError:
+    return ParameterError("OUT", f"{path} is there, and no job of yours has written it: remove it")
+
+
+def lock(descriptor: int, name: str) -> None:
+    """Lock a file, or say at once that another job has it."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ParameterError(
+            "OUT", f"{name} is being written by another job: wait for it, or choose another name"
+        ) from None
+
+
+def sync_directory(folder: Path) -> None:
+    """Put a directory's names on the disk for good."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,298 @@
+"""Paths that a command writes: inputs, links, devices and other people's files are never harmed."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cossign import ParameterError, Signer
+from cossign.batch import InputError, Job, run
+from cossign.cli import main
+from tests.batch.test_job import write
+from tests.conftest import BUCKET, REGION
+
+pytestmark = [pytest.mark.usefixtures("environment"), pytest.mark.any_engine]
+WHERE = ["-b", BUCKET, "-r", REGION]
+BEFORE = "good\n/bad\n"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("keys.txt").write_text(BEFORE)
+    return tmp_path
+
+
+def presign(*words: str) -> int:
+    return main(["presign", "keys.txt", "--on-error", "skip", *words, *WHERE])
+
+
+def state() -> dict[str, Any]:
+    """What is there: kinds, contents and where links lead."""
+    found: dict[str, Any] = {}
+    for path in sorted(Path().rglob("*")):
+        kind = stat.S_IFMT(path.lstat().st_mode)
+        content = os.readlink(path) if path.is_symlink() else path.read_text() if path.is_file() else ""
+        found[str(path)] = (kind, content)
+    return found
+
+
+# --- What is refused before the work
+
+
+@pytest.mark.parametrize("option", ["-o", "--errors", "--report"])
+@pytest.mark.parametrize("kind", ["itself", "another spelling", "link", "hard link", "through its folder's link"])
+def test_an_input_is_never_replaced(option: str, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name = {"itself": "keys.txt", "another spelling": "./keys.txt"}.get(kind, "other.txt")
+    if kind == "link":
+        os.symlink("keys.txt", name)
+    elif kind == "hard link":
+        os.link("keys.txt", name)
+    elif kind == "through its folder's link":
+        os.symlink(".", "here")
+        name = "here/keys.txt"
+    before = state()
+    assert presign(*(("-o", "urls.txt") if option != "-o" else ()), option, name) == 2
+    assert "is one of the inputs" in capsys.readouterr().err
+    assert state() == before
+
+
+@pytest.mark.parametrize("words", [["-o", "u.txt"], ["-o", "o.txt", "--errors", "u.txt"], ["-o", "o.txt", "--report", "u.txt"]])  # fmt: skip
+def test_an_input_with_a_temporary_name_is_kept(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("keys.txt").rename(".u.txt.part")
+    assert main(["presign", ".u.txt.part", "--from", "txt", *words, *WHERE]) == 2
+    assert ".u.txt.part is one of the inputs" in capsys.readouterr().err
+    assert state() == {".u.txt.part": (stat.S_IFREG, BEFORE)}
+
+
+@pytest.mark.parametrize(
+    "words,said",
+    [
+        (["-o", "a", "--to", "txt", "--errors", "a"], "errors a is written by OUT, too"),
+        (["-o", "a.txt", "--report", "a.txt.errors.jsonl"], "is written by errors, too"),
+        (["-o", "a.txt", "--errors", "b", "--report", "./b"], "report ./b is written by errors, too"),
+        (["-o", ".b.part", "--to", "txt", "--errors", "b"], "is written by OUT, too"),
+        (["-o", "-", "--report", "-"], "report - is written by OUT, too"),
+        (["-o", "a.txt", "--errors", "dir"], "errors dir is a directory: name a file"),
+        (["-o", "a.txt", "--report", "new/"], "report new/ is a directory: name a file"),
+        (["-o", "out/", "--report", "out/part-00000.txt"], "is a name that the job's own files have"),
+        (["-o", "out/", "--errors", "out/.journal.jsonl"], "is a name that the job's own files have"),
+        (["-o", "a.txt", "--report", "no/such/r.json"], "No such file or directory"),
+        (["-o", "a.txt", "--errors", "keys.txt/e"], "Not a directory"),
+    ],
+)
+def test_paths_that_cannot_be_meant(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("dir").mkdir()
+    before = state()
+    assert presign(*words) == 2
+    assert said in capsys.readouterr().err
+    assert state() == before
+
+
+def test_a_page_does_not_replace_what_it_explains(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("request.txt").write_text("https://a/?q-sign-algorithm=sha1")
+    Path("answer.xml").write_text("<Error/>")
+    before = state()
+    for name in ("request.txt", "answer.xml"):
+        assert main(["explain", "request.txt", "--no-key", "--error", "answer.xml", "--html", name]) == 2
+        assert f"html {name} is one of the inputs" in capsys.readouterr().err
+    assert state() == before
+
+
+# --- Links, devices, pipes
+
+
+def test_what_links_lead_to_is_written() -> None:
+    Path("there").mkdir()
+    for name in ("urls.txt", "bad.jsonl", "report.json"):
+        os.symlink(f"there/{name}", name)
+    assert presign("-o", "urls.txt", "--errors", "bad.jsonl", "--report", "report.json") == 1
+    assert sorted(os.listdir("there")) == ["bad.jsonl", "report.json", "urls.txt"]
+    assert all(os.path.islink(name) for name in ("urls.txt", "bad.jsonl", "report.json"))
+    assert json.loads(Path("report.json").read_text())["bad"] == 1
+    assert json.loads(Path("bad.jsonl").read_text())["row"] == 2
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/null"), reason="there is no /dev/null here")
+def test_devices_stay_devices() -> None:
+    assert presign("-o", "/dev/null", "--errors", "/dev/null", "--report", "/dev/null") == 1
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert os.listdir() == ["keys.txt"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_pipes_are_written_to(signer: Signer) -> None:
+    got: dict[str, str] = {}
+    readers = []
+    for name in ("urls", "bad", "report"):
+        os.mkfifo(name)
+        readers.append(threading.Thread(target=lambda name=name: got.update({name: Path(name).read_text()})))
+        readers[-1].start()
+    job = Job(inputs="keys.txt", output="urls", signer=signer, on_error="skip", errors="bad", report="report")
+    report = run(job)
+    for each in readers:
+        each.join()
+    assert (report.errors, got["urls"].count("\n")) == ("bad", 1)
+    assert json.loads(got["bad"])["key"] == "/bad"
+    assert json.loads(got["report"])["bad"] == 1
+    assert all(stat.S_ISFIFO(os.stat(name).st_mode) for name in got)
+
+
+# --- What others have put there
+
+
+@pytest.mark.parametrize("words", [["-o", "u.txt"], ["-o", "o.txt", "--errors", "u.txt"], ["-o", "o.txt", "--report", "u.txt"]])  # fmt: skip
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "hard link", "pipe", "directory", "another user's"])
+def test_a_planted_name(words: list[str], kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever can write into the folder cannot have URLs go elsewhere, or read them."""
+    Path("victim").write_text("precious\n")
+    planted = Path(".u.txt.part")
+    if kind in ("link", "link to nothing"):
+        os.symlink("victim" if kind == "link" else "nothing", planted)
+    elif kind == "hard link":
+        os.link("victim", planted)
+    elif kind == "pipe":
+        os.mkfifo(planted)
+    elif kind == "directory":
+        planted.mkdir()
+    elif os.geteuid() == 0:
+        planted.touch(0o666)
+        os.chown(planted, 12345, 12345)
+    else:
+        pytest.skip("only root can give a file to another user")
+    before = state()
+    assert presign(*words) == 2
+    assert ".u.txt.part is there, and no job of yours has written it: remove it" in capsys.readouterr().err
+    assert state() == before
+
+
+def test_a_planted_journal(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("victim").write_text("precious\n")
+    Path("out").mkdir()
+    os.symlink("../victim", "out/.journal.jsonl")
+    before = state()
+    assert presign("-o", "out/") == 2
+    assert "out/.journal.jsonl is there" in capsys.readouterr().err
+    assert state() == before
+
+
+def test_modes() -> None:
+    before = os.umask(0o027)
+    try:
+        assert presign("-o", "urls.txt") == 1
+        assert stat.S_IMODE(os.stat("urls.txt").st_mode) == 0o640
+        os.chmod("urls.txt", 0o600)
+        Path(".urls.txt.part").write_text("what a job that was killed has left")
+        os.chmod(".urls.txt.part", 0o666)
+        assert presign("-o", "urls.txt") == 1
+        assert stat.S_IMODE(os.stat("urls.txt").st_mode) == 0o600
+    finally:
+        os.umask(before)
+
+
+# --- The list of bad rows
+
+
+def test_the_list_of_an_earlier_job_becomes_empty() -> None:
+    assert presign("-o", "urls.txt") == 1
+    assert Path("urls.txt.errors.jsonl").read_text().count("\n") == 1
+    Path("keys.txt").write_text("good\n")
+    assert presign("-o", "urls.txt") == 0
+    assert Path("urls.txt.errors.jsonl").read_text() == ""
+    os.unlink("urls.txt.errors.jsonl")
+    assert presign("-o", "urls.txt") == 0
+    assert sorted(os.listdir()) == ["keys.txt", "urls.txt"]
+
+
+def test_a_list_that_another_job_has_written_meanwhile_stays(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("bad.jsonl").write_text("of an earlier job\n")
+    Path("keys.txt").write_text("good\n")
+
+    def another(this: object) -> None:
+        Path("new").write_text("of another job\n")
+        os.replace("new", "bad.jsonl")
+
+    monkeypatch.setattr("cossign.batch.pipeline._Run._note", another)
+    run(Job(inputs="keys.txt", output="urls.txt", signer=signer, errors="bad.jsonl"))
+    assert Path("bad.jsonl").read_text() == "of another job\n"
+
+
+def test_a_job_that_fails_leaves_the_list_before(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job(inputs="keys.txt", output="urls.txt", signer=signer, on_error="skip")
+    run(job)
+    before = state()
+    Path("keys.txt").write_text("/bad\n/worse\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("cossign.batch.outputs.named", lambda raw, final: (_ for _ in ()).throw(OSError(28, "No space")))
+        with pytest.raises(OSError, match="No space"):
+            run(job)
+    Path("keys.txt").write_text(BEFORE)
+    assert state() == before
+
+
+# --- Inputs that change
+
+
+def grown(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"one more\n")
+
+
+def shrunk(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2 + 3)
+
+
+def rewritten(path: Path) -> None:
+    size = path.stat().st_size
+    path.write_bytes(b"x" * size)
+    os.utime(path, ns=(0, 10**18))  # a clock that is coarse may show the same time
+
+
+@pytest.mark.parametrize("change", [grown, shrunk, rewritten], ids=lambda change: change.__name__)
+@pytest.mark.parametrize("name", ["k.txt", "k.txt.gz", "k.csv", "k.parquet"])
+@pytest.mark.parametrize("output", ["urls.txt", "out/"])
+def test_an_input_that_changes_ends_the_job(
+    name: str, output: str, change: Callable[[Path], None], signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [f"photos/{number:07d}-{number * 7919 % 1_000_003}.jpg" for number in range(300_000)]
+    write(name, keys)
+    changed: list[bool] = []
+
+    def note(this: object) -> None:
+        if not changed:
+            changed.append(True)
+            change(Path(name))
+
+    monkeypatch.setattr("cossign.batch.pipeline._Run._note", note)
+    job = Job(inputs=name, output=output, signer=signer, rows_per_part=50_000 if output == "out/" else None)
+    with pytest.raises(
+        InputError, match=f"{name}.* (has changed while it was read|is not a whole|cannot be read|is no)"
+    ):
+        run(replace(job))
+    assert changed
+    assert not Path("urls.txt").exists()
+    if output == "out/":
+        with pytest.raises(ParameterError, match="what changed: "):
+            run(replace(job, resume=True))
+        signed = "".join(part.read_text() for part in sorted(Path("out").glob("part-*"))).splitlines()
+        assert [url.partition("?")[0].partition(".com/")[2] for url in signed] == keys[: len(signed)]
+
+
+def test_stderr_on_a_full_disk_does_not_end_a_job() -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full here")
+    Path("keys.txt").write_text("good\n")
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "cossign.cli", "presign", "keys.txt", "-o", "urls.txt", "--start", "1", *WHERE]
+        assert subprocess.run(command, stderr=full, check=False).returncode == 0
+    assert Path("urls.txt").read_text().count("\n") == 1
