@@ -3825,6 +3825,7 @@ cdef class Pattern:
     cdef sha1_frame frame
     cdef bytes frame_text
     cdef SignKey sign_key
+    cdef bint has_token    # in the middle or the tail
 
     cdef inline bint fits(self, Text url, Text* key) noexcept nogil:
         """Whether only a key and a signature make the difference, and where the key is."""
@@ -3834,10 +3835,15 @@ cdef class Pattern:
             return False
         place = url.data + url.size - behind
         key[0] = Text(url.data + self.head.size, url.size - self.head.size - behind)
-        return (
-            memcmp(url.data, self.head.data, self.head.size) == 0
-            and equal(place, self.middle.data, self.middle.size)  # one of these two may hold a token
+        if self.has_token and not (
+            equal(place, self.middle.data, self.middle.size)
             and equal(place + self.middle.size + SHA1_HEX, self.tail.data, self.tail.size)
+        ):
+            return False
+        return (
+            memcmp(place, self.middle.data, self.middle.size) == 0
+            and memcmp(url.data, self.head.data, self.head.size) == 0
+            and memcmp(place + self.middle.size + SHA1_HEX, self.tail.data, self.tail.size) == 0
         )
 
 
@@ -4043,6 +4049,7 @@ cdef class Judgement:
             if end == NULL:
                 return None
             pattern.sign_key = (<Secret>secret).sign_key(key_time(&parts))
+            pattern.has_token = encoded_token is not None
             pattern.frame.escapes = False  # they stand in the URL already
             pattern.frame_text = put_frame(
                 &pattern.frame,
