@@ -114,12 +114,24 @@ def forged(source: random.Random) -> int:
             )
         return schema(b"+s", inner_schema), array(rows, [valid], inner, null_count=nulls)
 
-    column = Forged(*made(0))
-    for each in (column.array, column.schema):
-        if source.randrange(10) == 0 and each is column.array:
-            each.length = source.choice((0, 1, rows))
+    def column() -> Forged:
+        forged = Forged(*made(0))
+        if source.randrange(10) == 0:
+            forged.array.length = source.choice((0, 1, rows))
+        return forged
+
+    good = pa.array([f"k{row}" for row in range(rows)])
+    named: dict[str, Any] = {}
+    if source.randrange(2):  # any column may be the forged one
+        named["query"] = {"v": column()}
+    if source.randrange(4) == 0:
+        named["method"] = column()
+    if source.randrange(4) == 0:
+        named["expires"] = column()
+    keys = column() if not named or source.randrange(3) == 0 else good
     try:
-        for chunk in source.choice(SIGNERS).presign_arrow(column, on_error="null"):
+        threads = source.choice((1, 1, 2))
+        for chunk in source.choice(SIGNERS).presign_arrow(keys, on_error="null", threads=threads, **named):
             pa.array(chunk).validate()
     except CosSignError:
         pass
