@@ -109,7 +109,7 @@ fuzz: $(VENV)/test.stamp
 	cd build/fuzz && COSSIGN_OPTIMIZE=$(OPTIMIZE) CFLAGS="-g -fsanitize=address,undefined -fno-sanitize-recover=all" \
 	  LDFLAGS="-fsanitize=address,undefined" $(abspath $(BIN))/python setup.py -q build_ext --inplace
 	cd build/fuzz && COSSIGN_FUZZ_SECONDS=$(SECONDS) $(abspath $(BIN))/python -m pytest -q -s -p no:cacheprovider \
-	  tests/sha1/test_check.py -k sanitizers
+	  tests/sha1/test_check.py -k "sanitizers or fuzz"
 	cd build/fuzz && PYTHONPATH=src ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	  $(abspath $(BIN))/python -m tests.fuzz_arrow $(SEED) $(SECONDS)

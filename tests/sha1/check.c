@@ -1,5 +1,6 @@
 /* Every engine of this CPU against portable.c, over random rows: counts, lengths, KeyTimes, shared beginnings and ends.
-   Arguments: seed, seconds. Ends with 1 at the first row that differs. Built with sanitizers, it is the kernels' fuzz. */
+   Arguments: seed, seconds. Ends with 1 at the first row that differs. With FUZZ it is a target of libFuzzer, whose input
+   takes the place of chance as far as it reaches. */
 #include "sha1.h"
 #include "scan.h"
 
@@ -8,9 +9,18 @@
 #include <time.h>
 
 static uint64_t seed;
+static const uint8_t *given; /* libFuzzer's input, */
+static size_t left;          /* and how many bytes of it are left */
+static size_t checked;       /* rows */
 
 static uint32_t below(uint32_t end)
 {
+    if (left > 1) {
+        uint32_t number = given[0] | (uint32_t)given[1] << 8;
+        given += 2;
+        left -= 2;
+        return number % end;
+    }
     seed = seed * 6364136223846793005u + 1442695040888963407u;
     return (uint32_t)((seed >> 33) % end);
 }
@@ -210,77 +220,120 @@ static int check_lay(sha1_layer *lay, int escapes)
     return right;
 }
 
-int main(int argc, char **argv)
+enum { ROWS = 600, LONGEST = 1600 }; /* rows of a round, and bytes of one */
+
+/* What is wrong, or NULL, after a round of everything over at most `most` rows. */
+static const char *check_round(const sha1_engine *engines, size_t count, uint32_t most)
 {
-    enum { ROWS = 600, LONGEST = 1600 };
-    sha1_engine engines[SHA1_ENGINES];
-    size_t count = sha1_engines(engines), checked = 0;
-    seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    time_t end = time(NULL) + (argc > 2 ? atoi(argv[2]) : 2);
+    static uint8_t http[ROWS * (LONGEST + 3 * SHA1_BLOCK)], holes[2][ROWS][SHA1_HEX];
+    static sha1_row rows[ROWS];
+    uint8_t hmac_key[SHA1_BLOCK], head[SHA1_HEAD_MAX], start[LONGEST];
+    sha1_key key;
+    size_t number = below(3) ? below(most < 41 ? most : 41) : below(most + 1), place = 0;
+    uint32_t longest = (uint32_t[]){1, 64, 130, 260, LONGEST}[below(5)], same = below(3), shared = below(longest);
+    fill(hmac_key, sizeof hmac_key);
+    fill(head, sizeof head);
+    fill(start, sizeof start);
+    if (sha1_prepare(&key, hmac_key, below(SHA1_BLOCK + 1), head, below(3) ? 27 : below(SHA1_HEAD_MAX + 1))) {
+        return "sha1_prepare refuses what fits";
+    }
+    for (size_t i = 0; i < number; i++) {
+        size_t size = same == 1 ? longest : below(longest + 1);
+        fill(http + place, size);
+        memcpy(http + place, start, size < shared ? size : shared);
+        if (same == 1 && size > 40) {
+            memcpy(http + place + shared + (size - shared) / 2, start, size - shared - (size - shared) / 2);
+        }
+        rows[i] = (sha1_row){http + place, size, holes[0][i]};
+        sha1_pad(http + place, size, 0);
+        place += sha1_blocks(size) * SHA1_BLOCK;
+    }
+    sha1_sign(&engines[count - 1], &key, rows, number);
+    for (size_t engine = 0; engine + 1 < count; engine++) {
+        for (size_t i = 0; i < number; i++) {
+            rows[i].hole = holes[1][i];
+        }
+        memset(holes[1], 0, sizeof holes[1]);
+        sha1_sign(&engines[engine], &key, rows, number);
+        if (memcmp(holes[0], holes[1], number * SHA1_HEX)) {
+            printf("%s: ", engines[engine].name);
+            return "differs from portable";
+        }
+    }
+    if (!check_scan()) {
+        return "put_key or put_text is wrong";
+    }
+    for (size_t engine = 0; engine < count; engine++) {
+        if (engines[engine].lay && !check_lay(engines[engine].lay, engines[engine].lanes > 4)) {
+            printf("%s: ", engines[engine].name);
+            return "lays rows out wrongly";
+        }
+    }
+    checked += number;
+    return NULL;
+}
+
+static size_t found_engines(sha1_engine engines[SHA1_ENGINES])
+{
+    size_t count = sha1_engines(engines);
 #ifdef SHA1_SPLIT
     engines[0] = (sha1_engine){"avx512 split", 16, sha1_sign_avx512, sha1_sign_portable, 0, sha1_lay_avx512};
     count = count > 1 ? count : 2;
     engines[count - 1] = (sha1_engine){"portable", 1, sha1_sign_portable, sha1_sign_portable, 0, NULL};
 #endif
-    if (!known()) {
-        puts("portable: a known signature is wrong");
+    return count;
+}
+
+#ifdef FUZZ
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    (void)argc;
+    (void)argv;
+    return known() && check_prepare() ? 0 : (abort(), 1);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    sha1_engine engines[SHA1_ENGINES];
+    given = data;
+    left = size;
+    seed = size;
+    size_t longer[2] = {below(401), below(401)}; /* of a key and of a head */
+    uint8_t text[400] = {0};
+    sha1_key key;
+    int fits = longer[0] <= SHA1_BLOCK && longer[1] <= SHA1_HEAD_MAX;
+    const char *wrong = check_round(engines, found_engines(engines), 20);
+    if (wrong || sha1_prepare(&key, text, longer[0], text, longer[1]) != (fits ? 0 : -1)) {
+        puts(wrong ? wrong : "sha1_prepare takes what it should refuse, or the other way round");
+        abort();
+    }
+    return 0;
+}
+#else
+int main(int argc, char **argv)
+{
+    sha1_engine engines[SHA1_ENGINES];
+    size_t count = found_engines(engines);
+    const char *wrong = known() ? NULL : "portable: a known signature is wrong";
+    seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
+    time_t end = time(NULL) + (argc > 2 ? atoi(argv[2]) : 2);
+    if (!wrong && !check_prepare()) {
+        wrong = "sha1_prepare takes what it should refuse, or the other way round";
+    }
+    while (!wrong && time(NULL) < end) {
+        wrong = check_round(engines, count, ROWS);
+    }
+    if (wrong) {
+        printf("%s; seed %s\n", wrong, argc > 1 ? argv[1] : "1");
         return 1;
     }
-    if (!check_prepare()) {
-        puts("sha1_prepare takes what it should refuse, or the other way round");
-        return 1;
-    }
-    uint8_t *http = malloc(ROWS * (LONGEST + 3 * SHA1_BLOCK));
-    while (time(NULL) < end) {
-        uint8_t hmac_key[SHA1_BLOCK], head[SHA1_HEAD_MAX], start[LONGEST], holes[2][ROWS][SHA1_HEX];
-        sha1_row rows[ROWS];
-        sha1_key key;
-        size_t number = below(3) ? below(41) : below(ROWS + 1), place = 0;
-        uint32_t longest = (uint32_t[]){1, 64, 130, 260, LONGEST}[below(5)], same = below(3), shared = below(longest);
-        fill(hmac_key, sizeof hmac_key);
-        fill(head, sizeof head);
-        fill(start, sizeof start);
-        sha1_prepare(&key, hmac_key, below(SHA1_BLOCK + 1), head, below(3) ? 27 : below(SHA1_HEAD_MAX + 1));
-        for (size_t i = 0; i < number; i++) {
-            size_t size = same == 1 ? longest : below(longest + 1);
-            fill(http + place, size);
-            memcpy(http + place, start, size < shared ? size : shared);
-            if (same == 1 && size > 40) {
-                memcpy(http + place + shared + (size - shared) / 2, start, size - shared - (size - shared) / 2);
-            }
-            rows[i] = (sha1_row){http + place, size, holes[0][i]};
-            sha1_pad(http + place, size, 0);
-            place += sha1_blocks(size) * SHA1_BLOCK;
-        }
-        sha1_sign(&engines[count - 1], &key, rows, number);
-        for (size_t engine = 0; engine + 1 < count; engine++) {
-            for (size_t i = 0; i < number; i++) {
-                rows[i].hole = holes[1][i];
-            }
-            memset(holes[1], 0, sizeof holes[1]);
-            sha1_sign(&engines[engine], &key, rows, number);
-            if (memcmp(holes[0], holes[1], number * SHA1_HEX)) {
-                printf("%s: differs from portable; seed %s, %zu rows\n", engines[engine].name, argc > 1 ? argv[1] : "1",
-                    number);
-                return 1;
-            }
-        }
-        checked += number;
-        if (!check_scan()) {
-            puts("put_key or put_text is wrong");
-            return 1;
-        }
-        for (size_t engine = 0; engine < count; engine++) {
-            if (engines[engine].lay && !check_lay(engines[engine].lay, engines[engine].lanes > 4)) {
-                printf("%s: lays rows out wrongly; seed %s\n", engines[engine].name, argc > 1 ? argv[1] : "1");
-                return 1;
-            }
-        }
-    }
-    free(http);
     for (size_t engine = 0; engine < count; engine++) {
         printf("%s ", engines[engine].name);
     }
     printf("agree on %zu rows\n", checked);
     return 0;
 }
+#endif

@@ -72,6 +72,26 @@ def test_engines_agree(build: str, tmp_path: Path) -> None:
     print(f"{build}: {done.stdout}", end="")
 
 
+@pytest.mark.long
+def test_fuzz_by_coverage(tmp_path: Path) -> None:
+    """The same checks, by what libFuzzer makes up to reach code that no input has reached yet."""
+    if lacks := lacking("clang-14", SANITIZERS, []):
+        assert not os.environ.get("CI"), lacks
+        pytest.skip(lacks)
+    program = tmp_path / "fuzz"
+    sources = [str(HERE / "check.c"), *map(str, sorted(ENGINES.glob("*.c")))]
+    options = [*SANITIZERS, "-std=c11", "-DFUZZ", "-fsanitize=fuzzer", "-I", str(ENGINES)]
+    subprocess.run(["clang-14", *options, *sources, "-o", str(program)], check=True)
+    (tmp_path / "found").mkdir()
+    length = f"-max_total_time={SECONDS}" if SECONDS else "-runs=3000"
+    done = subprocess.run(
+        [str(program), "-max_len=2048", "-seed=1", length, "found"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    print(done.stderr.strip().splitlines()[-1])
+
+
 @pytest.mark.parametrize("compiler", ["gcc", "clang-14"])
 @pytest.mark.parametrize("vector", ["avx2", "avx512"])
 def test_vector_engines_have_what_they_use_inside(compiler: str, vector: str, tmp_path: Path) -> None:
