@@ -47,6 +47,8 @@ try:
         {call}
     except Exception:  # pyarrow makes an error of its own of what interrupts a stream that it reads
         pass
+    for _ in range(2):  # where Python looks whether anything is pending
+        pass
     print("it ended")
 except KeyboardInterrupt:
     print("interrupted", flush=True)

@@ -165,6 +165,15 @@ def test_no_python_in_the_batch_loop(generated: Path) -> None:
         assert scored
 
 
+def test_clang_takes_the_generated_c(generated: Path) -> None:
+    """macOS builds with it, and it is stricter than GCC where two headers define one name."""
+    compiler = shutil.which("clang-14") or pytest.skip("clang-14 is not installed")
+    include = f"-I{sysconfig.get_path('include')}"
+    source = generated.with_suffix(".c")
+    done = run(compiler, "-fsyntax-only", "-Wno-everything", include, f"-I{ROOT / 'src' / 'cossign'}", str(source))
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 # Those of Spark and Ray run where these do: tests/integrations.
 @pytest.mark.parametrize("name", [name for name in MODULES if name not in CLUSTERS])
 def test_docstrings_run(name: str) -> None:

@@ -12,7 +12,7 @@ cimport cython
 from cossign._arrow cimport ArrowArray, ArrowArrayStream, ArrowSchema, pages_forget, pages_free, pages_new
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.exc cimport PyErr_CheckSignals, PyErr_SetInterrupt
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.number cimport PyIndex_Check
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
@@ -53,6 +53,8 @@ cdef extern from "Python.h":
         int ml_flags
     ctypedef struct PyMethodDescrObject:
         PyMethodDef* d_method
+    ctypedef int (*PendingCall)(void* argument) except -1
+    int Py_AddPendingCall(PendingCall function, void* argument) noexcept
     int METH_NOARGS
     int METH_O
     # Python's portable locks, which need not its global one
@@ -87,15 +89,15 @@ cdef extern from *:
 cdef extern from *:
     """
     #ifdef __GNUC__
-    #define atomic_load(place) __atomic_load_n(place, __ATOMIC_ACQUIRE)
-    #define atomic_store(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
+    #define cossign_load(place) __atomic_load_n(place, __ATOMIC_ACQUIRE)
+    #define cossign_store(place, value) __atomic_store_n(place, value, __ATOMIC_RELEASE)
     #else /* Windows, which has no forks: what they are for never changes there */
-    #define atomic_load(place) (*(place))
-    #define atomic_store(place, value) (*(place) = (value))
+    #define cossign_load(place) (*(place))
+    #define cossign_store(place, value) (*(place) = (value))
     #endif
     """
-    uint64_t atomic_load(uint64_t* place) noexcept nogil
-    void atomic_store(uint64_t* place, uint64_t value) noexcept nogil
+    uint64_t cossign_load(uint64_t* place) noexcept nogil
+    void cossign_store(uint64_t* place, uint64_t value) noexcept nogil
 
 cdef extern from "sha1/sha1.h" nogil:
     enum:
@@ -638,7 +640,7 @@ cdef class Secret:
         key.head = b"sha1\n%b\n" % (sign_time or key_time).encode()
         head = text_of(key.head)
         if sha1_prepare(&key.native, key.hexadecimal, 40, head.data, head.size):
-            raise ParameterError("key_time", f'must be "start;end", two times of at most 15 digits, not {len(key_time)} characters')
+            raise ParameterError("key_time", 'must be "start;end": two times of at most 15 digits')
         if len(self.sign_keys) >= 64:
             self.sign_keys.clear()
         self.sign_keys[times] = key
@@ -922,7 +924,8 @@ cdef class Template:
                     self.ascii &= value.isascii()
             else:
                 piece.kind = value
-                if not SIGNATURE_PIECE <= piece.kind < MOST_COLUMNS or (piece.kind == SIGNATURE_PIECE and i < self.http_count):
+                least = KEY_PIECE if i < self.http_count else SIGNATURE_PIECE
+                if not least <= piece.kind < MOST_COLUMNS:
                     raise ValueError(f"a template has no piece {piece.kind} here")
                 self.columns = max(self.columns, piece.kind + 1)
                 if piece.kind == SIGNATURE_PIECE:
@@ -1290,7 +1293,9 @@ def sign_one(Template template not None, key):
             PyMem_RawFree(buffer)
 
 
-def sign_many(Template template not None, keys, tuple columns not None, tuple names not None, list errors, int threads=1):
+def sign_many(
+    Template template not None, keys, tuple columns not None, tuple names not None, list errors, int threads=1
+):
     """Sign many keys, at the template's one instant.
 
     Args:
@@ -1956,6 +1961,11 @@ def records_end(bytes block not None, /) -> int:
     return whole - start
 
 
+cdef int interrupt(void* unused) except -1:
+    """Raise a KeyboardInterrupt, which is kept from a program, again; Python calls it in the main thread."""
+    raise KeyboardInterrupt
+
+
 cdef int lines_schema(ArrowArrayStream* stream, ArrowSchema* schema) noexcept nogil:
     export_schema(schema, "vz")
     return 0
@@ -1974,7 +1984,7 @@ cdef int lines_next(ArrowArrayStream* stream, ArrowArray* array) noexcept with g
     except BaseException as error:
         lines.failure = error
         if isinstance(error, KeyboardInterrupt):
-            PyErr_SetInterrupt()
+            Py_AddPendingCall(interrupt, NULL)
         return EINVAL
     return 0
 
@@ -2097,8 +2107,8 @@ cdef struct Pool:
     bint stays         # it is never freed
 
 
-# After a fork, a pool's lock may be held by a thread that the new process lacks, and its lists may be half changed. No
-# lock is held over a fork instead: whoever forks gives Python's global lock away before it is done.
+# After a fork, a pool's lock may be held by a thread that the new process lacks, and its lists may be half changed. We
+# cannot hold all locks over a fork, because os.fork releases Python's global lock on its way.
 cdef uint64_t forks = 0  # that lie between the process that imported this and this one
 cdef PyThread_type_lock reviving = new_lock()
 
@@ -2114,11 +2124,11 @@ if hasattr(os, "register_at_fork"):
 
 
 cdef void lock_pool(Pool* pool) noexcept nogil:
-    """Who holds the lock must not want Python's global one: who has that one may be waiting for this one.
+    """Do not take Python's global lock while you hold this one: its holder may wait for this one.
 
-    Python's allocators are such a wish, as tracemalloc's wrapper takes the global lock.
+    Do not call Python's allocators either: tracemalloc makes them take the global lock.
     """
-    if atomic_load(&pool.forks) != forks:
+    if cossign_load(&pool.forks) != forks:
         revive(pool)
     PyThread_acquire_lock(pool.lock, WAIT_LOCK)
 
@@ -2134,7 +2144,7 @@ cdef void revive(Pool* pool) noexcept nogil:
         pool.waiting = NULL
         pool.idle = 0
         pool.stays = True
-        atomic_store(&pool.forks, forks)
+        cossign_store(&pool.forks, forks)
     PyThread_release_lock(reviving)
     if fresh != NULL:
         PyThread_free_lock(fresh)
@@ -2582,7 +2592,7 @@ cdef int stream_next(ArrowArrayStream* stream, ArrowArray* array) noexcept with 
     except BaseException as error:
         state.message = (str(error) or type(error).__name__).encode("utf-8", "backslashreplace")
         if isinstance(error, KeyboardInterrupt):
-            PyErr_SetInterrupt()  # the consumer makes an error of its own of this one, which need not end the program
+            Py_AddPendingCall(interrupt, NULL)  # the consumer raises an exception of its own, which a program may catch
         return EINVAL
     return 0
 

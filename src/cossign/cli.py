@@ -375,22 +375,23 @@ def _explain(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.request is None:
         raise ParameterError("REQUEST", "is missing: give a URL, a file, or - for stdin")
-    files = [given for given in (arguments.request, arguments.error) if given is not None and os.path.isfile(given)]
-    check_outputs({"html": arguments.html}, files)
+    given = [each for each in (arguments.request, arguments.error) if each == "-" or (each and os.path.isfile(each))]
+    check_outputs({"html": arguments.html}, given)
     credentials = [] if arguments.no_key else _all_credentials()
     host = None
     if arguments.domain or (arguments.bucket and arguments.region):
         host = endpoint(
             arguments.bucket, arguments.region, domain=arguments.domain, accelerate=arguments.accelerate
         ).host
-    found = explain(
-        _text(arguments.request, reading.MOST), method=arguments.method, headers=dict(arguments.header),
-        credentials=credentials, error=None if arguments.error is None else _text(arguments.error, reading.MOST, True),
-        now=arguments.at, hosts=[host] if host else [], bucket=arguments.bucket or "",
-        show_secrets=arguments.show_secrets,
-    )  # fmt: skip
-    if arguments.html:
-        with output_file(arguments.html) as file:
+    with output_file(arguments.html) if arguments.html else contextlib.nullcontext() as file:
+        found = explain(
+            _text(arguments.request, reading.MOST), method=arguments.method, headers=dict(arguments.header),
+            credentials=credentials,
+            error=None if arguments.error is None else _text(arguments.error, reading.MOST, True),
+            now=arguments.at, hosts=[host] if host else [], bucket=arguments.bucket or "",
+            show_secrets=arguments.show_secrets,
+        )  # fmt: skip
+        if file is not None:
             file.write(found.html().encode())
     if arguments.json:
         print(json.dumps(found.json(), indent=2))

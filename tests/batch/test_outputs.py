@@ -83,6 +83,7 @@ def test_an_input_with_a_temporary_name_is_kept(words: list[str], capsys: pytest
         (["-o", "a.txt", "--errors", "b", "--report", "./b"], "report ./b is written by errors, too"),
         (["-o", ".b.part", "--to", "txt", "--errors", "b"], "is written by OUT, too"),
         (["-o", "-", "--report", "-"], "report - is written by OUT, too"),
+        (["-o", "-", "--report", "/dev/stdout"], "report /dev/stdout is written by OUT, too"),
         (["-o", "a.txt", "--errors", "dir"], "errors dir is a directory: name a file"),
         (["-o", "a.txt", "--report", "new/"], "report new/ is a directory: name a file"),
         (["-o", "out/", "--report", "out/part-00000.txt"], "is a name that the job's own files have"),
@@ -172,7 +173,7 @@ def test_a_planted_name(words: list[str], kind: str, capsys: pytest.CaptureFixtu
         pytest.skip("only root can give a file to another user")
     before = state()
     assert presign(*words) == 2
-    assert ".u.txt.part is there, and no job of yours has written it: remove it" in capsys.readouterr().err
+    assert ".u.txt.part is a link, or not a file of yours" in capsys.readouterr().err
     assert state() == before
 
 
@@ -182,7 +183,7 @@ def test_a_planted_journal(capsys: pytest.CaptureFixture[str]) -> None:
     os.symlink("../victim", "out/.journal.jsonl")
     before = state()
     assert presign("-o", "out/") == 2
-    assert "out/.journal.jsonl is there" in capsys.readouterr().err
+    assert "out/.journal.jsonl is a link" in capsys.readouterr().err
     assert state() == before
 
 
@@ -275,9 +276,7 @@ def test_an_input_that_changes_ends_the_job(
 
     monkeypatch.setattr("cossign.batch.pipeline._Run._note", note)
     job = Job(inputs=name, output=output, signer=signer, rows_per_part=50_000 if output == "out/" else None)
-    with pytest.raises(
-        InputError, match=f"{name}.* (has changed while it was read|is not a whole|cannot be read|is no)"
-    ):
+    with pytest.raises(InputError, match=f"{name}.* (has changed while it was read|is not a whole|cannot be read)"):
         run(replace(job))
     assert changed
     assert not Path("urls.txt").exists()
@@ -296,3 +295,110 @@ def test_stderr_on_a_full_disk_does_not_end_a_job() -> None:
         command = [sys.executable, "-m", "cossign.cli", "presign", "keys.txt", "-o", "urls.txt", "--start", "1", *WHERE]
         assert subprocess.run(command, stderr=full, check=False).returncode == 0
     assert Path("urls.txt").read_text().count("\n") == 1
+
+
+# --- What is read and written by descriptor, and what lies in the output's directory
+
+
+def command(line: str) -> subprocess.CompletedProcess[str]:
+    """A shell's line, in which `cossign` is presign with what it needs."""
+    presigned = " ".join([sys.executable, "-m", "cossign.cli", "presign", *WHERE, "--on-error", "skip"])
+    line = line.replace("presign", presigned)
+    return subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
+
+
+def test_an_input_that_is_stdin_is_never_replaced() -> None:
+    done = command("presign - -o keys.txt < keys.txt")
+    assert (done.returncode, Path("keys.txt").read_text()) == (2, BEFORE)
+    assert "keys.txt is one of the inputs" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="there is no /dev/stdout here")
+def test_what_the_shell_has_opened_is_written_on() -> None:
+    Path("log").write_text("before\n")
+    done = command("presign keys.txt -o /dev/stdout --to txt >> log")
+    assert (done.returncode, Path("log").read_text()[:15], Path("log").read_text().count("\n")) == (
+        1,
+        "before\nhttps://",
+        2,
+    )
+    done = command("presign keys.txt -o urls.txt --errors /dev/stderr 2>> log")
+    assert Path("log").read_text().startswith("before\nhttps://")
+    assert '"key": "/bad"' in Path("log").read_text()
+    done = command("presign keys.txt -o - --report out.txt > out.txt")
+    assert (done.returncode, "report out.txt is written by stdout, too" in done.stderr) == (2, True)
+
+
+def test_a_manifest_is_an_input(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("inv").mkdir()
+    Path("inv/data.csv").write_text('"1250000000","examplebucket","a"\n')
+    fields = {
+        "fileFormat": "CSV",
+        "fileSchema": "Appid, Bucket, Key",
+        "files": [{"key": "data.csv", "size": "33", "md5Checksum": "0" * 32}],
+    }
+    Path("inv/manifest.json").write_text(json.dumps(fields))
+    before = state()
+    assert main(["presign", "inv", "-o", "u.txt", "--report", "inv/manifest.json", *WHERE]) == 2
+    assert "inv/manifest.json is one of the inputs" in capsys.readouterr().err
+    assert state() == before
+
+
+@pytest.mark.parametrize("name", [".part-00000.txt.part", ".journal.jsonl", "part-00000.txt"])
+def test_an_input_under_a_name_of_the_jobs_own_files(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out").mkdir()
+    Path("keys.txt").rename(f"out/{name}")
+    before = state()
+    assert main(["presign", f"out/{name}", "--from", "txt", "-o", "out/", *WHERE]) == 2
+    assert "under a name of the job's own files" in capsys.readouterr().err
+    assert state() == before
+
+
+def test_a_report_in_a_directory_that_the_job_makes() -> None:
+    assert presign("-o", "out/", "--report", "out/report.json") == 1
+    assert sorted(os.listdir("out")) == [".journal.jsonl", "errors.jsonl", "part-00000.txt", "report.json"]
+
+
+def test_a_resumed_job_has_the_same_list(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another list would be taken for the one that was begun, cut to its size, and written on."""
+    Path("keys.txt").write_text("/bad\n" + "good\n" * 30)
+    Path("mine.txt").write_text("mine\n" * 100)
+    job = Job(inputs="keys.txt", output="out/", signer=signer, on_error="skip", rows_per_part=10)
+    with monkeypatch.context() as patch:
+        patch.setattr("cossign.batch.journal.Journal.end", lambda journal: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(job)
+    with pytest.raises(ParameterError, match="what changed: errors"):
+        run(replace(job, resume=True, errors="mine.txt"))
+    assert Path("mine.txt").read_text() == "mine\n" * 100
+    assert run(replace(job, resume=True)).bad == 1
+
+
+def test_only_ones_own_temporary_file_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the moment a file gets its name and the job's end, another job may have begun the next one."""
+
+    def another(folder: Path) -> None:
+        Path(".urls.txt.part").write_text("of another job")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cossign.batch.outputs.sync_directory", another)
+    assert presign("-o", "urls.txt") == 130
+    assert Path(".urls.txt.part").read_text() == "of another job"
+    assert Path("urls.txt").read_text().count("\n") == 1
+
+
+def test_urls_are_as_private_as_what_they_replace(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("urls.txt").touch(0o600)
+    seen: list[int] = []
+    monkeypatch.setattr(
+        "cossign.batch.pipeline._Run._note", lambda this: seen.append(stat.S_IMODE(os.stat(".urls.txt.part").st_mode))
+    )
+    run(Job(inputs="keys.txt", output="urls.txt", signer=signer, on_error="skip"))
+    assert set(seen) == {0o600}
+
+
+def test_a_list_that_nobody_asked_for_is_opened_with_the_first_bad_row() -> None:
+    name = "n" * 240 + ".txt"
+    Path("keys.txt").write_text("good\n")
+    assert presign("-o", name) == 0
+    assert presign("-o", name, "--errors", f"{name}.errors.jsonl") == 2

@@ -259,7 +259,7 @@ def test_workers_that_die_are_replaced(tmp_path: Path, workers: int) -> None:
                 os.kill(child, signal.SIGKILL)
             until(lambda before=before: len(children(served) - before) == workers, "others")  # type: ignore[misc]
         until(lambda: {request(served.port, "GET", "/img/public/a")[0] for _ in range(20)} == {302}, "answers")
-        assert "it is started again in 0.4 s" in "".join(served.said)
+        assert "it is started again in" in "".join(served.said)
         served.process.terminate()
         assert served.process.wait(PATIENCE) == 0
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from cossign.batch.outputs import claimed, is_stream, named, output_file, temporary
+from cossign.batch.outputs import claimed, discard, is_stream, named, output_file, temporary
 from cossign.errors import ParameterError
 
 
@@ -30,9 +30,11 @@ class BadRows:
     Args:
         path: the file, or a stream; None for no list.
         size: how many bytes of it an earlier run of the job has written whose rows are in complete parts.
+        asked: whether somebody has named the path: it is opened before the work, and not with the first bad row.
     """
 
-    def __init__(self, path: str | None, size: int) -> None:
+    def __init__(self, path: str | None, size: int, asked: bool = False) -> None:
+        self._asked = asked
         self._path = path
         self._stream = path if path is not None and is_stream(path) else None
         self._final = None if path is None or self._stream else Path(os.path.realpath(path))
@@ -44,27 +46,34 @@ class BadRows:
         self.size = size
 
     def __enter__(self) -> BadRows:
+        if self._final is not None:
+            self._take_over(self._final)
+            with contextlib.suppress(OSError):
+                self._before = os.stat(self._final)
+        if self._asked or self.size:
+            self._open()
+        return self
+
+    def _open(self) -> None:
         if self._stream is not None:
             self._file = self._closing.enter_context(output_file(self._stream))
         elif self._final is not None:
-            self._take_over(self._final)
             self._file = self._closing.enter_context(claimed(self._final, keep=self.size > 0))
             self._file.truncate(self.size)  # the others were of a part that was not completed
             self._file.seek(self.size)
-            with contextlib.suppress(OSError):
-                self._before = os.stat(self._final)
-        return self
 
     def _take_over(self, final: Path) -> None:
         """See that what an earlier run has listed is there."""
         part = temporary(final)
-        if self.size and not part.exists() and final.exists():
+        if self.size and not part.exists() and final.exists() and final.stat().st_size == self.size:
             os.replace(final, part)  # the job was ended between this and its journal's last line
         if self.size and (not part.exists() or part.stat().st_size < self.size):
             raise ParameterError("OUT", f"{part}, the list of bad rows, is not as it was written: begin again")
 
     def write(self, bad: list[Bad]) -> None:
         if self._file is None:
+            self._open()
+        if self._file is None:  # no list is wanted
             return
         data = "".join(json.dumps(each._asdict()) + "\n" for each in bad).encode()
         self._file.write(data)
@@ -84,7 +93,7 @@ class BadRows:
 
         The list of an earlier job, which was there when this one began, becomes an empty one if no row was bad.
         """
-        if self._file is None or self._final is None:
+        if self._final is None:
             return self._path if self.size else None
         if self.size == 0:
             now = None
@@ -92,13 +101,16 @@ class BadRows:
                 now = os.stat(self._final)
             if now is None or self._before is None or _changed(self._before, now):
                 return None
+        if self._file is None:
+            self._open()
+        assert self._file is not None
         self._keep = True
         named(self._file, self._final)
         return self._path if self.size else None
 
     def __exit__(self, *error: object) -> None:
         if self._file is not None and self._final is not None and (self.size == 0 or not self._keep):
-            temporary(self._final).unlink(missing_ok=True)
+            discard(self._file, self._final)
         self._closing.close()
 
 

@@ -161,7 +161,7 @@ class Report:
             file.write(self.text().encode())
 
     def text(self) -> str:
-        """It as JSON."""
+        """The report as JSON."""
         return json.dumps({**asdict(self), "rows_per_second": round(self.rows_per_second)}, indent=1) + "\n"
 
 

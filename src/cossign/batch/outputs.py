@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,8 +23,16 @@ _FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) 
 
 
 def is_stream(path: str) -> bool:
-    """Whether a path is stdout (-), a pipe or a device: it is written to, and no file takes its place."""
-    return path == "-" or (os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path))
+    """Whether a path is stdout (-), a pipe, a device or an open file: it is written to, and no file takes its place."""
+    there = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+    return there or _descriptor(path) is not None
+
+
+def _descriptor(path: str) -> int | None:
+    """Of a path that means a file which this process has open, such as /dev/stdout: which."""
+    known = {"-": 1, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+    numbered = re.fullmatch("(?:/dev|/proc/self)/fd/([0-9]{1,6})", path)
+    return int(numbered[1]) if numbered else known.get(path)
 
 
 def is_directory(path: str) -> bool:
@@ -42,46 +51,66 @@ def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[str] = (),
     Raises:
         ParameterError: a path would replace an input, or what another path names, or is a directory.
     """
-    read = {_identity(path): path for path in inputs if path != "-"}
-    written: dict[object, str] = {}
-    if folder is not None and _identity(folder) in read:
-        raise ParameterError("OUT", f"{folder} is one of the inputs, which it would replace: choose another name")
+    inputs = list(inputs)
+    read = {_identity("/dev/stdin" if path == "-" else path): path for path in inputs}
+    written = {_identity(f"/dev/{name}"): name for name in ("stdout", "stderr")}
+    if folder is not None:
+        if _identity(folder) in read:
+            raise ParameterError("OUT", f"{folder} is one of the inputs, which it would replace: choose another name")
+        for given in inputs:
+            if _is_in(given, folder):
+                raise ParameterError("OUT", f"{folder} holds the input {given} under a name of the job's own files")
     for name, path in outputs.items():
         if path is None:
             continue
         if is_directory(path):
             raise ParameterError(name, f"{path} is a directory: name a file")
-        if path != "-" and is_stream(path):
-            continue
-        for each in (path,) if path == "-" else (path, str(temporary(Path(os.path.realpath(path))))):
-            identity = _identity(each)
-            if identity in read:
-                raise ParameterError(name, f"{each} is one of the inputs, which it would replace: choose another name")
+        identities: list[object]
+        if is_stream(path):
+            number = _descriptor(path)
+            identities = [] if number is None else [number]  # a device may have several uses
+        else:
+            part = str(temporary(Path(os.path.realpath(path))))
+            for each in (path, part):
+                if _identity(each) in read:
+                    raise ParameterError(
+                        name, f"{each} is one of the inputs, which it would replace: choose another name"
+                    )
+            identities = [_identity(path), _identity(part)]
+            if folder is not None and _is_in(path, folder):
+                raise ParameterError(name, f"{path} is a name that the job's own files have: choose another one")
+        for identity in identities:
             if identity in written:
                 raise ParameterError(name, f"{path} is written by {written[identity]}, too: choose another name")
             written[identity] = name
-        here, file = os.path.split(os.path.realpath(path))
-        if folder is not None and here == os.path.realpath(folder) and file.startswith(("part-", ".")):
-            raise ParameterError(name, f"{path} is a name that the job's own files have: choose another one")
+
+
+def _is_in(path: str, folder: str) -> bool:
+    """Whether a file is one of those that a job has in its directory: its parts, its journal, temporary ones."""
+    here, name = os.path.split(os.path.realpath(path))
+    return here == os.path.realpath(folder) and name.startswith(("part-", "."))
 
 
 def _identity(path: str) -> object:
-    """What two names of one file have in common."""
-    if path == "-":
-        return path
+    """What two names of one file have in common; nothing, of a stream."""
+    number = _descriptor(path)
     try:
-        found = os.stat(path)
+        found = os.stat(path) if number is None else os.fstat(number)
     except OSError:
         return os.path.realpath(path)
-    return found.st_dev, found.st_ino
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) or number is None else object()
 
 
 @contextlib.contextmanager
 def output_file(path: str) -> Iterator[IO[bytes]]:
     """A path for a ``with`` block: a stream as it is, or a complete file; a link's target is written, and it stays."""
+    number = _descriptor(path)
     if path == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
+    elif number is not None:
+        with open(os.dup(number), "wb") as raw:
+            yield raw
     elif is_stream(path):
         with open(path, "wb") as raw:
             yield raw
@@ -104,24 +133,37 @@ def complete_file(final: Path) -> Iterator[IO[bytes]]:
         yield raw
         named(raw, final)
     except BaseException:
-        temporary(final).unlink(missing_ok=True)
+        discard(raw, final)
         raise
     finally:
         raw.close()
 
 
+def discard(raw: IO[bytes], final: Path) -> None:
+    """Remove a temporary file, unless it has its name already: another job may have one there by now."""
+    path = temporary(final)
+    with contextlib.suppress(OSError):
+        if raw.closed or os.path.samestat(os.fstat(raw.fileno()), os.lstat(path)):
+            path.unlink(missing_ok=True)
+
+
 def named(raw: IO[bytes], final: Path) -> None:
     """Give a temporary file its name, when it is on the disk for good; and the mode of what it replaces."""
     raw.flush()
-    with contextlib.suppress(OSError):
-        before = os.lstat(final)
-        if stat.S_ISREG(before.st_mode) and hasattr(os, "fchmod"):
-            os.fchmod(raw.fileno(), stat.S_IMODE(before.st_mode))
+    _take_mode(raw.fileno(), final)
     os.fsync(raw.fileno())
     if os.name == "nt":  # where a file that is open gets no other name
         raw.close()
     os.replace(temporary(final), final)
     sync_directory(final.parent)
+
+
+def _take_mode(descriptor: int, final: Path, most: int = 0o7777) -> None:
+    """Give a file the mode of the one that it is to replace, as far as `most` allows."""
+    with contextlib.suppress(OSError):
+        before = os.lstat(final)
+        if stat.S_ISREG(before.st_mode) and hasattr(os, "fchmod"):
+            os.fchmod(descriptor, stat.S_IMODE(before.st_mode) & most)
 
 
 def temporary(final: Path) -> Path:
@@ -143,10 +185,16 @@ def claimed(final: Path, keep: bool = False) -> IO[bytes]:
     while True:
         try:
             descriptor, new = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o666), True
+            _take_mode(descriptor, final, stat.S_IMODE(os.fstat(descriptor).st_mode))
         except FileExistsError:
             try:
                 descriptor, new = own_file(path), False
             except FileNotFoundError:  # it was completed in the meantime
+                continue
+            except PermissionError:
+                if keep or not _ours(os.lstat(path), path):
+                    raise
+                os.unlink(path)  # a killed job has left it, with the mode of a file that only may be read
                 continue
         try:
             lock(descriptor, final.name)
@@ -172,22 +220,29 @@ def own_file(path: Path, create: bool = False) -> int:
         ParameterError: it is a link, no regular file, another user's, or has a second name: whoever put it there could
             have what is written go elsewhere, or read it.
     """
+    if create:
+        with contextlib.suppress(FileExistsError):
+            return os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        descriptor = os.open(path, _FLAGS | (os.O_CREAT if create else 0), 0o666)
+        descriptor = os.open(path, _FLAGS)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EMLINK):
             raise _foreign(path) from None
         raise
-    found = os.fstat(descriptor)
-    ours = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
-    if not ours or not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+    if not _ours(os.fstat(descriptor), path):
         os.close(descriptor)
         raise _foreign(path)
     return descriptor
 
 
+def _ours(found: os.stat_result, path: Path) -> bool:
+    """Whether a file is a regular one, with one name, of this user or of its directory's owner."""
+    owners = {os.geteuid(), os.stat(path.parent).st_uid} if hasattr(os, "geteuid") else {found.st_uid}
+    return stat.S_ISREG(found.st_mode) and found.st_nlink <= 1 and found.st_uid in owners
+
+
 def _foreign(path: Path) -> ParameterError:
-    return ParameterError("OUT", f"{path} is there, and no job of yours has written it: remove it")
+    return ParameterError("OUT", f"{path} is a link, or not a file of yours: see who has put it there")
 
 
 def lock(descriptor: int, name: str) -> None:

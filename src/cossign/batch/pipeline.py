@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cossign import __version__
 from cossign.batch.ahead import Behind
@@ -125,6 +125,7 @@ class _Run:
             CORES if job.threads is None else job.threads,
             versions=self._versions(),
         )
+        self._told: IO[bytes] | None = None  # where the report is written
         self._odd = Oddities(self.warn)
         self._written = 0
         self._late = job.expires_column is not None  # whether no more need be said of URLs that expire too soon
@@ -152,19 +153,21 @@ class _Run:
 
     def run(self) -> Report:
         """Do it, and then write the report, whose file was opened before."""
-        if self.job.report is None:
-            return self._run()
-        with output_file(os.fspath(self.job.report)) as file:
-            report = self._run()
-            file.write(report.text().encode())
+        with contextlib.ExitStack() as stack:
+            report = self._run(stack)
+            if self._told is not None:
+                self._told.write(report.text().encode())
         return report
 
-    def _run(self) -> Report:
+    def _run(self, outer: contextlib.ExitStack) -> Report:
         with contextlib.ExitStack() as stack:
             journal = None
             if self.directory:
                 journal = Journal(Path(self.output), self.job.resume)
                 stack.callback(journal.close)
+            if self.job.report is not None:
+                self._told = outer.enter_context(output_file(os.fspath(self.job.report)))
+            if journal is not None:
                 self._resume(journal)
                 if journal.done:
                     listed = self._errors_file()
@@ -176,7 +179,9 @@ class _Run:
             file = stack.enter_context(contextlib.ExitStack())
             raw = None if journal is not None else file.enter_context(output_file(self.output))
             done = journal.parts[-1] if journal and journal.parts else None
-            errors = stack.enter_context(BadRows(self._errors_file(), done.errors if done else 0))
+            errors = stack.enter_context(
+                BadRows(self._errors_file(), done.errors if done else 0, self.job.errors is not None)
+            )
             at = done.end if done else Position()
             with contextlib.closing(self.rows(self.source, at, self.job.threads)) as rows:
                 if journal is not None:
@@ -315,7 +320,7 @@ class _Run:
         report = None if self.job.report is None else os.fspath(self.job.report)
         check_outputs(
             {"OUT": None if self.directory else output, "errors": self._errors_file(), "report": report},
-            [each.path for each in self.source.inputs],
+            [*(each.path for each in self.source.inputs), *self.source.manifests],
             output if self.directory else None,
         )
         if self.directory:
@@ -470,6 +475,7 @@ class _Run:
             "query_columns": dict(job.query_columns),
             **{name: list(getattr(job, name)) for name in ("keep_columns", "include", "exclude", "where")},
             "columns": None if job.columns is None else list(job.columns),
+            "errors": None if job.errors is None else os.path.realpath(job.errors),
         }  # fmt: skip
 
     def _resumable(self) -> list[Any]:

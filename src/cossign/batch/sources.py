@@ -80,12 +80,14 @@ class Source:
         inputs: the files.
         size: the inputs' size in bytes as they are stored, or None if that is not known.
         position: how many of those bytes were read.
+        manifests: the inventories' manifests.
         counts: of each manifest: its name, the number of rows that it promises, and its data files.
     """
 
     def __init__(self, paths: Sequence[str], form: str | None = None) -> None:
         self.inputs: list[Input] = []
         self.counts: list[tuple[str, int, range]] = []
+        self.manifests: list[str] = []
         self.position = 0
         for path in paths:
             self._find(path, form)
@@ -184,6 +186,7 @@ class Source:
 
     def _inventory(self, path: Path) -> None:
         """Add the data files of an inventory report."""
+        self.manifests.append(str(path))
         try:
             report = parsed_manifest(path.read_bytes())
             files = [(data_file(path, key), size, md5) for key, size, md5 in report.files]
@@ -241,10 +244,8 @@ def unchanged(each: Input, raw: IO[bytes]) -> None:
         return
     now = os.stat(each.path) if raw.closed else os.fstat(raw.fileno())
     if (now.st_size, now.st_mtime_ns) != (each.size, each.mtime_ns):
-        raise InputError(
-            f"{each.name} has changed while it was read: it had {each.size:,} bytes and has {now.st_size:,}."
-            " Begin again when nobody writes it"
-        )
+        how = "was written again" if now.st_size == each.size else f"had {each.size:,} bytes and has {now.st_size:,}"
+        raise InputError(f"{each.name} has changed while it was read: it {how}. Begin again when nobody writes it")
 
 
 @contextlib.contextmanager

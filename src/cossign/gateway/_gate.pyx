@@ -848,7 +848,7 @@ cdef class Gate:
             if caller is None:
                 if given[:7].lower() != b"bearer ":
                     return self.judge(request, scope, target) if b"q-signature=" in given else UNKNOWN_SCHEME
-                caller = self.by_token.get(sha256(given[7:]).digest())  # a blank more makes it another token
+                caller = self.by_token.get(sha256(given[7:]).digest())  # one more blank makes it another token
                 if caller is None:
                     return UNKNOWN_TOKEN
                 if len(given) <= MOST_KNOWN:

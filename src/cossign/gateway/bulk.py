@@ -534,7 +534,8 @@ def _lines(pa: Any, pc: Any, batch: Any) -> Iterator[bytes]:
     if len(values) == 0:
         longest = 0
     elif pa.types.is_string_view(kind):
-        longest = max(memoryview(values.buffers()[1]).cast("i")[::4], default=0)
+        views = memoryview(values.buffers()[1])[16 * values.offset : 16 * (values.offset + len(values))]
+        longest = max(views.cast("i")[::4])
     else:
         longest = pc.max(pc.binary_length(values)).as_py() or 0
     if longest > _LONGEST_KEY:  # keys that share their bytes would take as long to validate as if they did not

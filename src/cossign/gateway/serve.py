@@ -246,8 +246,13 @@ def _granian(config: Config) -> None:
             while not self.interrupt_signal:
                 now = time.monotonic()
                 for number in [number for number, at in due.items() if at <= now]:
-                    del due[number]
-                    self._respawn_workers([number], spawn_target, target_loader)
+                    try:
+                        self._respawn_workers([number], spawn_target, target_loader)
+                    except OSError as error:  # no memory or no processes just now
+                        _say(f"a worker cannot be started ({error.strerror}); again in {_LONGEST_PAUSE} s")
+                        due[number] = now + _LONGEST_PAUSE
+                    else:
+                        del due[number]
                 self.main_loop_interrupt.wait(min(due.values()) - now if due else None)
                 self.main_loop_interrupt.clear()
                 while self.interrupt_children:
