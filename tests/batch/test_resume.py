@@ -70,7 +70,7 @@ def text(folder: str = "out") -> str:
 # --- Ended from outside
 
 
-@scaled("kills", 2, 12)
+@scaled("kills", 2, 8)
 def test_signals_at_random_moments(kills: int, tmp_path: Path) -> None:
     """As `python -m tests.batch.soak`, which goes on for longer."""
     seed = time.time_ns()

@@ -306,7 +306,7 @@ def test_arrow_that_points_elsewhere(served: Served, client: httpx.Client) -> No
     assert children(served) == workers
 
 
-@scaled("rounds", 400, 8000)
+@scaled("rounds", 400, 2000)
 def test_arrow_with_any_byte_changed(served: Served, client: httpx.Client, rounds: int) -> None:
     workers = children(served)
     source = random.Random(rounds)
