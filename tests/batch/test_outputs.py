@@ -260,7 +260,9 @@ def rewritten(path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [grown, shrunk, rewritten], ids=lambda change: change.__name__)
-@pytest.mark.parametrize("name", ["k.txt", "k.txt.gz", "k.csv", "k.parquet"])
+@pytest.mark.parametrize(
+    "name", ["k.txt", *(pytest.param(name, marks=pytest.mark.long) for name in ("k.txt.gz", "k.csv", "k.parquet"))]
+)
 @pytest.mark.parametrize("output", ["urls.txt", "out/"])
 def test_an_input_that_changes_ends_the_job(
     name: str, output: str, change: Callable[[Path], None], signer: Signer, monkeypatch: pytest.MonkeyPatch
