@@ -373,7 +373,9 @@ class _Work:
                 with pa.ipc.open_stream(pa.PythonFile(stream, mode="r")) as batches:
                     for batch in batches:
                         yield from _lines(pa, pc, batch)
-            except (pa.ArrowException, OSError) as error:  # pyarrow tells a short read by an OSError
+            except Refused:
+                raise
+            except Exception as error:  # pyarrow tells what is malformed by errors of many types
                 raise Refused("bad_body", f"it is no Arrow stream: {str(error)[:200]}") from None
 
         sink = io.BytesIO()
