@@ -172,6 +172,12 @@ def test_a_table_of_one_column_and_not_of_two(signer: Signer) -> None:
     assert taken(signer.presign_arrow(table, key_time=TIMES)).to_pylist() == expected(signer, ["a", None, "c"])
     batch = table.to_batches()[0].slice(1)
     assert taken(signer.presign_arrow(batch, key_time=TIMES)).to_pylist() == expected(signer, [None, "c"])
+    nested = pa.array(["a"])
+    for _ in range(9):
+        nested = pa.StructArray.from_arrays([nested], names=["x"])
+    with pytest.raises(ParameterError, match="within columns within columns"):
+        signer.presign_arrow(nested)
+    assert pa.chunked_array(signer.presign_arrow(nested.field(0))).null_count == 0
     with pytest.raises(ParameterError, match=r"keys must be a column of strings.*several columns"):
         signer.presign_arrow(table.append_column("size", pa.array([1, 2, 3])))
 
@@ -470,7 +476,7 @@ def test_threads(signer: Signer, threads: Any) -> None:
 @pytest.mark.parametrize("column", ["query", "method", "expires"])
 @pytest.mark.any_engine
 def test_null_structs_in_every_column(signer: Signer, column: str) -> None:
-    """A null of the struct hides a text of its column, of which only the size was left."""
+    """A null in a struct hides the text in its column. The core once kept that text's size and read through NULL."""
     keys = pa.array(["a", "b", "c", "d"])
     values = pa.array(
         {"query": ["v", "w", "x", "y"], "method": ["GET", "PUT"] * 2, "expires": ["60", "70", "80", "90"]}[column]
@@ -508,7 +514,7 @@ def child(code: str) -> str:
 
 @pytest.mark.any_engine
 def test_threads_under_tracemalloc() -> None:
-    """It wants Python's global lock for each allocation, while a reader that has that one waits for the pool's."""
+    """tracemalloc takes the global lock for each allocation; the reader holds that one and waits for the pool's."""
     child("""
 tracemalloc.start()
 count = 0
@@ -523,7 +529,7 @@ for _ in range(120):
 """)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.any_engine
 def test_forks_while_threads_sign() -> None:
     child("""
@@ -547,10 +553,10 @@ for each in threads:
 """)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.any_engine
 def test_a_column_that_was_begun_before_a_fork() -> None:
-    """Its threads are not there any more: the other process is told so, and does not wait for them."""
+    """The child lacks the threads that sign. It gets an error and does not wait for them."""
     child("""
 for threads in (1, 2):
     begun = iter(signer.presign_arrow(keys, threads=threads, key_time=(1, 2)))

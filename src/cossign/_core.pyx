@@ -1962,7 +1962,7 @@ def records_end(bytes block not None, /) -> int:
 
 
 cdef int interrupt(void* unused) except -1:
-    """Raise a KeyboardInterrupt, which is kept from a program, again; Python calls it in the main thread."""
+    """Raise KeyboardInterrupt again, after a consumer has hidden it; Python calls this in the main thread."""
     raise KeyboardInterrupt
 
 
@@ -2134,7 +2134,7 @@ cdef void lock_pool(Pool* pool) noexcept nogil:
 
 
 cdef void revive(Pool* pool) noexcept nogil:
-    """In a process that a fork has made: a pool without memory, which is never freed, as what it had may be anywhere."""
+    """Empty a pool that came over by a fork. It is never freed, as we cannot know what its memory is used for."""
     cdef PyThread_type_lock fresh = PyThread_allocate_lock()
     PyThread_acquire_lock(reviving, WAIT_LOCK)
     if pool.forks != forks:
@@ -2635,7 +2635,7 @@ cdef class SigningStream:
 
     def __cinit__(self, SignedColumn whole not None, list columns not None):
         if not columns:
-            raise ValueError("there is no column of keys")
+            raise ValueError("give a column of keys")
         self.whole = whole
         self.columns = columns
         self.memory = Memory() if whole.memory is None else whole.memory
@@ -3718,7 +3718,7 @@ cdef bint canonical_value(Text text) noexcept nogil:
 
 
 cdef inline bint equal(const uint8_t* one, const uint8_t* other, size_t size) noexcept nogil:
-    """Whether bytes are the same, found in a time that does not tell where they differ: for signatures and tokens."""
+    """Compare signatures or tokens in a time that does not depend on where they differ."""
     cdef uint8_t difference = 0
     cdef size_t i
     for i in range(size):

@@ -131,7 +131,7 @@ def test_devices_stay_devices() -> None:
     assert os.listdir() == ["keys.txt"]
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_pipes_are_written_to(signer: Signer) -> None:
     got: dict[str, str] = {}
     readers = []
@@ -173,7 +173,7 @@ def test_a_planted_name(words: list[str], kind: str, capsys: pytest.CaptureFixtu
         pytest.skip("only root can give a file to another user")
     before = state()
     assert presign(*words) == 2
-    assert ".u.txt.part is a link, or not a file of yours" in capsys.readouterr().err
+    assert ".u.txt.part is a link or another user's file" in capsys.readouterr().err
     assert state() == before
 
 

@@ -108,7 +108,7 @@ print(*[str(warning.message) for warning in seen], sep="\\n")
     ],
 )
 def test_a_broken_engine_is_switched_off(tmp_path: Path, file: str, count: int, right: str, wrong: str) -> None:
-    """Engines with lanes add one word wrongly, or lay rows out wrongly: each says so once, and others sign right."""
+    """Break all engines with lanes: cossign warns once about each, and the other engines sign right."""
     tree = copied(tmp_path)
     source = tree / "src" / "cossign" / "sha1" / file
     assert source.read_text().count(right) == count

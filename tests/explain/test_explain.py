@@ -416,7 +416,7 @@ SIGNER = Signer(Credentials(SECRET_ID, KEYS[SECRET_ID]), bucket=BUCKET, region=R
 
 @pytest.mark.parametrize("digits", [6, 16, 30, 64, 65, 70, 140, 290, 4300, 4301, 5000, 60_000])
 def test_a_key_time_of_any_length(digits: int) -> None:
-    """It ended the process: it was copied behind the end of its memory."""
+    """A long KeyTime was once copied past the end of a buffer, which ended the process."""
     url = SIGNER.presign("a.txt", key_time=(1557989753, 1557996953)).replace("1557996953", "1557996953" + "9" * digits)
     assert SIGNER.explain(url).codes == ("key-time-form",)
     with pytest.raises(MalformedSignature, match="Unix seconds"):
@@ -430,7 +430,7 @@ def test_a_key_time_of_other_digits(time: str) -> None:
 
 
 def test_long_text_takes_a_time_in_proportion() -> None:
-    """What is pasted may hold anything, fifty thousand times; the CPU's time counts, not the clock's."""
+    """Paste many repetitions of one text. The test limits CPU time, which does not depend on the machine's load."""
     pytest.importorskip("resource", reason="this system limits no process's CPU time")
     code = f"""
 import resource

@@ -293,11 +293,12 @@ def forged_bodies() -> Iterator[tuple[str, bytes]]:
         yield f"indices {indices}", good.replace(struct.pack("<4i", 0, 1, 2, 3), struct.pack("<4i", *indices))
     for offsets in OFFSETS:
         yield f"dictionary {offsets}", good.replace(struct.pack("<5i", *ends), struct.pack("<5i", *offsets))
+    yield "a name that is not UTF-8", arrow(pa.array(["p/a/1"])).replace(b"key", b"\xffey")
     yield "bytes that are not UTF-8", arrow(pa.array(["p/a/1"])).replace(b"p/a/1", b"p/a/\xff")
 
 
 def test_arrow_that_points_elsewhere(served: Served, client: httpx.Client) -> None:
-    """Any of these ended a worker, or was read where it pointed."""
+    """Each of these once ended a worker, or made it read memory that is not the body's."""
     workers = children(served)
     for number, (what, body) in enumerate(forged_bodies()):
         query = f"/presign?on_error={('fail', 'null')[number % 2]}"

@@ -1,4 +1,4 @@
-"""Paths that a command writes: checked before the work, complete under their names, and no file of anybody else's."""
+"""Paths that a command writes: checked before the work, complete under their names, never another user's file."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) 
 
 
 def is_stream(path: str) -> bool:
-    """Whether a path is stdout (-), a pipe, a device or an open file: it is written to, and no file takes its place."""
+    """Whether a path is stdout (-), a pipe, a device or an open file. We write to it and never replace it."""
     there = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
     return there or _descriptor(path) is not None
 
 
 def _descriptor(path: str) -> int | None:
-    """Of a path that means a file which this process has open, such as /dev/stdout: which."""
+    """The number of the open file that a path such as /dev/stdout means; None for any other path."""
     known = {"-": 1, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
     numbered = re.fullmatch("(?:/dev|/proc/self)/fd/([0-9]{1,6})", path)
     return int(numbered[1]) if numbered else known.get(path)
@@ -92,7 +92,7 @@ def _is_in(path: str, folder: str) -> bool:
 
 
 def _identity(path: str) -> object:
-    """What two names of one file have in common; nothing, of a stream."""
+    """A value that is equal for two names of one file. Two streams are never equal."""
     number = _descriptor(path)
     try:
         found = os.stat(path) if number is None else os.fstat(number)
@@ -103,7 +103,7 @@ def _identity(path: str) -> object:
 
 @contextlib.contextmanager
 def output_file(path: str) -> Iterator[IO[bytes]]:
-    """A path for a ``with`` block: a stream as it is, or a complete file; a link's target is written, and it stays."""
+    """Open a path for a ``with`` block: a stream as it is, or else a `complete_file` where the path's link leads."""
     number = _descriptor(path)
     if path == "-":
         yield sys.stdout.buffer
@@ -123,7 +123,7 @@ def output_file(path: str) -> Iterator[IO[bytes]]:
 def complete_file(final: Path) -> Iterator[IO[bytes]]:
     """A file for a ``with`` block: it gets its name at the end, on the disk for good, and is gone if the block fails.
 
-    A file that it replaces gives it its mode.
+    It takes the mode of the file that it replaces.
 
     Raises:
         ParameterError: another job is writing it, or its temporary name belongs to somebody else.
@@ -140,7 +140,7 @@ def complete_file(final: Path) -> Iterator[IO[bytes]]:
 
 
 def discard(raw: IO[bytes], final: Path) -> None:
-    """Remove a temporary file, unless it has its name already: another job may have one there by now."""
+    """Remove a temporary file. If it has its name already, leave what is there now: another job may have made it."""
     path = temporary(final)
     with contextlib.suppress(OSError):
         if raw.closed or os.path.samestat(os.fstat(raw.fileno()), os.lstat(path)):
@@ -148,7 +148,7 @@ def discard(raw: IO[bytes], final: Path) -> None:
 
 
 def named(raw: IO[bytes], final: Path) -> None:
-    """Give a temporary file its name, when it is on the disk for good; and the mode of what it replaces."""
+    """Write a temporary file to the disk for good, and give it its name and the mode of the file that it replaces."""
     raw.flush()
     _take_mode(raw.fileno(), final)
     os.fsync(raw.fileno())
@@ -194,7 +194,7 @@ def claimed(final: Path, keep: bool = False) -> IO[bytes]:
             except PermissionError:
                 if keep or not _ours(os.lstat(path), path):
                     raise
-                os.unlink(path)  # a killed job has left it, with the mode of a file that only may be read
+                os.unlink(path)  # a killed job left it, read-only like the file that it was to replace
                 continue
         try:
             lock(descriptor, final.name)
@@ -217,8 +217,8 @@ def own_file(path: Path, create: bool = False) -> int:
     """Open a file of ours for reading and writing.
 
     Raises:
-        ParameterError: it is a link, no regular file, another user's, or has a second name: whoever put it there could
-            have what is written go elsewhere, or read it.
+        ParameterError: it is a link, not a regular file, another user's, or has a second name. Somebody may have put
+            it there to redirect or read what we write.
     """
     if create:
         with contextlib.suppress(FileExistsError):
@@ -236,13 +236,13 @@ def own_file(path: Path, create: bool = False) -> int:
 
 
 def _ours(found: os.stat_result, path: Path) -> bool:
-    """Whether a file is a regular one, with one name, of this user or of its directory's owner."""
+    """Whether a regular file has one name, and belongs to this user or to its directory's owner."""
     owners = {os.geteuid(), os.stat(path.parent).st_uid} if hasattr(os, "geteuid") else {found.st_uid}
     return stat.S_ISREG(found.st_mode) and found.st_nlink <= 1 and found.st_uid in owners
 
 
 def _foreign(path: Path) -> ParameterError:
-    return ParameterError("OUT", f"{path} is a link, or not a file of yours: see who has put it there")
+    return ParameterError("OUT", f"{path} is a link or another user's file: find out who put it there")
 
 
 def lock(descriptor: int, name: str) -> None:

@@ -373,9 +373,8 @@ class _Work:
                 with pa.ipc.open_stream(pa.PythonFile(stream, mode="r")) as batches:
                     for batch in batches:
                         yield from _lines(pa, pc, batch)
-            except Refused:
-                raise
-            except Exception as error:  # pyarrow tells what is malformed by errors of many types
+            # pyarrow tells a short read by an OSError, and a column's name that is not UTF-8 by a UnicodeDecodeError
+            except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
                 raise Refused("bad_body", f"it is no Arrow stream: {str(error)[:200]}") from None
 
         sink = io.BytesIO()
@@ -517,10 +516,9 @@ def _about(metadata: bytes) -> tuple[int, bool]:
 
 
 def _lines(pa: Any, pc: Any, batch: Any) -> Iterator[bytes]:
-    """A record batch's keys as blocks of lines; a null, or what would be two lines, as a line that is no key.
+    """A record batch's keys as blocks of lines. A null and a key with a line's end become lines that are not keys.
 
-    Arrow's functions believe the numbers in its buffers. Here they come from outside, so nothing reads by them before
-    `validate` has.
+    Arrow's functions trust the numbers in its buffers. These come from outside, so `validate` checks them first.
     """
     index = batch.schema.get_field_index("key")
     if index < 0 and batch.num_columns != 1:
