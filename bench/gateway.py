@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from cossign.gateway import serve
-from cossign.gateway.config import Config, checked
+from cossign.gateway.config import checked
 
 SECRETS = {
     "COS_SECRET_ID": "AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q",
@@ -41,7 +41,6 @@ ASKED = {
 BEARER = ["-H", f"Authorization: Bearer {TOKEN}"]
 POLICY = """
 listen = "127.0.0.1:{port}"
-server = "{server}"
 trusted_proxies = ["127.0.0.1"]
 credentials = {{ source = "environment" }}
 [bulk]
@@ -89,9 +88,9 @@ def constant() -> Any:
     return app
 
 
-def configuration(server: str, port: int, threads: int = 1) -> str:
+def configuration(port: int, threads: int = 1) -> str:
     token = hashlib.sha256(TOKEN.encode()).hexdigest()
-    return POLICY.format(server=server, port=port, token=token, threads=threads)
+    return POLICY.format(port=port, token=token, threads=threads)
 
 
 def free_port() -> int:
@@ -123,11 +122,11 @@ def running(command: list[str], port: int, **environment: str) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def both(server: str, folder: Path, threads: int = 1) -> Iterator[tuple[int, int, int]]:
+def both(folder: Path, threads: int = 1) -> Iterator[tuple[int, int, int]]:
     """The ports of the constant application and of the gateway, and the latter's process."""
     plain, signing = free_port(), free_port()
-    (folder / "gateway.toml").write_text(configuration(server, signing, threads))
-    as_constant = [sys.executable, "-m", "bench.gateway", "--constant", server, "--port", str(plain)]
+    (folder / "gateway.toml").write_text(configuration(signing, threads))
+    as_constant = [sys.executable, "-m", "bench.gateway", "--constant", "--port", str(plain)]
     as_gateway = [sys.executable, "-m", "cossign.cli", "serve", "--config", str(folder / "gateway.toml")]
     with running(as_constant, plain), running(as_gateway, signing, **SECRETS) as pid:
         yield plain, signing, pid
@@ -158,10 +157,10 @@ def delays(port: int, asked: list[str], per_second: float, seconds: float, folde
     return sorted(int(line.split("\t")[2]) / 1000 for line in log.read_text().splitlines())
 
 
-def ratios(server: str, folder: Path, rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
+def ratios(folder: Path, rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
     """Of each answer: the rates of the constant application and of the gateway in turn, and the delays of both, in
     milliseconds, at half of the rate that the slower one reached."""
-    with both(server, folder) as (plain, signing, _):
+    with both(folder) as (plain, signing, _):
         for name, asked in ASKED.items():
             rates = []
             for connections in (16, 64):
@@ -169,13 +168,13 @@ def ratios(server: str, folder: Path, rounds: int, seconds: float) -> Iterator[d
                     [rate(port, asked, connections, seconds) for port in (plain, signing)] for _ in range(rounds + 1)
                 ]
                 rates = turns[1:]
-                yield {"server": server, "answer": name, "connections": connections, "rates": rates}
+                yield {"answer": name, "connections": connections, "rates": rates}
             if shutil.which("h2load"):
                 half = min(statistics.median(column) for column in zip(*rates, strict=True)) / 2
                 turns = [
                     [delays(port, asked, half, seconds, folder) for port in (plain, signing)] for _ in range(rounds)
                 ]
-                yield {"server": server, "answer": name, "connections": 16, "at": half, "delays": turns}
+                yield {"answer": name, "connections": 16, "at": half, "delays": turns}
 
 
 def show(found: dict[str, Any]) -> None:
@@ -188,7 +187,7 @@ def show(found: dict[str, Any]) -> None:
     constant, ours = (shown.format(statistics.median(column)) for column in zip(*rows, strict=True))
     ratio = statistics.median(row[1] / row[0] for row in rows)
     print(
-        f"| {found['server']} | {name} | {found['connections']} | {constant} | {ours} | {ratio:.{digits}f}x |",
+        f"| {name} | {found['connections']} | {constant} | {ours} | {ratio:.{digits}f}x |",
         flush=True,
     )
 
@@ -201,12 +200,12 @@ def peak(pid: int) -> float:
     )
 
 
-def bulk(server: str, folder: Path, rounds: int, rows: int) -> None:
+def bulk(folder: Path, rounds: int, rows: int) -> None:
     keys = folder / "keys.txt"
     with keys.open("w") as file:
         file.writelines(f"photos/2026/11/picture-{number:08d}.jpg\n" for number in range(rows))
     for threads in (1, 2):
-        with both(server, folder, threads) as (_, port, pid):
+        with both(folder, threads) as (_, port, pid):
             post = ["curl", "-sfT", "{}", "-X", "POST", *BEARER, f"http://127.0.0.1:{port}/presign", "-o", os.devnull]
             post[2] = os.devnull
             subprocess.run(post, check=True)
@@ -218,7 +217,7 @@ def bulk(server: str, folder: Path, rounds: int, rows: int) -> None:
                 subprocess.run(post, check=True)
                 taken.append(time.perf_counter() - begun)
             speed = rows / statistics.median(taken) / 1e6
-            print(f"| {server} | {threads} | {speed:.2f} million | {peak(pid) - idle:.0f} MiB |", flush=True)
+            print(f"| {threads} | {speed:.2f} million | {peak(pid) - idle:.0f} MiB |", flush=True)
 
 
 NGINX = """
@@ -249,7 +248,7 @@ http {{
 """
 
 
-def nginx(server: str, folder: Path, rounds: int, seconds: float) -> None:
+def nginx(folder: Path, rounds: int, seconds: float) -> None:
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         print("left out: nginx (it is not installed)")
@@ -257,7 +256,7 @@ def nginx(server: str, folder: Path, rounds: int, seconds: float) -> None:
     port = free_port()
     folder.chmod(0o755)
     (folder / "a.txt").write_text("a")
-    with both(server, folder) as (_, gateway, _):
+    with both(folder) as (_, gateway, _):
         (folder / "nginx.conf").write_text(NGINX.format(folder=folder, gateway=gateway, port=port))
         with running([program, "-p", str(folder), "-c", str(folder / "nginx.conf")], port):
             rows = []
@@ -266,9 +265,7 @@ def nginx(server: str, folder: Path, rounds: int, seconds: float) -> None:
     columns = zip(*rows[1:], strict=True)
     without, *rest = (statistics.median(column) for column in columns)
     for name, found in zip(("kept alive", "not kept alive"), rest, strict=True):
-        print(
-            f"| {server} | {name} | {without:,.0f} | {found:,.0f} | {1e6 / found - 1e6 / without:.0f} us |", flush=True
-        )
+        print(f"| {name} | {without:,.0f} | {found:,.0f} | {1e6 / found - 1e6 / without:.0f} us |", flush=True)
 
 
 def main() -> None:
@@ -276,33 +273,26 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--rows", type=int, default=4_000_000)
-    parser.add_argument("--servers", nargs="+", default=["granian", "uvicorn"])
-    parser.add_argument("--constant", help=argparse.SUPPRESS)
+    parser.add_argument("--constant", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.constant:
-        serve._TARGET = "bench.gateway:constant"
-        made: Config = checked({
-            "listen": f"127.0.0.1:{arguments.port}", "server": arguments.constant,
-            "route": [{"name": "all", "bucket": "b-1250000000", "region": "ap-beijing"}],
-        })  # fmt: skip
-        {"granian": serve._granian, "uvicorn": serve._uvicorn, "hypercorn": serve._hypercorn}[arguments.constant](made)
+        route = {"name": "all", "bucket": "b-1250000000", "region": "ap-beijing"}
+        serve.run(checked({"listen": f"127.0.0.1:{arguments.port}", "route": [route]}), "bench.gateway:constant")
         return
     for tool in ("wrk", "curl"):
         if shutil.which(tool) is None:
             raise SystemExit(f"{tool} is not installed")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        print("| server | answer | connections | constant | cossign | ratio |\n|---|---|---:|---:|---:|---:|")
-        for server in arguments.servers:
-            for found in ratios(server, folder, arguments.rounds, arguments.seconds):
-                show(found)
-        print("\n| server | threads | keys/s, text to text | memory above idle |\n|---|---:|---:|---:|")
-        for server in arguments.servers:
-            bulk(server, folder, arguments.rounds, arguments.rows)
-        print("\n| server | connection to the gateway | nginx alone | with auth_request | cost a request |")
+        print("| answer | connections | constant | cossign | ratio |\n|---|---:|---:|---:|---:|")
+        for found in ratios(folder, arguments.rounds, arguments.seconds):
+            show(found)
+        print("\n| threads | keys/s, text to text | memory above idle |\n|---:|---:|---:|")
+        bulk(folder, arguments.rounds, arguments.rows)
+        print("\n| connection to the gateway | nginx alone | with auth_request | cost a request |")
         print("|---|---|---:|---:|---:|")
-        nginx(arguments.servers[0], folder, arguments.rounds, arguments.seconds)
+        nginx(folder, arguments.rounds, arguments.seconds)
 
 
 if __name__ == "__main__":

@@ -286,19 +286,18 @@ def served(quick: bool, folder: Path) -> Iterator[Measurement]:
     if not shutil.which("wrk"):
         yield {"suite": "gateway", "name": "all", "left out": "wrk is not installed"}
         return
-    for server in ("granian",) if quick else ("granian", "uvicorn"):
-        for found in gateway.ratios(server, folder, 1 if quick else 3, 1):
-            name = f"{server}, {found['answer']}, {found['connections']} connections"
-            if "rates" in found:
-                ratio = statistics.median(ours / constant for constant, ours in found["rates"])
-                rates = [ours for _, ours in found["rates"]]
-                yield measurement("gateway", name, "requests/s", rates, ratio=ratio)
-                continue
-            for which, place in (("constant", 0), ("cossign", 1)):
-                millis = [value for turn in found["delays"] for value in turn[place]]
-                told = f"{server}, {found['answer']}: {which} at {found['at']:,.0f}/s"
-                about = {"server": server, "answer": found["answer"], "which": which, "at": found["at"]}
-                yield measurement("delays", told, "ms", millis, "less", **about, **percentiles(millis))
+    for found in gateway.ratios(folder, 1 if quick else 3, 1):
+        name = f"granian, {found['answer']}, {found['connections']} connections"
+        if "rates" in found:
+            ratio = statistics.median(ours / constant for constant, ours in found["rates"])
+            rates = [ours for _, ours in found["rates"]]
+            yield measurement("gateway", name, "requests/s", rates, ratio=ratio)
+            continue
+        for which, place in (("constant", 0), ("cossign", 1)):
+            millis = [value for turn in found["delays"] for value in turn[place]]
+            told = f"granian, {found['answer']}: {which} at {found['at']:,.0f}/s"
+            about = {"server": "granian", "answer": found["answer"], "which": which, "at": found["at"]}
+            yield measurement("delays", told, "ms", millis, "less", **about, **percentiles(millis))
 
 
 def columns(quick: bool, folder: Path) -> Iterator[Measurement]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.gateway import free_port
 
+from cossign.gateway import Gateway
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
 from tests.reference import authorization, signed
 from tests.waiting import PATIENCE, listening, until
@@ -159,21 +160,38 @@ def children(served: Served) -> set[int]:
     return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
 
 
+SERVERS = ["cossign", "uvicorn", "hypercorn"]  # `cossign serve`, and servers that run the ASGI application
+CONFIGURATION = "GATEWAY_TOML"  # the environment variable that names it to those
+
+
+def application() -> Gateway:
+    """What other servers run."""
+    return Gateway(os.environ[CONFIGURATION])
+
+
+def _command(server: str, path: Path, port: int) -> list[str]:
+    if server == "cossign":
+        return ["cossign.cli", "serve", "--config", str(path)]
+    if server == "uvicorn":
+        options = ["--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level", "warning"]
+        return ["uvicorn", *options, "--port", str(port), "--factory", f"{__name__}:application"]
+    return ["hypercorn", "--log-level", "warning", "--bind", f"127.0.0.1:{port}", f"{__name__}:application()"]
+
+
 @contextlib.contextmanager
-def serving(path: Path, text: str, server: str = "granian", workers: int = 1, **environment: str) -> Iterator[Served]:
+def serving(path: Path, text: str, server: str = "cossign", workers: int = 1, **environment: str) -> Iterator[Served]:
     port = free_port()
-    path.write_text(
-        f'server = "{server}"\nworkers = {workers}\n' + text.replace("127.0.0.1:0", f"127.0.0.1:{port}"), "utf-8"
-    )
+    path.write_text(f"workers = {workers}\n" + text.replace("127.0.0.1:0", f"127.0.0.1:{port}"), "utf-8")
     secrets = {"COS_SECRET_ID": SECRET_ID, "COS_SECRET_KEY": SECRET_KEY, "CAROLS_KEY": CAROL[1], **environment}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("COS_", "TENCENTCLOUD_"))}
     process = subprocess.Popen(
-        [sys.executable, "-m", "cossign.cli", "serve", "--config", str(path)],
-        env={**inherited, **secrets}, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", *_command(server, path, port)],
+        env={**inherited, **secrets, CONFIGURATION: str(path)}, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     served = Served(process, port, path)
     try:
-        served.says("serves")
+        if server == "cossign":
+            served.says("serves")
         listening(port, process)
         yield served
     finally:

@@ -262,14 +262,14 @@ def write_credentials(directory: Path, secret_id: str, secret_key: str) -> None:
     new.replace(directory / "cos.conf")
 
 
-def soak(seconds: float, seed: int, directory: Path, server: str = "granian", least: int = 10) -> Soak:
+def soak(seconds: float, seed: int, directory: Path, least: int = 10) -> Soak:
     write_credentials(directory, *SECRETS[0])
     policy = POLICY.replace('source = "environment"', f'source = "file", path = "{directory}/cos.conf"')
     policy = f'access_log = "{directory}/access.log"\n' + policy
     policy = policy.replace("[client_certificate]", "[bulk]\nconcurrent = 16\n\n[client_certificate]")
     other = policy.replace("photos/dave/", "photos/david/")
-    with serving(directory / "gateway.toml", policy, server, 2) as served:
-        begin = f'server = "{server}"\nworkers = 2\n'
+    with serving(directory / "gateway.toml", policy, workers=2) as served:
+        begin = "workers = 2\n"
         found = Soak(served, directory, seed, (begin + policy, begin + other))
         found.run(seconds, least)
         begun = time.monotonic()
@@ -284,10 +284,9 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=int(time.time()))
-    parser.add_argument("--server", default="granian")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        found = soak(arguments.seconds, arguments.seed, Path(directory), arguments.server)
+        found = soak(arguments.seconds, arguments.seed, Path(directory))
         logged = sum(path.stat().st_size for path in Path(directory).glob("access.log"))
     told: dict[str, Any] = {
         "seed": arguments.seed, "done": dict(found.counts), "reloads": found.reloads, "signed_by": dict(found.signed_by),

@@ -28,7 +28,7 @@ from cossign.gateway import Gateway
 from cossign.gateway._gate import KeyFilter, judged_path
 from cossign.gateway.bulk import _about
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY, scaled
-from tests.gateway.serving import Client, Served, children, head, request, serving
+from tests.gateway.serving import SERVERS, Client, Served, children, head, request, serving
 from tests.waiting import PATIENCE, until
 
 ARROW = "application/vnd.apache.arrow.stream"
@@ -60,7 +60,7 @@ bulk = true
 SIGNER = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region="ap-beijing")
 
 
-@pytest.fixture(scope="module", params=["granian", "uvicorn", "hypercorn"])
+@pytest.fixture(scope="module", params=SERVERS)
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("bulk") / "gateway.toml", BULK, request.param) as found:
         yield found

@@ -15,7 +15,7 @@ from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
 from tests.conftest import HOST as COS_HOST
 from tests.cos_server import refusal
 from tests.gateway.attacks import Attack, all_attacks
-from tests.gateway.serving import POLICY, PROXY, Answer, Client, serving
+from tests.gateway.serving import POLICY, PROXY, SERVERS, Answer, Client, serving
 
 SEED = 20261125
 PAGE = Path(__file__).parent.parent.parent / "docs" / "security.md"
@@ -107,7 +107,7 @@ def wrong(attack: Attack, answer: Answer) -> str:
     return refused or elsewhere(key, attack.prefix)
 
 
-@pytest.mark.parametrize("server", ["granian", "uvicorn", "hypercorn"])
+@pytest.mark.parametrize("server", SERVERS)
 def test_no_request_gets_what_the_policy_forbids(server: str, tmp_path: Path) -> None:
     attacks = all_attacks(SEED)
     assert len(attacks) >= 5000

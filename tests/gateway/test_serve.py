@@ -27,11 +27,10 @@ from cossign.cli import main
 from cossign.gateway import serve
 from cossign.integrations.starlette import verify_cos_signature
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
-from tests.gateway.serving import ALICE, POLICY, Client, children, head, request, serving
+from tests.gateway.serving import ALICE, POLICY, SERVERS, Client, children, head, request, serving
 from tests.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parent.parent.parent
-SERVERS = ["granian", "uvicorn", "hypercorn"]
 SIGNER = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region="ap-beijing")
 
 
@@ -69,16 +68,18 @@ def test_it_says_on_one_line_what_it_serves(tmp_path: Path) -> None:
     ) as served:
         [line] = served.said
         assert line.startswith("cossign: 0.")
-        assert f"http://127.0.0.1:{served.port} (granian, 1 worker)" in line
+        assert f"http://127.0.0.1:{served.port} (1 worker)" in line
         assert request(served.port, "GET", "/img/public/a")[0] == 302
         assert request(served.port, "GET", "/img/a", {"Authorization": "Bearer example-token"})[0] == 302
 
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_every_server_answers_alike(server: str, tmp_path: Path) -> None:
+    """`cossign serve`, and servers that run the ASGI application themselves."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    with serving(tmp_path / "gateway.toml", POLICY, server, workers=2, TMPDIR=str(temporary)) as served:
+    workers = 2 if server == "cossign" else 1  # other servers' workers share no counters
+    with serving(tmp_path / "gateway.toml", POLICY, server, workers, TMPDIR=str(temporary)) as served:
         status, headers, body = request(served.port, "GET", "/img/alice/a%20b%2Fc", ALICE)
         assert (status, body) == (302, b"")
         assert SIGNER.verify(headers["location"]).key == "photos/alice/a b/c"
@@ -98,15 +99,14 @@ def test_every_server_answers_alike(server: str, tmp_path: Path) -> None:
         assert counted['cossign_requests_total{endpoint="redirect",result="ok",route="img"}'] >= 102
         assert counted['cossign_requests_total{endpoint="redirect",result="ok",route="up"}'] == 1  # of both workers
         served.process.terminate()
-        assert served.process.wait(PATIENCE) == 0
+        # uvicorn ends by the signal that stops it
+        assert served.process.wait(PATIENCE) in ((0, -signal.SIGTERM) if server == "uvicorn" else (0,))
     assert list(temporary.iterdir()) == []
 
 
-@pytest.mark.parametrize("server", SERVERS)
-def test_reload_drops_no_request_and_a_bad_file_changes_nothing(server: str, tmp_path: Path) -> None:
+def test_reload_drops_no_request_and_a_bad_file_changes_nothing(tmp_path: Path) -> None:
     one, two = (POLICY.replace("photos/public/", f"photos/{name}/") for name in ("one", "two"))
-    with serving(tmp_path / "gateway.toml", one, server, workers=2) as served:
-        prefix = f'server = "{server}"\nworkers = 2\n'
+    with serving(tmp_path / "gateway.toml", one, workers=2) as served:
         statuses: list[tuple[float, str, int]] = []
         ended = threading.Event()
 
@@ -123,7 +123,7 @@ def test_reload_drops_no_request_and_a_bad_file_changes_nothing(server: str, tmp
         try:
             until(lambda: len(statuses) > 20, "answers by the first policy")
             before = {(name, status) for _, name, status in list(statuses)}
-            served.reload(prefix + two, "reloaded")
+            served.reload("workers = 2\n" + two, "reloaded")
             until(
                 lambda: {request(served.port, "GET", "/img/two/a")[0] for _ in range(50)} == {302}, "the second policy"
             )
@@ -145,14 +145,13 @@ def test_reload_drops_no_request_and_a_bad_file_changes_nothing(server: str, tmp
         counted = served.metrics()
         assert counted["cossign_reloads_total"] in (1, 2)  # a worker that began late began with the second policy
         assert counted["cossign_refused_reloads_total"] == 2
-        served.reload(prefix.replace("workers = 2", "workers = 1") + two, "workers changes at the next start only")
+        served.reload("workers = 1\n" + two, "workers changes at the next start only")
 
 
-@pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-def test_a_graceful_stop_ends_what_was_begun(server: str, end: signal.Signals, tmp_path: Path) -> None:
+def test_a_graceful_stop_ends_what_was_begun(end: signal.Signals, tmp_path: Path) -> None:
     """A bulk request is under way when the process is told to stop."""
-    with serving(tmp_path / "gateway.toml", POLICY, server) as served:
+    with serving(tmp_path / "gateway.toml", POLICY) as served:
         begun = threading.Event()
         answers: list[Any] = []
 
@@ -181,13 +180,12 @@ def test_a_graceful_stop_ends_what_was_begun(server: str, end: signal.Signals, t
         assert served.process.wait(PATIENCE) == 0
 
 
-@pytest.mark.parametrize("server", SERVERS)
-def test_a_unix_socket(server: str, tmp_path: Path) -> None:
+def test_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "s"
     text = POLICY.replace("127.0.0.1:0", f"unix:{path}").replace(
         'trusted_proxies = ["127.0.0.2"]', 'trusted_proxies = ["unix"]'
     )
-    (tmp_path / "gateway.toml").write_text(f'server = "{server}"\n' + text)
+    (tmp_path / "gateway.toml").write_text(text)
     process = subprocess.Popen(
         [sys.executable, "-m", "cossign.cli", "serve", "--config", str(tmp_path / "gateway.toml")],
         env={**os.environ, "COS_SECRET_ID": SECRET_ID, "COS_SECRET_KEY": SECRET_KEY, "CAROLS_KEY": "k"},

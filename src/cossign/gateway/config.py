@@ -191,7 +191,6 @@ class Config(_Table):
 
     listen: Annotated[str, BeforeValidator(_listen)] = "127.0.0.1:8080"
     workers: int = Field(default=1, ge=1, le=256)
-    server: Literal["granian", "uvicorn", "hypercorn"] = "granian"
     graceful_timeout: Duration = 30
     trusted_proxies: tuple[Network, ...] = Field(default=(), strict=False)
     metrics_from: tuple[Network, ...] = Field(default=("127.0.0.1", "::1", "unix"), strict=False)

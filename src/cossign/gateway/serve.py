@@ -87,7 +87,7 @@ def summary(config: Config) -> str:
     workers = f"{config.workers} worker{'s' if config.workers > 1 else ''}"
     routes = ", ".join(f"{route.path} -> {route.domain or route.bucket}/{route.prefix}" for route in config.route)
     callers = ", ".join(caller.name for caller in config.caller) or "nobody"
-    return f"{__version__} serves {routes} for {callers} on {scheme}{config.listen} ({config.server}, {workers})"
+    return f"{__version__} serves {routes} for {callers} on {scheme}{config.listen} ({workers})"
 
 
 def usable(path: str) -> Config:
@@ -120,7 +120,7 @@ class _Master:
             self.board.add(b"refused_reloads", 1)
             _say(f"the configuration is refused, the old one stays:\n{error}")
             return
-        for field in ("listen", "workers", "server", "graceful_timeout"):
+        for field in ("listen", "workers", "graceful_timeout"):
             if getattr(config, field) != getattr(self.config, field):
                 _say(f"warning: {field} changes at the next start only")
         self.board.add(b"generation", 1)
@@ -165,8 +165,8 @@ def serve(path: str, check: bool = False) -> int:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # workers inherit it
             threading.Thread(target=master.listen, daemon=True).start()
         threading.Thread(target=master.announce, daemon=True).start()
-        signal.signal(signal.SIGTERM, _stopped)  # uvicorn raises it again when it has stopped
-        {"granian": _granian, "uvicorn": _uvicorn, "hypercorn": _hypercorn}[config.server](config)
+        signal.signal(signal.SIGTERM, _stopped)  # until granian handles it
+        run(config, f"{__name__}:worker")
     return 0
 
 
@@ -219,9 +219,6 @@ def _listens(config: Config) -> bool:
     return True
 
 
-_TARGET = f"{__name__}:worker"
-
-
 _RECENT = 60  # seconds in which a worker's deaths count
 _LONGEST_PAUSE = 5  # seconds
 
@@ -231,7 +228,13 @@ def _pause(deaths: int) -> float:
     return min(_LONGEST_PAUSE, 0.1 * 2.0 ** min(deaths, 16)) if deaths > 1 else 0
 
 
-def _granian(config: Config) -> None:
+def run(config: Config, target: str) -> None:
+    """Run granian's workers at the configuration's address until a signal ends them.
+
+    Args:
+        config: its `listen`, `workers` and `graceful_timeout` count.
+        target: "module:function"; in a worker, the function returns the ASGI application.
+    """
     from granian.constants import Interfaces
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
@@ -264,7 +267,7 @@ def _granian(config: Config) -> None:
 
     host, port, path = _address(config)
     server = Persistent(
-        _TARGET,
+        target,
         address=host,
         port=port,
         uds=Path(path) if path else None,
@@ -279,39 +282,3 @@ def _granian(config: Config) -> None:
         factory=True,
     )
     server.serve()
-
-
-def _uvicorn(config: Config) -> None:
-    import uvicorn
-
-    host, port, path = _address(config)
-    uvicorn.run(
-        _TARGET,
-        host=host,
-        port=port,
-        uds=path,
-        workers=config.workers,
-        factory=True,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,  # who asks is who connects: the policy says which proxies are trusted
-        server_header=False,
-        ws="none",
-        lifespan="on",
-        timeout_graceful_shutdown=config.graceful_timeout,
-    )
-
-
-def _hypercorn(config: Config) -> None:
-    from hypercorn.config import Config as Settings
-    from hypercorn.run import run
-
-    host, port, path = _address(config)
-    settings = Settings()
-    settings.application_path = f"{_TARGET}()"
-    settings.bind = [f"unix:{path}" if path else f"{f'[{host}]' if ':' in host else host}:{port}"]
-    settings.workers = config.workers
-    settings.loglevel = "WARNING"
-    settings.include_server_header = False
-    settings.graceful_timeout = config.graceful_timeout
-    run(settings)
