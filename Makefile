@@ -98,21 +98,27 @@ coverage: $(VENV)/test.stamp oracles
 	  -m pytest -q -p no:cacheprovider -m "not long" tests --ignore=tests/e2e --ignore=tests/test_sourcecode.py
 	cd build/coverage && $(CURDIR)/$(BIN)/python -m coverage report --rcfile=tests/core.coveragerc
 
-# The engines and Arrow under AddressSanitizer and UndefinedBehaviorSanitizer, over random input, for SECONDS each.
+# Everything that reads what comes from outside, over inputs made up by libFuzzer, under AddressSanitizer and
+# UndefinedBehaviorSanitizer, for SECONDS each. build/found keeps what was found from one run to the next.
 SECONDS ?= 120
-SEED ?= 20261124
 OPTIMIZE ?= -O1
+CLANG ?= clang-14
+SANITIZE := -fsanitize=address,undefined,fuzzer-no-link
+TARGETS := explain verify verify_many presign_arrow inventory gateway
 fuzz: $(VENV)/test.stamp
 	rm -rf build/fuzz && mkdir -p build/fuzz
-	cp -R src tests pyproject.toml setup.py README.md CHANGELOG.md build/fuzz
+	cp -R src tests bench pyproject.toml setup.py README.md CHANGELOG.md build/fuzz
 	cd build/fuzz && rm -f $(BUILT)
-	cd build/fuzz && COSSIGN_OPTIMIZE=$(OPTIMIZE) CFLAGS="-g -fsanitize=address,undefined -fno-sanitize-recover=all" \
-	  LDFLAGS="-fsanitize=address,undefined" $(abspath $(BIN))/python setup.py -q build_ext --inplace
+	cd build/fuzz && CC=$(CLANG) LDSHARED="$(CLANG) -shared" COSSIGN_OPTIMIZE=$(OPTIMIZE) LDFLAGS="$(SANITIZE)" \
+	  CFLAGS="-g $(SANITIZE) -fno-sanitize-recover=all" $(abspath $(BIN))/python setup.py -q build_ext --inplace
 	cd build/fuzz && COSSIGN_FUZZ_SECONDS=$(SECONDS) $(abspath $(BIN))/python -m pytest -q -s -p no:cacheprovider \
 	  tests/sha1/test_check.py -k "sanitizers or fuzz"
-	cd build/fuzz && PYTHONPATH=src ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	  LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
-	  $(abspath $(BIN))/python -m tests.fuzz_arrow $(SEED) $(SECONDS)
+	cd build/fuzz && runtime=$$($(abspath $(BIN))/python -c "import atheris; print(atheris.path())")/asan_with_fuzzer.so && \
+	for target in $(TARGETS); do \
+	  PYTHONPATH=src ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 LD_PRELOAD=$$runtime \
+	    $(abspath $(BIN))/python -m tests.fuzz $$target $(CURDIR)/build/found/$$target \
+	    -max_total_time=$(SECONDS) -timeout=60 -rss_limit_mb=4096 -print_final_stats=1 || exit; \
+	done
 
 # The SDKs' answers that machines without Node.js test with.
 golden: $(VENV)/test.stamp oracles

@@ -834,12 +834,6 @@ def test_chunks_of_another_size(signer: Signer, size: int) -> None:
         assert min(sizes[5:-1], default=size) > 0.5 * size
 
 
-def test_random_arrays() -> None:
-    from tests import fuzz_arrow
-
-    fuzz_arrow.main(20261124, 2)
-
-
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.any_engine
 def test_memory_of_a_streamed_and_of_a_kept_result(threads: int) -> None:

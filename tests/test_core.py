@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import hashlib
 import hmac
 import itertools
 import json
 import pickle
+import random
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
@@ -163,6 +168,67 @@ def test_secrets_do_not_pickle_or_print() -> None:
         with pytest.raises(TypeError, match="pickled"):
             pickle.dumps(each)
     assert secret.reveal() == "hidden-key"
+
+
+HOLDER = """
+import ctypes, gc, os, sys
+size = int(sys.argv[1])
+received = bytearray(size)
+os.readv(0, [received])
+key = received.decode("ascii")
+received[:] = bytes(size)
+from cossign import Credentials, Signer
+credentials = Credentials("AKIDEXAMPLE", key)
+ctypes.memset(id(key) + sys.getsizeof(key) - size - 1, 0, size)  # the caller's own text
+del key
+signer = Signer(credentials, bucket="b-1250000000", region="ap-beijing")
+signer.verify(signer.presign("a"))
+signer.presign_many(["a"], key_time=(1, 2))
+signer.post_policy("a")
+print("holds it", flush=True)
+sys.stdin.readline()
+del signer, credentials
+gc.collect()
+print("has dropped it", flush=True)
+sys.stdin.readline()
+"""
+
+
+def memory_of(pid: int) -> Iterator[bytes]:
+    """What a process may write to, piece by piece."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            addresses, rights, *_ = line.split()
+            first, end = (int(address, 16) for address in addresses.split("-"))
+            if rights.startswith("rw"):
+                memory.seek(first)
+                with contextlib.suppress(OSError):  # the kernel's own pages
+                    yield memory.read(end - first)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc/PID/mem")
+@pytest.mark.parametrize("size", [32, 64, 65, 300, 5000])  # HMAC hashes a key of more than 64 bytes first
+@pytest.mark.any_engine
+def test_secret_keys_are_wiped(size: int) -> None:
+    source = random.Random(size)
+    key = bytes(source.choices(b"abcdefghijklmnopqrstuvwxyz", k=size))
+    parts = [key[first : first + 16] for first in range(0, size - 15, 8)]
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(size)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(key)
+        process.stdin.flush()
+        for expected in (b"holds it\n", b"has dropped it\n"):
+            assert process.stdout.readline() == expected
+            found = [part for piece in memory_of(process.pid) for part in parts if part in piece]
+            if expected == b"holds it\n":
+                assert sorted(found) == sorted(parts)  # once
+            else:
+                assert found == []
+            process.stdin.write(b"\n")
+            process.stdin.flush()
 
 
 def test_sign_keys_are_remembered_and_bounded() -> None:

@@ -253,6 +253,20 @@ def test_malformed(signer: Signer, url: str, said: str) -> None:
         signer.verify(url)
 
 
+@pytest.mark.parametrize("lone", [chr(0xD800), chr(0xDCFF)])  # the second is a byte that is not UTF-8, in sys.argv
+@pytest.mark.any_engine
+def test_lone_surrogates_beside_the_url(signer: Signer, lone: str) -> None:
+    url = signer.presign("a")
+    for headers in ({"Host": lone}, {f"x-{lone}": "a"}, {"Authorization": lone}, {"x-cos-security-token": lone}):
+        with pytest.raises(MalformedSignature, match="a header is not valid Unicode"):
+            signer.verify(url, headers=headers)
+        [found] = signer.verify_many([url], headers=headers)
+        assert isinstance(found, MalformedSignature)
+    for name in ("require_headers", "require_params"):
+        with pytest.raises(ParameterError, match=rf"{name} must hold valid Unicode"):
+            signer.verify(url, **{name: [lone]})  # type: ignore[arg-type]
+
+
 @given(st.text(max_size=60), st.sampled_from(["", "https://h/a?", "https://h/a?" + GOOD + "&"]))
 def test_anything_is_judged(text: str, head: str) -> None:
     with pytest.raises(BadSignature):

@@ -3495,8 +3495,11 @@ def judge(
     token = None
     authorization = None
     for name, value in headers:
-        name = PyUnicode_AsUTF8String(name)
-        value = PyUnicode_AsUTF8String(value)
+        try:
+            name = PyUnicode_AsUTF8String(name)
+            value = PyUnicode_AsUTF8String(value)
+        except UnicodeEncodeError:
+            raise MalformedSignature("a header is not valid Unicode: it holds a lone surrogate") from None
         lower = name.lower()
         if lower == b"host":
             host = b""

@@ -981,7 +981,11 @@ def _terms(
         for name in names:
             if not isinstance(name, str):
                 raise ParameterError(parameter, f"must hold names as str, not {type(name).__name__}")
-            required.append((kind, encode_component(name.encode()).lower().decode(), name))
+            try:
+                encoded = encode_component(name.encode()).lower().decode()
+            except UnicodeEncodeError:
+                raise ParameterError(parameter, f"must hold valid Unicode, and {name!r} has a lone surrogate") from None
+            required.append((kind, encoded, name))
     if max_expires is not None and _whole(max_expires, "max_expires") <= 0:
         raise ParameterError("max_expires", "must be greater than 0 seconds")
     if isinstance(revoked, (str, bytes)) or not (

@@ -142,10 +142,10 @@ def test_what_is_no_request() -> None:
         ("<Error><!doctype x></Error>", "declares a document type"),
         ("x" * 100_000_000, "more than 1,048,576 characters"),
         ("<Error><Code>&undefined;</Code></Error>", ""),
-        ("<Error><Code a=b></Code></Error>", "is no XML"),
+        ("<Error><Code a=b></Code></Error>", "is not valid XML"),
         ("<Error><Code>", "has no <Error> element"),
         ("", "has no <Error> element"),
-        ("<Error><Code></Message></Error>", "is no XML"),
+        ("<Error><Code></Message></Error>", "is not valid XML"),
         ("<Error>" + "<Code/>" * 100_000 + "</Error>", ""),
     ],
 )  # fmt: skip
@@ -157,6 +157,23 @@ def test_hostile_answers_are_refused_quickly(xml: str, match: str) -> None:
     else:
         assert found(URL, error=xml).holds
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("lone", [chr(0xD800), chr(0xDCFF)])  # the second is a byte that is not UTF-8, in sys.argv
+def test_lone_surrogates_everywhere(lone: str) -> None:
+    for text in (
+        lone,
+        f"{URL}&x-cos-security-token={lone * 4}",
+        f'1 - "GET /a?q-sign-algorithm={lone} HTTP/1.1"',
+        f"curl '{URL}{lone}'",
+    ):
+        for headers in ({}, {"token": f"Token={lone * 4}"}, {lone: "a"}):
+            try:
+                assert str(explain(text, headers=headers))
+            except ParameterError:
+                assert text == lone
+    with pytest.raises(ParameterError, match="is not valid XML"):
+        explain(URL, error=f"<Error><Code>{lone}</Code></Error>")
 
 
 def test_an_answer_in_a_log() -> None:

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+static const char PREPARED[] = "sha1_prepare takes what it should refuse, or the other way round";
+static const char SCANNED[] = "put_key or put_text is wrong";
+
 static uint64_t seed;
 static const uint8_t *given; /* libFuzzer's input, */
 static size_t left;          /* and how many bytes of it are left */
@@ -27,8 +30,16 @@ static uint32_t below(uint32_t end)
 
 static void fill(uint8_t *out, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        out[i] = (uint8_t)below(256);
+    size_t filled = 0;
+    while (filled < size && left > 1) {
+        out[filled++] = (uint8_t)below(256);
+    }
+    while (filled < size) { /* four bytes at a time, as this is most of the work */
+        size_t step = size - filled < 4 ? size - filled : 4;
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        uint32_t bytes = (uint32_t)(seed >> 32);
+        memcpy(out + filled, &bytes, step);
+        filled += step;
     }
 }
 
@@ -46,18 +57,23 @@ static int known(void)
     return memcmp(hole, "c9c0bc361c6044c901f6c03af22ff269d6ada711", SHA1_HEX) == 0;
 }
 
-/* What is longer than it may be is refused, and nothing is written. */
-static int check_prepare(void)
+/* sha1_prepare of a key and a head of these sizes: what is too long is refused, and nothing is written. */
+static int check_lengths(size_t size, size_t head)
 {
     uint8_t text[400] = {0};
-    for (size_t size = 0; size <= sizeof text; size++) {
-        for (size_t head = 0; head <= sizeof text; head++) {
-            sha1_key key = {.head_size = 12345}, before = key;
-            int fits = size <= SHA1_BLOCK && head <= SHA1_HEAD_MAX;
-            if (sha1_prepare(&key, text, size, text, head) != (fits ? 0 : -1)) {
-                return 0;
-            }
-            if (fits ? key.head_size != head : memcmp(&key, &before, sizeof key) != 0) {
+    sha1_key key = {.head_size = 12345}, before = key;
+    int fits = size <= SHA1_BLOCK && head <= SHA1_HEAD_MAX;
+    if (sha1_prepare(&key, text, size, text, head) != (fits ? 0 : -1)) {
+        return 0;
+    }
+    return fits ? key.head_size == head : memcmp(&key, &before, sizeof key) == 0;
+}
+
+static int check_prepare(void)
+{
+    for (size_t size = 0; size <= 400; size++) {
+        for (size_t head = 0; head <= 400; head++) {
+            if (!check_lengths(size, head)) {
                 return 0;
             }
         }
@@ -141,15 +157,17 @@ static size_t fill_script(uint8_t *out, size_t size)
     return place;
 }
 
+enum { LAID = 20 }; /* rows that are laid out at once */
+
 /* Usual rows laid out between random texts, keys and room of exactly their promised sizes, against a byte at a time. */
-static int check_lay(sha1_layer *lay, int escapes)
+static int check_lay(sha1_layer *lay, int escapes, size_t count)
 {
-    enum { COUNT = 20, LONGEST = 900, CONSTANT = 200 };
-    uint8_t constants[5][CONSTANT + SHA1_FRAME_SLACK + 1] = {{0}}, *key_bytes[COUNT];
+    enum { LONGEST = 900, CONSTANT = 200 };
+    uint8_t constants[5][CONSTANT + SHA1_FRAME_SLACK + 1] = {{0}}, *key_bytes[LAID];
     sha1_frame frame;
-    sha1_text keys[COUNT], texts[COUNT],
+    sha1_text keys[LAID], texts[LAID],
         *parts[5] = {&frame.http[0], &frame.http[1], &frame.text[0], &frame.text[1], &frame.text[2]};
-    sha1_row rows[COUNT];
+    sha1_row rows[LAID];
     size_t http_room = SHA1_FRAME_SLACK, room = SHA1_BLOCK, usual = 0, done;
     frame.escapes = (int)below(2);
     escapes &= frame.escapes;
@@ -159,7 +177,7 @@ static int check_lay(sha1_layer *lay, int escapes)
         constants[i][size] = 0x80;
         *parts[i] = (sha1_text){constants[i], size};
     }
-    for (int i = 0; i < COUNT; i++) {
+    for (size_t i = 0; i < count; i++) {
         size_t size = below(10) ? 1 + below(140) : below(LONGEST);
         uint8_t *key = key_bytes[i] = malloc(size + 1);
         for (size_t j = 0; j < size; j++) {
@@ -180,13 +198,13 @@ static int check_lay(sha1_layer *lay, int escapes)
         keys[i] = (sha1_text){exact, size};
         http_room += sha1_blocks(frame.http[0].size + size + frame.http[1].size) * SHA1_BLOCK;
         room += frame.text[0].size + (plain ? 1 : 3) * size + frame.text[1].size + SHA1_HEX + frame.text[2].size;
-        usual += fit && (plain || escapes) && usual == (size_t)i;
+        usual += fit && (plain || escapes) && usual == i;
     }
     int cramped = below(4) == 0;
     size_t given = cramped ? below((uint32_t)room) : room;
     uint8_t *http = malloc(http_room), *out = malloc(given + 1);
     sha1_space space = {http, out, out + given};
-    done = lay(&frame, keys, COUNT, &space, rows, texts);
+    done = lay(&frame, keys, count, &space, rows, texts);
     int right = done == usual || (cramped && done < usual) || (done == 0 && frame.http[0].size >= SHA1_BLOCK);
     for (size_t i = 0; i < done; i++) {
         uint8_t wanted[3 * LONGEST + 3 * CONSTANT + 3 * SHA1_BLOCK];
@@ -211,7 +229,7 @@ static int check_lay(sha1_layer *lay, int escapes)
         right &= texts[i].size == size + SHA1_HEX + frame.text[2].size;
         right &= texts[i].data == (i ? texts[i - 1].data + texts[i - 1].size : out);
     }
-    for (int i = 0; i < COUNT; i++) {
+    for (size_t i = 0; i < count; i++) {
         free(key_bytes[i]);
         free((void *)(uintptr_t)keys[i].data);
     }
@@ -222,8 +240,8 @@ static int check_lay(sha1_layer *lay, int escapes)
 
 enum { ROWS = 600, LONGEST = 1600 }; /* rows of a round, and bytes of one */
 
-/* What is wrong, or NULL, after a round of everything over at most `most` rows. */
-static const char *check_round(const sha1_engine *engines, size_t count, uint32_t most)
+/* What is wrong, or NULL, after every engine has signed the same rows, at most `most`. */
+static const char *check_sign(const sha1_engine *engines, size_t count, uint32_t most)
 {
     static uint8_t http[ROWS * (LONGEST + 3 * SHA1_BLOCK)], holes[2][ROWS][SHA1_HEX];
     static sha1_row rows[ROWS];
@@ -253,23 +271,23 @@ static const char *check_round(const sha1_engine *engines, size_t count, uint32_
         for (size_t i = 0; i < number; i++) {
             rows[i].hole = holes[1][i];
         }
-        memset(holes[1], 0, sizeof holes[1]);
+        memset(holes[1], 0, number * SHA1_HEX);
         sha1_sign(&engines[engine], &key, rows, number);
         if (memcmp(holes[0], holes[1], number * SHA1_HEX)) {
             printf("%s: ", engines[engine].name);
             return "differs from portable";
         }
     }
-    if (!check_scan()) {
-        return "put_key or put_text is wrong";
-    }
-    for (size_t engine = 0; engine < count; engine++) {
-        if (engines[engine].lay && !check_lay(engines[engine].lay, engines[engine].lanes > 4)) {
-            printf("%s: ", engines[engine].name);
-            return "lays rows out wrongly";
-        }
-    }
     checked += number;
+    return NULL;
+}
+
+static const char *check_layout(const sha1_engine *engine, size_t rows)
+{
+    if (engine->lay && !check_lay(engine->lay, engine->lanes > 4, rows)) {
+        printf("%s: ", engine->name);
+        return "lays rows out wrongly";
+    }
     return NULL;
 }
 
@@ -297,17 +315,29 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    sha1_engine engines[SHA1_ENGINES];
+    static sha1_engine engines[SHA1_ENGINES];
+    static size_t count; /* asking the CPU takes longer than an input */
+    count = count ? count : found_engines(engines);
     given = data;
     left = size;
     seed = size;
-    size_t longer[2] = {below(401), below(401)}; /* of a key and of a head */
-    uint8_t text[400] = {0};
-    sha1_key key;
-    int fits = longer[0] <= SHA1_BLOCK && longer[1] <= SHA1_HEAD_MAX;
-    const char *wrong = check_round(engines, found_engines(engines), 20);
-    if (wrong || sha1_prepare(&key, text, longer[0], text, longer[1]) != (fits ? 0 : -1)) {
-        puts(wrong ? wrong : "sha1_prepare takes what it should refuse, or the other way round");
+    const char *wrong = NULL;
+    uint32_t most = below(8) ? 3 : LAID; /* few rows are quicker, many fill the lanes */
+    switch (below(4)) {
+    case 0:
+        wrong = check_lengths(below(401), below(401)) ? NULL : PREPARED;
+        break;
+    case 1:
+        wrong = check_scan() ? NULL : SCANNED;
+        break;
+    case 2:
+        wrong = check_layout(&engines[below((uint32_t)count)], most);
+        break;
+    default:
+        wrong = check_sign(engines, count, most);
+    }
+    if (wrong) {
+        puts(wrong);
         abort();
     }
     return 0;
@@ -321,10 +351,16 @@ int main(int argc, char **argv)
     seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     time_t end = time(NULL) + (argc > 2 ? atoi(argv[2]) : 2);
     if (!wrong && !check_prepare()) {
-        wrong = "sha1_prepare takes what it should refuse, or the other way round";
+        wrong = PREPARED;
     }
     while (!wrong && time(NULL) < end) {
-        wrong = check_round(engines, count, ROWS);
+        wrong = check_sign(engines, count, ROWS);
+        if (!wrong && !check_scan()) {
+            wrong = SCANNED;
+        }
+        for (size_t engine = 0; !wrong && engine < count; engine++) {
+            wrong = check_layout(&engines[engine], LAID);
+        }
     }
     if (wrong) {
         printf("%s; seed %s\n", wrong, argc > 1 ? argv[1] : "1");

@@ -20,7 +20,7 @@ import pyarrow.json
 from cossign._core import Lines, decode_column, records_end
 from cossign.batch.ahead import ahead
 from cossign.batch.inventory import has_md5
-from cossign.batch.sources import GZIP, Input, InputError, Position, Source, readable, whole_lines
+from cossign.batch.sources import Input, InputError, Position, Source, readable, whole_lines
 
 _BYTES = 1 << 20  # of CSV or JSON lines parsed at a time
 _ROWS = 8192  # rows of Parquet, Arrow or ORC taken at a time
@@ -486,7 +486,7 @@ def _arrow_errors(each: Input) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        if isinstance(error, (gzip.BadGzipFile, GZIP.BadGzipFile)) or getattr(error, "errno", None) is not None:
+        if isinstance(error, gzip.BadGzipFile) or getattr(error, "errno", None) is not None:
             raise  # `readable` knows these
         names = {"parquet": "Parquet", "arrow": "Arrow IPC", "orc": "ORC", "csv": "CSV", "jsonl": "JSON lines"}
         form = names.get(each.form, "text")

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from cossign._core import encode_component, sent_host
 from cossign.explain.changes import Clues, shown
-from cossign.explain.reading import Request
+from cossign.explain.reading import Request, sent_bytes
 from cossign.explain.steps import Entry, Pairs, Times, percent_decoded
 from cossign.parameters import span_from
 
@@ -200,16 +200,8 @@ def _parts(query: str) -> list[tuple[str, Entry]]:
     for part in query.split("&"):
         if part:
             name, _, value = part.partition("=")
-            parts.append((part, (percent_decoded(_bytes(name), True), percent_decoded(_bytes(value), True))))
+            parts.append((part, (percent_decoded(sent_bytes(name), True), percent_decoded(sent_bytes(value), True))))
     return parts
-
-
-def _bytes(text: str) -> bytes:
-    """A request's text as it was sent: what was no UTF-8 has come as surrogates."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
 
 
 def taken_apart(request: Request) -> Reading:
@@ -224,13 +216,13 @@ def taken_apart(request: Request) -> Reading:
         if lower == "host":
             host = text
         elif lower == "x-cos-security-token":
-            token = _bytes(text)
+            token = sent_bytes(text)
         if lower == "authorization":
             authorization = text
         else:
-            headers.append((_bytes(name), _bytes(text)))
+            headers.append((sent_bytes(name), sent_bytes(text)))
     if host and not any(name.lower() == b"host" for name, _ in headers):
-        headers.insert(0, (b"host", _bytes(host)))
+        headers.insert(0, (b"host", sent_bytes(host)))
     own = [entry for _, entry in parts if entry[0].lower() in _NAMES]
     params = tuple(entry for _, entry in parts if entry[0].lower() not in _NAMES)
     raw_query = "&".join(text for text, entry in parts if entry[0].lower() not in _NAMES)
@@ -250,7 +242,7 @@ def taken_apart(request: Request) -> Reading:
         params = tuple(entry for entry in params if entry[0].lower() != b"sign")
     elif not own and authorization is not None:
         where = "Authorization"
-        own = [_pair(part) for part in _bytes(authorization).split(b"&")]
+        own = [_pair(part) for part in sent_bytes(authorization).split(b"&")]
     elif own and authorization is not None and "q-sign" in authorization:
         evident.append(
             Evident("signed-twice", "the request has a signature in its URL and another in its Authorization")
@@ -271,10 +263,10 @@ def taken_apart(request: Request) -> Reading:
         evident.append(
             Evident("algorithm", f"q-sign-algorithm is {shown(fields['q-sign-algorithm'])!r}, and must be 'sha1'")
         )
-    method = (request.method or "GET").lower().encode()
+    method = sent_bytes((request.method or "GET").lower())
     return Reading(
-        fields, signature, method, percent_decoded(_bytes(path)), _bytes(host), params, tuple(headers), _bytes(path),
-        _bytes(raw_query), _bytes(fragment), token, tuple(dict.fromkeys(evident)), where,
+        fields, signature, method, percent_decoded(sent_bytes(path)), sent_bytes(host), params, tuple(headers),
+        sent_bytes(path), sent_bytes(raw_query), sent_bytes(fragment), token, tuple(dict.fromkeys(evident)), where,
     )  # fmt: skip
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+from cossign.explain.reading import sent_bytes
+
 # Values that no output shows, as they are written; other services' too, whose URLs are asked about by mistake.
 SECRETS = re.compile(r"(?i)(token|signature)(?:=|%3d|%253d)((?:(?!%26|%2526)[^&\s\"'<>,])+)")
 
@@ -20,8 +22,9 @@ class Mask:
         """From now on `name` stands for `secret`."""
         if self._shows or len(secret) < 4:
             return
-        once = quote(secret, safe="")
-        for form in (secret, once, quote(once, safe=""), quote(secret, safe="/"), once.replace("%20", "+")):
+        sent = sent_bytes(secret)
+        once = quote(sent, safe="")
+        for form in (secret, once, quote(once, safe=""), quote(sent, safe="/"), once.replace("%20", "+")):
             for each in (form, form.lower(), form.upper()):
                 self._names.setdefault(each, name)
 

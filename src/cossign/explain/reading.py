@@ -52,6 +52,14 @@ class ServiceError(NamedTuple):
     format_string: str | None
 
 
+def sent_bytes(text: str) -> bytes:
+    """The bytes of a request's or an answer's text. Bytes that are not UTF-8 have become surrogates in the text."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # other surrogates, as JSON can hold them
+        return text.encode("utf-8", "surrogatepass")
+
+
 def read(text: str, method: str | None = None, headers: tuple[tuple[str, str], ...] = ()) -> Request:
     """The request that a text tells of.
 
@@ -94,11 +102,7 @@ def _read(text: str) -> Request:
         return _chosen(list(_blocks(sent, text)), "curl -v", _xml_in(text))
     logged = _LOGGED.search(text)
     if logged and len(lines) == 1:
-        target = re.sub(
-            rb"\\x([0-9A-Fa-f]{2})",
-            lambda found: bytes.fromhex(found[1].decode()),
-            logged[2].encode("utf-8", "surrogateescape"),
-        )
+        target = re.sub(rb"\\x([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), sent_bytes(logged[2]))
         return Request(logged[1], target.decode("utf-8", "surrogateescape"), (), "log line")
     first = _REQUEST_LINE.fullmatch(lines[0].rstrip()) if lines else None
     if first and " HTTP/" in lines[0]:
@@ -262,9 +266,10 @@ def read_error(text: str) -> ServiceError:
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, data
     parser.buffer_text = True
     try:  # COS has '&' as it is in FormatString
-        parser.Parse(re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)", "&amp;", found), True)
+        found = re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)", "&amp;", found)
+        parser.Parse(sent_bytes(found), True)
     except expat.ExpatError as error:
-        raise ParameterError("error", f"is no XML: {error}") from None
+        raise ParameterError("error", f"is not valid XML: {error}") from None
     return ServiceError(
         fields.get("Code", "").strip(), fields.get("Message", "").strip(),
         fields.get("StringToSign"), fields.get("FormatString"),

@@ -1,13 +1,8 @@
-"""Random Arrow arrays, well formed and forged, through presign_arrow: right results or a clear error, never a crash.
-
-``python -m tests.fuzz_arrow SEED SECONDS``; `make fuzz` runs it over a core with sanitizers.
-"""
+"""Random Arrow arrays, well formed and forged, through presign_arrow: right results or a clear error, never a crash."""
 
 from __future__ import annotations
 
 import random
-import sys
-import time
 from typing import Any
 
 import pyarrow as pa
@@ -136,16 +131,3 @@ def forged(source: random.Random) -> int:
     except CosSignError:
         pass
     return rows
-
-
-def main(seed: int, seconds: float) -> None:
-    source = random.Random(seed)
-    end, rows, rounds = time.monotonic() + seconds, 0, 0
-    while time.monotonic() < end:
-        rows += forged(source) if source.randrange(3) else well_formed(source)
-        rounds += 1
-    print(f"{rows} rows in {rounds} arrays are right")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), float(sys.argv[2]))
