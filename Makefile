@@ -115,7 +115,7 @@ fuzz: $(VENV)/test.stamp
 	  tests/sha1/test_check.py -k "sanitizers or fuzz"
 	cd build/fuzz && runtime=$$($(abspath $(BIN))/python -c "import atheris; print(atheris.path())")/asan_with_fuzzer.so && \
 	for target in $(TARGETS); do \
-	  PYTHONPATH=src ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 LD_PRELOAD=$$runtime \
+	  PYTHONPATH=src PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 LD_PRELOAD=$$runtime \
 	    $(abspath $(BIN))/python -m tests.fuzz $$target $(CURDIR)/build/found/$$target \
 	    -max_total_time=$(SECONDS) -timeout=60 -rss_limit_mb=4096 -print_final_stats=1 || exit; \
 	done
