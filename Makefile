@@ -6,7 +6,7 @@ CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/c
 BUILT := src/cossign/_core.c src/cossign/_core.*.so src/cossign/gateway/_gate.c src/cossign/gateway/_gate.*.so
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo test test-long check bench docs dist lock report share soak soak-gateway coverage fuzz golden clean
+.PHONY: demo test test-long check bench docs dist lock report man soak soak-gateway coverage fuzz golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
@@ -58,7 +58,7 @@ docs: $(VENV)/docs.stamp
 	@echo "The site is in build/site: open build/site/index.html, or, to search it, $(BIN)/mkdocs serve"
 
 # An sdist, and the wheel of it; the same bytes, whoever makes them.
-dist: $(VENV)/check.stamp
+dist: man
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir dist
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/check-wheel-contents dist/*.whl
@@ -75,8 +75,8 @@ lock: $(VENV)/check.stamp
 	$(COMPILE) -c requirements/test.txt --extra batch --extra cli --group build --group wheel -o requirements/wheel.txt
 	$(COMPILE) --resolution lowest-direct --extra all --extra spark --extra ray -o requirements/lowest.txt
 
-# What shells complete and man shows, out of the command line's own parser.
-share: $(VENV)/check.stamp
+# The man page, made from the command line's own parser.
+man: $(VENV)/check.stamp
 	$(BIN)/python -m share.make
 
 # Batch jobs of every format, ended by signals at random moments, resumed, and compared byte by byte: some ten minutes.

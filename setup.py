@@ -71,7 +71,11 @@ gate = Extension(
     define_macros=core.define_macros,
 )
 
+# `make dist` makes the man page first; an installation from the tree has none.
+man = "share/man/man1/cossign.1"
+
 setup(
+    data_files=[("share/man/man1", [man])] if (HERE / man).exists() else [],
     cmdclass={"sdist": SameEveryTime},
     ext_modules=cythonize(
         [core, gate],

@@ -100,7 +100,7 @@ def main() -> int:
     manifest = inventory(every)
     print(f"{len(every):,} names of this machine's files are now the inventory {manifest}")
     urls = DEMO / "urls.txt"
-    cossign = [sys.executable, "-m", "cossign.cli"]
+    cossign = [sys.executable, "-m", "cossign"]
     command = ["presign", str(manifest), "-o", str(urls), "-b", BUCKET, "-r", REGION, "--expires", "1h"]
     print("$ cossign", *command)
     began = time.perf_counter()

@@ -127,7 +127,7 @@ def both(folder: Path, threads: int = 1) -> Iterator[tuple[int, int, int]]:
     plain, signing = free_port(), free_port()
     (folder / "gateway.toml").write_text(configuration(signing, threads))
     as_constant = [sys.executable, "-m", "bench.gateway", "--constant", "--port", str(plain)]
-    as_gateway = [sys.executable, "-m", "cossign.cli", "serve", "--config", str(folder / "gateway.toml")]
+    as_gateway = [sys.executable, "-m", "cossign", "serve", "--config", str(folder / "gateway.toml")]
     with running(as_constant, plain), running(as_gateway, signing, **SECRETS) as pid:
         yield plain, signing, pid
 

@@ -25,7 +25,7 @@ ENVIRONMENT = {
     **os.environ, "COS_SECRET_ID": "AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q",
     "COS_SECRET_KEY": "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz",
 }  # fmt: skip
-PRESIGN = [sys.executable, "-m", "cossign.cli", "presign"]
+PRESIGN = [sys.executable, "-m", "cossign", "presign"]
 WHERE = ["-b", "examplebucket-1250000000", "-r", "ap-beijing"]
 JOBS = (  # input, output, and what it is held against
     ("keys.txt", "/dev/null", None),

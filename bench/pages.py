@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.in_turn import BY_HAND, SDK
-from cossign.cli import span
+from cossign.cli.words import length
 
 Rows = list[dict[str, Any]]
 INK, GRID = "#7a818c", "#7a818c55"  # readable on white and on black
@@ -143,7 +143,7 @@ def signers(result: dict[str, Any], folder: Path) -> str:
     cost = [each for each in rows if "verify" not in each["name"] and "hashlib" not in each["name"]]
     bars(
         folder, "cost", "10^9 URLs, in hours of one core (log scale)",
-        [(each["name"], 1e9 / each["median"] / 3600, span(1e9 / each["median"])) for each in cost], "hours of one core",
+        [(each["name"], 1e9 / each["median"] / 3600, length(1e9 / each["median"])) for each in cost], "hours of one core",
     )  # fmt: skip
     left = [each for each in result["measurements"] if each["suite"] == "signers" and "left out" in each]
     told = table(
@@ -151,7 +151,7 @@ def signers(result: dict[str, Any], folder: Path) -> str:
         (
             (
                 each["name"], f"{each['median']:,.0f}", f"{each['spread']:.0%}", f"{each['median'] / by_hand:.2f}x",
-                f"{each['median'] / sdk:,.1f}x", span(1e9 / each["median"]),
+                f"{each['median'] / sdk:,.1f}x", length(1e9 / each["median"]),
             )
             for each in rows
         ),

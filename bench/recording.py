@@ -30,7 +30,7 @@ def run(command: str, folder: str) -> str:
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(folder)
-        shell = f'cossign() {{ "{sys.executable}" -m cossign.cli "$@"; }}; stty cols {WIDTH} rows 40; {command}'
+        shell = f'cossign() {{ "{sys.executable}" -m cossign "$@"; }}; stty cols {WIDTH} rows 40; {command}'
         os.execvpe("bash", ["bash", "-c", shell], {**ENVIRONMENT, "TERM": "xterm-256color", "COLUMNS": str(WIDTH)})
     said = b""
     try:

@@ -139,7 +139,13 @@ def cos() -> COS:
 
 
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Credentials in the environment, and a home without the files of other tools."""
+    home = str(tmp_path_factory.mktemp("home"))
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, home)
+    for name in ("COS_BUCKET", "COS_REGION"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COS_SECRET_ID", SECRET_ID)
     monkeypatch.setenv("COS_SECRET_KEY", SECRET_KEY)
     monkeypatch.delenv("COS_SESSION_TOKEN", raising=False)

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -33,7 +34,7 @@ from tests.waiting import PATIENCE, until
 WHERE = ["-b", BUCKET, "-r", REGION]
 START = ["--start", "1700000000"]
 TIMES = (1_700_000_000, 1_700_000_900)
-COMMAND = [sys.executable, "-m", "cossign.cli"]
+COMMAND = [sys.executable, "-m", "cossign"]
 
 
 @pytest.fixture(autouse=True)
@@ -234,7 +235,9 @@ def test_directories_in_order_and_stdin(signer: Signer) -> None:
     Path("c.txt").write_text("3\n")
     done = run("presign", "d", "c.txt", "-", *WHERE, *START, data=b"4\n")
     assert done.stdout.decode().splitlines() == presigned(signer, ["1", "2", "3", "4"])
-    assert done.stderr == b"cossign: warning: the URLs have expired already, at 2023-11-14 22:28:20 UTC\n"
+    warning, line = done.stderr.decode().splitlines()
+    assert warning == "cossign: warning: the URLs have expired already, at 2023-11-14 22:28:20 UTC"
+    assert re.fullmatch(r"cossign: 4 URLs to stdout in \d+\.\d s", line)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +297,7 @@ def test_bad_rows_of_several_files(threads: str, signer: Signer, capsys: pytest.
             main(["presign", *names, "--threads", threads, "-o", "urls.txt", "--on-error", on_error, *WHERE, *START])
             == 1
         )
-        assert "2 of 40004 rows are bad; the first: c.txt, row 2: key is empty" in capsys.readouterr().err
+        assert "2 of 40,004 rows are bad; the first: c.txt, row 2: key is empty" in capsys.readouterr().err
         assert Path("urls.txt").read_text() == "".join(f"{row}\n" for row in rows)
     assert main(["presign", "a.txt", "--threads", "0", *WHERE]) == 2
     assert "threads" in capsys.readouterr().err
@@ -322,8 +325,8 @@ def test_on_error(form: str, on_error: str, signer: Signer, capsys: pytest.Captu
     [
         (["presign", "gone.txt", *WHERE], "gone.txt does not exist"), (["presign", "k.xyz", *WHERE], "--from"), (["presign", "k.txt", "-o", "u.xyz", *WHERE], "--to"),
         (["presign", "k.csv", *WHERE], "no column 'key', only a, b"), (["presign", "k.csv", "--key-column", "a", "--query-column", "q=c", *WHERE], "no column 'c'"),
-        (["presign", "k.txt", "--query-column", "q=c", *WHERE], "no columns"), (["presign", "k.txt", "-b", "x", "-r", REGION], "bucket should format"),
-        (["presign", "k.txt"], "missing param bucket"), (["presign", "k.txt", "-X", "G T", *WHERE], "method"), (["presign", "k.txt", "-o", "no/such/dir.txt", *WHERE], "No such file"),
+        (["presign", "k.txt", "--query-column", "q=c", *WHERE], "no columns"), (["presign", "k.txt", "-b", "x", "-r", REGION], "-b x must be <BucketName>-<APPID>"),
+        (["presign", "k.txt"], "-b is missing: give <BucketName>-<APPID>"), (["presign", "k.txt", "-X", "G T", *WHERE], "method"), (["presign", "k.txt", "-o", "no/such/dir.txt", *WHERE], "No such file"),
         (["presign", "empty", *WHERE], "has no files"), (["presign", "k.txt", "--start", "-5", *WHERE], "start must be Unix seconds"), (["presign", "bad.txt.gz", *WHERE], "not a whole gzip file"),
         (["presign", "inv/manifest.json", "--from", "inventory", "--query-column", "a=b", *WHERE], "no column 'b', only Appid"), (["presign", "nul.csv", *WHERE], "is not CSV"),
     ],
@@ -478,8 +481,11 @@ def test_progress_on_a_terminal_only() -> None:
     seen = on_a_terminal("presign", "k.txt", "-o", "urls.txt", *WHERE)
     assert "rows/s" in seen
     assert "500k/500k" in seen
-    assert on_a_terminal("presign", "k.txt", "-o", "urls.txt", "--no-progress", *WHERE) == ""
-    assert run("presign", "k.txt", "-o", "urls.txt", *WHERE).stderr == b""
+    line = r"cossign: 500,000 URLs to urls\.txt in \d+\.\d s\s*"
+    assert re.fullmatch(line, on_a_terminal("presign", "k.txt", "-o", "urls.txt", "--no-progress", *WHERE))
+    assert on_a_terminal("presign", "k.txt", "-o", "urls.txt", "--quiet", *WHERE) == ""
+    assert re.fullmatch(line, run("presign", "k.txt", "-o", "urls.txt", *WHERE).stderr.decode())
+    assert run("presign", "k.txt", "-o", "urls.txt", "-q", *WHERE).stderr == b""
 
 
 @scaled("rows", 2_000_000, 10_000_000)
@@ -537,7 +543,7 @@ def test_round_to(credentials: Credentials, capsys: pytest.CaptureFixture[str]) 
     assert main(["presign", "k.txt", "-o", "out/", *rounded, "--report", "report.json"]) == 0
     assert json.loads(Path("report.json").read_text())["key_time"] == list(times)
     assert main(["presign", "k.txt", "-o", "out/", *rounded[:-1], "6m", "--resume"]) == 2
-    assert "what changed: round_to (300 to 360)" in capsys.readouterr().err
+    assert "what changed: --round-to (5m to 6m)" in capsys.readouterr().err
 
 
 def test_verify(signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -548,11 +554,11 @@ def test_verify(signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", good, put]) == 1
     shown = capsys.readouterr()
     assert "bad\t" in shown.out
-    assert "`cossign explain URL` finds out why" in shown.err
+    assert "`cossign explain URL` finds the reason" in shown.err
     done = run("verify", "-", data=f"{good}\n{good}0\n{good}\n".encode())
     assert done.returncode == 1
     assert done.stdout.startswith(b"bad\tline 2\tSignatureMismatch")
-    assert done.stderr == b"cossign: 3 URLs: 2 right, 1 wrong\n"
+    assert done.stderr == b"cossign: 3 URLs: 2 valid, 1 invalid\n"
     assert SECRET_KEY.encode() not in done.stdout + done.stderr
 
 

@@ -65,7 +65,7 @@ def test_examples_run(page: str, server: CosServer) -> None:
 
 SHELL = """
 set -euo pipefail
-cossign() {{ if [ "$1" = serve ]; then set -- "$@" --check; fi; {python} -m cossign.cli "$@" || test "$1" = explain; }}
+cossign() {{ if [ "$1" = serve ]; then set -- "$@" --check; fi; {python} -m cossign "$@" || test "$1" = explain; }}
 curl() {{ printf '> GET /a.jpg HTTP/1.1\\n> Host: examplebucket-1250000000.cos.ap-beijing.myqcloud.com\\n>\\n'; }}
 """
 
@@ -142,7 +142,7 @@ def test_an_inventory_becomes_urls_every_night(program: str, tmp_path: Path) -> 
     inventory(tmp_path / "inventory", "CSV", keys)
     if program == "cli":
         [text] = blocks("clusters.md", "sh")
-        command = ["bash", "-ec", f'cossign() {{ {sys.executable} -m cossign.cli "$@"; }}\n{text}']
+        command = ["bash", "-ec", f'cossign() {{ {sys.executable} -m cossign "$@"; }}\n{text}']
     else:
         [text] = [block for block in blocks("clusters.md", "python") if f"integrations.{program} " in block]
         (tmp_path / "nightly.py").write_text(text)

@@ -6,6 +6,7 @@ Each is imported when it is first asked for, so that `import cossign` costs a pr
 from __future__ import annotations
 
 from importlib import import_module
+from os.path import exists
 
 from cossign.errors import (
     BadSignature,
@@ -43,6 +44,15 @@ if TYPE_CHECKING:
     from cossign.signer import BulkResult, Signer
 
 __version__ = "0.1.0"
+
+if exists(f"{__file__.rpartition('__init__')[0]}cossign.py"):  # that of the other package; ours is called cossigner
+    from warnings import warn
+
+    warn(
+        "another package called cossign is installed in the same place, and the two overwrite each other's files: "
+        "pip uninstall cossign cossigner, then install cossigner again",
+        stacklevel=2,
+    )
 
 __all__ = [
     "COS",

@@ -792,9 +792,9 @@ cdef enum Fault:
 cdef dict REASONS = {
     SURROGATE: "is not valid UTF-8: it holds a lone surrogate",
     NOT_UTF8: "is not valid UTF-8",
-    EMPTY: "is empty: an empty key signs for the whole bucket; if you mean that, use strict=False (--no-strict)",
+    EMPTY: "is empty: an empty key signs for the whole bucket; if you mean that, use `strict=False`",
     TOO_LONG: "is longer than the 850 bytes of UTF-8 that COS allows",
-    LEADING: "begins with '/' or '\\': COS names no object so; drop it, or use strict=False (--no-strict) if you mean it",
+    LEADING: "begins with '/' or '\\': no object of COS has such a name: drop it, or use `strict=False` if you mean it",
     CONTROL: "holds one of the control bytes 18-1B hex (CAN, EM, SUB, ESC), which COS forbids",
     DOT_SEGMENT: "has a '.' or '..' segment, which HTTP clients remove before they send: the URL would reach another path",
 }

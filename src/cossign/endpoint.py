@@ -11,6 +11,9 @@ _BUCKET = re.compile(r"[a-z0-9-]+-[0-9]+")
 _REGION = re.compile(r"[a-z0-9-]+")
 _SCHEME = re.compile(r"([a-zA-Z]+)://")
 _HOST = re.compile(r"[A-Za-z0-9._~-]+(:[0-9]+)?")
+# The official SDKs' words, with which the documented facade refuses its parameters Bucket and Region.
+_SDK_BUCKET = 'should format as "test-1250000000"'
+_SDK_REGION = 'should not be start with "cos."'
 # The regions of COS's first years, whose hosts have no "cos." (cos-wx-sdk-v5, src/base.js, getUrl).
 _LEGACY_REGIONS = frozenset({"cn-south", "cn-south-2", "cn-north", "cn-east", "cn-southwest", "sg"})
 
@@ -32,9 +35,8 @@ def check_bucket(bucket: Any, parameter: str = "bucket") -> str:
     if not isinstance(bucket, str):
         raise ParameterError(parameter, f"must be a str, not {type(bucket).__name__}")
     if not _BUCKET.fullmatch(bucket):
-        raise ParameterError(
-            parameter, 'should format as "test-1250000000": lower-case letters, digits and hyphens, then the APPID'
-        )
+        says = _SDK_BUCKET if parameter == "Bucket" else "must be <BucketName>-<APPID>, such as example-1250000000"
+        raise ParameterError(parameter, f"{says}: lower-case letters, digits and hyphens, then the APPID")
     if len(bucket) > 60:
         raise ParameterError(parameter, f"must have at most 60 characters with its APPID, not {len(bucket)}")
     return bucket
@@ -45,11 +47,11 @@ def check_region(region: Any, parameter: str = "region") -> str:
     if not isinstance(region, str):
         raise ParameterError(parameter, f"must be a str, not {type(region).__name__}")
     if "cos." in region:
-        raise ParameterError(parameter, 'should not be start with "cos.": give the bare region, such as "ap-beijing"')
+        says = _SDK_REGION if parameter == "Region" else 'must not contain "cos."'
+        raise ParameterError(parameter, f'{says}: give the region alone, such as "ap-beijing"')
     if not _REGION.fullmatch(region):
-        raise ParameterError(
-            parameter, 'format error: lower-case letters, digits and hyphens only, such as "ap-beijing"'
-        )
+        says = "format error: " if parameter == "Region" else "must have "
+        raise ParameterError(parameter, f'{says}lower-case letters, digits and hyphens only, such as "ap-beijing"')
     return region
 
 

@@ -127,7 +127,7 @@ def duration(value: Any) -> int:
         return value
     found = re.fullmatch(r"([0-9]{1,10})([smhd]?)", value) if isinstance(value, str) else None
     if found is None or int(found[1]) == 0:
-        raise ValueError("is no duration: write 900, 15m, 2h or 7d")
+        raise ValueError("is not a duration: write 900, 15m, 2h or 7d")
     return int(found[1]) * _UNITS[found[2]]
 
 

@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 from tests.waiting import PATIENCE
 
-COSSIGN = [sys.executable, "-m", "cossign.cli"]
+COSSIGN = [sys.executable, "-m", "cossign"]
 WHERE = ["-b", "examplebucket-1250000000", "-r", "ap-beijing", "--start", "1700000000"]
 ENVIRONMENT = {
     **os.environ, "COS_SECRET_ID": "AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q",

@@ -78,12 +78,12 @@ def test_an_input_with_a_temporary_name_is_kept(words: list[str], capsys: pytest
 @pytest.mark.parametrize(
     "words,said",
     [
-        (["-o", "a", "--to", "txt", "--errors", "a"], "errors a is written by OUT, too"),
-        (["-o", "a.txt", "--report", "a.txt.errors.jsonl"], "is written by errors, too"),
-        (["-o", "a.txt", "--errors", "b", "--report", "./b"], "report ./b is written by errors, too"),
-        (["-o", ".b.part", "--to", "txt", "--errors", "b"], "is written by OUT, too"),
-        (["-o", "-", "--report", "-"], "report - is written by OUT, too"),
-        (["-o", "-", "--report", "/dev/stdout"], "report /dev/stdout is written by OUT, too"),
+        (["-o", "a", "--to", "txt", "--errors", "a"], "--errors a is written by -o, too"),
+        (["-o", "a.txt", "--report", "a.txt.errors.jsonl"], "is written by --errors, too"),
+        (["-o", "a.txt", "--errors", "b", "--report", "./b"], "report ./b is written by --errors, too"),
+        (["-o", ".b.part", "--to", "txt", "--errors", "b"], "is written by -o, too"),
+        (["-o", "-", "--report", "-"], "--report - is written by -o, too"),
+        (["-o", "-", "--report", "/dev/stdout"], "--report /dev/stdout is written by -o, too"),
         (["-o", "a.txt", "--errors", "dir"], "errors dir is a directory: name a file"),
         (["-o", "a.txt", "--report", "new/"], "report new/ is a directory: name a file"),
         (["-o", "out/", "--report", "out/part-00000.txt"], "is a name that the job's own files have"),
@@ -294,7 +294,7 @@ def test_stderr_on_a_full_disk_does_not_end_a_job() -> None:
         pytest.skip("there is no /dev/full here")
     Path("keys.txt").write_text("good\n")
     with open("/dev/full", "wb") as full:
-        command = [sys.executable, "-m", "cossign.cli", "presign", "keys.txt", "-o", "urls.txt", "--start", "1", *WHERE]
+        command = [sys.executable, "-m", "cossign", "presign", "keys.txt", "-o", "urls.txt", "--start", "1", *WHERE]
         assert subprocess.run(command, stderr=full, check=False).returncode == 0
     assert Path("urls.txt").read_text().count("\n") == 1
 
@@ -304,7 +304,7 @@ def test_stderr_on_a_full_disk_does_not_end_a_job() -> None:
 
 def command(line: str) -> subprocess.CompletedProcess[str]:
     """A shell's line, in which `cossign` is presign with what it needs."""
-    presigned = " ".join([sys.executable, "-m", "cossign.cli", "presign", *WHERE, "--on-error", "skip"])
+    presigned = " ".join([sys.executable, "-m", "cossign", "presign", *WHERE, "--on-error", "skip"])
     line = line.replace("presign", presigned)
     return subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=False)
 
@@ -370,7 +370,7 @@ def test_a_resumed_job_has_the_same_list(signer: Signer, monkeypatch: pytest.Mon
         patch.setattr("cossign.batch.journal.Journal.end", lambda journal: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             run(job)
-    with pytest.raises(ParameterError, match="what changed: errors"):
+    with pytest.raises(ParameterError, match="what changed: `errors`"):
         run(replace(job, resume=True, errors="mine.txt"))
     assert Path("mine.txt").read_text() == "mine\n" * 100
     assert run(replace(job, resume=True)).bad == 1

@@ -112,7 +112,7 @@ def test_a_full_disk(form: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     said = [line for line in done.stderr.splitlines() if "warning" not in line and "rows are bad" not in line]
     assert len(said) == 1, said
-    assert "No space left on device; say the same with --resume to go on" in said[0]
+    assert "No space left on device; to continue, repeat the command with --resume" in said[0]
     assert len(list(Path("full").glob("part-*"))) in range(3, 8)
     reference.check_unfinished(Path("full"))
     reference.check_finished(Path("resumed"))
@@ -142,7 +142,7 @@ def test_a_place_that_cannot_be_written() -> None:
     Path("taken").write_text("")
     for output, said in (
         ("disk/out/", "disk/out: Read-only file system"),
-        ("disk/urls.txt", "disk/.urls.txt.part: Read-only file system"),
+        ("disk/urls.txt", "disk/urls.txt: Read-only file system"),
         ("no/such/urls.txt", "No such file or directory"),
         ("taken/urls.txt", "Not a directory"),
     ):
@@ -297,9 +297,9 @@ def test_a_second_job_is_refused_at_once(signer: Signer) -> None:
 @pytest.mark.parametrize(
     "changes, said",
     [
-        ({"expires": 60}, "expires (900 to 60)"), ({"method": "PUT"}, 'method ("GET" to "PUT")'), ({"query": {"a": "b"}}, 'query ({} to {"a": "b"})'),
-        ({"start": START + 1}, "start (1700000000 to 1700000001)"), ({"rows_per_part": 11}, "rows_per_part (10 to 11)"), ({"output_format": "csv"}, 'format (".txt" to ".csv")'),
-        ({"headers": {"x-a": "b"}}, "headers ("), ({"include": ["key1"]}, 'include ([] to ["key1"])'), ({"inputs": ["keys.txt", "more.txt"]}, "more.txt is a new input"),
+        ({"expires": 60}, "`expires` (900 to 60)"), ({"method": "PUT"}, '`method` ("GET" to "PUT")'), ({"query": {"a": "b"}}, '`query` ({} to {"a": "b"})'),
+        ({"start": START + 1}, "`start` (1700000000 to 1700000001)"), ({"rows_per_part": 11}, "`rows_per_part` (10 to 11)"), ({"output_format": "csv"}, '`format` (".txt" to ".csv")'),
+        ({"headers": {"x-a": "b"}}, "`headers` ("), ({"include": ["key1"]}, '`include` ([] to ["key1"])'), ({"inputs": ["keys.txt", "more.txt"]}, "more.txt is a new input"),
         ({"inputs": ["more.txt"]}, "keys.txt is no longer an input"),
     ],
 )  # fmt: skip
@@ -322,7 +322,7 @@ def test_other_credentials_are_refused(signer: Signer) -> None:
         others = [
             (Credentials(SECRET_ID, "another-key"), "the SecretKey, the token or a header's value"),
             (Credentials(SECRET_ID, SECRET_KEY, "a-token"), "the SecretKey, the token or a header's value"),
-            (Credentials("AKIDanother", SECRET_KEY), f'secret_id ("{SECRET_ID}" to "AKIDanother")'),
+            (Credentials("AKIDanother", SECRET_KEY), f'`secret_id` ("{SECRET_ID}" to "AKIDanother")'),
         ]
         for credentials, said in others:
             other = Signer(credentials, bucket=BUCKET, region=REGION)
@@ -330,7 +330,7 @@ def test_other_credentials_are_refused(signer: Signer) -> None:
                 run(replace(job, resume=True, signer=other))
             assert str(caught.value).endswith(f"what changed: {said}")
         loose = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION, strict=False)
-        with pytest.raises(ParameterError, match=r"what changed: strict \(true to false\)"):
+        with pytest.raises(ParameterError, match=r"what changed: `strict` \(true to false\)"):
             run(replace(job, resume=True, signer=loose))
         if headers:
             with pytest.raises(ParameterError, match="what changed: the SecretKey, the token or a header's value"):
@@ -444,10 +444,10 @@ def test_parts_that_were_altered(signer: Signer) -> None:
     part = Path("out/part-00000.txt")
     data = part.read_bytes()
     part.write_bytes(data[:-1])
-    with pytest.raises(ParameterError, match=r"out/part-00000\.txt is not as it was written"):
+    with pytest.raises(ParameterError, match=r"out/part-00000\.txt has changed"):
         run(replace(job, resume=True))
     part.unlink()
-    with pytest.raises(ParameterError, match=r"out/part-00000\.txt is not as it was written"):
+    with pytest.raises(ParameterError, match=r"out/part-00000\.txt has changed"):
         run(replace(job, resume=True))
 
 
@@ -508,7 +508,7 @@ def test_a_job_that_has_not_come_far_may_begin_again(signer: Signer) -> None:
 def test_where_it_cannot_be(signer: Signer) -> None:
     job = a_job(signer)
     for changes, said in (
-        ({"output": "keys.txt"}, "one of the inputs"), ({"output": "file"}, "is no directory"), ({"output": "in/out", "inputs": ["in"]}, "lies in the input in"),
+        ({"output": "keys.txt"}, "one of the inputs"), ({"output": "file"}, "is not a directory"), ({"output": "in/out", "inputs": ["in"]}, "lies in the input in"),
         ({"output": "-"}, "needs an output directory"), ({"output": "urls.txt", "rows_per_part": None, "resume": True}, "needs an output directory"),
         ({"rows_per_part": 0}, "greater than 0"), ({"on_error": "ignore"}, "on_error"), ({"output_format": "xlsx"}, "output_format must be one of"),
     ):  # fmt: skip

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cossign import Credentials, Signer, cli
+from cossign import Credentials, EnvironmentCredentials, Signer, cli
 from cossign.explain import CATALOGUE, Explanation, explain
 from cossign.explain.catalogue import page
 from cossign.explain.mask import Mask
@@ -258,7 +258,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
     status, _, err = run(capsys, url, "--error", str(tmp_path / "missing.xml"))
     assert (status, "missing.xml: No such file" in err) == (2, True)
     status, _, err = run(capsys, "nonsense")
-    assert (status, err.startswith("cossign: request is no request")) == (2, True)
+    assert (status, err.startswith("cossign: REQUEST is no request")) == (2, True)
     status, _, err = run(capsys)
     assert (status, "REQUEST is missing" in err) == (2, True)
     status, out, _ = run(capsys, url, "--no-key", "--at", str(NOW))
@@ -279,7 +279,7 @@ def test_the_command_reads_what_is_no_utf8(tmp_path: Path) -> None:
         for command, data in ((str(tmp_path / "request"), b""), ("-", text)):
             for form in ("--json", "--no-key"):
                 done = subprocess.run(
-                    [sys.executable, "-m", "cossign.cli", "explain", command, form], input=data, capture_output=True,
+                    [sys.executable, "-m", "cossign", "explain", command, form], input=data, capture_output=True,
                     timeout=PATIENCE, check=False, env={**os.environ, "PYTHONIOENCODING": "utf-8"},
                 )  # fmt: skip
                 assert (done.returncode, b"Traceback" in done.stderr) == (1, False), done.stderr
@@ -302,7 +302,7 @@ def test_the_command_without_keys(capsys: pytest.CaptureFixture[str], monkeypatc
     monkeypatch.delenv("COS_SECRET_KEY")
     for name in [name for name in os.environ if name.startswith("TENCENTCLOUD_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr("cossign.cli.ChainCredentials", lambda: cli.EnvironmentCredentials())
+    monkeypatch.setattr("cossign.cli.explain.ChainCredentials", EnvironmentCredentials)
     status, out, err = run(capsys, SIGNER.presign("a", key_time=TIMES), "--at", str(NOW))
     assert status == 1
     assert "no SecretKey was found" in err

@@ -171,7 +171,7 @@ def application() -> Gateway:
 
 def _command(server: str, path: Path, port: int) -> list[str]:
     if server == "cossign":
-        return ["cossign.cli", "serve", "--config", str(path)]
+        return ["cossign", "serve", "--config", str(path)]
     if server == "uvicorn":
         options = ["--no-proxy-headers", "--no-server-header", "--no-access-log", "--log-level", "warning"]
         return ["uvicorn", *options, "--port", str(port), "--factory", f"{__name__}:application"]

@@ -68,7 +68,7 @@ class BadRows:
         if self.size and not part.exists() and final.exists() and final.stat().st_size == self.size:
             os.replace(final, part)  # the job was ended between this and its journal's last line
         if self.size and (not part.exists() or part.stat().st_size < self.size):
-            raise ParameterError("OUT", f"{part}, the list of bad rows, is not as it was written: begin again")
+            raise ParameterError("output", f"{part}, the list of bad rows, is not as it was written: begin again")
 
     def write(self, bad: list[Bad]) -> None:
         if self._file is None:

@@ -71,7 +71,7 @@ class Journal:
         there = [name for name in os.listdir(folder) if name != NAME and not re.fullmatch(r"\..*\.part", name)]
         if there and not resume:
             more = "add --resume to go on with the job in it, or " if path.exists() else ""
-            raise ParameterError("OUT", f"the directory {folder} is not empty: {more}choose another one")
+            raise ParameterError("output", f"the directory {folder} is not empty: {more}choose another one")
         self._descriptor = own_file(path, create=True)
         try:
             lock(self._descriptor, str(folder))
@@ -122,7 +122,7 @@ class Journal:
                     self.done = bool(entry["done"])
         except (ValueError, TypeError, KeyError):
             raise ParameterError(
-                "OUT", f"{self.folder / NAME} was altered: remove the directory, and begin again"
+                "output", f"{self.folder / NAME} was altered: remove the directory, and begin again"
             ) from None
         os.ftruncate(self._descriptor, len(whole))
         os.lseek(self._descriptor, 0, os.SEEK_END)
@@ -141,8 +141,12 @@ def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
             if not {"host", "headers", "secret_id"} & {each for each in before if before[each] != now.get(each)}:
                 found.append("the SecretKey, the token or a header's value")
         else:
-            found.append(f"{name} ({json.dumps(old)} to {json.dumps(new)})")
+            found.append(f"`{name}` ({_shown(old)} to {_shown(new)})")
     return found
+
+
+def _shown(value: Any) -> str:
+    return "not given" if value is None else json.dumps(value)
 
 
 def _changed_inputs(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:

@@ -56,10 +56,10 @@ def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[str] = (),
     written = {_identity(f"/dev/{name}"): name for name in ("stdout", "stderr")}
     if folder is not None:
         if _identity(folder) in read:
-            raise ParameterError("OUT", f"{folder} is one of the inputs, which it would replace: choose another name")
+            raise ParameterError("output", f"{folder} is one of the inputs: choose another name")
         for given in inputs:
             if _is_in(given, folder):
-                raise ParameterError("OUT", f"{folder} holds the input {given} under a name of the job's own files")
+                raise ParameterError("output", f"{folder} holds the input {given} under a name of the job's own files")
     for name, path in outputs.items():
         if path is None:
             continue
@@ -81,7 +81,7 @@ def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[str] = (),
                 raise ParameterError(name, f"{path} is a name that the job's own files have: choose another one")
         for identity in identities:
             if identity in written:
-                raise ParameterError(name, f"{path} is written by {written[identity]}, too: choose another name")
+                raise ParameterError(name, f"{path} is written by `{written[identity]}`, too: choose another name")
             written[identity] = name
 
 
@@ -196,6 +196,8 @@ def claimed(final: Path, keep: bool = False) -> IO[bytes]:
                     raise
                 os.unlink(path)  # a killed job left it, read-only like the file that it was to replace
                 continue
+        except OSError as error:  # of the directory: name the file that is meant
+            raise type(error)(error.errno, error.strerror, str(final)) from None
         try:
             lock(descriptor, final.name)
             there = os.path.lexists(path) and os.path.samestat(os.fstat(descriptor), os.lstat(path))
@@ -242,7 +244,7 @@ def _ours(found: os.stat_result, path: Path) -> bool:
 
 
 def _foreign(path: Path) -> ParameterError:
-    return ParameterError("OUT", f"{path} is a link or another user's file: find out who put it there")
+    return ParameterError("output", f"{path} is a link or another user's file: find out who put it there")
 
 
 def lock(descriptor: int, name: str) -> None:
@@ -253,7 +255,7 @@ def lock(descriptor: int, name: str) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise ParameterError(
-            "OUT", f"{name} is being written by another job: wait for it, or choose another name"
+            "output", f"{name} is being written by another job: wait for it, or choose another name"
         ) from None
 
 

@@ -105,7 +105,7 @@ class _Run:
             raise ParameterError("rows_per_part", "must be greater than 0")
         self.directory = not is_stream(self.output) and (job.rows_per_part is not None or is_directory(self.output))
         if job.resume and not self.directory:
-            raise ParameterError("resume", "needs an output directory: give one, and rows_per_part (--rows-per-part)")
+            raise ParameterError("resume", "needs an output directory: give one, and `rows_per_part`")
         if job.rows_per_part is not None and not self.directory:
             raise ParameterError("rows_per_part", "needs an output directory")
         self.source = self._source()
@@ -275,7 +275,7 @@ class _Run:
         self.report.seconds = now - self._began
         self.report.written = self._written
         if self.report.key_time[1] < self.job.signer._now() and not self._late:
-            self.warn("the URLs have expired before the job ended: sign them for longer, with expires (--expires)")
+            self.warn("the URLs expired before the job ended: choose a longer `expires`")
         self._tell(now, self.report.rows)
         return self.report
 
@@ -294,8 +294,8 @@ class _Run:
         if seconds > 5 and self.job.signer._now() + left > report.key_time[1] and not self._late:
             self._late = True
             self.warn(
-                f"the URLs expire at {_utc(report.key_time[1])}, and the job takes about {left:,.0f} seconds more:"
-                " sign them for longer, with expires (--expires)"
+                f"the URLs expire at {_utc(report.key_time[1])}, and the job needs about {left:,.0f} seconds more:"
+                " choose a longer `expires`"
             )
         self._tell(now, total)
 
@@ -319,17 +319,17 @@ class _Run:
         output = self.output
         report = None if self.job.report is None else os.fspath(self.job.report)
         check_outputs(
-            {"OUT": None if self.directory else output, "errors": self._errors_file(), "report": report},
+            {"output": None if self.directory else output, "errors": self._errors_file(), "report": report},
             [*(each.path for each in self.source.inputs), *self.source.manifests],
             output if self.directory else None,
         )
         if self.directory:
             if os.path.exists(output) and not os.path.isdir(output):
-                raise ParameterError("OUT", f"{output} is no directory: parts need one")
+                raise ParameterError("output", f"{output} is not a directory, which parts need")
             folder = Path(output).resolve()
             for path in self._inputs:
                 if path != "-" and os.path.isdir(path) and Path(path).resolve() in (folder, *folder.parents):
-                    raise ParameterError("OUT", f"{output} lies in the input {path}: choose another place")
+                    raise ParameterError("output", f"{output} lies in the input {path}: choose another place")
 
     def _make_sense(self) -> None:
         """Warn of what cannot be meant."""
@@ -358,8 +358,8 @@ class _Run:
         if more > estimate.free:
             raise SpaceError(
                 f"{self.output} would take about {_bytes(more)}, and the disk has"
-                f" {_bytes(estimate.free)}: make room, pack it (.zst, .parquet), or say check_space=False"
-                " (--no-space-check)"
+                f" {_bytes(estimate.free)}: make room, compress it (.zst, .parquet), or use"
+                " `check_space=False`"
             )
 
     def estimate(self, sample: int = _SAMPLE, *, warnings: bool = True) -> Estimate:
@@ -418,7 +418,7 @@ class _Run:
         """Begin the journal; or check that the job is the one that was begun, and take over what it did."""
         if journal.plan is None:
             if any(not name.startswith(".") for name in os.listdir(self.output)):
-                raise ParameterError("OUT", f"the directory {self.output} is not empty, and holds no job to resume")
+                raise ParameterError("output", f"the directory {self.output} is not empty, and holds no job to resume")
             journal.begin(self._plan())
             return
         before = journal.plan
@@ -436,7 +436,7 @@ class _Run:
         for part in journal.parts:
             file = Path(self.output, part.name)
             if not file.exists() or file.stat().st_size != part.size:
-                raise ParameterError("OUT", f"{file} is not as it was written: remove {self.output}, and begin again")
+                raise ParameterError("output", f"{file} has changed: remove {self.output}, and begin again")
         report = self.report
         report.rows = report.resumed = sum(part.rows for part in journal.parts)
         report.read = sum(part.read for part in journal.parts)

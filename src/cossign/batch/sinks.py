@@ -45,7 +45,7 @@ def output_format(output: str, stated: str | None, directory: bool) -> Format:
         return Format("txt", "")
     if found not in FORMATS:
         names = ", ".join(f".{form}" for form in FORMATS)
-        raise ParameterError("OUT", f"{output} has none of the suffixes {names}: say its form with --to")
+        raise ParameterError("output", f"{output} ends in none of {names}: name the format with `output_format`")
     return Format(found, _packing(output))
 
 

@@ -180,7 +180,7 @@ class Source:
         if form is None:
             form = "inventory" if here.name == "manifest.json" else format_of(path)
             if form is None:
-                raise InputError(f"{path}: what it holds cannot be told by its suffix: say so with --from")
+                raise InputError(f"{path}: its suffix does not tell its format: name it with `input_format`")
         if form == "inventory":
             self._inventory(here)
         else:
@@ -279,7 +279,7 @@ def pyarrow(what: str) -> Any:
     try:
         import pyarrow
     except ImportError:
-        raise InputError(f"{what} needs pyarrow: pip install 'cossign[batch]'") from None
+        raise InputError(f"{what} needs pyarrow: pip install pyarrow") from None
     return pyarrow
 
 

@@ -107,9 +107,7 @@ class TableRows(Rows):
         if self._every:
             names = list(batch.table.schema.names)
         if job.url_column in names:
-            raise ParameterError(
-                "url_column", f"{job.url_column!r} is a column of the input: choose another name (--url-column)"
-            )
+            raise ParameterError("url_column", f"{job.url_column!r} is a column of the input: choose another name")
         keys = as_bytes(batch.keys) if bad else batch.keys
         columns = [keys if name == job.key_column else batch.table.column(name) for name in names]
         table = pa.record_batch([*columns, urls], [*names, job.url_column])

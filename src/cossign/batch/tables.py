@@ -358,11 +358,11 @@ class Tables:
         wanted += [name for name in dict.fromkeys([key, *self.wanted]) if name not in wanted]
         for name in wanted:
             if list(names).count(name) > 1:
-                raise InputError(f"{each.name} has the column {name!r} more than once: give them names with --columns")
+                raise InputError(f"{each.name} has the column {name!r} more than once: name them with `columns`")
             if name not in names:
                 if each.form == "txt":
                     raise InputError(f"{each.name}: a text file has no columns, so no {name}: take CSV or JSON lines")
-                how = "name one with --key-column" if name == key else "choose one of those"
+                how = "name one with `key_column`" if name == key else "choose one of those"
                 raise InputError(f"{each.name} has no column {name!r}, only {', '.join(names)}: {how}")
         return wanted
 
@@ -375,7 +375,7 @@ class Tables:
         if not is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
             found = [name for name in fields if name.startswith(f"{key}.")] if pa.types.is_struct(kind) else []
             how = f"one of its fields, such as {found[0]}," if found else "a column of strings"
-            raise InputError(f"{each.name}: the column {key!r} holds {kind}, not keys: name {how} with --key-column")
+            raise InputError(f"{each.name}: the column {key!r} holds {kind}, not keys: name {how} with `key_column`")
         return wanted
 
     # --- Choosing
@@ -485,7 +485,7 @@ def _arrow_errors(each: Input) -> Iterator[None]:
     """Turn what pyarrow raises into an InputError with the file's name."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last one: of a column's name
         if isinstance(error, gzip.BadGzipFile) or getattr(error, "errno", None) is not None:
             raise  # `readable` knows these
         names = {"parquet": "Parquet", "arrow": "Arrow IPC", "orc": "ORC", "csv": "CSV", "jsonl": "JSON lines"}

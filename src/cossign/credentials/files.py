@@ -22,7 +22,7 @@ class FileCredentials:
             first that there is of ``~/.cos.yaml``, ``~/.cos.conf`` and ``~/.tccli/<profile>.credential``.
         profile: tccli's; TCCLI_PROFILE or "default" when None. With one, tccli's file is the only one looked for.
 
-    coscli's file needs PyYAML: ``pip install 'cossign[credentials]'``.
+    coscli's file needs PyYAML.
 
     Source: the packages coscmd (cos_cmd.py, load_conf) and tccli (action_caller.py); coscli (util/types.go).
 
@@ -126,19 +126,33 @@ def _made(fields: Mapping[str, Any], names: tuple[str, str, str], expires_at: fl
     raise CredentialsError(reason)
 
 
-def _coscli(text: str) -> CredentialsProvider:
+def coscli_fields(text: str) -> dict[str, Any]:
+    """What coscli's YAML file says below ``cos``, as texts; {} for an empty file.
+
+    Raises:
+        CredentialsError: PyYAML is not installed, or it is not such a file.
+    """
+    if not text.strip():
+        return {}
     try:
         import yaml
     except ImportError:
-        raise CredentialsError("a YAML file needs PyYAML: pip install 'cossign[credentials]'") from None
+        raise CredentialsError("a YAML file needs PyYAML: pip install PyYAML") from None
     try:
         # The safest loader there is: every value is a str.
         found = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
     except yaml.YAMLError:  # whose text quotes the file
         raise CredentialsError("is not valid YAML") from None
     try:
-        base = {str(name).lower(): value for name, value in found["cos"]["base"].items()}
-    except (AttributeError, KeyError, TypeError):
+        return dict(found["cos"])
+    except (KeyError, TypeError, ValueError):
+        raise CredentialsError("has no cos.base, as coscli writes it") from None
+
+
+def _coscli(text: str) -> CredentialsProvider:
+    try:
+        base = {str(name).lower(): value for name, value in coscli_fields(text)["base"].items()}
+    except (AttributeError, KeyError):
         raise CredentialsError("has no cos.base, as coscli writes it") from None
     if base.get("mode") == "CvmRole":
         return CvmRoleCredentials(base.get("cvmrolename") or None)
@@ -150,20 +164,33 @@ def _coscli(text: str) -> CredentialsProvider:
     return _made(base, ("secretid", "secretkey", "sessiontoken"))
 
 
-def _coscmd(text: str) -> CredentialsProvider:
+def coscmd_fields(text: str) -> dict[str, str]:
+    """What coscmd's INI file says below ``[common]``; {} for an empty file.
+
+    Raises:
+        CredentialsError: it is not such a file.
+    """
     import configparser
 
+    if not text.strip():
+        return {}
     parser = configparser.ConfigParser()  # with "%%" for "%", as coscmd reads it
     try:
         parser.read_string(text)
         if not parser.has_section("common"):
             raise CredentialsError("has no section [common], as coscmd writes it")
-        fields = dict(parser.items("common"))
+        return dict(parser.items("common"))
     except configparser.InterpolationError:  # whose text, like the next one's, quotes the file
         raise CredentialsError("holds a '%' that is not written '%%', as coscmd reads it") from None
     except configparser.Error as error:
         line = getattr(error, "lineno", None)
         raise CredentialsError(f"is not a valid INI file{f': line {line}' if line else ''}") from None
+
+
+def _coscmd(text: str) -> CredentialsProvider:
+    fields = coscmd_fields(text)
+    if not fields:
+        raise CredentialsError("has no section [common], as coscmd writes it")
     if "secret_id" not in fields and "access_id" in fields:  # older versions' name
         fields["secret_id"] = fields["access_id"]
     return _made(fields, ("secret_id", "secret_key", "token"))

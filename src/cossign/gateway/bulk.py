@@ -364,7 +364,7 @@ class _Work:
             import pyarrow as pa
             import pyarrow.compute as pc
         except ImportError:
-            raise Refused("media_type", "this gateway has no pyarrow: pip install 'cossign[batch]'") from None
+            raise Refused("media_type", "this gateway has no pyarrow: pip install pyarrow") from None
         stream = _Stream(body)
         schema = pa.schema([("url", pa.string())])
 

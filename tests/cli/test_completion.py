@@ -1,8 +1,7 @@
-"""share/: what bash, zsh and fish complete, tried in each of them, and the man page."""
+"""`cossign completion`, tried in each shell, and the man page."""
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import select
@@ -14,50 +13,50 @@ from pathlib import Path
 
 import pytest
 
+from cossign.cli import main
 from tests.waiting import until
 
-ROOT = Path(__file__).parent.parent
-SHARE = ROOT / "share"
 COMPLETED = {  # what is typed, and some of what must be offered
     "cossign pre": {"presign"},
     "cossign presign --on-error ": {"fail", "skip", "null"},
     "cossign presign --key-c": {"--key-column"},
+    "cossign url --sch": {"--scheme"},
     "cossign explain reque": {"request.txt"},
 }
 
+pytestmark = pytest.mark.any_engine
 
-def test_share_is_what_the_parser_says() -> None:
-    if sys.version_info[:2] != (3, 11):
-        pytest.skip("other Pythons' argparse words usage otherwise; share/ is made by 3.11")
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    """A folder with the code of each shell, as `cossign completion` prints it."""
     pytest.importorskip("shtab")
-    pytest.importorskip("argparse_manpage")
-    found = subprocess.run(
-        [sys.executable, "-c", "import json, share.make; print(json.dumps(share.make.made()))"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for path, text in json.loads(found.stdout).items():
-        assert (SHARE / path).read_text() == text, f"share/{path} is not what `make share` makes"
+    for shell, name in (("bash", "bash"), ("zsh", "_cossign"), ("fish", "fish")):
+        command = [sys.executable, "-m", "cossign", "completion", shell]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        (tmp_path / name).write_text(text)
+    return tmp_path
 
 
 @pytest.mark.parametrize("typed", COMPLETED)
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shells_complete(shell: str, typed: str, tmp_path: Path) -> None:
+def test_shells_complete(shell: str, typed: str, script: Path) -> None:
     if not shutil.which(shell):
         assert not os.environ.get("CI"), f"{shell} is not installed"
         pytest.skip(f"{shell} is not installed")
-    (tmp_path / "request.txt").touch()
+    (script / "request.txt").touch()
     words = typed.split(" ")
     scripts = {
-        "bash": f"source {SHARE}/bash-completion/completions/cossign; COMP_WORDS=({' '.join(map(repr, words))})\n"
+        "bash": f"source {script}/bash; COMP_WORDS=({' '.join(map(repr, words))})\n"
         f"COMP_CWORD={len(words) - 1} COMP_LINE={typed!r} COMP_POINT={len(typed)}\n"
         f"$(complete -p cossign | sed 's/.*-F \\([^ ]*\\).*/\\1/') cossign {words[-1]!r} {words[-2]!r}\n"
         'printf "%s\\n" "${COMPREPLY[@]}"',
-        "fish": f"source {SHARE}/fish/vendor_completions.d/cossign.fish; complete -C {typed!r}",
+        "fish": f"source {script}/fish; complete -C {typed!r}",
     }
     if shell == "zsh":  # it completes in a terminal only
-        in_a_terminal(["zsh", "-f"], typed, tmp_path, COMPLETED[typed])
+        in_a_terminal(["zsh", "-f"], typed, script, COMPLETED[typed])
         return
-    done = subprocess.run([shell, "-c", scripts[shell]], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run([shell, "-c", scripts[shell]], cwd=script, capture_output=True, text=True, check=True)
     assert {line.split("\t")[0].strip() for line in done.stdout.splitlines()} >= COMPLETED[typed], done.stdout
 
 
@@ -80,10 +79,7 @@ def in_a_terminal(command: list[str], typed: str, folder: Path, wanted: set[str]
         until(shown, f"{texts} on the terminal")
 
     try:
-        os.write(
-            terminal,
-            f"fpath=({SHARE}/zsh/site-functions $fpath); autoload -U compinit; compinit -D -u; echo rea''dy\n".encode(),
-        )
+        os.write(terminal, f"fpath=({folder} $fpath); autoload -U compinit; compinit -D -u; echo rea''dy\n".encode())
         read_until({"ready\r\n"})
         os.write(terminal, f"{typed}\t\t".encode())
         read_until({typed, *wanted})
@@ -93,12 +89,22 @@ def in_a_terminal(command: list[str], typed: str, folder: Path, wanted: set[str]
         os.close(terminal)
 
 
+def test_without_shtab(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["completion", "bash"]) == 2
+    assert capsys.readouterr().err == "cossign: completion needs shtab: pip install shtab\n"
+
+
 @pytest.mark.skipif(not shutil.which("man"), reason="man is not installed")
-def test_the_man_page_is_one() -> None:
-    page = SHARE / "man" / "man1" / "cossign.1"
+def test_the_man_page_is_one(tmp_path: Path) -> None:
+    pytest.importorskip("argparse_manpage")
+    from share.make import page
+
+    (tmp_path / "cossign.1").write_text(page())
     done = subprocess.run(
-        ["man", "-l", str(page)], capture_output=True, text=True, check=True, env={**os.environ, "MANWIDTH": "100"}
-    )
+        ["man", "-l", "cossign.1"], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env={**os.environ, "MANWIDTH": "100"},
+    )  # fmt: skip
     for said in ("COSSIGN(1)", "NAME", "cossign presign", "--on-error", "COS_SECRET_ID", "130 interrupted"):
         assert said in done.stdout, said
     assert "warning" not in done.stderr

@@ -1,0 +1,137 @@
+"""The command line: one file a command. Its words are here and nowhere else."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+import cossign
+from cossign.cli import authorization, completion, engines, explain, hints, presign, serve, url, verify, words
+from cossign.cli.arguments import Parser
+from cossign.errors import CosSignError, ParameterError
+
+__all__ = ["main", "parser"]
+
+_COMMANDS = (url, presign, authorization, verify, explain, serve, engines, completion)
+_EPILOG = """\
+Secrets are never options. They come from the first source that has them: the environment
+(COS_SECRET_ID, COS_SECRET_KEY and, for temporary credentials, COS_SESSION_TOKEN; or
+TENCENTCLOUD_SECRET_ID, ..._SECRET_KEY, ..._SESSION_TOKEN), the files of coscli, coscmd
+and tccli (~/.cos.yaml, ~/.cos.conf, ~/.tccli/default.credential), the instance's role.
+-b and -r default to COS_BUCKET and COS_REGION, then to the files of coscmd and coscli.
+
+examples:
+  cossign url photos/a.jpg -b examplebucket-1250000000 -r ap-beijing
+  cossign presign keys.txt -o urls.txt -b examplebucket-1250000000 -r ap-beijing
+  cossign verify urls.txt
+  cossign explain 'https://...&q-signature=...'
+  cossign COMMAND --help
+
+exit status: 0 done; 1 some rows or signatures were bad; 2 usage, or input that cannot be read; 130 interrupted
+"""
+
+
+class _Version(argparse.Action):
+    """What a bug report needs; the first line is the version alone."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import platform
+        import sysconfig
+
+        from cossign import _core
+        from cossign.parameters import chosen_engine
+        from cossign.parameters import engines as found
+
+        compiler, commit = _core.built()
+        try:
+            engine = chosen_engine().name
+        except ParameterError as error:
+            parser.error(str(error))
+        print(f"cossign {cossign.__version__}")
+        print(f"engine {engine}, of {', '.join(found())}")
+        print(f"built by {compiler} from commit {commit}")
+        print(f"{platform.python_implementation()} {platform.python_version()}, {sysconfig.get_platform()}")
+        parser.exit()
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command and its arguments. The man page and `cossign completion` are made from it."""
+    made = Parser(
+        prog="cossign", usage="cossign COMMAND ARGUMENT... [OPTION...]",
+        description="Sign for Tencent Cloud COS: presigned URLs, one or millions, Authorization headers, verification.",
+        epilog=_EPILOG,
+    )  # fmt: skip
+    made.add_argument("--version", action=_Version, nargs=0, help="show the version, the engine and the build, and end")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for each in _COMMANDS:
+        each.add(commands)
+    return made
+
+
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments; what is wrong with them ends the program with a hint."""
+    made = parser()
+    commands: dict[str, Parser] = next(
+        dict(action.choices) for action in made._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    if argv and not argv[0].startswith("-") and argv[0] not in commands:
+        made.error(hints.for_command(argv[0], commands))
+    found, rest = made.parse_known_args(argv, argparse.Namespace(parser=made))
+    if rest:
+        command = commands[found.command]
+        known = [option for action in command._actions for option in action.option_strings]
+        command.error(hints.for_option(rest[0], known))
+    return found
+
+
+def _stopped(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status.
+
+    >>> import contextlib, io
+    >>> with contextlib.redirect_stdout(io.StringIO()) as printed:
+    ...     status = main(["engines"])
+    >>> status, printed.getvalue().split()[-1]
+    (0, 'hashlib')
+    """
+    if not hasattr(cossign, "__version__"):
+        words.say(
+            "another package called cossign has overwritten files of this one: "
+            "pip uninstall cossign cossigner, then install cossigner again"
+        )
+        return 2
+    arguments = _parsed(sys.argv[1:] if argv is None else argv)
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, _stopped)
+    try:
+        return int(arguments.run(arguments))
+    except KeyboardInterrupt:
+        words.say(f"interrupted; no incomplete file is left{_resumable(arguments)}")
+        return 130
+    except BrokenPipeError:
+        if getattr(arguments, "output", "-") != "-":
+            words.say(f"{arguments.output}: its reader has closed it")
+            return 2
+        # The reader (`head`) has read what it wanted. What is still buffered is dropped.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except CosSignError as error:
+        words.say(words.reworded(error, arguments))
+        return 1 if arguments.command == "presign" and words.is_row_error(error) else 2
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        words.say(f"{name}{error.strerror or error}{_resumable(arguments)}")
+        return 2
+
+
+def _resumable(arguments: argparse.Namespace) -> str:
+    """How to continue a job that has ended early, if it has complete parts."""
+    journal = os.path.join(getattr(arguments, "output", "-"), ".journal.jsonl")
+    return "; to continue, repeat the command with --resume" if os.path.exists(journal) else ""

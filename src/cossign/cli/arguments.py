@@ -1,0 +1,110 @@
+"""What the commands' arguments have in common: the parser, its short errors, shared options, types of values."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from cossign.cli import hints
+from cossign.parameters import duration
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line of usage and the reason."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: {hints.reason(message)}; {self.prog} --help lists all options\n")
+
+
+def seconds(text: str) -> int:
+    """A duration: 900, 15m, 2h, 7d."""
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+
+
+def names(text: str) -> list[str]:
+    """Names between commas."""
+    return [name.strip() for name in text.split(",")]
+
+
+def parameter(text: str) -> tuple[str, str]:
+    """NAME=VALUE."""
+    name, found, value = text.partition("=")
+    if not found or not name:
+        more = f": for a parameter without a value, write {text}=" if name else ""
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE{more}")
+    return name, value
+
+
+def header(text: str) -> tuple[str, str]:
+    """NAME:VALUE."""
+    name, found, value = text.partition(":")
+    if not found or not name:
+        other = f": write {text.replace('=', ': ', 1)!r}" if "=" in text else ""
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME:VALUE{other}")
+    return name, value.strip()
+
+
+def add_bucket(parser: argparse.ArgumentParser) -> None:
+    """-b, -r, --profile, --domain, --accelerate: read by `bucket.resolve`."""
+    group = parser.add_argument_group("where the object is")
+    group.add_argument(
+        "-b", "--bucket", help="<BucketName>-<APPID>, or coscli's alias (default: COS_BUCKET, or the configured one)"
+    )
+    group.add_argument("-r", "--region", help="such as ap-beijing (default: COS_REGION, or the configured one)")
+    group.add_argument("--profile", metavar="NAME", help="take the secrets and the region from this profile of tccli")
+    group.add_argument("--domain", help="a host of your own; may hold {Bucket}, {BucketName}, {AppId}, {Region}")
+    group.add_argument("--accelerate", action="store_true", help="use the global acceleration host")
+
+
+def add_request(parser: argparse.ArgumentParser) -> Any:
+    """--expires, --round-to, --start, --query, -H, --no-strict; returns their group."""
+    group = parser.add_argument_group("what is signed")
+    group.add_argument(
+        "--expires", type=seconds, default=900, metavar="DURATION",
+        help="how long the signature is valid: 900, 15m, 2h, 7d (default: 900 seconds)",
+    )  # fmt: skip
+    group.add_argument(
+        "--round-to", type=seconds, metavar="DURATION",
+        help="the same URL for a window of this length, so that it can be cached",
+    )  # fmt: skip
+    group.add_argument("--start", type=int, metavar="UNIX_SECONDS", help="when it becomes valid (default: now)")
+    group.add_argument(
+        "--query", type=parameter, action="append", default=[], metavar="NAME=VALUE",
+        help="a parameter to sign; may be repeated",
+    )  # fmt: skip
+    add_header(group, "a header to sign; may be repeated")
+    group.add_argument("--no-strict", action="store_true", help="also sign keys that COS's naming rules forbid")
+    return group
+
+
+def add_method(group: Any, default: str | None, text: str) -> None:
+    """-X."""
+    group.add_argument("-X", "--method", default=default, help=text)
+
+
+def add_header(group: Any, text: str) -> None:
+    """-H."""
+    group.add_argument("-H", "--header", type=header, action="append", default=[], metavar="NAME:VALUE", help=text)
+
+
+Run = Callable[[argparse.Namespace], int]
+
+
+def command(commands: Any, name: str, run: Run, usage: str, text: str, epilog: str | None = None) -> Parser:
+    """Add a command: its name, what runs it, its arguments in one line, and what it does."""
+    parser: Parser = commands.add_parser(
+        name, prog=f"cossign {name}", usage=f"cossign {name} {usage}", help=text,
+        description=f"{text[0].upper()}{text[1:]}.", epilog=epilog,
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+    return parser

@@ -1,0 +1,46 @@
+"""`cossign authorization`: the Authorization header of one request."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from cossign.cli import arguments as shared
+from cossign.errors import ParameterError
+from cossign.parameters import key_time_from
+
+EPILOG = """\
+example:
+  cossign authorization PUT picture.jpg -b examplebucket-1250000000 -r ap-beijing -H 'Content-Type: image/jpeg'
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = shared.command(
+        commands, "authorization", run, "METHOD KEY [-b BUCKET] [-r REGION] [--expires DURATION] [OPTION...]",
+        "print the value of the Authorization header for one request", EPILOG,
+    )  # fmt: skip
+    parser.add_argument("method", metavar="METHOD", help="such as PUT")
+    parser.add_argument("key", metavar="KEY", help="the object's key, or cos://BUCKET/KEY")
+    shared.add_bucket(parser)
+    shared.add_request(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the header's value."""
+    from cossign.cli.bucket import parted, signer
+
+    if not arguments.method.isalpha():
+        raise ParameterError("method", "must be an HTTP method, such as PUT: cossign authorization METHOD KEY")
+    bucket, key = parted(arguments.key)
+    start = int(time.time()) - 1 if arguments.start is None else arguments.start
+    first, _, end = key_time_from(start, arguments.expires, arguments.round_to, "key_time").partition(";")
+    print(
+        signer(arguments, bucket).authorization(
+            arguments.method, key, query=dict(arguments.query), headers=dict(arguments.header),
+            key_time=(int(first), int(end)),
+        )
+    )  # fmt: skip
+    return 0

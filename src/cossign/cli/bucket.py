@@ -1,0 +1,168 @@
+"""Which bucket and region are meant: options, the environment, and the files of coscmd, coscli and tccli."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from cossign.cli.hints import OTHER_SCHEMES
+from cossign.credentials import ChainCredentials, FileCredentials
+from cossign.credentials.files import coscli_fields, coscmd_fields
+from cossign.endpoint import check_bucket
+from cossign.errors import CosSignError, CredentialsError, ParameterError
+from cossign.signer import Signer
+
+_COSCMD, _COSCLI = "~/.cos.conf", "~/.cos.yaml"
+
+
+class Configured(NamedTuple):
+    """A bucket that a file of another tool names.
+
+    Attributes:
+        bucket: <BucketName>-<APPID>.
+        region: its region; None if the file does not name it.
+        alias: coscli's short name; None elsewhere.
+    """
+
+    bucket: str
+    region: str | None
+    alias: str | None = None
+
+
+def parted(key: str) -> tuple[str | None, str]:
+    """The bucket and the key of an argument: ``cos://BUCKET/KEY``, or a key alone."""
+    scheme, found, rest = key.partition("://")
+    if not found:
+        return None, key
+    if scheme.lower() in OTHER_SCHEMES:
+        raise ParameterError("KEY", f"{key} is {OTHER_SCHEMES[scheme.lower()]}")
+    if scheme != "cos":
+        return None, key
+    bucket, slash, name = rest.partition("/")
+    if not bucket or not slash or not name:
+        raise ParameterError("KEY", f"{key} names no object: write cos://BUCKET/KEY")
+    return bucket, name
+
+
+def resolve(arguments: argparse.Namespace, bucket: str | None = None) -> tuple[str | None, str | None]:
+    """The bucket and the region to sign for.
+
+    Args:
+        arguments: those of `arguments.add_bucket`.
+        bucket: that of a cos:// address, which -b must not contradict; None without one.
+
+    Returns:
+        (bucket, region); None for what a domain of one's own makes unnecessary.
+
+    Raises:
+        ParameterError: one is missing, or is not of its form.
+    """
+    if bucket and arguments.bucket and bucket != arguments.bucket:
+        raise ParameterError("-b", f"is {arguments.bucket}, and the address is of the bucket {bucket}: leave one out")
+    bucket = bucket or arguments.bucket or os.environ.get("COS_BUCKET")
+    region = arguments.region or os.environ.get("COS_REGION")
+    if arguments.domain and (bucket is None or "-" in bucket):
+        return bucket, region
+    known: list[Configured] = []
+    unread: list[str] = []
+    if bucket is None or region is None or "-" not in bucket:
+        for place, read in ((_COSCMD, _of_coscmd), (_COSCLI, _of_coscli)):
+            try:
+                known += read(place)
+            except (CosSignError, OSError) as error:
+                unread.append(f"{place} was not read: {error}")
+    if bucket is None:
+        bucket = _only(known, unread)
+    named = [each for each in known if bucket in (each.bucket, each.alias)]
+    if named:
+        bucket, found = named[0].bucket, next((each.region for each in named if each.region), None)
+        region = region or found
+    else:
+        _check(bucket, unread)
+    if region is None:
+        region = _region(arguments, known)
+    if region is None:
+        raise ParameterError(
+            "-r", _told(f"is missing: give the region of {bucket}, such as ap-beijing, or set COS_REGION", unread)
+        )
+    return bucket, region
+
+
+def signer(arguments: argparse.Namespace, bucket: str | None = None, **options: Any) -> Signer:
+    """A Signer by the options of `arguments.add_bucket` and `arguments.add_request`."""
+    bucket, region = resolve(arguments, bucket)
+    return Signer(
+        FileCredentials(profile=arguments.profile) if arguments.profile else ChainCredentials(),
+        bucket=bucket, region=region, domain=arguments.domain, accelerate=arguments.accelerate,
+        strict=not arguments.no_strict, round_to=arguments.round_to, **options,
+    )  # fmt: skip
+
+
+def _told(text: str, unread: list[str]) -> str:
+    return f"{text} ({'; '.join(unread)})" if unread else text
+
+
+def _only(known: list[Configured], unread: list[str]) -> str:
+    """The one bucket that the files name."""
+    buckets = list(dict.fromkeys(each.bucket for each in known))
+    if not buckets:
+        example = "give <BucketName>-<APPID>, such as -b examplebucket-1250000000, or set COS_BUCKET"
+        raise ParameterError("-b", _told(f"is missing: {example}", unread))
+    coscmd = [each.bucket for each in known if each.alias is None]
+    if len(buckets) > 1 and not coscmd:
+        raise ParameterError("-b", f"is missing, and {_COSCLI} names several buckets: {', '.join(buckets)}")
+    return coscmd[0] if coscmd else buckets[0]
+
+
+def _check(bucket: str, unread: list[str]) -> None:
+    if "://" in bucket:
+        raise ParameterError("-b", f"must be a bucket's name, not an address: write -b {bucket.partition('://')[2]}")
+    try:
+        check_bucket(bucket)
+    except ParameterError as error:
+        more = "" if "-" in bucket else f"; it is not an alias in {_COSCLI} either"
+        raise ParameterError("-b", _told(f"{bucket} {error.reason}{more}", unread)) from None
+
+
+def _region(arguments: argparse.Namespace, known: list[Configured]) -> str | None:
+    """The region of a tccli profile, or the one that coscmd uses for every bucket."""
+    if arguments.profile:
+        try:
+            with open(os.path.expanduser(f"~/.tccli/{arguments.profile}.configure"), encoding="utf-8-sig") as file:
+                found = json.load(file)
+            region = found.get("_sys_param", found).get("region")
+        except (OSError, ValueError, AttributeError):
+            region = None
+        return region or None
+    return next((each.region for each in known if each.alias is None), None)
+
+
+def _of_coscmd(place: str) -> Iterator[Configured]:
+    fields = coscmd_fields(_text(place))
+    bucket, appid, region = (fields.get(name) or "" for name in ("bucket", "appid", "region"))
+    if bucket:
+        whole = bucket if not appid or bucket.endswith(f"-{appid}") else f"{bucket}-{appid}"
+        yield Configured(whole, region or None)
+
+
+def _of_coscli(place: str) -> Iterator[Configured]:
+    found = coscli_fields(_text(place))
+    for each in found.get("buckets") or ():
+        if isinstance(each, dict) and isinstance(each.get("name"), str):
+            endpoint = str(each.get("endpoint") or "")
+            inner = endpoint.removeprefix("cos.").removesuffix(".myqcloud.com")
+            region = each.get("region") or (inner if endpoint == f"cos.{inner}.myqcloud.com" else None)
+            yield Configured(each["name"], region, each.get("alias") or each["name"])
+
+
+def _text(place: str) -> str:
+    try:
+        with open(os.path.expanduser(place), encoding="utf-8-sig") as file:
+            return file.read(1 << 20)
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise CredentialsError("it is not UTF-8") from None

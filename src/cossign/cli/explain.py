@@ -1,0 +1,112 @@
+"""`cossign explain`: why a signature does not match."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import shutil
+import sys
+from typing import Any
+
+from cossign.cli import arguments as shared
+from cossign.cli import words
+from cossign.credentials import ChainCredentials, Credentials, EnvironmentCredentials, FileCredentials
+from cossign.errors import CredentialsNotFound, ParameterError
+
+EPILOG = """\
+examples:
+  cossign explain 'https://...&q-signature=...' --error answer.xml --html why.html
+  curl -v 'https://...' 2>&1 | cossign explain -
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = shared.command(
+        commands, "explain", run, "URL|FILE|- [--error FILE] [-b BUCKET] [-r REGION] [OPTION...]",
+        "find out why a signature does not match", EPILOG,
+    )  # fmt: skip
+    parser.add_argument(
+        "request", nargs="?", metavar="REQUEST",
+        help="a URL; or a file, or - for stdin, with a URL, curl -v's output, a HAR entry, raw HTTP or a log's line; "
+        "or a cause's code",
+    )  # fmt: skip
+    parser.add_argument("--catalogue", action="store_true", help="print the page of all causes, and end")
+    shared.add_method(parser, None, "the request's method (default: what the request says, or GET)")
+    shared.add_header(parser, "a header of the request; may be repeated")
+    shared.add_bucket(parser)
+    parser.add_argument("--error", metavar="FILE", help="the service's answer: its XML")
+    parser.add_argument("--at", type=int, metavar="UNIX_SECONDS", help="judge it at this time (default: now)")
+    parser.add_argument("--no-key", action="store_true", help="do not look for a SecretKey")
+    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
+    parser.add_argument("--html", metavar="FILE", help="also write it as a page, in one file")
+    parser.add_argument("--show-secrets", action="store_true", help="show SignKey, tokens and whole signatures")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what was found; the status is 0 if the signature is valid."""
+    from cossign.batch.outputs import check_outputs, output_file
+    from cossign.cli.bucket import resolve
+    from cossign.endpoint import endpoint
+    from cossign.explain import catalogue, explain, reading
+
+    if arguments.catalogue or arguments.request in catalogue.CATALOGUE:
+        print(catalogue.page() if arguments.catalogue else catalogue.entry(arguments.request), end="")
+        return 0
+    if arguments.request is None:
+        raise ParameterError("REQUEST", "is missing: give a URL, a file, or - for stdin")
+    given = [each for each in (arguments.request, arguments.error) if each == "-" or (each and os.path.isfile(each))]
+    check_outputs({"html": arguments.html}, given)
+    credentials = [] if arguments.no_key else _all_credentials(arguments.profile)
+    bucket, region, host = arguments.bucket, arguments.region, None
+    if bucket and "-" not in bucket:
+        bucket, region = resolve(arguments)  # an alias
+    if arguments.domain or (bucket and region):
+        host = endpoint(bucket, region, domain=arguments.domain, accelerate=arguments.accelerate).host
+    with output_file(arguments.html) if arguments.html else contextlib.nullcontext() as file:
+        found = explain(
+            _text(arguments.request, reading.MOST), method=arguments.method, headers=dict(arguments.header),
+            credentials=credentials,
+            error=None if arguments.error is None else _text(arguments.error, reading.MOST, True),
+            now=arguments.at, hosts=[host] if host else [], bucket=bucket or "",
+            show_secrets=arguments.show_secrets,
+        )  # fmt: skip
+        if file is not None:
+            file.write(found.html().encode())
+    if arguments.json:
+        print(json.dumps(found.json(), indent=2))
+    else:
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        sys.stdout.write(found.text(colour=colour, width=shutil.get_terminal_size().columns))
+    return 0 if found.holds else 1
+
+
+def _all_credentials(profile: str | None) -> list[Credentials]:
+    """The credentials of every source that has some: the key of another SecretId may have signed."""
+    found = []
+    if profile:
+        return [FileCredentials(profile=profile).get()]
+    for provider in (EnvironmentCredentials(), FileCredentials()):
+        with contextlib.suppress(CredentialsNotFound):
+            found.append(provider.get())
+    if not found:
+        try:
+            found.append(ChainCredentials().get())
+        except CredentialsNotFound:
+            words.warn("no SecretKey was found, so nothing can be recomputed: set COS_SECRET_ID and COS_SECRET_KEY")
+    return found
+
+
+def _text(given: str, most: int, file: bool = False) -> str:
+    """What an argument says: itself, stdin for -, or the file of that name, as far as it can be of use."""
+    if given == "-":
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
+        return sys.stdin.read(most + 1)
+    if file or os.path.isfile(given):
+        with open(given, encoding="utf-8", errors="surrogateescape") as opened:
+            return opened.read(most + 1)
+    return given

@@ -1,0 +1,86 @@
+"""What was probably meant: commands and options of other tools, and near misses, each with the right spelling."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_SECRETS = "secrets are never options: set COS_SECRET_ID and COS_SECRET_KEY, or run `coscli config init`"
+_POSITIONAL = "write the key without an option: cossign url KEY"
+_MOVES = "cossign signs and verifies, and does not {} objects: use coscli or coscmd"
+COMMANDS = {
+    **dict.fromkeys(
+        ("signurl", "sign", "geturl", "getobjecturl", "get-url", "signed-url"), "cossign url KEY signs one"
+    ),
+    **dict.fromkeys(("presign-url", "presigned", "batch"), "cossign presign FILE signs many keys, cossign url KEY one"),
+    **dict.fromkeys(("cp", "mv", "sync", "upload", "download", "put", "get", "cat"), _MOVES.format("transfer")),
+    **dict.fromkeys(("ls", "list", "du", "stat", "head"), _MOVES.format("list")),
+    **dict.fromkeys(("rm", "delete", "del"), _MOVES.format("delete")),
+    **dict.fromkeys(("config", "configure", "init", "login"), "cossign has no configuration: " + _SECRETS),
+    "help": "cossign --help lists the commands",
+    "version": "cossign --version shows it",
+    "check": "cossign verify URL checks a URL",
+}
+OTHER_SCHEMES = {  # of a KEY, and what they are
+    **dict.fromkeys(("http", "https"), "a URL, not a key: cossign verify checks a URL; to sign, give the key alone"),
+    **dict.fromkeys(("s3", "gs", "oss", "obs"), "of another service: write cos://BUCKET/KEY, with the APPID in BUCKET"),
+}
+OPTIONS = {
+    **dict.fromkeys(
+        ("--expires-in", "--expire", "--expiration", "--expiry", "--expires-at", "--duration", "--time", "--ttl",
+         "--timeout", "-t", "-d", "-e"),
+        "use --expires, such as --expires 1h",
+    ),
+    **dict.fromkeys(("-m", "--http-method", "--verb"), "use -X, such as -X PUT"),
+    **dict.fromkeys(("-k", "--key", "--object", "--name", "--path"), _POSITIONAL),
+    **dict.fromkeys(
+        ("--secret-id", "--secret-key", "--secretid", "--secretkey", "--access-key", "--access-key-id", "--token",
+         "--secret-access-key", "-i", "--ak", "--sk"),
+        _SECRETS,
+    ),
+    **dict.fromkeys(("--endpoint", "--endpoint-url", "--host"), "use -r for the region, or --domain for your own host"),
+    **dict.fromkeys(("--headers", "--content-type", "-c"), "use -H, such as -H 'Content-Type: image/png'"),
+    **dict.fromkeys(
+        ("--params", "--param", "--query-params"), "use --query, such as --query response-content-type=text/plain"
+    ),
+    **dict.fromkeys(("--out", "--output-file", "-O"), "use -o"),
+    **dict.fromkeys(("--in", "--input", "--file", "-f"), "write the files without an option: cossign presign FILES"),
+    "--format": "use --from for the input and --to for the output",
+    "--no-sign-request": "an address without a signature needs no tool: https://BUCKET.cos.REGION.myqcloud.com/KEY",
+}  # fmt: skip
+
+
+def for_command(given: str, known: Iterable[str]) -> str:
+    """Why a word is not a command, and what to type."""
+    if re.match(r"(?i)https?://", given):
+        return "a URL needs a command: cossign verify URL checks it, cossign explain URL tells why it fails"
+    if re.match(r"(?i)(cos|s3|gs|oss)://", given):
+        return f"an object needs a command: cossign url cos://{given.partition('://')[2]} signs its URL"
+    if given.lower() in COMMANDS:
+        return f"{given} is not a command of cossign: {COMMANDS[given.lower()]}"
+    near = difflib.get_close_matches(given, known, 1)
+    more = f": did you mean {near[0]}?" if near else f", only {', '.join(known)}"
+    return f"{given} is not a command of cossign{more}"
+
+
+def for_option(given: str, known: Iterable[str]) -> str:
+    """Why a word is not an option, and what to type."""
+    name = given.partition("=")[0]
+    if not name.startswith("-"):
+        return f"{given} is one argument too many: put quotes around a key or a URL with blanks or &"
+    if name in OPTIONS:
+        return f"{name} is not an option here: {OPTIONS[name]}"
+    near = difflib.get_close_matches(name, known, 1, 0.7)
+    return f"{name} is not an option here{f': did you mean {near[0]}?' if near else ''}"
+
+
+def reason(message: str) -> str:
+    """A message of argparse in our words."""
+    missing = re.fullmatch("the following arguments are required: (.*)", message)
+    if missing:
+        return f"{missing[1].replace(', ', ' and ')} is missing"
+    wrong = re.fullmatch(r"argument ([^:]*): (.*)", message, re.S)
+    if wrong:
+        return f"{wrong[1].partition('/')[0]} {wrong[2]}"
+    return message

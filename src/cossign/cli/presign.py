@@ -1,0 +1,231 @@
+"""`cossign presign`: the presigned URLs of files of keys."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from cossign.cli import arguments as shared
+from cossign.cli import words
+
+INPUT_FORMATS = ("txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory")
+EPILOG = """\
+examples:
+  cossign presign keys.txt -o urls.txt -b examplebucket-1250000000 -r ap-beijing
+  cossign presign inventory/manifest.json -o urls.csv.gz --expires 7d
+  find . -type f -printf '%P\\n' | cossign presign - | head
+  cossign presign files.csv --key-column path --query-column response-content-type=type -o urls.jsonl
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = shared.command(
+        commands, "presign", run, "FILE... -o OUT [-b BUCKET] [-r REGION] [--expires DURATION] [OPTION...]",
+        "presign the URLs of many keys, from files or stdin", EPILOG,
+    )  # fmt: skip
+    parser.add_argument(
+        "keys", nargs="+", metavar="FILE",
+        help="files, directories, patterns, an inventory's manifest.json, or - for stdin",
+    )  # fmt: skip
+    shared.add_bucket(parser)
+    signing = shared.add_request(parser)
+    shared.add_method(signing, "GET", "the method that the URLs are for (default: GET)")
+    signing.add_argument("--method-column", metavar="COLUMN", help="the column with the methods")
+    signing.add_argument("--expires-column", metavar="COLUMN", help="the column with the seconds of validity")
+    signing.add_argument(
+        "--query-column", type=shared.parameter, action="append", default=[], metavar="NAME=COLUMN",
+        help="a parameter whose value is a column; may be repeated",
+    )  # fmt: skip
+    reading = parser.add_argument_group("what is read")
+    reading.add_argument(
+        "--from", dest="input_format", choices=INPUT_FORMATS,
+        help="the format of FILE (default: by the suffix; .gz and .zst are unpacked)",
+    )  # fmt: skip
+    reading.add_argument(
+        "--key-column", default="key", metavar="COLUMN",
+        help="the column with the keys (default: key; an inventory's is always Key)",
+    )  # fmt: skip
+    reading.add_argument("--columns", type=shared.names, metavar="A,B,...", help="the columns of CSV without a header")
+    reading.add_argument(
+        "--include", action="append", default=[], metavar="PATTERN",
+        help="only keys with this prefix, or that match this pattern (*.jpg); may be repeated",
+    )  # fmt: skip
+    reading.add_argument(
+        "--exclude", action="append", default=[], metavar="PATTERN",
+        help="no keys with this prefix, or that match this pattern; may be repeated",
+    )  # fmt: skip
+    reading.add_argument(
+        "--where", action="append", default=[], metavar="CONDITION",
+        help="only rows with Size>=1048576, StorageClass=STANDARD...; may be repeated",
+    )  # fmt: skip
+    writing = parser.add_argument_group("what is written")
+    writing.add_argument(
+        "-o", "--output", default="-", metavar="OUT",
+        help="a file, a directory (see --rows-per-part), or - for stdout (default)",
+    )  # fmt: skip
+    writing.add_argument(
+        "--to", dest="output_format", metavar="FORMAT",
+        help="txt, csv, jsonl, parquet, arrow, or csv.gz... (default: by the suffix)",
+    )  # fmt: skip
+    writing.add_argument(
+        "--keep-columns", type=shared.names, default=[], metavar="A,B,...|all",
+        help="the input's columns to keep beside the URL",
+    )  # fmt: skip
+    writing.add_argument(
+        "--url-column", default="url", metavar="COLUMN", help="the name of the column with the URLs (default: url)"
+    )
+    writing.add_argument(
+        "--rows-per-part", type=int, metavar="N",
+        help="write OUT as a directory of part-00000..., each with N rows (default: 1000000)",
+    )  # fmt: skip
+    writing.add_argument("--resume", action="store_true", help="continue the job that was begun in the directory OUT")
+    writing.add_argument(
+        "--on-error", choices=("fail", "skip", "null"), default="fail",
+        help="a bad row ends the job (default), is left out, or gets no URL",
+    )  # fmt: skip
+    writing.add_argument(
+        "--errors", metavar="FILE", help="the list of bad rows (default: errors.jsonl in OUT, or OUT.errors.jsonl)"
+    )
+    writing.add_argument("--no-space-check", action="store_true", help="begin even if the disk seems too small")
+    doing = parser.add_argument_group("how it is done")
+    doing.add_argument(
+        "--dry-run", action="store_true", help="write nothing: print three URLs, and what the job would take"
+    )
+    doing.add_argument("--threads", type=int, metavar="N", help="threads that sign (default: one per core, at most 4)")
+    doing.add_argument(
+        "--progress", choices=("auto", "json", "none"), default="auto",
+        help="a bar on a terminal (default), a JSON object per second on stderr, or nothing",
+    )  # fmt: skip
+    doing.add_argument("--no-progress", dest="progress", action="store_const", const="none", help="the same as none")
+    doing.add_argument("-q", "--quiet", action="store_true", help="no bar, and no line at the end")
+    doing.add_argument("--report", metavar="FILE", help="write what was done as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the job, or show what it would do."""
+    from cossign import batch
+    from cossign.cli.bucket import signer
+
+    _check_files(arguments.keys)
+    named = {name: getattr(arguments, name) for name in (
+        "output", "expires", "start", "method", "method_column", "expires_column", "input_format", "output_format",
+        "key_column", "columns", "keep_columns", "url_column", "include", "exclude", "where", "rows_per_part", "resume",
+        "on_error", "errors", "report",
+    )}  # fmt: skip
+    if arguments.threads is not None:
+        named["threads"] = arguments.threads
+    job = batch.Job(
+        inputs=arguments.keys, signer=signer(arguments), query=dict(arguments.query), headers=dict(arguments.header),
+        query_columns=dict(arguments.query_column), check_space=not arguments.no_space_check, **named,
+    )  # fmt: skip
+    if arguments.dry_run:
+        return _dry_run(batch.dry_run(job), arguments.output)
+    with _progress(arguments) as progress:
+        report = batch.run(job, progress=progress, warn=words.warn)
+    if not arguments.quiet and arguments.progress != "json":  # whose last object has it all
+        words.say(_summary(report, arguments))
+    return 1 if report.bad or not report.complete else 0
+
+
+def _check_files(files: list[str]) -> None:
+    """Refuse a key or an address where a file of keys is expected, and say what signs it."""
+    from cossign.batch import InputError
+
+    for each in files:
+        _, found, rest = each.partition("://")
+        if found:
+            what = f"cossign url cos://{rest} signs one object" if "/" in rest.rstrip("/") else "name a file of keys"
+            raise InputError(f"{each} is an address, and a job reads files: {what}")
+        if each != "-" and not os.path.exists(each) and not any(mark in each for mark in "*?["):
+            raise InputError(f"{each} does not exist; if it is the key of an object: cossign url {_quoted(each)}")
+
+
+def _quoted(text: str) -> str:
+    import shlex
+
+    return shlex.quote(text)
+
+
+def _summary(report: Any, arguments: argparse.Namespace) -> str:
+    """What a job did, in one line."""
+    urls = report.rows - report.bad
+    resumed = f" ({report.resumed:,} of them before)" if report.resumed else ""
+    where = "stdout" if arguments.output == "-" else arguments.output
+    parts = f" in {words.count(report.parts, 'part')}" if report.parts else ""
+    left_out = report.read - report.rows
+    line = f"{words.count(urls, 'URL')}{resumed} to {where}{parts} in {words.length(report.seconds)}"
+    if left_out:
+        line += f"; {words.count(left_out, 'row')} left out by the filters"
+    if report.bad:
+        first = f"; the first: {words.with_options(report.first_error)}" if report.first_error else ""
+        listed = f"; all are listed in {report.errors}" if report.errors else ""
+        line += f"; {report.bad:,} of {report.rows:,} rows are bad{first}{listed}"
+    return line
+
+
+@contextlib.contextmanager
+def _progress(arguments: argparse.Namespace) -> Iterator[Callable[[Any], object] | None]:
+    """What shows a job's progress: a bar on a terminal, or a JSON object a second."""
+    if arguments.progress == "json":
+        last = 0.0
+
+        def tell(progress: Any) -> None:
+            nonlocal last
+            if progress.seconds - last >= 1 or progress.rows == progress.total:
+                last = progress.seconds
+                with contextlib.suppress(OSError):  # nobody reads it any more
+                    print(json.dumps(progress._asdict()), file=sys.stderr, flush=True)
+
+        yield tell
+        return
+    if arguments.quiet or arguments.progress == "none" or not sys.stderr.isatty():
+        yield None
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        words.say("a progress bar needs tqdm: pip install tqdm")
+        yield None
+        return
+    with tqdm(unit=" rows", unit_scale=True, file=sys.stderr, dynamic_ncols=True) as bar:
+
+        def advance(progress: Any) -> None:
+            if bar.n == 0 and progress.seconds < 0.2:
+                bar.initial = progress.rows  # those of the job before it was resumed
+            bar.total = progress.total
+            parts = f"{progress.parts} parts, " if progress.parts else ""
+            bad = f", {progress.bad} bad" if progress.bad else ""
+            bar.set_postfix_str(f"{parts}{tqdm.format_sizeof(progress.written, 'B', 1000)}{bad}", refresh=False)
+            bar.update(progress.rows - bar.n)
+
+        yield advance
+
+
+def _dry_run(estimate: Any, output: str) -> int:
+    """Show what a job would do."""
+    print("\n".join(estimate.urls))
+    about = "" if estimate.exact else "about "
+    if estimate.rows is None:
+        print(f"rows: unknown; {estimate.sample:,} were tried", file=sys.stderr)
+    else:
+        print(
+            f"rows: {about}{estimate.rows:,}; time: about {words.length(estimate.seconds)}; "
+            f"size: about {estimate.written / 1e6:,.1f} MB", file=sys.stderr,
+        )  # fmt: skip
+    if estimate.free is not None:
+        fits = "" if estimate.written is None or estimate.written < estimate.free else ": too little"
+        print(f"free space for {output}: {estimate.free / 1e6:,.1f} MB{fits}", file=sys.stderr)
+    if estimate.bad:
+        print(
+            f"bad: {estimate.bad:,} of the first {estimate.sample:,} rows; the first: {estimate.first_error}",
+            file=sys.stderr,
+        )
+    for text in estimate.warnings:
+        words.warn(text)
+    return 1 if estimate.bad else 0

@@ -1,0 +1,54 @@
+"""`cossign url`: the presigned URL of each key."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from cossign.cli import arguments as shared
+from cossign.errors import ParameterError
+
+EPILOG = """\
+examples:
+  cossign url photos/a.jpg -b examplebucket-1250000000 -r ap-beijing
+  cossign url 'cos://examplebucket-1250000000/a b.jpg' -r ap-beijing --expires 7d
+  cossign url upload/a.png -X PUT -H 'Content-Type: image/png'
+  cossign url a.pdf --query response-content-disposition=attachment
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = shared.command(
+        commands, "url", run, "KEY... [-b BUCKET] [-r REGION] [-X METHOD] [--expires DURATION] [OPTION...]",
+        "print the presigned URL of each key", EPILOG,
+    )  # fmt: skip
+    parser.add_argument("keys", nargs="+", metavar="KEY", help="an object's key, or cos://BUCKET/KEY")
+    shared.add_bucket(parser)
+    group = shared.add_request(parser)
+    shared.add_method(group, "GET", "the method that the URL is for (default: GET)")
+    group.add_argument("--scheme", choices=("https", "http"), default="https", help="the URL's scheme (default: https)")
+    group.add_argument("--no-sign-host", action="store_true", help="leave Host out, for a domain or a CDN in front")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print one URL a line."""
+    from cossign.cli.bucket import parted, signer
+
+    start = int(time.time()) - 1 if arguments.start is None else arguments.start
+    signers: dict[str | None, Any] = {}
+    for given in arguments.keys:
+        bucket, key = parted(given)
+        if given == "-":
+            raise ParameterError("KEY", "'-' is not stdin here: cossign presign - signs the keys of stdin")
+        if bucket not in signers:
+            signers[bucket] = signer(
+                arguments, bucket, scheme=arguments.scheme, sign_host=not arguments.no_sign_host
+            ).at(start)
+        url = signers[bucket].presign(
+            key, method=arguments.method, expires=arguments.expires, query=dict(arguments.query),
+            headers=dict(arguments.header),
+        )  # fmt: skip
+        print(url)
+    return 0

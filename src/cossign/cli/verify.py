@@ -1,0 +1,87 @@
+"""`cossign verify`: whether presigned URLs are valid."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from typing import IO, Any
+
+from cossign.cli import arguments as shared
+from cossign.cli import words
+from cossign.errors import BadSignature, ParameterError
+
+EPILOG = """\
+examples:
+  cossign verify 'https://examplebucket-1250000000.cos.ap-beijing.myqcloud.com/a.jpg?q-sign-algorithm=...'
+  cossign verify urls.txt
+  cossign presign keys.txt | cossign verify -
+"""
+
+
+def add(commands: Any) -> None:
+    """Add the command to the parser."""
+    parser = shared.command(
+        commands, "verify", run, "URL...|FILE...|- [-X METHOD] [-H NAME:VALUE]",
+        "check presigned URLs, given as they are or as files with one URL on each line", EPILOG,
+    )  # fmt: skip
+    parser.add_argument("urls", nargs="+", metavar="URL|FILE", help="URLs, files with one on each line, or - for stdin")
+    parser.add_argument("--profile", metavar="NAME", help="take the secrets from this profile of tccli")
+    shared.add_method(parser, "GET", "the method of the requests (default: GET)")
+    shared.add_header(parser, "a header of the requests; may be repeated")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what was found: of each URL that is an argument, of each bad one in a file."""
+    from cossign.credentials import ChainCredentials, FileCredentials
+    from cossign.signer import Signer
+
+    signer = Signer(FileCredentials(profile=arguments.profile) if arguments.profile else ChainCredentials())
+    right = wrong = 0
+    urls = _urls(arguments.urls)
+    while chunk := list(itertools.islice(urls, 8192)):
+        results = signer.verify_many([url for _, url in chunk], method=arguments.method, headers=dict(arguments.header))
+        for (line, url), result in zip(chunk, results, strict=True):
+            if isinstance(result, BadSignature):
+                wrong += 1
+                print(f"bad\t{line or url.partition('?')[0]}\t{type(result).__name__}: {result}")
+                continue
+            right += 1
+            if line is None:
+                until = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(result.key_time[1]))
+                print(f"ok\t{result.method} {result.key}\tuntil {until}")
+    if any(_is_file(each) for each in arguments.urls):
+        words.say(f"{words.count(right + wrong, 'URL')}: {right:,} valid, {wrong:,} invalid")
+    elif wrong:
+        words.say("`cossign explain URL` finds the reason")
+    return 1 if wrong else 0
+
+
+def _is_file(given: str) -> bool:
+    """Whether an argument is a file of URLs, not a URL."""
+    return given == "-" or re.match(r"(?i)https?://|/.*\?", given) is None
+
+
+def _urls(given: list[str]) -> Iterator[tuple[str | None, str]]:
+    """Each URL with the name of its line; None for one that is an argument."""
+    for each in given:
+        if not _is_file(each):
+            yield None, each
+        elif each == "-":
+            yield from _lines(sys.stdin, "line")
+        elif os.path.isdir(each):
+            raise ParameterError("URL|FILE", f"{each} is a directory: name a file with one URL on each line")
+        elif not os.path.exists(each):
+            raise ParameterError("URL|FILE", f"{each} is neither a URL that begins with https:// nor a file")
+        else:
+            with open(each, encoding="utf-8", errors="surrogateescape") as file:
+                yield from _lines(file, f"{each}, line" if len(given) > 1 else "line")
+
+
+def _lines(file: IO[str], name: str) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(file, 1):
+        yield f"{name} {number}", line.rstrip("\r\n")
