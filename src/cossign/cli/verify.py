@@ -42,16 +42,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     signer = Signer(FileCredentials(profile=arguments.profile) if arguments.profile else ChainCredentials())
     right = wrong = 0
-    urls = _urls(arguments.urls)
-    while chunk := list(itertools.islice(urls, 8192)):
-        results = signer.verify_many([url for _, url in chunk], method=arguments.method, headers=dict(arguments.header))
-        for (line, url), result in zip(chunk, results, strict=True):
+    for lines, urls in _chunks(arguments.urls):
+        results = signer.verify_many(urls, method=arguments.method, headers=dict(arguments.header))
+        wrong += len(results.bad)
+        right += len(urls) - len(results.bad)
+        for row in results.bad if lines else range(len(urls)):  # of a file, only the bad ones are printed
+            result = results[row]
             if isinstance(result, BadSignature):
-                wrong += 1
-                print(f"bad\t{line or url.partition('?')[0]}\t{type(result).__name__}: {result}")
-                continue
-            right += 1
-            if line is None:
+                where = f"{lines[0]} {lines[1] + row}" if lines else urls[row].partition("?")[0]
+                print(f"bad\t{where}\t{type(result).__name__}: {result}")
+            else:
                 until = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(result.key_time[1]))
                 print(f"ok\t{result.method} {result.key}\tuntil {until}")
     if any(_is_file(each) for each in arguments.urls):
@@ -66,11 +66,11 @@ def _is_file(given: str) -> bool:
     return given == "-" or re.match(r"(?i)https?://|/.*\?", given) is None
 
 
-def _urls(given: list[str]) -> Iterator[tuple[str | None, str]]:
-    """Each URL with the name of its line; None for one that is an argument."""
+def _chunks(given: list[str]) -> Iterator[tuple[tuple[str, int] | None, list[str]]]:
+    """URLs to judge together: what to call their lines and the number of the first, or None for an argument."""
     for each in given:
         if not _is_file(each):
-            yield None, each
+            yield None, [each]
         elif each == "-":
             yield from _lines(sys.stdin, "line")
         elif os.path.isdir(each):
@@ -82,6 +82,8 @@ def _urls(given: list[str]) -> Iterator[tuple[str | None, str]]:
                 yield from _lines(file, f"{each}, line" if len(given) > 1 else "line")
 
 
-def _lines(file: IO[str], name: str) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(file, 1):
-        yield f"{name} {number}", line.rstrip("\r\n")
+def _lines(file: IO[str], name: str) -> Iterator[tuple[tuple[str, int], list[str]]]:
+    first = 1
+    while urls := [line.rstrip("\r\n") for line in itertools.islice(file, 8192)]:
+        yield (name, first), urls
+        first += len(urls)
