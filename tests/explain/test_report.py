@@ -302,7 +302,7 @@ def test_the_command_without_keys(capsys: pytest.CaptureFixture[str], monkeypatc
     monkeypatch.delenv("COS_SECRET_KEY")
     for name in [name for name in os.environ if name.startswith("TENCENTCLOUD_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr("cossign.cli.explain.ChainCredentials", EnvironmentCredentials)
+    monkeypatch.setattr("cossign.credentials.ChainCredentials", EnvironmentCredentials)
     status, out, err = run(capsys, SIGNER.presign("a", key_time=TIMES), "--at", str(NOW))
     assert status == 1
     assert "no SecretKey was found" in err

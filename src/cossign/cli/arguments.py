@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from cossign.cli import hints
-from cossign.parameters import duration
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,6 +24,8 @@ class Parser(argparse.ArgumentParser):
 
 def seconds(text: str) -> int:
     """A duration: 900, 15m, 2h, 7d."""
+    from cossign.parameters import duration
+
     try:
         return duration(text)
     except ValueError as error:

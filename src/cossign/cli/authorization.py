@@ -8,7 +8,6 @@ from typing import Any
 
 from cossign.cli import arguments as shared
 from cossign.errors import ParameterError
-from cossign.parameters import key_time_from
 
 EPILOG = """\
 example:
@@ -31,6 +30,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the header's value."""
     from cossign.cli.bucket import parted, signer
+    from cossign.parameters import key_time_from
 
     if not arguments.method.isalpha():
         raise ParameterError("method", "must be an HTTP method, such as PUT: cossign authorization METHOD KEY")

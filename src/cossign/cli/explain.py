@@ -9,12 +9,14 @@ import json
 import os
 import shutil
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cossign.cli import arguments as shared
 from cossign.cli import words
-from cossign.credentials import ChainCredentials, Credentials, EnvironmentCredentials, FileCredentials
 from cossign.errors import CredentialsNotFound, ParameterError
+
+if TYPE_CHECKING:  # each command imports what it needs when it runs
+    from cossign.credentials import Credentials
 
 EPILOG = """\
 examples:
@@ -86,6 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _all_credentials(profile: str | None) -> list[Credentials]:
     """The credentials of every source that has some: the key of another SecretId may have signed."""
+    from cossign.credentials import ChainCredentials, EnvironmentCredentials, FileCredentials
+
     found = []
     if profile:
         return [FileCredentials(profile=profile).get()]
