@@ -321,8 +321,13 @@ def test_bad_options(credentials: Credentials, options: dict[str, Any], said: st
 
 @pytest.mark.any_engine
 def test_without_an_endpoint_there_is_no_url(credentials: Credentials) -> None:
-    with pytest.raises(ParameterError, match="missing param bucket"):
-        Signer(credentials, region=REGION).presign("a")
+    for options, said in (
+        ({"region": REGION}, "^bucket is missing: give it to Signer, or a domain"),
+        ({"bucket": BUCKET}, "^region is missing: give it to Signer, or a domain"),
+        ({}, "^bucket and region are missing: give them to Signer, or a domain"),
+    ):
+        with pytest.raises(ParameterError, match=said):
+            Signer(credentials, **options).presign("a")
 
 
 @pytest.mark.parametrize("credentials", [None, "AKID", {"SecretId": "a"}, ("a", "b")])

@@ -28,7 +28,6 @@ from cossign.credentials.given import awaited
 from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint
 from cossign.errors import (
     CredentialsError,
-    MissingParameter,
     ParameterError,
     SignatureRefused,
     SignatureRevoked,
@@ -866,7 +865,9 @@ class Signer:
 
     def _where(self) -> Endpoint:
         if self._endpoint is None:
-            raise MissingParameter("bucket", "and region: give Signer both, or a domain")
+            missing = [name for name in ("bucket", "region") if self._options[name] is None]
+            how = "is missing: give it" if len(missing) == 1 else "are missing: give them"
+            raise ParameterError(" and ".join(missing), f"{how} to Signer, or a domain")
         return self._endpoint
 
     def _rules(self) -> int:
