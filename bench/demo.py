@@ -100,7 +100,7 @@ def inventory(every: list[str]) -> Path:
 
 def text_file(every: list[str], keys: int) -> Path:
     """Write that many keys, one on each line: the names under many prefixes."""
-    block = "".join(f"{name}\n" for name in every if "\n" not in name).encode()
+    block = "".join(f"{name}\n" for name in every if not {"\n", "\r"} & set(name)).encode()
     path = DEMO / "keys.txt"
     left = keys
     with path.open("wb") as file:

@@ -488,6 +488,29 @@ def test_progress_on_a_terminal_only() -> None:
     assert run("presign", "k.txt", "-o", "urls.txt", "-q", *WHERE).stderr == b""
 
 
+def test_the_line_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    def line(*more: str, status: int = 0) -> str:
+        assert main(["presign", "k.txt", *WHERE, *more]) == status
+        return capsys.readouterr().err.splitlines()[-1]
+
+    Path("k.txt").write_text("".join(f"{number:05d}\n" for number in range(2000)))
+    seconds = r" in \d+\.\d s"
+    assert re.fullmatch(r"cossign: 2,000 URLs to u.txt" + seconds, line("-o", "u.txt"))
+    assert re.fullmatch(
+        r"cossign: 1,000 URLs to stdout" + seconds + "; 1,000 rows left out by the filters", line("--include", "00")
+    )
+    parts = ["-o", "out", "--rows-per-part", "1500"]
+    assert re.fullmatch(r"cossign: 2,000 URLs to out in 2 parts" + seconds, line(*parts))
+    again = line(*parts, "--resume")
+    assert re.fullmatch(r"cossign: 2,000 URLs \(2,000 of them before\) to out in 2 parts" + seconds, again)
+    Path("k.txt").write_text("a\n..\n/b\n")
+    said = line("-o", "u.txt", "--on-error", "skip", status=1)
+    bad = r"; 2 of 3 rows are bad; the first: k\.txt, row 2: key .*; all are listed in u\.txt\.errors\.jsonl"
+    assert re.fullmatch(r"cossign: 1 URL to u.txt" + seconds + bad, said)
+    assert main(["presign", "k.txt", *WHERE, "-q", "-o", "u.txt", "--on-error", "skip"]) == 1
+    assert " to u.txt in " not in capsys.readouterr().err
+
+
 @scaled("rows", 2_000_000, 10_000_000)
 def test_memory_does_not_grow_with_the_input(rows: int) -> None:
     """Many keys take at most 10 MiB more than a tenth of them."""

@@ -943,6 +943,7 @@ def test_the_command_has_it_all(signer: Signer, capsys: pytest.CaptureFixture[st
     assert "rows: 3; time: about" in told.err
     assert "free space for u.txt: " in told.err
     assert "bad: 1 of the first 3 rows; the first: k.csv, row 2" in told.err
+    assert "or use --no-strict" in told.err
     make_inventory(Path("inventory"), ["a"])
     manifest = json.loads(Path("inventory/manifest.json").read_text())
     Path("inventory/manifest.json").write_text(json.dumps({**manifest, "listObjectCount": "2"}))

@@ -485,7 +485,7 @@ def test_what_a_directory_may_hold(signer: Signer) -> None:
     assert Path("out/mine.txt").read_text() == "mine"
     Path("empty").mkdir()
     assert run(replace(job, output="empty")).rows == 25
-    with pytest.raises(ParameterError, match="add --resume to go on with the job in it"):
+    with pytest.raises(ParameterError, match="use `resume=True` to continue the job in it"):
         run(replace(job, output="empty"))
     assert run(replace(job, output="new", resume=True)).rows == 25  # nothing was begun: it begins
 

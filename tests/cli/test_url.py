@@ -19,7 +19,7 @@ OTHER = "otherbucket-1250000000"
 COSCMD = f"[common]\nsecret_id = a\nsecret_key = b\nbucket = {BUCKET}\nregion = {REGION}\n"
 COSCLI = f"""\
 cos:
-  base: {{secretid: a, secretkey: b, sessiontoken: "", protocol: https}}
+  base: {{secretid: a, secretkey: b, sessiontoken: "", protocol: https, disableencryption: "true"}}
   buckets:
     - {{name: {OTHER}, alias: other, region: "", endpoint: cos.ap-shanghai.myqcloud.com, ofs: false}}
     - {{name: {BUCKET}, alias: example, region: ap-guangzhou, endpoint: cos.ap-guangzhou.myqcloud.com, ofs: false}}
@@ -145,6 +145,12 @@ def test_bucket_and_region_of_coscli(capsys: pytest.CaptureFixture[str]) -> None
     assert "it is not an alias in ~/.cos.yaml either" in refused(capsys, "url", "a", "-b", "third")
     home("~/.cos.yaml", COSCLI.replace(f"    - {{name: {OTHER}", f"    - {{other: {OTHER}"))
     assert host(printed(capsys, "url", "a")[0]) == f"{BUCKET}.cos.ap-guangzhou.myqcloud.com"
+    home("~/.cos.yaml", COSCLI.replace("alias: other", "alias: img-2024"))  # which looks like a bucket
+    for more in ([], ["-r", "ap-shanghai"], ["--domain", "{Bucket}.cos.ap-shanghai.myqcloud.com"]):
+        [url] = printed(capsys, "url", "a", "-b", "img-2024", *more)
+        assert host(url) == f"{OTHER}.cos.ap-shanghai.myqcloud.com"
+    assert host(printed(capsys, "url", "a", "--domain", "img.example.com")[0]) == "img.example.com"
+    home("~/.cos.yaml", COSCLI.replace(f"    - {{name: {OTHER}", f"    - {{other: {OTHER}"))
     home("~/.cos.conf", COSCMD)  # coscmd's file is asked first
     assert host(printed(capsys, "url", "a")[0]) == HOST
     Path("~/.cos.conf").expanduser().unlink()
@@ -160,10 +166,21 @@ def test_a_profile_of_tccli(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     assert "q-ak=AKIDdev&" in url
     assert main(["verify", url, "--profile", "dev"]) == 0
     assert main(["verify", url]) == 1
+    assert main(["explain", url, "--profile", "dev"]) == 0
     capsys.readouterr()
     assert "there is no ~/.tccli/none.credential" in refused(capsys, "url", "a", *WHERE, "--profile", "none")
     home("~/.tccli/dev.configure", "{")
     assert "-r is missing" in refused(capsys, "url", "a", "-b", BUCKET, "--profile", "dev")
+
+
+def test_explain_knows_aliases(signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("yaml")
+    home("~/.cos.yaml", COSCLI)
+    url = signer.presign("a").replace(HOST, "www.example.com")
+    assert main(["explain", url, "-b", "example", "-r", REGION]) == 1
+    assert "host-changed" in capsys.readouterr().out
+    assert main(["explain", url]) == 1
+    assert "host-changed" not in capsys.readouterr().out
 
 
 def test_python_m_cossign() -> None:

@@ -64,6 +64,7 @@ pytestmark = [pytest.mark.usefixtures("environment"), pytest.mark.any_engine]
         (f"presign keys.txt {WHERE} -o urls.xls", "name the format with --to"),
         (f"presign keys.txt {WHERE} --resume", "needs an output directory: give one, and --rows-per-part"),
         (f"presign empty.txt {WHERE}", "use --no-strict"),
+        (f"presign keys.txt {WHERE} -o begun --rows-per-part 5", "use --resume to continue the job in it"),
         (f"presign k.csv {WHERE}", "name one with --key-column"),
         (f"presign keys.xyz {WHERE}", "name it with --from"),
         (f"presign keys.txt {WHERE} -o no/such/urls.txt", "no/such/urls.txt: No such file or directory"),
@@ -81,6 +82,9 @@ def test_each_ends_in_what_to_type(
         Path(name).write_text("a.jpg\n")
     Path("empty.txt").write_text("\n")
     Path("k.csv").write_text("path,size\na,1\n")
+    Path("begun").mkdir()
+    for name in (".journal.jsonl", "part-00000.txt"):
+        Path("begun", name).write_text("")
     try:
         status = main(shlex.split(typed))
     except SystemExit as ended:

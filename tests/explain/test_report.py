@@ -258,7 +258,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
     status, _, err = run(capsys, url, "--error", str(tmp_path / "missing.xml"))
     assert (status, "missing.xml: No such file" in err) == (2, True)
     status, _, err = run(capsys, "nonsense")
-    assert (status, err.startswith("cossign: REQUEST is no request")) == (2, True)
+    assert (status, err.startswith("cossign: REQUEST is not in a known form")) == (2, True)
     status, _, err = run(capsys)
     assert (status, "REQUEST is missing" in err) == (2, True)
     status, out, _ = run(capsys, url, "--no-key", "--at", str(NOW))

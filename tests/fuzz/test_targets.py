@@ -10,7 +10,7 @@ import pytest
 
 from cossign import Signer
 from tests.fuzz import arrow
-from tests.fuzz.targets import TARGETS, Given
+from tests.fuzz.targets import TARGETS, TOKEN, Given
 from tests.gateway import judging
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -58,7 +58,7 @@ def test_numbers_of_an_input() -> None:
 
 
 def test_the_targets_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signer whose verify accepts everything, and a gateway that gives every answer to every caller."""
+    """A verify that accepts everything, a gateway that gives more than the policy says, an explain that hides nothing."""
     url = (CORPUS / "verify" / "00").read_bytes()
     good = Signer.verify
     monkeypatch.setattr(Signer, "verify", lambda self, given, **options: good(self, url.decode()))
@@ -69,3 +69,6 @@ def test_the_targets_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(judging.LONGEST, "photos/public/", 1)
     with pytest.raises(AssertionError):
         TARGETS["gateway"](b"GET /img/public/a\n\n")
+    monkeypatch.setattr("cossign.explain.explanation.Mask.hide", lambda *_: None)
+    with pytest.raises(AssertionError):
+        TARGETS["explain"](b"!" + url + b"&x-cos-security-token=" + TOKEN.encode())

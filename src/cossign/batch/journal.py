@@ -70,7 +70,7 @@ class Journal:
         # A job that was ended before its first part has left nothing but hidden files: there is nothing to lose.
         there = [name for name in os.listdir(folder) if name != NAME and not re.fullmatch(r"\..*\.part", name)]
         if there and not resume:
-            more = "add --resume to go on with the job in it, or " if path.exists() else ""
+            more = "use `resume=True` to continue the job in it, or " if path.exists() else ""
             raise ParameterError("output", f"the directory {folder} is not empty: {more}choose another one")
         self._descriptor = own_file(path, create=True)
         try:

@@ -55,13 +55,12 @@ def header(text: str) -> tuple[str, str]:
     return name, value.strip()
 
 
-def add_bucket(parser: argparse.ArgumentParser) -> None:
-    """-b, -r, --profile, --domain, --accelerate: read by `bucket.resolve`."""
+def add_bucket(parser: argparse.ArgumentParser, defaults: bool = True) -> None:
+    """-b, -r, --profile, --domain, --accelerate. `defaults`: whether `bucket.resolve` reads them."""
+    default = " (default: {}, or the configured one)" if defaults else ""
     group = parser.add_argument_group("where the object is")
-    group.add_argument(
-        "-b", "--bucket", help="<BucketName>-<APPID>, or coscli's alias (default: COS_BUCKET, or the configured one)"
-    )
-    group.add_argument("-r", "--region", help="such as ap-beijing (default: COS_REGION, or the configured one)")
+    group.add_argument("-b", "--bucket", help="<BucketName>-<APPID>, or coscli's alias" + default.format("COS_BUCKET"))
+    group.add_argument("-r", "--region", help="such as ap-beijing" + default.format("COS_REGION"))
     group.add_argument("--profile", metavar="NAME", help="take the secrets and the region from this profile of tccli")
     group.add_argument("--domain", help="a host of your own; may hold {Bucket}, {BucketName}, {AppId}, {Region}")
     group.add_argument("--accelerate", action="store_true", help="use the global acceleration host")

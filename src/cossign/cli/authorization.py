@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import Any
 
 from cossign.cli import arguments as shared
@@ -30,17 +29,14 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the header's value."""
     from cossign.cli.bucket import parted, signer
-    from cossign.parameters import key_time_from
 
     if not arguments.method.isalpha():
         raise ParameterError("method", "must be an HTTP method, such as PUT: cossign authorization METHOD KEY")
     bucket, key = parted(arguments.key)
-    start = int(time.time()) - 1 if arguments.start is None else arguments.start
-    first, _, end = key_time_from(start, arguments.expires, arguments.round_to, "key_time").partition(";")
     print(
-        signer(arguments, bucket).authorization(
-            arguments.method, key, query=dict(arguments.query), headers=dict(arguments.header),
-            key_time=(int(first), int(end)),
+        signer(arguments, bucket).at(arguments.start).authorization(
+            arguments.method, key, expires=arguments.expires, query=dict(arguments.query),
+            headers=dict(arguments.header),
         )
     )  # fmt: skip
     return 0

@@ -64,31 +64,42 @@ def resolve(arguments: argparse.Namespace, bucket: str | None = None) -> tuple[s
         raise ParameterError("-b", f"is {arguments.bucket}, and the address is of the bucket {bucket}: leave one out")
     bucket = bucket or arguments.bucket or os.environ.get("COS_BUCKET")
     region = arguments.region or os.environ.get("COS_REGION")
-    if arguments.domain and (bucket is None or "-" in bucket):
-        return bucket, region
+    known, unread = _configured()
+    if bucket is None and not arguments.domain:
+        bucket = _only(known, unread)
+    if bucket is not None:
+        bucket, found = _named(bucket, known)
+        region = region or found
+        _check(bucket, unread)
+    if region is None and not arguments.domain:
+        region = _region(arguments, known)
+        if region is None:
+            raise ParameterError(
+                "-r", _told(f"is missing: give the region of {bucket}, such as ap-beijing, or set COS_REGION", unread)
+            )
+    return bucket, region
+
+
+def named(bucket: str) -> tuple[str, str | None]:
+    """A bucket that is given by its name or by an alias of coscli, and its region, if a file tells it."""
+    return _named(bucket, _configured()[0])
+
+
+def _configured() -> tuple[list[Configured], list[str]]:
+    """The buckets that the files of coscmd and coscli name, and why a file was not read."""
     known: list[Configured] = []
     unread: list[str] = []
-    if bucket is None or region is None or "-" not in bucket:
-        for place, read in ((_COSCMD, _of_coscmd), (_COSCLI, _of_coscli)):
-            try:
-                known += read(place)
-            except (CosSignError, OSError) as error:
-                unread.append(f"{place} was not read: {error}")
-    if bucket is None:
-        bucket = _only(known, unread)
-    named = [each for each in known if bucket in (each.bucket, each.alias)]
-    if named:
-        bucket, found = named[0].bucket, next((each.region for each in named if each.region), None)
-        region = region or found
-    else:
-        _check(bucket, unread)
-    if region is None:
-        region = _region(arguments, known)
-    if region is None:
-        raise ParameterError(
-            "-r", _told(f"is missing: give the region of {bucket}, such as ap-beijing, or set COS_REGION", unread)
-        )
-    return bucket, region
+    for place, read in ((_COSCMD, _of_coscmd), (_COSCLI, _of_coscli)):
+        try:
+            known += read(place)
+        except (CosSignError, OSError) as error:
+            unread.append(f"{place} was not read: {error}")
+    return known, unread
+
+
+def _named(bucket: str, known: list[Configured]) -> tuple[str, str | None]:
+    found = [each for each in known if bucket in (each.bucket, each.alias)]
+    return (found[0].bucket if found else bucket), next((each.region for each in found if each.region), None)
 
 
 def signer(arguments: argparse.Namespace, bucket: str | None = None, **options: Any) -> Signer:
@@ -123,8 +134,9 @@ def _check(bucket: str, unread: list[str]) -> None:
     try:
         check_bucket(bucket)
     except ParameterError as error:
-        more = "" if "-" in bucket else f"; it is not an alias in {_COSCLI} either"
-        raise ParameterError("-b", _told(f"{bucket} {error.reason}{more}", unread)) from None
+        raise ParameterError(
+            "-b", _told(f"{bucket} {error.reason}; it is not an alias in {_COSCLI} either", unread)
+        ) from None
 
 
 def _region(arguments: argparse.Namespace, known: list[Configured]) -> str | None:

@@ -39,7 +39,7 @@ def add(commands: Any) -> None:
     parser.add_argument("--catalogue", action="store_true", help="print the page of all causes, and end")
     shared.add_method(parser, None, "the request's method (default: what the request says, or GET)")
     shared.add_header(parser, "a header of the request; may be repeated")
-    shared.add_bucket(parser)
+    shared.add_bucket(parser, defaults=False)
     parser.add_argument("--error", metavar="FILE", help="the service's answer: its XML")
     parser.add_argument("--at", type=int, metavar="UNIX_SECONDS", help="judge it at this time (default: now)")
     parser.add_argument("--no-key", action="store_true", help="do not look for a SecretKey")
@@ -51,7 +51,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found; the status is 0 if the signature is valid."""
     from cossign.batch.outputs import check_outputs, output_file
-    from cossign.cli.bucket import resolve
+    from cossign.cli.bucket import named
     from cossign.endpoint import endpoint
     from cossign.explain import catalogue, explain, reading
 
@@ -64,8 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_outputs({"html": arguments.html}, given)
     credentials = [] if arguments.no_key else _all_credentials(arguments.profile)
     bucket, region, host = arguments.bucket, arguments.region, None
-    if bucket and "-" not in bucket:
-        bucket, region = resolve(arguments)  # an alias
+    if bucket:
+        bucket, found_region = named(bucket)
+        region = region or found_region
     if arguments.domain or (bucket and region):
         host = endpoint(bucket, region, domain=arguments.domain, accelerate=arguments.accelerate).host
     with output_file(arguments.html) if arguments.html else contextlib.nullcontext() as file:

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-_SECRETS = "secrets are never options: set COS_SECRET_ID and COS_SECRET_KEY, or run `coscli config init`"
+_SECRETS = "secrets are never options: set COS_SECRET_ID and COS_SECRET_KEY"
 _POSITIONAL = "write the key without an option: cossign url KEY"
 _MOVES = "cossign signs and verifies, and does not {} objects: use coscli or coscmd"
 COMMANDS = {

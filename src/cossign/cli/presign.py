@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -138,18 +139,14 @@ def _check_files(files: list[str]) -> None:
     from cossign.batch import InputError
 
     for each in files:
+        if each == "-" or os.path.exists(each):
+            continue
         _, found, rest = each.partition("://")
         if found:
             what = f"cossign url cos://{rest} signs one object" if "/" in rest.rstrip("/") else "name a file of keys"
             raise InputError(f"{each} is an address, and a job reads files: {what}")
-        if each != "-" and not os.path.exists(each) and not any(mark in each for mark in "*?["):
-            raise InputError(f"{each} does not exist; if it is the key of an object: cossign url {_quoted(each)}")
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
+        if not any(mark in each for mark in "*?["):
+            raise InputError(f"{each} does not exist; if it is the key of an object: cossign url {shlex.quote(each)}")
 
 
 def _summary(report: Any, arguments: argparse.Namespace) -> str:
@@ -222,10 +219,8 @@ def _dry_run(estimate: Any, output: str) -> int:
         fits = "" if estimate.written is None or estimate.written < estimate.free else ": too little"
         print(f"free space for {output}: {estimate.free / 1e6:,.1f} MB{fits}", file=sys.stderr)
     if estimate.bad:
-        print(
-            f"bad: {estimate.bad:,} of the first {estimate.sample:,} rows; the first: {estimate.first_error}",
-            file=sys.stderr,
-        )
+        first = words.with_options(estimate.first_error)
+        print(f"bad: {estimate.bad:,} of the first {estimate.sample:,} rows; the first: {first}", file=sys.stderr)
     for text in estimate.warnings:
         words.warn(text)
     return 1 if estimate.bad else 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import Any
 
 from cossign.cli import arguments as shared
@@ -36,16 +35,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Print one URL a line."""
     from cossign.cli.bucket import parted, signer
 
-    start = int(time.time()) - 1 if arguments.start is None else arguments.start
     signers: dict[str | None, Any] = {}
     for given in arguments.keys:
         bucket, key = parted(given)
         if given == "-":
             raise ParameterError("KEY", "'-' is not stdin here: cossign presign - signs the keys of stdin")
         if bucket not in signers:
-            signers[bucket] = signer(
-                arguments, bucket, scheme=arguments.scheme, sign_host=not arguments.no_sign_host
-            ).at(start)
+            one = signer(arguments, bucket, scheme=arguments.scheme, sign_host=not arguments.no_sign_host)
+            signers[bucket] = one.at(arguments.start)
         url = signers[bucket].presign(
             key, method=arguments.method, expires=arguments.expires, query=dict(arguments.query),
             headers=dict(arguments.header),

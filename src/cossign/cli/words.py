@@ -13,7 +13,7 @@ OPTIONS = {  # parameters of the library that have another name here
     "bucket": "-b", "region": "-r", "method": "-X", "headers": "-H", "start": "--start", "output": "-o",
     "query_columns": "--query-column", "input_format": "--from", "output_format": "--to", "key_time": "--start",
     "inputs": "KEYS", "request": "REQUEST", "key": "KEY", "strict=False": "--no-strict",
-    "check_space=False": "--no-space-check", "config": "--config", "html": "--html",
+    "check_space=False": "--no-space-check", "resume=True": "--resume", "config": "--config", "html": "--html",
 }  # fmt: skip
 PARAMETERS = (  # and those that are written alike
     "domain", "accelerate", "expires", "round_to", "query", "method_column", "expires_column", "key_column", "columns",
@@ -62,7 +62,7 @@ def with_options(text: str) -> str:
         lambda found: f"{found[1]}({duration(found[2])} to {duration(found[3])})",
         text,
     )
-    return re.sub(r"`([a-z_]+(?:=False)?)`", lambda name: OPTIONS.get(name[1], name[1]), text)
+    return re.sub(r"`([a-z_]+(?:=True|=False)?)`", lambda name: OPTIONS.get(name[1], name[1]), text)
 
 
 def reworded(error: CosSignError, arguments: argparse.Namespace) -> str:

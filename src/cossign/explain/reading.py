@@ -112,7 +112,8 @@ def _read(text: str) -> Request:
     if re.match(r"(?i)[<\"'(\s]*(https?(://|%3a%2f%2f)|/)", text) or "q-sign-algorithm" in text:
         return Request(None, text, (), "URL")
     raise ParameterError(
-        "request", "is no request: give a URL, the output of curl -v, a HAR entry, raw HTTP or a log's line"
+        "request",
+        "is not in a known form: give a URL, the output of curl -v, a HAR entry, raw HTTP or a log's line",
     )
 
 
