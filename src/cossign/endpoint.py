@@ -113,7 +113,8 @@ def endpoint(
         raise ParameterError(named[2], "must be an https:// or http:// host")
     url = url.removesuffix("/")
     host = url.partition("://")[2].partition("/")[0]
-    if not _HOST.fullmatch(host):
+    empty = host.startswith(".") or ".." in host  # a template's name that stands for nothing
+    if not _HOST.fullmatch(host) or (empty and named[2] == "domain"):  # the facade does as the SDK
         raise ParameterError(
             named[2],
             "must be a host name, with a port or a path if need be, in ASCII (an international name in its xn-- form)",

@@ -56,7 +56,9 @@ def test_keys(signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:
         verified = signer.verify(url, require_headers=["host"])
         assert (verified.key, verified.method) == (key, "GET")
         assert verified.key_time[1] - verified.key_time[0] == 3600
-    assert refused(capsys, "url", "-", *WHERE).endswith("cossign presign - signs the keys of stdin")
+    for command in (["url", "-"], ["authorization", "GET", "-"]):
+        assert "cossign presign - signs the keys of stdin" in refused(capsys, *command, *WHERE)
+    assert signer.verify(printed(capsys, "url", f"cos://{BUCKET}/-", *WHERE)[0]).key == "-"
 
 
 def test_what_is_signed(signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +144,7 @@ def test_bucket_and_region_of_coscli(capsys: pytest.CaptureFixture[str]) -> None
     assert host(printed(capsys, "url", "a", "-b", OTHER)[0]) == f"{OTHER}.cos.ap-shanghai.myqcloud.com"
     assert host(printed(capsys, "url", "a", "-b", OTHER, "-r", REGION)[0]) == f"{OTHER}.cos.{REGION}.myqcloud.com"
     assert f"names several buckets: {OTHER}, {BUCKET}" in refused(capsys, "url", "a")
-    assert "it is not an alias in ~/.cos.yaml either" in refused(capsys, "url", "a", "-b", "third")
+    assert "it is not an alias of coscli" in refused(capsys, "url", "a", "-b", "third")
     home("~/.cos.yaml", COSCLI.replace(f"    - {{name: {OTHER}", f"    - {{other: {OTHER}"))
     assert host(printed(capsys, "url", "a")[0]) == f"{BUCKET}.cos.ap-guangzhou.myqcloud.com"
     home("~/.cos.yaml", COSCLI.replace("alias: other", "alias: img-2024"))  # which looks like a bucket
@@ -171,6 +173,66 @@ def test_a_profile_of_tccli(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     assert "there is no ~/.tccli/none.credential" in refused(capsys, "url", "a", *WHERE, "--profile", "none")
     home("~/.tccli/dev.configure", "{")
     assert "-r is missing" in refused(capsys, "url", "a", "-b", BUCKET, "--profile", "dev")
+
+
+def test_what_was_given_comes_first(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("yaml")
+    home("~/.cos.yaml", COSCLI)
+    home("~/.tccli/dev.configure", '{"_sys_param": {"region": "ap-tokyo"}}')
+    home("~/.tccli/dev.credential", '{"secretId": "AKIDdev", "secretKey": "k"}')
+    monkeypatch.setenv("COS_REGION", "ap-chengdu")
+    shown = {
+        "ap-guangzhou": ["-b", "example"],  # an alias has its own region
+        "ap-chengdu": ["-b", BUCKET],
+        "ap-tokyo": ["-b", BUCKET, "--profile", "dev"],
+        "ap-seoul": ["-b", "example", "--profile", "dev", "-r", "ap-seoul"],
+    }
+    for region, options in shown.items():
+        assert host(printed(capsys, "url", "a", *options)[0]) == f"{BUCKET}.cos.{region}.myqcloud.com"
+    assert host(printed(capsys, "url", "cos://example/a")[0]) == f"{BUCKET}.cos.ap-guangzhou.myqcloud.com"
+    monkeypatch.setenv("COS_REGION", "")
+    monkeypatch.setenv("COS_BUCKET", "")  # as if they were not set
+    home("~/.cos.conf", COSCMD)
+    assert host(printed(capsys, "url", "a")[0]) == HOST
+
+
+def test_a_domain_that_needs_them(capsys: pytest.CaptureFixture[str]) -> None:
+    for domain, missing in (("{Bucket}.example.com", "-b is missing"), ("{region}.example.com", "-r is missing")):
+        assert missing in refused(capsys, "url", "a", "--domain", domain)
+    home("~/.cos.conf", COSCMD)
+    for domain, wanted in (("{Bucket}.example.com", BUCKET), ("{{region}}.example.com", REGION)):
+        assert host(printed(capsys, "url", "a", "--domain", domain)[0]) == f"{wanted}.example.com"
+    assert "--domain must be a host name" in refused(capsys, "url", "a", "--domain", "{Foo}.example.com")
+
+
+@pytest.mark.parametrize(
+    "name,text",
+    [
+        (".cos.yaml", "[" * 3000), (".cos.yaml", f"cos: {{buckets: [{{name: {BUCKET}, region: [a, b]}}]}}"),
+        (".tccli/dev.configure", '{"region": 5}'), (".tccli/dev.configure", "{"), (".cos.conf", "junk"),
+    ],
+)  # fmt: skip
+def test_broken_files_of_other_tools(name: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("yaml")
+    home(f"~/{name}", text)
+    home("~/.tccli/dev.credential", '{"secretId": "AKIDdev", "secretKey": "k"}')
+    profile = ["--profile", "dev"] if "dev" in name else []
+    assert host(printed(capsys, "url", "a", *WHERE, *profile)[0]) == HOST
+    told = refused(capsys, "url", "a", "-b", BUCKET, *profile)
+    assert "-r is missing" in told
+    assert f"~/{name} was not read" in told or "region: [a, b]" in text
+
+
+def test_a_directory_in_place_of_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("~/.cos.yaml").expanduser().mkdir(parents=True)
+    assert "~/.cos.yaml was not read: Is a directory)" in refused(capsys, "url", "a", "-b", BUCKET)
+
+
+def test_explain_goes_on_without_a_broken_file(signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("yaml")
+    home("~/.cos.yaml", COSCLI.replace(', disableencryption: "true"', ""))
+    assert main(["explain", signer.presign("a")]) == 0
+    assert "warning: no SecretKey was taken from one place: ~/.cos.yaml: coscli keeps" in capsys.readouterr().err
 
 
 def test_explain_knows_aliases(signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.usefixtures("environment"), pytest.mark.any_engine]
         (f"presign 'photos/a b.jpg' {WHERE}", "cossign url 'photos/a b.jpg'"),
         ("presign", "FILE is missing"),
         ("url", "KEY is missing"),
-        (f"url s3://{BUCKET}/a.jpg -r {REGION}", "write cos://BUCKET/KEY"),
+        (f"url s3://bucket/a.jpg -r {REGION}", "write cos://BUCKET/KEY, with the APPID"),
         (f"url https://h/a.jpg {WHERE}", "give the key alone"),
         (f"url a.jpg -r {REGION}", "-b is missing: give <BucketName>-<APPID>, such as -b"),
         (f"url a.jpg -b {BUCKET}", "-r is missing: give the region"),
@@ -60,6 +60,25 @@ pytestmark = [pytest.mark.usefixtures("environment"), pytest.mark.any_engine]
         (f"authorization a.jpg GET {WHERE}", "METHOD must be an HTTP method"),
         ("verify urls.txt", "urls.txt is neither a URL that begins with https:// nor a file"),
         ("completion tcsh", "choose from"),
+        ("completion bash zsh", "zsh is one argument too many; cossign completion --help"),
+        ("URL a.jpg", "did you mean url?"),
+        (f"obs://{BUCKET}/a.jpg", f"if it means COS, cossign url cos://{BUCKET}/a.jpg signs it"),
+        (f"'cos://{BUCKET}/a b'", f"cossign url 'cos://{BUCKET}/a b' signs it"),
+        (f"presign 'cos://{BUCKET}/a b' {WHERE}", f"cossign url 'cos://{BUCKET}/a b' signs it"),
+        (f"presign https://h/a {WHERE}", "cossign verify URL checks it"),
+        (f"url COS://{BUCKET}/a {WHERE}", f"cossign url cos://{BUCKET}/a"),
+        (f"url cos:/{BUCKET}/a {WHERE}", "write cos://BUCKET/KEY"),
+        (f"url ftp://a/b {WHERE}", "if it is a key, cos://BUCKET/ftp://a/b"),
+        (f"url a.jpg -b '' -r {REGION}", "-b must not be empty"),
+        (f"url a.jpg {WHERE} --profile ''", "--profile must not be empty"),
+        (f"url a.jpg {WHERE} --domain=", "--domain must not be empty"),
+        (f"url a.jpg {WHERE} --query a=1 --query a=2", "--query a is there twice"),
+        (f"url a.jpg {WHERE} -H Range:1 -H range:2", "-H range is there twice"),
+        (f"url a.jpg {WHERE} -H ' a b : 1'", "a name that no header can have"),
+        (f"url a.jpg {WHERE} --start 1e9", "'1e9' must be Unix seconds"),
+        (f"url a.jpg {WHERE} --exp 1h", "did you mean --expires?"),
+        (f"url a.jpg {WHERE} --secret_key k", "set COS_SECRET_ID and COS_SECRET_KEY"),
+        (f"authorization P-T! a {WHERE}", "METHOD must be an HTTP method"),
         (f"presign keys.txt {WHERE} --output-file urls.txt", "use -o"),
         (f"presign keys.txt {WHERE} -o urls.xls", "name the format with --to"),
         (f"presign keys.txt {WHERE} --resume", "needs an output directory: give one, and --rows-per-part"),
@@ -68,7 +87,7 @@ pytestmark = [pytest.mark.usefixtures("environment"), pytest.mark.any_engine]
         (f"presign k.csv {WHERE}", "name one with --key-column"),
         (f"presign keys.xyz {WHERE}", "name it with --from"),
         (f"presign keys.txt {WHERE} -o no/such/urls.txt", "no/such/urls.txt: No such file or directory"),
-        (f"presign keys.txt {WHERE} --start -5", "--start must be Unix seconds"),
+        (f"presign keys.txt {WHERE} --start -5", "must be Unix seconds, such as"),
         (f"presign keys.txt {WHERE} --rows-per-part 0 -o out/", "--rows-per-part must be greater than 0"),
         (f"presign keys.txt {WHERE} --errors keys.txt", "--errors keys.txt is one of the inputs"),
         (f"presign keys.txt {WHERE} -o keys.txt", "-o keys.txt is one of the inputs"),
@@ -97,3 +116,12 @@ def test_each_ends_in_what_to_type(
     assert lines[-1].startswith("cossign")
     assert len(lines) == (2 if lines[0].startswith("usage: ") else 1)
     assert not {word for word in ("missing param", "param ", "rows_per_part", "strict=") if word in shown.err}
+
+
+@pytest.mark.parametrize(
+    "typed", ["--secret-key SUPERSECRET url a", "url a -kSUPERSECRET", "url a --token=SUPERSECRET"]
+)
+def test_a_secret_is_not_shown(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(shlex.split(typed))
+    assert "SUPERSECRET" not in capsys.readouterr().err

@@ -257,8 +257,15 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
     assert run(capsys, url, "--error", str(tmp_path / "answer.xml"), "--at", str(NOW))[0] == 0
     status, _, err = run(capsys, url, "--error", str(tmp_path / "missing.xml"))
     assert (status, "missing.xml: No such file" in err) == (2, True)
-    status, _, err = run(capsys, "nonsense")
+    status, _, err = run(capsys, "some nonsense")
     assert (status, err.startswith("cossign: REQUEST is not in a known form")) == (2, True)
+    for missing in ("nonsense", "/tmp/no/such.log"):
+        status, _, err = run(capsys, missing)
+        assert (status, f"there is no file {missing}; give a URL" in err) == (2, True)
+    status, _, err = run(capsys, str(tmp_path))
+    assert (status, "is a directory" in err) == (2, True)
+    status, _, err = run(capsys, "-", "--error", "-")
+    assert (status, "--error must be a file, as REQUEST is read from stdin" in err) == (2, True)
     status, _, err = run(capsys)
     assert (status, "REQUEST is missing" in err) == (2, True)
     status, out, _ = run(capsys, url, "--no-key", "--at", str(NOW))

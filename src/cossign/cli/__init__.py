@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -78,14 +79,27 @@ def _parsed(argv: Sequence[str]) -> argparse.Namespace:
     commands: dict[str, Parser] = next(
         dict(action.choices) for action in made._actions if isinstance(action, argparse._SubParsersAction)
     )
+    if argv and argv[0].startswith("-") and argv[0] not in ("--version", "-h", "--help"):
+        made.error(hints.for_option(argv[0], ("--version", "--help"), "") + "; a command comes first")
     if argv and not argv[0].startswith("-") and argv[0] not in commands:
         made.error(hints.for_command(argv[0], commands))
     found, rest = made.parse_known_args(argv, argparse.Namespace(parser=made))
     if rest:
         command = commands[found.command]
         known = [option for action in command._actions for option in action.option_strings]
-        command.error(hints.for_option(rest[0], known))
+        command.error(hints.for_option(rest[0], known, found.command))
     return found
+
+
+def _open_streams() -> None:
+    """Give a process that was started without some standard streams those that it can use, and one encoding."""
+    for name, mode in (("stdout", "w"), ("stderr", "w"), ("stdin", "w")):  # reading it fails
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def _stopped(number: int, frame: object) -> None:
@@ -107,13 +121,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             "pip uninstall cossign cossigner, then install cossigner again"
         )
         return 2
-    arguments = _parsed(sys.argv[1:] if argv is None else argv)
+    _open_streams()
+    arguments = argparse.Namespace(command="")
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, _stopped)
     try:
+        arguments = _parsed(sys.argv[1:] if argv is None else argv)
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
-        words.say(f"interrupted; no incomplete file is left{_resumable(arguments)}")
+        left = "; no incomplete file is left" if arguments.command == "presign" else ""
+        words.say(f"interrupted{left}{_resumable(arguments)}")
         return 130
     except BrokenPipeError:
         if getattr(arguments, "output", "-") != "-":
@@ -121,10 +138,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
         # The reader (`head`) has read what it wanted. What is still buffered is dropped.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 141 if arguments.command in ("verify", "explain") else 0  # no verdict: as a shell reports SIGPIPE
     except CosSignError as error:
         words.say(words.reworded(error, arguments))
         return 1 if arguments.command == "presign" and words.is_row_error(error) else 2
+    except io.UnsupportedOperation:
+        words.say("stdin is closed, and - reads it")
+        return 2
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         words.say(f"{name}{error.strerror or error}{_resumable(arguments)}")

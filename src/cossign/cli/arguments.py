@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from cossign.cli import hints
+from cossign.errors import ParameterError
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,6 +34,31 @@ def seconds(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
 
 
+def given(text: str) -> str:
+    """A text that is not empty, as that of a variable may be which is not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("must not be empty: give a value, or leave the option out")
+    return text
+
+
+def unix_seconds(text: str) -> int:
+    """A time in Unix seconds."""
+    if not re.fullmatch("[0-9]{1,11}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} must be Unix seconds, such as 1767225600")
+    return int(text)
+
+
+def pairs(option: str, values: list[tuple[str, str]]) -> dict[str, str]:
+    """The names and values of an option that may be repeated, though not for the same name."""
+    seen: set[str] = set()
+    for name, _ in values:
+        key = name.lower() if option == "-H" else name
+        if key in seen:
+            raise ParameterError(option, f"{name} is there twice: give each name once")
+        seen.add(key)
+    return dict(values)
+
+
 def names(text: str) -> list[str]:
     """Names between commas."""
     return [name.strip() for name in text.split(",")]
@@ -52,6 +79,8 @@ def header(text: str) -> tuple[str, str]:
     if not found or not name:
         other = f": write {text.replace('=', ': ', 1)!r}" if "=" in text else ""
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME:VALUE{other}")
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):  # RFC 9110, 5.1
+        raise argparse.ArgumentTypeError(f"{text!r} has a name that no header can have: {name!r}")
     return name, value.strip()
 
 
@@ -59,11 +88,19 @@ def add_bucket(parser: argparse.ArgumentParser, defaults: bool = True) -> None:
     """-b, -r, --profile, --domain, --accelerate. `defaults`: whether `bucket.resolve` reads them."""
     default = " (default: {}, or the configured one)" if defaults else ""
     group = parser.add_argument_group("where the object is")
-    group.add_argument("-b", "--bucket", help="<BucketName>-<APPID>, or coscli's alias" + default.format("COS_BUCKET"))
-    group.add_argument("-r", "--region", help="such as ap-beijing" + default.format("COS_REGION"))
-    group.add_argument("--profile", metavar="NAME", help="take the secrets and the region from this profile of tccli")
-    group.add_argument("--domain", help="a host of your own; may hold {Bucket}, {BucketName}, {AppId}, {Region}")
+    bucket = "<BucketName>-<APPID>, or coscli's alias" + default.format("COS_BUCKET")
+    group.add_argument("-b", "--bucket", type=given, help=bucket)
+    group.add_argument("-r", "--region", type=given, help="such as ap-beijing" + default.format("COS_REGION"))
+    add_profile(group, "take the secrets and the region from this profile of tccli")
+    group.add_argument(
+        "--domain", type=given, help="a host of your own; may hold {Bucket}, {BucketName}, {AppId}, {Region}"
+    )
     group.add_argument("--accelerate", action="store_true", help="use the global acceleration host")
+
+
+def add_profile(group: Any, text: str) -> None:
+    """--profile."""
+    group.add_argument("--profile", type=given, metavar="NAME", help=text)
 
 
 def add_request(parser: argparse.ArgumentParser) -> Any:
@@ -75,9 +112,12 @@ def add_request(parser: argparse.ArgumentParser) -> Any:
     )  # fmt: skip
     group.add_argument(
         "--round-to", type=seconds, metavar="DURATION",
-        help="the same URL for a window of this length, so that it can be cached",
+        help="the same URL for a window of this length, so that it can be cached; the signature is valid for up to "
+        "--expires plus this",
     )  # fmt: skip
-    group.add_argument("--start", type=int, metavar="UNIX_SECONDS", help="when it becomes valid (default: now)")
+    group.add_argument(
+        "--start", type=unix_seconds, metavar="UNIX_SECONDS", help="when it becomes valid (default: now)"
+    )
     group.add_argument(
         "--query", type=parameter, action="append", default=[], metavar="NAME=VALUE",
         help="a parameter to sign; may be repeated",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import Any
 
 from cossign.cli import arguments as shared
@@ -30,13 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the header's value."""
     from cossign.cli.bucket import parted, signer
 
-    if not arguments.method.isalpha():
+    if not re.fullmatch("[A-Za-z-]+", arguments.method):
         raise ParameterError("method", "must be an HTTP method, such as PUT: cossign authorization METHOD KEY")
     bucket, key = parted(arguments.key)
     print(
         signer(arguments, bucket).at(arguments.start).authorization(
-            arguments.method, key, expires=arguments.expires, query=dict(arguments.query),
-            headers=dict(arguments.header),
+            arguments.method, key, expires=arguments.expires, query=shared.pairs("--query", arguments.query),
+            headers=shared.pairs("-H", arguments.header),
         )
     )  # fmt: skip
     return 0

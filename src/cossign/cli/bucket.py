@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cossign.cli.hints import OTHER_SCHEMES
+from cossign.cli.hints import address
 from cossign.credentials import ChainCredentials, FileCredentials
 from cossign.credentials.files import coscli_fields, coscmd_fields
 from cossign.endpoint import check_bucket
@@ -34,17 +35,19 @@ class Configured(NamedTuple):
 
 def parted(key: str) -> tuple[str | None, str]:
     """The bucket and the key of an argument: ``cos://BUCKET/KEY``, or a key alone."""
-    scheme, found, rest = key.partition("://")
-    if not found:
-        return None, key
-    if scheme.lower() in OTHER_SCHEMES:
-        raise ParameterError("KEY", f"{key} is {OTHER_SCHEMES[scheme.lower()]}")
-    if scheme != "cos":
-        return None, key
-    bucket, slash, name = rest.partition("/")
-    if not bucket or not slash or not name:
-        raise ParameterError("KEY", f"{key} names no object: write cos://BUCKET/KEY")
-    return bucket, name
+    if key == "-":
+        raise ParameterError(
+            "KEY", "'-' is not stdin here: cossign presign - signs the keys of stdin; the key '-' is cos://BUCKET/-"
+        )
+    if key.startswith("cos://"):
+        bucket, slash, name = key.removeprefix("cos://").partition("/")
+        if not bucket or not slash or not name:
+            raise ParameterError("KEY", f"{key} does not name an object: write cos://BUCKET/KEY")
+        return bucket, name
+    what = address(key)
+    if what or re.match("(?i)cos:/", key):
+        raise ParameterError("KEY", f"{key} {what or 'is not an address of COS: write cos://BUCKET/KEY'}")
+    return None, key
 
 
 def resolve(arguments: argparse.Namespace, bucket: str | None = None) -> tuple[str | None, str | None]:
@@ -62,22 +65,32 @@ def resolve(arguments: argparse.Namespace, bucket: str | None = None) -> tuple[s
     """
     if bucket and arguments.bucket and bucket != arguments.bucket:
         raise ParameterError("-b", f"is {arguments.bucket}, and the address is of the bucket {bucket}: leave one out")
-    bucket = bucket or arguments.bucket or os.environ.get("COS_BUCKET")
-    region = arguments.region or os.environ.get("COS_REGION")
     known, unread = _configured()
-    if bucket is None and not arguments.domain:
+    region = arguments.region or _profile_region(arguments.profile, unread)
+    given = bucket or arguments.bucket
+    bucket = given or os.environ.get("COS_BUCKET") or None
+    if bucket is None and _needed("bucket|bucketname|appid", arguments.domain):
         bucket = _only(known, unread)
     if bucket is not None:
+        alias = bucket
         bucket, found = _named(bucket, known)
-        region = region or found
+        if given and bucket != alias:
+            region = region or found  # an alias names its bucket and its region
         _check(bucket, unread)
-    if region is None and not arguments.domain:
-        region = _region(arguments, known)
+        region = region or os.environ.get("COS_REGION") or found
+    region = region or os.environ.get("COS_REGION") or None
+    if region is None and _needed("region", arguments.domain):
+        region = next((each.region for each in known if each.alias is None), None)  # which coscmd uses for every bucket
         if region is None:
             raise ParameterError(
                 "-r", _told(f"is missing: give the region of {bucket}, such as ap-beijing, or set COS_REGION", unread)
             )
     return bucket, region
+
+
+def _needed(names: str, domain: str | None) -> bool:
+    """Whether a host has to be made of what is called so: the default one, or a template with one of these names."""
+    return domain is None or re.search(rf"(?i)\{{({names})\}}", domain) is not None
 
 
 def named(bucket: str) -> tuple[str, str | None]:
@@ -92,8 +105,10 @@ def _configured() -> tuple[list[Configured], list[str]]:
     for place, read in ((_COSCMD, _of_coscmd), (_COSCLI, _of_coscli)):
         try:
             known += read(place)
-        except (CosSignError, OSError) as error:
+        except CosSignError as error:
             unread.append(f"{place} was not read: {error}")
+        except OSError as error:
+            unread.append(f"{place} was not read: {error.strerror}")
     return known, unread
 
 
@@ -106,7 +121,7 @@ def signer(arguments: argparse.Namespace, bucket: str | None = None, **options: 
     """A Signer by the options of `arguments.add_bucket` and `arguments.add_request`."""
     bucket, region = resolve(arguments, bucket)
     return Signer(
-        FileCredentials(profile=arguments.profile) if arguments.profile else ChainCredentials(),
+        FileCredentials(profile=arguments.profile) if arguments.profile is not None else ChainCredentials(),
         bucket=bucket, region=region, domain=arguments.domain, accelerate=arguments.accelerate,
         strict=not arguments.no_strict, round_to=arguments.round_to, **options,
     )  # fmt: skip
@@ -134,22 +149,26 @@ def _check(bucket: str, unread: list[str]) -> None:
     try:
         check_bucket(bucket)
     except ParameterError as error:
-        raise ParameterError(
-            "-b", _told(f"{bucket} {error.reason}; it is not an alias in {_COSCLI} either", unread)
-        ) from None
+        raise ParameterError("-b", _told(f"{bucket} {error.reason}; it is not an alias of coscli", unread)) from None
 
 
-def _region(arguments: argparse.Namespace, known: list[Configured]) -> str | None:
-    """The region of a tccli profile, or the one that coscmd uses for every bucket."""
-    if arguments.profile:
-        try:
-            with open(os.path.expanduser(f"~/.tccli/{arguments.profile}.configure"), encoding="utf-8-sig") as file:
-                found = json.load(file)
-            region = found.get("_sys_param", found).get("region")
-        except (OSError, ValueError, AttributeError):
-            region = None
-        return region or None
-    return next((each.region for each in known if each.alias is None), None)
+def _profile_region(profile: str | None, unread: list[str]) -> str | None:
+    """The region of a tccli profile, if it has one."""
+    if profile is None:
+        return None
+    place = f"~/.tccli/{profile}.configure"
+    try:
+        found = json.loads(_text(place) or "{}")
+        region = found.get("_sys_param", found).get("region") or None
+    except OSError as error:
+        unread.append(f"{place} was not read: {error.strerror}")
+        return None
+    except (CosSignError, ValueError, AttributeError, RecursionError):
+        region = found = ()
+    if region is not None and not isinstance(region, str):
+        unread.append(f"{place} was not read: it is not as tccli writes it")
+        return None
+    return region
 
 
 def _of_coscmd(place: str) -> Iterator[Configured]:
@@ -166,8 +185,10 @@ def _of_coscli(place: str) -> Iterator[Configured]:
         if isinstance(each, dict) and isinstance(each.get("name"), str):
             endpoint = str(each.get("endpoint") or "")
             inner = endpoint.removeprefix("cos.").removesuffix(".myqcloud.com")
-            region = each.get("region") or (inner if endpoint == f"cos.{inner}.myqcloud.com" else None)
-            yield Configured(each["name"], region, each.get("alias") or each["name"])
+            region, alias = each.get("region"), each.get("alias")
+            if not region or not isinstance(region, str):
+                region = inner if endpoint == f"cos.{inner}.myqcloud.com" else None
+            yield Configured(each["name"], region, alias if alias and isinstance(alias, str) else each["name"])
 
 
 def _text(place: str) -> str:

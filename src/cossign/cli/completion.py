@@ -10,7 +10,7 @@ from cossign.cli import arguments as shared
 from cossign.cli import words
 
 SHELLS = ("bash", "zsh", "fish")
-FILES = {"FILE", "OUT", "REQUEST"}  # the metavars of arguments that may be a file
+FILES = {"FILE", "OUT", "REQUEST", "URL|FILE"}  # the metavars of arguments that may be a file
 EPILOG = """\
 examples:
   source <(cossign completion bash)                          # in ~/.bashrc

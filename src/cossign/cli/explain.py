@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import json
 import os
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
 from cossign.cli import arguments as shared
 from cossign.cli import words
-from cossign.errors import CredentialsNotFound, ParameterError
+from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 
 if TYPE_CHECKING:  # each command imports what it needs when it runs
     from cossign.credentials import Credentials
@@ -41,7 +41,9 @@ def add(commands: Any) -> None:
     shared.add_header(parser, "a header of the request; may be repeated")
     shared.add_bucket(parser, defaults=False)
     parser.add_argument("--error", metavar="FILE", help="the service's answer: its XML")
-    parser.add_argument("--at", type=int, metavar="UNIX_SECONDS", help="judge it at this time (default: now)")
+    parser.add_argument(
+        "--at", type=shared.unix_seconds, metavar="UNIX_SECONDS", help="judge it at this time (default: now)"
+    )
     parser.add_argument("--no-key", action="store_true", help="do not look for a SecretKey")
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
     parser.add_argument("--html", metavar="FILE", help="also write it as a page, in one file")
@@ -60,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.request is None:
         raise ParameterError("REQUEST", "is missing: give a URL, a file, or - for stdin")
+    if arguments.request == arguments.error == "-":
+        raise ParameterError("--error", "must be a file, as REQUEST is read from stdin")
     given = [each for each in (arguments.request, arguments.error) if each == "-" or (each and os.path.isfile(each))]
     check_outputs({"html": arguments.html}, given)
     credentials = [] if arguments.no_key else _all_credentials(arguments.profile)
@@ -71,8 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
         host = endpoint(bucket, region, domain=arguments.domain, accelerate=arguments.accelerate).host
     with output_file(arguments.html) if arguments.html else contextlib.nullcontext() as file:
         found = explain(
-            _text(arguments.request, reading.MOST), method=arguments.method, headers=dict(arguments.header),
-            credentials=credentials,
+            _text(arguments.request, reading.MOST), method=arguments.method,
+            headers=shared.pairs("-H", arguments.header), credentials=credentials,
             error=None if arguments.error is None else _text(arguments.error, reading.MOST, True),
             now=arguments.at, hosts=[host] if host else [], bucket=bucket or "",
             show_secrets=arguments.show_secrets,
@@ -92,12 +96,19 @@ def _all_credentials(profile: str | None) -> list[Credentials]:
     from cossign.credentials import ChainCredentials, EnvironmentCredentials, FileCredentials
 
     found = []
-    if profile:
+    if profile is not None:
         return [FileCredentials(profile=profile).get()]
+    broken = None
     for provider in (EnvironmentCredentials(), FileCredentials()):
-        with contextlib.suppress(CredentialsNotFound):
+        try:
             found.append(provider.get())
-    if not found:
+        except CredentialsNotFound:
+            pass
+        except CredentialsError as error:
+            broken = error
+    if broken is not None:
+        words.warn(f"no SecretKey was taken from one place: {broken}")
+    elif not found:
         try:
             found.append(ChainCredentials().get())
         except CredentialsNotFound:
@@ -108,10 +119,12 @@ def _all_credentials(profile: str | None) -> list[Credentials]:
 def _text(given: str, most: int, file: bool = False) -> str:
     """What an argument says: itself, stdin for -, or the file of that name, as far as it can be of use."""
     if given == "-":
-        if isinstance(sys.stdin, io.TextIOWrapper):
-            sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
         return sys.stdin.read(most + 1)
-    if file or os.path.isfile(given):
+    if os.path.isdir(given):
+        raise ParameterError("REQUEST", f"{given} is a directory: name a file")
+    if file or os.path.exists(given):
         with open(given, encoding="utf-8", errors="surrogateescape") as opened:
             return opened.read(most + 1)
+    if re.fullmatch(r"[^\s?&=<>{}]{1,255}", given) and not re.match(r"(?i)https?(://|%3a)", given):
+        raise ParameterError("REQUEST", f"there is no file {given}; give a URL, a file, or - for stdin")
     return given

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 
 _SECRETS = "secrets are never options: set COS_SECRET_ID and COS_SECRET_KEY"
 _POSITIONAL = "write the key without an option: cossign url KEY"
@@ -22,10 +23,7 @@ COMMANDS = {
     "version": "cossign --version shows it",
     "check": "cossign verify URL checks a URL",
 }
-OTHER_SCHEMES = {  # of a KEY, and what they are
-    **dict.fromkeys(("http", "https"), "a URL, not a key: cossign verify checks a URL; to sign, give the key alone"),
-    **dict.fromkeys(("s3", "gs", "oss", "obs"), "of another service: write cos://BUCKET/KEY, with the APPID in BUCKET"),
-}
+OTHER_SERVICES = ("s3", "gs", "oss", "obs")
 OPTIONS = {
     **dict.fromkeys(
         ("--expires-in", "--expire", "--expiration", "--expiry", "--expires-at", "--duration", "--time", "--ttl",
@@ -51,27 +49,47 @@ OPTIONS = {
 }  # fmt: skip
 
 
+def address(given: str) -> str:
+    """What an address is, and what to type; "" for what is not an address."""
+    scheme, found, rest = given.partition("://")
+    scheme = scheme.lower()
+    if not found or not re.fullmatch("[a-z][a-z0-9+.-]*", scheme):
+        return ""
+    if scheme in ("http", "https"):
+        checks = "cossign verify URL checks it, cossign explain URL tells why it fails"
+        return f"is a URL: {checks}; to sign, give the key alone"
+    if scheme == "cos":
+        return f"is the address of one object: cossign url {shlex.quote('cos://' + rest)} signs it"
+    if scheme in OTHER_SERVICES:
+        if re.match("[a-z0-9-]+-[0-9]{8,}/.", rest):
+            return f"is of another service: if it means COS, cossign url {shlex.quote('cos://' + rest)} signs it"
+        return "is of another service: write cos://BUCKET/KEY, with the APPID in BUCKET"
+    return f"is an address: write cos://BUCKET/KEY, or, if it is a key, cos://BUCKET/{given}"
+
+
 def for_command(given: str, known: Iterable[str]) -> str:
     """Why a word is not a command, and what to type."""
-    if re.match(r"(?i)https?://", given):
-        return "a URL needs a command: cossign verify URL checks it, cossign explain URL tells why it fails"
-    if re.match(r"(?i)(cos|s3|gs|oss)://", given):
-        return f"an object needs a command: cossign url cos://{given.partition('://')[2]} signs its URL"
+    if what := address(given):
+        return f"{given} {what}"
     if given.lower() in COMMANDS:
         return f"{given} is not a command of cossign: {COMMANDS[given.lower()]}"
-    near = difflib.get_close_matches(given, known, 1)
+    near = difflib.get_close_matches(given.lower(), known, 1)
     more = f": did you mean {near[0]}?" if near else f", only {', '.join(known)}"
     return f"{given} is not a command of cossign{more}"
 
 
-def for_option(given: str, known: Iterable[str]) -> str:
-    """Why a word is not an option, and what to type."""
-    name = given.partition("=")[0]
-    if not name.startswith("-"):
-        return f"{given} is one argument too many: put quotes around a key or a URL with blanks or &"
-    if name in OPTIONS:
-        return f"{name} is not an option here: {OPTIONS[name]}"
-    near = difflib.get_close_matches(name, known, 1, 0.7)
+def for_option(given: str, known: Sequence[str], command: str) -> str:
+    """Why a word is not an option of a command, and what to type. A value, which may be a secret, is not shown."""
+    if not given.startswith("-"):
+        quotes = ": put quotes around a key or a URL with blanks or &" if command != "completion" else ""
+        return f"{given} is one argument too many{quotes}"
+    name = given.partition("=")[0] if given.startswith("--") else given[:2]
+    hint = OPTIONS.get(name.lower().replace("_", "-") if name.startswith("--") else name, "")
+    other = re.match(r"use (-[\w-]+)", hint)
+    if hint and (not other or other[1] in known or not command) and (command == "presign" or "FILES" not in hint):
+        return f"{name} is not an option here: {hint}"
+    near = [each for each in known if name.startswith("--") and each.startswith(name)]
+    near = near or difflib.get_close_matches(name, known, 1, 0.7)
     return f"{name} is not an option here{f': did you mean {near[0]}?' if near else ''}"
 
 
@@ -79,7 +97,7 @@ def reason(message: str) -> str:
     """A message of argparse in our words."""
     missing = re.fullmatch("the following arguments are required: (.*)", message)
     if missing:
-        return f"{missing[1].replace(', ', ' and ')} is missing"
+        return f"{missing[1].replace(', ', ' and ')} {'are' if ',' in missing[1] else 'is'} missing"
     wrong = re.fullmatch(r"argument ([^:]*): (.*)", message, re.S)
     if wrong:
         return f"{wrong[1].partition('/')[0]} {wrong[2]}"

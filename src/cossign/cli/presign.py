@@ -13,6 +13,7 @@ from typing import Any
 
 from cossign.cli import arguments as shared
 from cossign.cli import words
+from cossign.cli.hints import address
 
 INPUT_FORMATS = ("txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory")
 EPILOG = """\
@@ -122,8 +123,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.threads is not None:
         named["threads"] = arguments.threads
     job = batch.Job(
-        inputs=arguments.keys, signer=signer(arguments), query=dict(arguments.query), headers=dict(arguments.header),
-        query_columns=dict(arguments.query_column), check_space=not arguments.no_space_check, **named,
+        inputs=arguments.keys, signer=signer(arguments), query=shared.pairs("--query", arguments.query),
+        headers=shared.pairs("-H", arguments.header),
+        query_columns=shared.pairs("--query-column", arguments.query_column),
+        check_space=not arguments.no_space_check, **named,
     )  # fmt: skip
     if arguments.dry_run:
         return _dry_run(batch.dry_run(job), arguments.output)
@@ -141,10 +144,8 @@ def _check_files(files: list[str]) -> None:
     for each in files:
         if each == "-" or os.path.exists(each):
             continue
-        _, found, rest = each.partition("://")
-        if found:
-            what = f"cossign url cos://{rest} signs one object" if "/" in rest.rstrip("/") else "name a file of keys"
-            raise InputError(f"{each} is an address, and a job reads files: {what}")
+        if what := address(each):
+            raise InputError(f"{each} {what}; a job reads files of keys")
         if not any(mark in each for mark in "*?["):
             raise InputError(f"{each} does not exist; if it is the key of an object: cossign url {shlex.quote(each)}")
 

@@ -6,7 +6,6 @@ import argparse
 from typing import Any
 
 from cossign.cli import arguments as shared
-from cossign.errors import ParameterError
 
 EPILOG = """\
 examples:
@@ -38,14 +37,12 @@ def run(arguments: argparse.Namespace) -> int:
     signers: dict[str | None, Any] = {}
     for given in arguments.keys:
         bucket, key = parted(given)
-        if given == "-":
-            raise ParameterError("KEY", "'-' is not stdin here: cossign presign - signs the keys of stdin")
         if bucket not in signers:
             one = signer(arguments, bucket, scheme=arguments.scheme, sign_host=not arguments.no_sign_host)
             signers[bucket] = one.at(arguments.start)
         url = signers[bucket].presign(
-            key, method=arguments.method, expires=arguments.expires, query=dict(arguments.query),
-            headers=dict(arguments.header),
+            key, method=arguments.method, expires=arguments.expires, query=shared.pairs("--query", arguments.query),
+            headers=shared.pairs("-H", arguments.header),
         )  # fmt: skip
         print(url)
     return 0

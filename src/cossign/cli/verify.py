@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
         "check presigned URLs, given as they are or as files with one URL on each line", EPILOG,
     )  # fmt: skip
     parser.add_argument("urls", nargs="+", metavar="URL|FILE", help="URLs, files with one on each line, or - for stdin")
-    parser.add_argument("--profile", metavar="NAME", help="take the secrets from this profile of tccli")
+    shared.add_profile(parser, "take the secrets from this profile of tccli")
     shared.add_method(parser, "GET", "the method of the requests (default: GET)")
     shared.add_header(parser, "a header of the requests; may be repeated")
 
@@ -40,20 +40,20 @@ def run(arguments: argparse.Namespace) -> int:
     from cossign.credentials import ChainCredentials, FileCredentials
     from cossign.signer import Signer
 
-    signer = Signer(FileCredentials(profile=arguments.profile) if arguments.profile else ChainCredentials())
+    signer = Signer(FileCredentials(profile=arguments.profile) if arguments.profile is not None else ChainCredentials())
     right = wrong = 0
     for lines, urls in _chunks(arguments.urls):
-        results = signer.verify_many(urls, method=arguments.method, headers=dict(arguments.header))
+        results = signer.verify_many(urls, method=arguments.method, headers=shared.pairs("-H", arguments.header))
         wrong += len(results.bad)
         right += len(urls) - len(results.bad)
         for row in results.bad if lines else range(len(urls)):  # of a file, only the bad ones are printed
             result = results[row]
             if isinstance(result, BadSignature):
-                where = f"{lines[0]} {lines[1] + row}" if lines else urls[row].partition("?")[0]
-                print(f"bad\t{where}\t{type(result).__name__}: {result}")
+                where = f"{lines[0]} {lines[1] + row}" if lines else words.printable(urls[row].partition("?")[0])
+                print(f"bad\t{where}\t{type(result).__name__}: {words.printable(str(result))}")
             else:
                 until = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(result.key_time[1]))
-                print(f"ok\t{result.method} {result.key}\tuntil {until}")
+                print(f"ok\t{result.method} {words.printable(result.key)}\tuntil {until}")
     if any(_is_file(each) for each in arguments.urls):
         words.say(f"{words.count(right + wrong, 'URL')}: {right:,} valid, {wrong:,} invalid")
     elif wrong:

@@ -12,8 +12,9 @@ from cossign.errors import CosSignError, ParameterError
 OPTIONS = {  # parameters of the library that have another name here
     "bucket": "-b", "region": "-r", "method": "-X", "headers": "-H", "start": "--start", "output": "-o",
     "query_columns": "--query-column", "input_format": "--from", "output_format": "--to", "key_time": "--start",
-    "inputs": "KEYS", "request": "REQUEST", "key": "KEY", "strict=False": "--no-strict",
-    "check_space=False": "--no-space-check", "resume=True": "--resume", "config": "--config", "html": "--html",
+    "request": "REQUEST", "key": "KEY", "strict=False": "--no-strict",
+    "check_space=False": "--no-space-check", "resume=True": "--resume", "html": "--html", "host": "-b, -r or --domain",
+    "format": "--to", "strict": "--no-strict",
 }  # fmt: skip
 PARAMETERS = (  # and those that are written alike
     "domain", "accelerate", "expires", "round_to", "query", "method_column", "expires_column", "key_column", "columns",
@@ -70,6 +71,15 @@ def reworded(error: CosSignError, arguments: argparse.Namespace) -> str:
     if not isinstance(error, ParameterError):
         return with_options(str(error))
     return f"{option(error.parameter, arguments)} {with_options(error.reason)}"
+
+
+def printable(text: str) -> str:
+    """A text from outside for a terminal: what does not print, such as an escape sequence, is shown as an escape.
+
+    >>> printable("\u5934 \x1b[31m")
+    '头 \\\\x1b[31m'
+    """
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def count(number: int, name: str) -> str:

@@ -141,7 +141,7 @@ def coscli_fields(text: str) -> dict[str, Any]:
     try:
         # The safest loader there is: every value is a str.
         found = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
-    except yaml.YAMLError:  # whose text quotes the file
+    except (yaml.YAMLError, RecursionError):  # whose text quotes the file
         raise CredentialsError("is not valid YAML") from None
     try:
         return dict(found["cos"])
