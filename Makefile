@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/cossign/sha1/*)
-BUILT := src/cossign/_core.c src/cossign/_core.*.so src/cossign/gateway/_gate.c src/cossign/gateway/_gate.*.so
+EXTENSIONS := _core _arrow _verify gateway/_gate
+CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/cossign/native/* src/cossign/native/*/*)
+BUILT := $(foreach name,$(EXTENSIONS),src/cossign/$(name).c src/cossign/$(name).*.so)
 NODE_MODULES := tests/oracles/node_modules
 
 .PHONY: demo test test-long check bench docs dist lock report man soak soak-gateway coverage fuzz golden clean
@@ -32,18 +33,20 @@ report: $(VENV)/check.stamp oracles
 	$(BIN)/python -m bench report $(OUT)
 
 # What can be found without running anything: format, lint, types, C, spelling, packaging's files, the documentation.
-C := $(wildcard src/cossign/sha1/*.[ch])
+C := $(wildcard src/cossign/native/*.[ch] src/cossign/native/*/*.[ch])
+GENERATED := $(foreach name,$(EXTENSIONS),src/cossign/$(name).c)
+CHECKS := $(wildcard tests/native/*.[ch] bench/*.c)
 WARNINGS := -Wall -Wextra -fsyntax-only
 check: $(VENV)/check.stamp
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@if command -v npm >/dev/null; then $(BIN)/pyright --pythonpath $(BIN)/python; \
 	else echo "npm is not installed: pyright was not run"; fi
-	$(BIN)/clang-format --dry-run -Werror $(C) tests/sha1/check.c bench/order.c
+	$(BIN)/clang-format --dry-run -Werror $(C) $(CHECKS)
 	$(BIN)/clang-tidy --quiet $(filter %.c,$(C)) -- -std=c11
 	$(CC) $(WARNINGS) -std=c11 -Wconversion -pedantic -Werror $(filter %.c,$(C))
-	$(CC) $(WARNINGS) -Werror -Isrc/cossign -I$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))') \
-	  src/cossign/_core.c src/cossign/gateway/_gate.c
+	$(CC) $(WARNINGS) -Werror -Isrc/cossign/native -I$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))') \
+	  $(GENERATED)
 	$(BIN)/codespell
 	$(BIN)/yamllint --strict .github .pre-commit-config.yaml CITATION.cff
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -112,7 +115,7 @@ fuzz: $(VENV)/test.stamp
 	cd build/fuzz && CC=$(CLANG) LDSHARED="$(CLANG) -shared" COSSIGN_OPTIMIZE=$(OPTIMIZE) LDFLAGS="$(SANITIZE)" \
 	  CFLAGS="-g $(SANITIZE) -fno-sanitize-recover=all" $(abspath $(BIN))/python setup.py -q build_ext --inplace
 	cd build/fuzz && COSSIGN_FUZZ_SECONDS=$(SECONDS) $(abspath $(BIN))/python -m pytest -q -s -p no:cacheprovider \
-	  tests/sha1/test_check.py -k "sanitizers or fuzz"
+	  tests/native/test_check.py -k "sanitizers or fuzz"
 	cd build/fuzz && runtime=$$($(abspath $(BIN))/python -c "import atheris; print(atheris.path())")/asan_with_fuzzer.so && \
 	for target in $(TARGETS); do \
 	  PYTHONPATH=src PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 LD_PRELOAD=$$runtime \

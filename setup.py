@@ -1,4 +1,4 @@
-"""Builds the extensions, the core and the gateway's; everything else is in pyproject.toml."""
+"""Builds the extensions; everything else is in pyproject.toml."""
 
 import gzip
 import os
@@ -55,21 +55,38 @@ class SameEveryTime(sdist):
         return str(target)
 
 
-core = Extension(
-    "cossign._core",
-    ["src/cossign/_core.pyx", *map(str, sorted(Path("src/cossign/sha1").glob("*.c")))],
-    include_dirs=["src/cossign"],
-    depends=[str(header) for header in sorted(Path("src/cossign/sha1").glob("*.h"))],
-    # Without debugging symbols, which would be ten times the code and tell the folder that it was compiled in
-    extra_compile_args=[] if os.name == "nt" else [optimize, *(["-g0"] if optimize == "-O3" else [])],
-    define_macros=[("COSSIGN_COMMIT", f'"{commit()}"'), *([("CYTHON_TRACE_NOGIL", "1")] if linetrace else [])],
+NATIVE = "src/cossign/native"
+# Without debugging symbols, which would be ten times the code and tell the folder that it was compiled in; what is not
+# meant for other libraries is hidden from them.
+options = (
+    ["/std:c11"] if os.name == "nt" else [optimize, "-fvisibility=hidden", *(["-g0"] if optimize == "-O3" else [])]
 )
-gate = Extension(
-    "cossign.gateway._gate",
-    ["src/cossign/gateway/_gate.pyx"],
-    extra_compile_args=core.extra_compile_args,
-    define_macros=core.define_macros,
-)
+
+
+def extension(name: str, *rooms: str) -> Extension:
+    """A module and the C that it is linked with: folders or files of native/."""
+    return Extension(
+        f"cossign.{name}",
+        [
+            f"src/cossign/{name.replace('.', '/')}.pyx",
+            *[str(file) for room in rooms for file in sorted(Path().glob(f"{NATIVE}/{room}"))],
+        ],
+        include_dirs=[NATIVE],
+        depends=[
+            *map(str, sorted(Path().glob(f"{NATIVE}/**/*.h"))),
+            *map(str, sorted(Path().glob("src/cossign/*.pxd"))),
+        ],
+        extra_compile_args=options,
+        define_macros=[("COSSIGN_COMMIT", f'"{commit()}"'), *([("CYTHON_TRACE_NOGIL", "1")] if linetrace else [])],
+    )
+
+
+extensions = [
+    extension("_core", "sha1/*.c", "text/*.c"),
+    extension("_arrow", "columns/*.c"),
+    extension("_verify", "url/*.c", "text/escape.c"),
+    extension("gateway._gate"),
+]
 
 # `make dist` makes the man page first; an installation from the tree has none.
 man = "share/man/man1/cossign.1"
@@ -78,7 +95,7 @@ setup(
     data_files=[("share/man/man1", [man])] if (HERE / man).exists() else [],
     cmdclass={"sdist": SameEveryTime},
     ext_modules=cythonize(
-        [core, gate],
+        extensions,
         annotate=os.environ.get("COSSIGN_ANNOTATE") == "1",
         compiler_directives={"linetrace": linetrace},
         force=linetrace,

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-ENGINES = Path(__file__).parent.parent / "src" / "cossign" / "sha1"
+ENGINES = Path(__file__).parent.parent / "src" / "cossign" / "native" / "sha1"
 STATEMENTS = {
     "KW": "e += W(t) + K;",
     "S": "SCHEDULE((t) + AHEAD)",

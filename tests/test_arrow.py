@@ -19,7 +19,7 @@ import time_machine
 from hypothesis import strategies as st
 
 from cossign import Credentials, KeyNameError, ParameterError, Signer
-from cossign._core import Lines, Memory
+from cossign._arrow import Lines, Memory
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 from tests.waiting import PATIENCE, until
 
@@ -538,7 +538,7 @@ def test_forks_while_a_pools_lock_is_held() -> None:
     """
     child("""
 import ctypes
-from cossign._core import Memory
+from cossign._arrow import Memory
 libc = ctypes.CDLL(None)
 libc.mmap.restype = ctypes.c_void_p
 libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]

@@ -23,8 +23,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cossign import Credentials, ParameterError, Signer, _core
-from cossign._core import decode_column
+from cossign import Credentials, ParameterError, Signer, _arrow, _core, _verify
+from cossign._arrow import decode_column
 from tests import reference
 from tests.conftest import BUCKET, REGION
 
@@ -267,17 +267,17 @@ def test_what_is_given_to_the_core_is_checked() -> None:
     with pytest.raises(ValueError, match="columns"):
         signer.presign_many(["a"], query={"x": _core.Column(0)})
     with pytest.raises(ValueError, match="columns"):
-        signer.presign_arrow(_core.Lines([b"a"]), query={"x": _core.Column(3)})
+        signer.presign_arrow(_arrow.Lines([b"a"]), query={"x": _core.Column(3)})
     for pieces in (([_core.SIGNATURE], []), ([-3], []), ([], [2**40]), ([b"a", -2], [b"b"])):
         with pytest.raises(ValueError, match="has no piece"):
             _core.Template(*pieces, key, 0, "key", engine)
     for chunk in (0, 1, 4095, 1 << 31):
         with pytest.raises(ValueError, match="a chunk has"):
-            _core.Memory(chunk=chunk)
+            _arrow.Memory(chunk=chunk)
     for call, values in (
         (_core.signatures, (None, key, [])), (_core.signatures, (engine, None, [])),
-        (_core.signatures, (engine, key, None)), (_core.SigningStream, (None, [])), (_core.records_end, (None,)),
-        (_core.sent_host, (None,)), (_core.sign_ahead, (None,)), (_core.Share, ([1], 1, False)),
+        (_core.signatures, (engine, key, None)), (_arrow.SigningStream, (None, [])), (_arrow.records_end, (None,)),
+        (_verify.sent_host, (None,)), (_arrow.sign_ahead, (None,)), (_arrow.Share, ([1], 1, False)),
     ):  # fmt: skip
         with pytest.raises(TypeError):
             call(*values)

@@ -7,6 +7,8 @@ import hmac
 import pickle
 import random
 import re
+import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -29,6 +31,7 @@ from cossign import (
     Signer,
     UnknownSecretId,
     Verified,
+    Verifier,
 )
 from tests import reference
 from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY, scaled
@@ -311,11 +314,15 @@ def told(result: Any) -> tuple[Any, ...]:
     return type(result), str(result), result.key_time, result.http_string, result.string_to_sign
 
 
-def one_by_one(signer: Signer, urls: list[str], **named: Any) -> list[Any]:
+def one_by_one(
+    signer: Signer, urls: list[str], method: str = "GET", headers: dict[str, str] | None = None, credentials: Any = None
+) -> list[Any]:
+    """Each URL judged by the close look, which takes nothing for granted."""
+    judge = signer.verifier(credentials)._judge(method, headers)
     results: list[Any] = []
     for url in urls:
         try:
-            results.append(signer.verify(url, **named))
+            results.append(judge.examine(url, int(time.time())))
         except BadSignature as error:
             results.append(error)
     return results
@@ -563,3 +570,105 @@ def test_several_credentials(signer: Signer) -> None:
     for bad in (5, "AKID"):
         with pytest.raises(ParameterError, match="credentials"):
             signer.verify(urls[0], credentials=bad)  # type: ignore[arg-type]
+
+
+# --- The quick path and the close look --------------------------------------------------------------------------------
+
+
+def outcome(call: Callable[[], Any]) -> tuple[Any, ...]:
+    try:
+        return told(call())
+    except BadSignature as error:
+        return told(error)
+
+
+@pytest.mark.parametrize("token", [None, "to/ken+=="])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {}, {"Host": "www.example.com"}, {"host": HOST, "Range": "bytes=0-9"}, {"Host": HOST, "HOST": HOST},
+        {"x-cos-security-token": "to/ken+=="}, {"Host": "a/b"},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {}, {"require_headers": ["Host"]}, {"require_headers": ["host", "range"]}, {"require_params": ["a", "B-1"]},
+        {"max_expires": 100}, {"revoked": {SECRET_ID}}, {"revoked": lambda verified: verified.key.startswith("a")},
+    ],
+)  # fmt: skip
+def test_a_quick_look_tells_what_a_close_one_tells(
+    token: str | None, headers: dict[str, str], terms: dict[str, Any]
+) -> None:
+    chance = random.Random(20261129)
+    credentials = Credentials(SECRET_ID, SECRET_KEY, token=token)
+    signers = [
+        Signer(credentials, bucket=BUCKET, region=REGION), Signer(credentials, domain="www.example.com"),
+        Signer(credentials, bucket=BUCKET, region=REGION, sign_host=False),
+        Signer(Credentials(SECRET_ID, "other"), bucket=BUCKET, region=REGION), Signer(credentials, domain="a"),
+    ]  # fmt: skip
+    urls = []
+    for number in range(120):
+        key = chance.choice(["a.jpg", "b c/\u4e2d.jpg", "x%41+", "~"])
+        query = chance.choice([{}, {}, {"a": "1"}, {"b-1": "x y", "A": "/"}, {"a": "", "b-1": "\u4e2d"}])
+        expires = chance.choice([50, 100, 101])
+        url = chance.choice(signers).presign(key, query=query, expires=expires)
+        urls.append(changed(chance, url) if number % 3 else url)
+        if number % 10 == 0:
+            urls[-1] = urls[-1][urls[-1].find("/", 8) :]
+    if terms.get("revoked") == {SECRET_ID}:
+        terms = {"revoked": {urls[0][-40:], urls[3][-40:]} if number % 2 else {SECRET_ID}}
+    verifier = Verifier(credentials, **terms)
+    judge = verifier._judge("GET", headers)
+    now = int(time.time())
+    close = [outcome(lambda url=url: judge.examine(url, now)) for url in urls]
+    assert [outcome(lambda url=url: judge.verify(url, now)) for url in urls] == close
+    assert [told(each) for each in judge.verify_many(urls, now)] == close
+    if not headers and not terms:
+        assert sum(not isinstance(each[0], type) for each in close) > 10
+
+
+def test_a_function_is_asked_once_about_each_url(signer: Signer) -> None:
+    seen: list[str] = []
+
+    def used(verified: Verified) -> bool:
+        seen.append(verified.signature)
+        return seen.count(verified.signature) > 1
+
+    urls = signer.presign_many(["a", "b", "a"])
+    verifier = Verifier(signer._provider, revoked=used)
+    results = verifier.verify_many(urls)
+    assert (results.bad, len(seen)) == ([2], 3)
+    assert isinstance(results[2], SignatureRevoked)
+    seen.clear()
+    verifier.verify(urls[0])
+    with pytest.raises(SignatureRevoked) as caught:
+        verifier.verify(urls[0])
+    assert caught.value.http_string == f"get\n/a\n\nhost={HOST}\n"
+    assert len(seen) == 2
+
+
+def test_a_verifier_asks_its_provider_each_time() -> None:
+    class Rotating:
+        now = Credentials("AKIDold", "k")
+
+        def get(self) -> Credentials:
+            return self.now
+
+    provider = Rotating()
+    verifier = Verifier(provider)
+    url = Signer(provider.now, bucket=BUCKET, region=REGION).presign("a")
+    assert verifier.verify(url).key == "a"
+    provider.now = Credentials("AKIDold", "another")
+    with pytest.raises(SignatureMismatch):
+        verifier.verify(url)
+    provider.now = Credentials("AKIDnew", "k")
+    with pytest.raises(UnknownSecretId):
+        verifier.verify(url)
+
+
+@pytest.mark.any_engine
+@pytest.mark.parametrize("bad", [None, "AKID", 5, [5], {"a": 5}, {"b": Credentials("a", "k")}])
+def test_a_verifier_refuses_what_is_not_credentials(bad: Any) -> None:
+    with pytest.raises(ParameterError, match="credentials"):
+        Verifier(bad)

@@ -28,7 +28,7 @@ TYPE_CHECKING = False  # as type checkers know it; the standard library's typing
 if TYPE_CHECKING:
     from typing import Any
 
-    from cossign._core import Verified
+    from cossign._verify import Verified
     from cossign.credentials import (
         ChainCredentials,
         Clock,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from cossign.parameters import engines
     from cossign.sdk import COS, getAuthorization
     from cossign.signer import BulkResult, Signer
+    from cossign.verifier import Verifier
 
 __version__ = "0.1.0"
 
@@ -80,6 +81,7 @@ __all__ = [
     "StsCredentials",
     "UnknownSecretId",
     "Verified",
+    "Verifier",
     "engines",
     "getAuthorization",
 ]
@@ -88,7 +90,8 @@ _ROOMS = {
     "COS": "sdk",
     "BulkResult": "signer",
     "Signer": "signer",
-    "Verified": "_core",
+    "Verified": "_verify",
+    "Verifier": "verifier",
     "engines": "parameters",
     "getAuthorization": "sdk",
 }

@@ -11,13 +11,13 @@ import binascii
 import calendar
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha1
 from hmac import compare_digest
 from typing import Any
 
-from cossign._core import check_time
+from cossign._verify import Terms, check_time
 from cossign.credentials import Credentials
 from cossign.errors import (
     BadSignature,
@@ -182,7 +182,7 @@ def judged(
     skew: int,
     size: int | None,
     filename: str | None,
-    terms: Callable[[VerifiedPost], None] | None,
+    terms: Terms | None,
 ) -> VerifiedPost:
     """Judge a form; the parameters are those of `Signer.verify_post`, prepared."""
     form: dict[str, str] = {}
@@ -220,7 +220,7 @@ def judged(
             policy.decode(),
         )  # fmt: skip
         if terms is not None:
-            terms(verified)
+            terms.check(verified)
         return verified
     except BadSignature as error:
         error.key_time = span

@@ -283,7 +283,7 @@ def _authorization(
         http_pieces(method, path, http_parameters, http_headers),
         [q_fields(credentials.secret_id, key_time, header_list, url_param_list), SIGNATURE],
         credentials._secret.sign_key(key_time),
-        rules | (0 if raw else _core._KEEP_SLASH),
+        rules | (0 if raw else _core.KEEP_SLASH),
         name,
         engine,
     )
@@ -337,7 +337,7 @@ def getAuthorizations(parameters: Mapping[str, Any] | None = None, /, **named: A
     2
     """
     given = _parameters(parameters, named, _AUTHORIZATION - {"Key"} | _BULK)
-    template = _authorization(given, _credentials(given), _core._NO_NULL, "Keys", _engine(), _now(given))
+    template = _authorization(given, _credentials(given), _core.NO_NULL, "Keys", _engine(), _now(given))
     return _core.sign_many(template, _keys(given), (), (), None)
 
 
@@ -395,7 +395,7 @@ class _Request:
         text: list[bytes | int] = [self.endpoint.base.encode(), KEY, *between]
         if self.query_text:
             text.append((b"&" if between else b"?") + self.query_text)
-        rules = _core._DROP_SLASH | _core._REQUIRED | _core._NO_NULL
+        rules = _core.DROP_SLASH | _core.REQUIRED | _core.NO_NULL
         return Template(http, text, sign_key, rules, self.name, self.engine)
 
     def unsigned(self) -> Template:
@@ -573,7 +573,7 @@ class COS:
             )
         else:
             credentials = self._credentials
-        template = _authorization(given, credentials, _core._DROP_SLASH, "Key", self._engine, _now(given))
+        template = _authorization(given, credentials, _core.DROP_SLASH, "Key", self._engine, _now(given))
         return _core.sign_one(template, _text(given, "Key"))
 
     def getObjectUrl(

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import operator
 import re
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cossign import _core
-from cossign._core import (
-    KEY,
-    SIGNATURE,
-    Column,
-    Engine,
-    Judgement,
-    Memory,
-    RequestSigner,
-    SignedColumn,
-    SignKey,
-    Template,
-    Verified,
-    encode_component,
-)
+from cossign._arrow import Memory, SignedColumn
+from cossign._core import KEY, SIGNATURE, STRICT, UTF8, Column, Engine, SignKey, Template, encode_component
+from cossign._verify import Judgement, RequestSigner, Verified
 from cossign.credentials import Clock, Credentials, CredentialsProvider
 from cossign.credentials.given import awaited
 from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint
 from cossign.errors import (
     CredentialsError,
     ParameterError,
-    SignatureRefused,
-    SignatureRevoked,
 )
 from cossign.parameters import (
     checked_headers,
@@ -44,6 +30,7 @@ from cossign.parameters import (
     q_fields,
     signed_by_clients,
 )
+from cossign.verifier import Accepted, Revoked, Verifier, accepted_now, header_texts, whole_seconds
 
 if TYPE_CHECKING:
     from cossign.explain import Explanation
@@ -56,12 +43,10 @@ Query = Mapping[str, Scalar]
 Headers = Mapping[str, Scalar]
 KeyTime = tuple[int, int]
 Text = str | bytes
-Revoked = Container[str] | Callable[[Any], object]
 
 _FEW = 16_384  # rows whose URLs fit into the caches
-
-
-Sequence.register(Judgement)  # pyright: ignore[reportAttributeAccessIssue]
+_MOST_TEMPLATES = 64  # that are kept for single calls
+_PLAIN = ("GET", None, type(None), "key")  # the URL of a bare GET
 
 
 class BulkResult(list[str | None]):
@@ -87,6 +72,10 @@ def _column(value: Any) -> Sequence[Any] | None:
     return None
 
 
+def _is_scalar(expires: Any) -> bool:
+    return expires is None or isinstance(expires, int)
+
+
 def _is_arrow(value: Any) -> bool:
     return hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
 
@@ -96,15 +85,6 @@ def _seconds(text: str) -> int:
     if not re.fullmatch("-?[0-9]{1,20}", text):
         raise ParameterError("expires", "must be a whole number of seconds")
     return int(text)
-
-
-def _whole(value: Any, parameter: str) -> int:
-    if not isinstance(value, bool):
-        try:
-            return operator.index(value)
-        except TypeError:
-            pass
-    raise ParameterError(parameter, f"must be a whole number of seconds, not {type(value).__name__}")
 
 
 class Signer:
@@ -136,7 +116,8 @@ class Signer:
     """
 
     __slots__ = (
-        "_begins", "_endpoint", "_engine", "_host", "_last", "_last_request", "_memory", "_options", "_provider",
+        "_begins", "_endpoint", "_engine", "_host", "_last_request", "_memory", "_options", "_provider", "_templates",
+        "_verifier",
         "clock", "expires", "round_to", "sign_host", "strict",
     )  # fmt: skip
 
@@ -151,7 +132,10 @@ class Signer:
     _host: bytes | None
     _engine: Engine
     _options: dict[str, Any]
-    _last: list[tuple[Credentials, int, Template]]
+    _templates: (
+        tuple[Credentials, int, Template | None, dict[tuple[Any, ...], Template]] | None
+    )  # the third is of _PLAIN
+    _verifier: Verifier
     _last_request: list[tuple[Credentials, int, int | None, RequestSigner]]
     _memory: Memory
 
@@ -184,8 +168,8 @@ class Signer:
                 check_bucket(bucket)
             if region is not None:
                 check_region(region)
-        checked_span(0, _whole(expires, "expires"), "expires")
-        if round_to is not None and _whole(round_to, "round_to") <= 0:
+        checked_span(0, whole_seconds(expires, "expires"), "expires")
+        if round_to is not None and whole_seconds(round_to, "round_to") <= 0:
             raise ParameterError("round_to", "must be greater than 0 seconds")
         if clock is not None and not isinstance(clock, Clock):
             raise ParameterError("clock", f"must be a cossign.Clock, not {type(clock).__name__}")
@@ -197,12 +181,13 @@ class Signer:
         put(self, "_provider", credentials)
         put(self, "_endpoint", where)
         put(self, "_host", None if where is None else where.host.encode())
-        put(self, "_last", [])
+        put(self, "_templates", None)
         put(self, "_last_request", [])
         put(self, "expires", int(expires))
         put(self, "round_to", None if round_to is None else int(round_to))
         put(self, "sign_host", sign_host)
         put(self, "strict", strict)
+        put(self, "_verifier", Verifier(credentials, engine=engine, clock=clock))
         put(self, "_options", {
             "bucket": bucket, "region": region, "domain": domain, "scheme": scheme, "expires": expires,
             "sign_host": sign_host, "accelerate": accelerate, "strict": strict, "engine": engine,
@@ -246,7 +231,7 @@ class Signer:
         >>> "q-sign-time=1557989753;1557990653&" in signer.at(1557989753).authorization("GET", "a.txt")
         True
         """
-        start = self._start() if start is None else _whole(start, "start")
+        start = self._start() if start is None else whole_seconds(start, "start")
         checked_span(start, start + self.expires, "start")
         signer = rebuilt(self._provider, self._options, start)
         object.__setattr__(signer, "_memory", self._memory)
@@ -288,17 +273,19 @@ class Signer:
         'response-content-type=text%2Fplain'
         """
         credentials = self._credentials()
-        if query is None and headers is None and expires is None and key_time is None and method == "GET":
-            start = self._start()
-            if self._last:
-                known = self._last[0]
-                if known[1] == start and known[0] is credentials:
-                    return _core.sign_one(known[2], key)
-            template = self._url_template(credentials, method, self._key_time(start, None, None), {}, {}, "key")
-            self._last[:] = [(credentials, start, template)]
-            return _core.sign_one(template, key)
-        span = self._key_time(self._start(), expires, key_time)
-        return _core.sign_one(self._url_template(credentials, method, span, query, headers, "key"), key)
+        start = self._start()
+        if query is None and headers is None and key_time is None:
+            known = self._templates
+            if (
+                known is not None and known[1] == start and known[0] is credentials and expires is None
+                and method == "GET" and known[2] is not None
+            ):  # fmt: skip
+                return _core.sign_one(known[2], key)
+            template = self._usual_template(credentials, start, method, expires, "key")
+        else:
+            span = self._key_time(start, expires, key_time)
+            template = self._url_template(credentials, method, span, query, headers, "key")
+        return _core.sign_one(template, key)
 
     @overload
     def presign_many(  # pyright: ignore[reportOverlappingOverload]
@@ -359,6 +346,10 @@ class Signer:
         errors: list[tuple[int, str]] | None = [] if on_error == "null" else None
         credentials = self._credentials()
         start = self._start()
+        if query is None and headers is None and key_time is None and isinstance(method, str) and _is_scalar(expires):
+            usual = self._usual_template(credentials, start, method, expires, "keys")
+            signed = _core.sign_many(usual, keys, (), (), errors, threads)
+            return signed if errors is None else BulkResult(signed, errors)
         columns: list[Sequence[Any]] = []
         names: list[str] = []
         fixed: dict[str, Any] = {}
@@ -498,7 +489,7 @@ class Signer:
 
         def template(**row: Any) -> Template:
             span = self._key_time(start, row["expires"], key_time)
-            return self._url_template(credentials, row["method"], span, fixed, headers, "keys", _core._UTF8, end)
+            return self._url_template(credentials, row["method"], span, fixed, headers, "keys", UTF8, end)
 
         def varied(*texts: str | None) -> Template:
             row = {"method": method, "expires": expires, **dict(zip(varying, texts, strict=True))}
@@ -536,8 +527,13 @@ class Signer:
         True
         """
         credentials = self._credentials()
-        span = self._key_time(self._start(), expires, key_time)
-        return _core.sign_one(self._authorization_template(credentials, method, span, query, headers), key)
+        start = self._start()
+        if query is None and headers is None and key_time is None:
+            template = self._usual_template(credentials, start, method, expires, "")
+        else:
+            span = self._key_time(start, expires, key_time)
+            template = self._authorization_template(credentials, method, span, query, headers)
+        return _core.sign_one(template, key)
 
     def object_url(self, key: str, *, query: Query | None = None) -> str:
         """The object's URL without a signature, for public objects.
@@ -675,13 +671,28 @@ class Signer:
 
     # --- Verifying
 
+    def verifier(self, credentials: Accepted | None = None, **terms: Any) -> Verifier:
+        """A Verifier of this Signer's signatures, or of those of other credentials, with its engine and clock.
+
+        Args:
+            credentials: as `Verifier` accepts them; the Signer's own when None.
+            terms: skew, require_headers, require_params, max_expires, revoked: as in `Verifier`.
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> signer.verifier(require_headers=["host"]).verify(signer.presign("a.txt")).key
+        'a.txt'
+        """
+        accepted = self._provider if credentials is None else credentials
+        return Verifier(accepted, engine=self._options["engine"], clock=self.clock, **terms)
+
     def verify(
         self,
         url: str,
         *,
         method: str = "GET",
         headers: Headers | None = None,
-        credentials: Accepted = None,
+        credentials: Accepted | None = None,
         skew: int = 0,
         require_headers: Sequence[str] = (),
         require_params: Sequence[str] = (),
@@ -721,12 +732,13 @@ class Signer:
         >>> signer.verify(signer.presign("a.txt")).key
         'a.txt'
         """
-        if not isinstance(url, str):
-            raise ParameterError("url", f"must be a str, not {type(url).__name__}")
-        return _core.judge(
-            url, checked_method(method), _texts(headers), self._secrets(credentials), int(self._now()), self._engine,
-            _checked_skew(skew), _terms(require_headers, require_params, max_expires, revoked),
-        )  # fmt: skip
+        usual = revoked is None and max_expires is None and not (skew or require_headers or require_params)
+        if usual and credentials is None:
+            return self._verifier.verify(url, method=method, headers=headers)
+        return self.verifier(
+            credentials, skew=skew, require_headers=require_headers, require_params=require_params,
+            max_expires=max_expires, revoked=revoked,
+        ).verify(url, method=method, headers=headers)  # fmt: skip
 
     def verify_many(
         self,
@@ -734,7 +746,7 @@ class Signer:
         *,
         method: str = "GET",
         headers: Headers | None = None,
-        credentials: Accepted = None,
+        credentials: Accepted | None = None,
         skew: int = 0,
         require_headers: Sequence[str] = (),
         require_params: Sequence[str] = (),
@@ -744,8 +756,8 @@ class Signer:
     ) -> Judgement:
         """Judge many URLs at one instant; a bad one gives its BadSignature instead of raising it.
 
-        Args: as in `verify`, for all of `urls`; and `threads`, how many share the work. With what `require_headers` and
-        those after it ask for, each URL is judged by itself, as `verify` does.
+        Args: as in `verify`, for all of `urls`; and `threads`, how many share the work. A function as `revoked` is
+        asked about each URL.
 
         Returns:
             A sequence with a Verified or a BadSignature for each URL, in order, built when it is looked at; its ``bad``
@@ -757,13 +769,10 @@ class Signer:
         >>> [isinstance(result, Verified) for result in results], results.bad
         ([True, False], [1])
         """
-        if isinstance(urls, (str, bytes)) or not isinstance(urls, Iterable):
-            raise ParameterError("urls", f"must be an iterable of str, not {type(urls).__name__}")
-        checked_threads(threads)
-        checked_method(method)
-        given, secrets, now = _texts(headers), self._secrets(credentials), int(self._now())
-        terms = _terms(require_headers, require_params, max_expires, revoked)
-        return Judgement(list(urls), method, given, secrets, now, self._engine, _checked_skew(skew), terms).run(threads)
+        return self.verifier(
+            credentials, skew=skew, require_headers=require_headers, require_params=require_params,
+            max_expires=max_expires, revoked=revoked,
+        ).verify_many(urls, method=method, headers=headers, threads=threads)  # fmt: skip
 
     def verify_post(
         self,
@@ -771,7 +780,7 @@ class Signer:
         *,
         size: int | None = None,
         filename: str | None = None,
-        credentials: Accepted = None,
+        credentials: Accepted | None = None,
         skew: int = 0,
         max_expires: int | None = None,
         revoked: Revoked | None = None,
@@ -801,12 +810,8 @@ class Signer:
         >>> signer.verify_post({**form.fields, "key": "avatars/me.png"}, size=4711).key
         'avatars/me.png'
         """
-        from cossign import post
-
-        return post.judged(
-            checked_mapping(fields, "fields"), self._secrets(credentials), self._options["bucket"], int(self._now()),
-            _checked_skew(skew), size, filename, _terms((), (), max_expires, revoked),
-        )  # fmt: skip
+        verifier = self.verifier(credentials, skew=skew, max_expires=max_expires, revoked=revoked)
+        return verifier.verify_post(fields, bucket=self._options["bucket"], size=size, filename=filename)
 
     def explain(
         self,
@@ -814,7 +819,7 @@ class Signer:
         *,
         method: str | None = None,
         headers: Headers | None = None,
-        credentials: Accepted = None,
+        credentials: Accepted | None = None,
         error: str | None = None,
         show_secrets: bool = False,
     ) -> Explanation:
@@ -843,9 +848,10 @@ class Signer:
 
         host = self.host
         return explain(
-            request, method=None if method is None else checked_method(method), headers=dict(_texts(headers)),
-            credentials=self._accepted(credentials), error=error, now=self._now(), hosts=[host] if host else [],
-            bucket=self._options["bucket"] or "", show_secrets=show_secrets,
+            request, method=None if method is None else checked_method(method), headers=dict(header_texts(headers)),
+            credentials=accepted_now(self._provider if credentials is None else credentials), error=error,
+            now=self._now(), hosts=[host] if host else [], bucket=self._options["bucket"] or "",
+            show_secrets=show_secrets,
         )  # fmt: skip
 
     # --- What the calls share
@@ -871,15 +877,17 @@ class Signer:
         return self._endpoint
 
     def _rules(self) -> int:
-        return _core._STRICT if self.strict else 0
+        return STRICT if self.strict else 0
 
     def _key_time(self, start: int, expires: Any, key_time: Any) -> str:
         """KeyTime's text, from now's start."""
         if key_time is not None:
             if not isinstance(key_time, tuple) or len(key_time) != 2:
                 raise ParameterError("key_time", "must be a tuple (start, end) of Unix seconds")
-            return checked_span(_whole(key_time[0], "key_time"), _whole(key_time[1], "key_time"), "key_time")
-        seconds = self.expires if expires is None else _whole(expires, "expires")
+            return checked_span(
+                whole_seconds(key_time[0], "key_time"), whole_seconds(key_time[1], "key_time"), "key_time"
+            )
+        seconds = self.expires if expires is None else whole_seconds(expires, "expires")
         if seconds <= 0:
             raise ParameterError("expires", "must be greater than 0 seconds")
         return key_time_from(start, seconds, self.round_to, "expires")
@@ -895,6 +903,31 @@ class Signer:
             signed["Host"] = self._where().host
         header_list, http_headers, _ = _core.canonical(signed, "headers")
         return header_list, http_headers
+
+    def _usual_template(
+        self, credentials: Credentials, start: int, method: Any, expires: Any, parameter: str
+    ) -> Template:
+        """A template without parameters and headers, kept until KeyTime changes: of a URL, whose keys are called
+        `parameter`; or, if that is empty, of an Authorization."""
+        known = self._templates
+        if known is None or known[1] != start or known[0] is not credentials:
+            known = credentials, start, None, {}
+        kind = method, expires, type(expires), parameter  # True and 1 are equal
+        try:
+            template = known[3].get(kind)
+        except TypeError:  # what cannot be hashed is refused below
+            template = None
+        if template is None:
+            span = self._key_time(start, expires, None)
+            if parameter:
+                template = self._url_template(credentials, method, span, None, None, parameter)
+            else:
+                template = self._authorization_template(credentials, method, span, None, None)
+            if len(known[3]) < _MOST_TEMPLATES:
+                known[3][kind] = template
+            plain = template if kind == _PLAIN else known[2]
+            object.__setattr__(self, "_templates", (credentials, start, plain, known[3]))  # whole: threads share it
+        return template
 
     def _url_template(
         self, credentials: Credentials, method: Any, span: str, query: Any, headers: Any, parameter: str,
@@ -932,102 +965,8 @@ class Signer:
         text = [base, KEY, *([b"?"] if cased else []), *cased]
         return Template([], text, None, self._rules(), "key", self._engine)
 
-    def _accepted(self, credentials: Any) -> list[Credentials]:
-        """Whose signatures are judged: the Signer's own credentials, or those that a call gives."""
-        if isinstance(credentials, Mapping):
-            for name, each in credentials.items():
-                if not isinstance(each, Credentials):
-                    raise ParameterError("credentials", f"must map SecretIds to Credentials, not {type(each).__name__}")
-                if name != each.secret_id:
-                    raise ParameterError("credentials", "must map each SecretId to its own Credentials")
-            return list(credentials.values())
-        if callable(getattr(credentials, "get", None)):
-            return [credentials.get()]
-        if credentials is None:
-            return [self._provider.get()]
-        if isinstance(credentials, Iterable) and not isinstance(credentials, (str, bytes)):
-            return [each.get() for each in credentials]
-        raise ParameterError("credentials", f"must be Credentials or a provider, not {type(credentials).__name__}")
-
-    def _secrets(self, credentials: Any) -> dict[str, Any]:
-        """What `judge` looks SecretIds up in."""
-        return {each.secret_id: (each._secret, each._token) for each in self._accepted(credentials)}
-
-
-Accepted = CredentialsProvider | Iterable[CredentialsProvider] | Mapping[str, Credentials] | None
-
-
-_LONGEST_SKEW = 366 * 86_400
-
-
-def _checked_skew(skew: Any) -> int:
-    seconds = _whole(skew, "skew")
-    if seconds < 0:
-        raise ParameterError("skew", "must not be negative")
-    if seconds > _LONGEST_SKEW:
-        raise ParameterError("skew", f"must be at most {_LONGEST_SKEW} seconds, which is a year")
-    return seconds
-
-
-def _terms(
-    require_headers: Any, require_params: Any, max_expires: Any, revoked: Any
-) -> Callable[[Verified | VerifiedPost], None] | None:
-    """A function that refuses what is right, but not as the caller wants it; None if he wants nothing."""
-    required: list[tuple[str, str, str]] = []
-    for parameter, names, kind in (
-        ("require_headers", require_headers, "header_list"), ("require_params", require_params, "url_param_list"),
-    ):  # fmt: skip
-        if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
-            raise ParameterError(parameter, f"must be a sequence of names, not {type(names).__name__}")
-        for name in names:
-            if not isinstance(name, str):
-                raise ParameterError(parameter, f"must hold names as str, not {type(name).__name__}")
-            try:
-                encoded = encode_component(name.encode()).lower().decode()
-            except UnicodeEncodeError:
-                raise ParameterError(parameter, f"must hold valid Unicode, and {name!r} has a lone surrogate") from None
-            required.append((kind, encoded, name))
-    if max_expires is not None and _whole(max_expires, "max_expires") <= 0:
-        raise ParameterError("max_expires", "must be greater than 0 seconds")
-    if isinstance(revoked, (str, bytes)) or not (
-        revoked is None or callable(revoked) or hasattr(revoked, "__contains__")
-    ):
-        raise ParameterError("revoked", "must be a collection of SecretIds and signatures, or a function")
-    if not required and max_expires is None and revoked is None:
-        return None
-
-    def terms(verified: Verified | VerifiedPost) -> None:
-        for kind, encoded, name in required:
-            if encoded not in getattr(verified, kind):
-                what = "header" if kind == "header_list" else "parameter"
-                raise SignatureRefused(f"the {what} {name!r} must be signed, and is not")
-        start, end = verified.key_time
-        if max_expires is not None and end - start > max_expires:
-            raise SignatureRefused(f"the signature holds for {end - start} s, and may for {max_expires} s at most")
-        if callable(revoked):
-            if revoked(verified):
-                raise SignatureRevoked("the signature was revoked")
-        elif revoked is not None:
-            for what, value in (("SecretId", verified.secret_id), ("signature", verified.signature)):
-                if value in revoked:
-                    raise SignatureRevoked(f"the {what} {value!r} was revoked")
-
-    return terms
-
 
 def rebuilt(provider: CredentialsProvider, options: dict[str, Any], begins: int | None = None) -> Signer:
     signer = Signer(provider, **options)
     object.__setattr__(signer, "_begins", begins)
     return signer
-
-
-def _texts(headers: Any) -> list[tuple[str, str]]:
-    """A request's headers as (name, value) pairs of str."""
-    given = checked_mapping(headers, "headers")
-    checked_headers(given, "headers")
-    pairs = []
-    for name, value in given.items():
-        if not isinstance(name, str) or not isinstance(value, (str, int)) or isinstance(value, bool):
-            raise ParameterError(f"headers[{name!r}]", f"must be a str, not {type(value).__name__}")
-        pairs.append((name, str(value)))
-    return pairs

@@ -25,7 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cossign import Credentials, ParameterError, Signer
-from cossign._core import records_end
+from cossign._arrow import records_end
 from cossign.batch import InputError, Job, Progress, Report, RowError, dry_run, run, tables
 from cossign.batch.sources import Position, Source
 from cossign.batch.tables import Condition, Tables, pattern

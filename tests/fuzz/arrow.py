@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from cossign import CosSignError, Credentials, Signer, engines
-from cossign._core import Lines
+from cossign._arrow import Lines
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 from tests.test_arrow import LAYOUTS, TIMES, Forged, array, ints, schema
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple
 
-from cossign._core import Lines
+from cossign._arrow import Lines
 from cossign.batch.bad_rows import Bad
 from cossign.batch.job import Job
 from cossign.batch.sense import Keys

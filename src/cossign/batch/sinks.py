@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple, Protocol
 
-from cossign._core import ReadyChunk
+from cossign._arrow import ReadyChunk
 from cossign.batch.outputs import is_stream
 from cossign.batch.sources import GZIP, PACKINGS, format_of, pyarrow
 from cossign.errors import ParameterError

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cossign._core import Memory, SignedColumn
+from cossign._arrow import Memory, SignedColumn
 from cossign.batch.ahead import ahead
 from cossign.batch.bad_rows import Bad
 from cossign.batch.job import Job

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.json
 
-from cossign._core import Lines, decode_column, records_end
+from cossign._arrow import Lines, decode_column, records_end
 from cossign.batch.ahead import ahead
 from cossign.batch.inventory import has_md5
 from cossign.batch.sources import Input, InputError, Position, Source, readable, whole_lines

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from cossign._core import encode_component, sent_host
+from cossign._core import encode_component
+from cossign._verify import sent_host
 from cossign.explain.changes import Clues, shown
 from cossign.explain.reading import Request, sent_bytes
 from cossign.explain.steps import Entry, Pairs, Times, percent_decoded

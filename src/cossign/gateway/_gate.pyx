@@ -18,7 +18,10 @@ from cpython.unicode cimport PyUnicode_AsASCIIString, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 
-from cossign._core import judge, sign_one
+from cossign._native cimport Text, escaped_byte
+
+from cossign._core import sign_one
+from cossign._verify import Judge
 from cossign.errors import BadSignature, CredentialsError, KeyNameError, SignatureExpired, SignatureNotYetValid
 
 # ASGI's types
@@ -215,34 +218,20 @@ cdef const uint8_t* CLASSES = path_classes()
 cdef size_t MANY = 1 << 30
 
 
-cdef inline int hex_digit(uint8_t digit) noexcept nogil:
-    if c"0" <= digit <= c"9":
-        return digit - c"0"
-    digit |= 32
-    return digit - c"a" + 10 if c"a" <= digit <= c"f" else -1
-
-
-cdef inline bint is_hex(const uint8_t* digits) noexcept nogil:
-    return hex_digit(digits[0]) >= 0 and hex_digit(digits[1]) >= 0
-
-
 cdef Reason decode_path(const uint8_t* raw, size_t size, uint8_t* out, size_t* length) noexcept nogil:
     """A request's path, decoded once into `out`, which has room for `size` bytes; or why it is none."""
     cdef size_t i = 0
     cdef size_t n = 0
-    cdef int high, low
+    cdef int byte
     if size == 0 or raw[0] != c"/":
         return BAD_PATH
     while i < size:
         out[n] = raw[i]
         if raw[i] == c"%":
-            if i + 2 >= size:
+            byte = escaped_byte(Text(raw + i, size - i))
+            if byte < 0:
                 return BAD_ENCODING
-            high = hex_digit(raw[i + 1])
-            low = hex_digit(raw[i + 2])
-            if high < 0 or low < 0:
-                return BAD_ENCODING
-            out[n] = <uint8_t>(high << 4 | low)
+            out[n] = <uint8_t>byte
             i += 2
         elif raw[i] == c"#" or raw[i] == c"?" or raw[i] == c" ":
             return BAD_ENCODING
@@ -278,7 +267,7 @@ cdef Reason judge_path(const uint8_t* path, size_t size, bint unusual) noexcept 
             return CONTROL
         elif kind == BACK and not unusual:
             return BACKSLASH
-        elif kind == PERCENT and not unusual and i + 2 < size and is_hex(path + i + 1):
+        elif kind == PERCENT and not unusual and escaped_byte(Text(path + i, size - i)) >= 0:
             return TWICE_ENCODED
         else:
             dots = MANY
@@ -883,7 +872,7 @@ cdef class Gate:
                 pairs.append((name.decode("latin-1"), value.decode("utf-8", "replace")))
         pairs.append(("host", request.host.decode("utf-8", "replace")))
         try:
-            verified = judge(target.decode("ascii"), request.method, pairs, self.secrets, now, self.engine)
+            verified = Judge(request.method, pairs, self.secrets, self.engine).verify(target.decode("ascii"), now)
         except SignatureExpired:
             return EXPIRED
         except SignatureNotYetValid:

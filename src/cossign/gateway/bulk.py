@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import IO, Any
 
-from cossign._core import Lines, SignedColumn
+from cossign._arrow import Lines, SignedColumn
 from cossign.errors import CosSignError, CredentialsError, KeyNameError, ParameterError
 from cossign.gateway._gate import KeyFilter, Receive, Request, Scope, Send
 from cossign.gateway.config import Bulk as Limits

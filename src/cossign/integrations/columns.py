@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from cossign._core import Memory
+from cossign._arrow import Memory
 from cossign.credentials import ChainCredentials, Credentials
 from cossign.errors import CosSignError, CredentialsError, ParameterError
 from cossign.signer import Headers, KeyTime, Query, Signer, rebuilt

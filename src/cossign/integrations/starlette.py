@@ -8,7 +8,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from cossign._core import Verified
+from cossign._verify import Verified
 from cossign.errors import BadSignature, SignatureRefused
 from cossign.signer import Signer
 

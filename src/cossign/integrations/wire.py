@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from cossign._core import sent_host as sent_host
+from cossign._verify import sent_host as sent_host
 from cossign.errors import ParameterError
 from cossign.signer import Signer
 

@@ -1,15 +1,13 @@
-/* The usual row: a key, percent-encoded in the URL if need be, between constant texts, laid out in whole vectors.
+/* The usual row laid out in whole vectors: what an engine instantiates.
 
    An instantiation defines LANES and TARGET as for lanes.h, and LAY (the function's name). Where its vectors are wider
    than put_key's it defines masks, too: UNSAFE of the bytes that need an escape, EQUAL of those that are a character,
    RANGE of those among `count` from `first` on; and PICK, which takes bytes of a table by number. LOAD is for those that
    can read the first bytes of a vector alone. */
-#include "scan.h"
-#include "sha1.h"
+#include "escape.h"
+#include "frame.h"
 
-enum {
-    KEYS_AHEAD = 2048
-}; /* bytes from a key to those that are fetched already: a column's lie one behind the other */
+enum { KEYS_AHEAD = 2048 }; /* bytes from a key to those that are fetched already: a column's lie one after the other */
 
 #define WIDTH (4 * LANES)
 typedef uint8_t bytes __attribute__((vector_size(WIDTH)));
@@ -27,7 +25,7 @@ LINE void put_vector(uint8_t *out, bytes vector)
     *(loose_bytes *)(void *)out = (loose_bytes)vector;
 }
 
-/* WIDTH bytes behind `text` are readable, and behind `out` writable. */
+/* WIDTH bytes after `text` are readable, and after `out` writable. */
 LINE void put_vectors(uint8_t *out, const uint8_t *text, size_t size)
 {
     for (size_t i = 0; i < size; i += WIDTH) {
@@ -71,7 +69,7 @@ static const uint8_t escapes[16][16] = {
 LINE void put_escapes(uint8_t *out, scan_bytes text, uint64_t unsafe)
 {
     typedef uint32_t words __attribute__((vector_size(16)));
-    const scan_bytes digits = {'0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'};
+    const scan_bytes digits = scan_load((const uint8_t *)UPPER_HEX);
     const words percent =
         (words)(scan_bytes){'%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%', '%'};
     words plain = (words)text, high = (words)PICK(digits, text >> 4), low = (words)PICK(digits, text & 15);
@@ -92,7 +90,7 @@ LINE void put_escapes(uint8_t *out, scan_bytes text, uint64_t unsafe)
 enum { FEW_ESCAPES = 4 }; /* in a vector: so many are put one by one */
 
 /* Percent-encode a key, in memory of our own if there is no LOAD; returns the end, or NULL if it is no UTF-8 or nothing that COS would take.
-   SHA1_BLOCK bytes behind the end may be overwritten. */
+   SHA1_BLOCK bytes after the end may be overwritten. */
 LINE uint8_t *put_escaped(uint8_t *out, const uint8_t *key, size_t size)
 {
     uint64_t after_slash = 1, due = 0, odd = key[0] == '\\', doubtful = 0;
@@ -104,7 +102,7 @@ LINE uint8_t *put_escaped(uint8_t *out, const uint8_t *key, size_t size)
 #else
         bytes part = load_bytes(key + i);
 #endif
-        odd |= (RANGE(part, 0x18, 4) | leading_dots(part, &after_slash)) & here;
+        odd |= (RANGE(part, KEY_CONTROL_FIRST, KEY_CONTROLS) | leading_dots(part, &after_slash)) & here;
 
         uint64_t high = RANGE(part, 0x80, 0x80) & here;
         if (high | due) { /* UTF-8 of the usual kind, two bytes or three; E0, ED and F0 to F4 have rules of their own */
@@ -124,8 +122,8 @@ LINE uint8_t *put_escaped(uint8_t *out, const uint8_t *key, size_t size)
                 uint8_t *escape = out + at;
                 put_vector(escape + 3, LOAD(key + i + at + 1, here >> at >> 1));
                 escape[0] = '%';
-                escape[1] = (uint8_t)"0123456789ABCDEF"[key[i + at] >> 4];
-                escape[2] = (uint8_t)"0123456789ABCDEF"[key[i + at] & 15];
+                escape[1] = (uint8_t)UPPER_HEX[key[i + at] >> 4];
+                escape[2] = (uint8_t)UPPER_HEX[key[i + at] & 15];
                 out += 2;
                 unsafe &= unsafe - 1;
             }
@@ -147,8 +145,8 @@ LINE uint8_t *put_escaped(uint8_t *out, const uint8_t *key, size_t size)
 
 #ifdef LOAD
 /* A row's HttpString and its padding, a block at a time, and its key in the URL; whether the key is plain. WIDTH bytes
-   behind the URL's key are writable. */
-LINE int put_row(uint8_t *http, uint8_t *hole, const uint8_t *key, size_t size, const sha1_frame *f)
+   after the URL's key are writable. */
+LINE int put_row(uint8_t *http, uint8_t *hole, const uint8_t *key, size_t size, const Frame *f)
 {
     const size_t start = f->http[0].size, end = start + size; /* of the key; start < WIDTH */
     const size_t blocks = sha1_blocks(end + f->http[1].size) * SHA1_BLOCK;
@@ -173,7 +171,7 @@ LINE int put_row(uint8_t *http, uint8_t *hole, const uint8_t *key, size_t size, 
     return found == 0;
 }
 #else
-/* put_key to two places; WIDTH bytes behind both are writable. */
+/* put_key to two places; WIDTH bytes after both are writable. */
 LINE int put_key_twice(uint8_t *one, uint8_t *other, const uint8_t *key, size_t size)
 {
 #ifdef UNSAFE
@@ -196,7 +194,7 @@ LINE int put_key_twice(uint8_t *one, uint8_t *other, const uint8_t *key, size_t 
     return put_key(one, key, size);
 }
 
-LINE int put_row(uint8_t *http, uint8_t *hole, const uint8_t *key, size_t size, const sha1_frame *f)
+LINE int put_row(uint8_t *http, uint8_t *hole, const uint8_t *key, size_t size, const Frame *f)
 {
     put_vectors(http, f->http[0].data, f->http[0].size);
     http += f->http[0].size;
@@ -207,10 +205,9 @@ LINE int put_row(uint8_t *http, uint8_t *hole, const uint8_t *key, size_t size, 
 }
 #endif
 
-TARGET size_t LAY(
-    const sha1_frame *frame, const sha1_text *keys, size_t count, sha1_space *space, sha1_row *rows, sha1_text *texts)
+TARGET size_t LAY(const Frame *frame, const Text *keys, size_t count, Space *space, sha1_row *rows, Text *texts)
 {
-    const sha1_frame f = *frame; /* which no store can change */
+    const Frame f = *frame; /* which no store can change */
     const size_t around = f.text[0].size + f.text[1].size + SHA1_HEX + f.text[2].size + SHA1_BLOCK;
     uint8_t *http = space->http, *out = space->out;
     size_t i;
@@ -220,8 +217,8 @@ TARGET size_t LAY(
     for (i = 0; i < count; i++) {
         const uint8_t *key = keys[i].data;
         size_t size = keys[i].size;
-        scan_soon(key + KEYS_AHEAD, 2 * SHA1_BLOCK);
-        if (size - 1 >= SHA1_KEY_MAX || key[0] == '/' || (size_t)(space->end - out) < around + size) {
+        text_soon(key + KEYS_AHEAD, 2 * SHA1_BLOCK);
+        if (size - 1 >= KEY_MAX || key[0] == '/' || (size_t)(space->end - out) < around + size) {
             break;
         }
         put_vectors(out, f.text[0].data, f.text[0].size);

@@ -1,7 +1,7 @@
 /* Which engine runs, and which rows go through its lanes together. */
-#include "sha1.h"
+#include "engine.h"
 
-#ifdef SHA1_X86
+#ifdef ENGINES_X86
 #include <cpuid.h>
 
 /* SHA-NI with the SSSE3 and SSE4.1 that its code uses; "sha" is no name for __builtin_cpu_supports before GCC 14. */
@@ -13,7 +13,7 @@ static int has_shani(void)
 }
 #endif
 
-#ifdef SHA1_ARM
+#ifdef ENGINES_ARM
 #if defined(__linux__)
 #include <sys/auxv.h>
 static int has_armv8(void)
@@ -36,28 +36,28 @@ size_t sha1_engines(sha1_engine engines[SHA1_ENGINES])
 {
     size_t count = 0;
     sha1_engine stream = {"portable", 1, sha1_sign_portable, sha1_sign_portable, 0, NULL};
-#ifdef SHA1_X86
+#ifdef ENGINES_X86
     __builtin_cpu_init();
     int shani = has_shani();
     sha1_signer *rest = shani ? sha1_sign_shani : sha1_sign_portable;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
-        engines[count++] = (sha1_engine){"avx512", 16, sha1_sign_avx512, rest, shani ? 6 : 2, sha1_lay_avx512};
+        engines[count++] = (sha1_engine){"avx512", 16, sha1_sign_avx512, rest, shani ? 6 : 2, frame_lay_avx512};
     }
     if (__builtin_cpu_supports("avx2")) {
-        engines[count++] = (sha1_engine){"avx2", 8, sha1_sign_avx2, rest, shani ? 4 : 1, sha1_lay_avx2};
+        engines[count++] = (sha1_engine){"avx2", 8, sha1_sign_avx2, rest, shani ? 4 : 1, frame_lay_avx2};
     }
     if (shani) {
-        engines[count++] = (sha1_engine){"shani", 1, sha1_sign_shani, sha1_sign_shani, 0, sha1_lay_sse2};
+        engines[count++] = (sha1_engine){"shani", 1, sha1_sign_shani, sha1_sign_shani, 0, frame_lay_sse2};
     }
-    engines[count++] = (sha1_engine){"sse2", 4, sha1_sign_sse2, rest, shani ? 4 : 1, sha1_lay_sse2};
+    engines[count++] = (sha1_engine){"sse2", 4, sha1_sign_sse2, rest, shani ? 4 : 1, frame_lay_sse2};
 #endif
-#ifdef SHA1_ARM
+#ifdef ENGINES_ARM
     int armv8 = has_armv8();
     if (armv8) {
-        engines[count++] = (sha1_engine){"armv8", 1, sha1_sign_armv8, sha1_sign_armv8, 0, sha1_lay_neon};
+        engines[count++] = (sha1_engine){"armv8", 1, sha1_sign_armv8, sha1_sign_armv8, 0, frame_lay_neon};
     }
     engines[count++] =
-        (sha1_engine){"neon", 4, sha1_sign_neon, armv8 ? sha1_sign_armv8 : sha1_sign_portable, 1, sha1_lay_neon};
+        (sha1_engine){"neon", 4, sha1_sign_neon, armv8 ? sha1_sign_armv8 : sha1_sign_portable, 1, frame_lay_neon};
 #endif
     engines[count++] = stream;
     return count;

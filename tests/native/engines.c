@@ -1,47 +1,15 @@
-/* Every engine of this CPU against portable.c, over random rows: counts, lengths, KeyTimes, shared beginnings and ends.
-   Arguments: seed, seconds. Ends with 1 at the first row that differs. With FUZZ it is a target of libFuzzer, whose input
-   takes the place of chance as far as it reaches. */
-#include "sha1.h"
-#include "scan.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+/* Every engine of this CPU against portable.c, over random rows: counts, lengths, KeyTimes, shared beginnings and ends;
+   and the usual row as each of them lays it out, against a byte at a time. */
+#include "check.h"
+#include "sha1/engine.h"
+#include "text/scan.h"
 
 static const char PREPARED[] = "sha1_prepare takes what it should refuse, or the other way round";
 static const char SCANNED[] = "put_key or put_text is wrong";
 
-static uint64_t seed;
-static const uint8_t *given; /* libFuzzer's input, */
-static size_t left;          /* and how many bytes of it are left */
-static size_t checked;       /* rows */
-
-static uint32_t below(uint32_t end)
-{
-    if (left > 1) {
-        uint32_t number = given[0] | (uint32_t)given[1] << 8;
-        given += 2;
-        left -= 2;
-        return number % end;
-    }
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)((seed >> 33) % end);
-}
-
-static void fill(uint8_t *out, size_t size)
-{
-    size_t filled = 0;
-    while (filled < size && left > 1) {
-        out[filled++] = (uint8_t)below(256);
-    }
-    while (filled < size) { /* four bytes at a time, as this is most of the work */
-        size_t step = size - filled < 4 ? size - filled : 4;
-        seed = seed * 6364136223846793005u + 1442695040888963407u;
-        uint32_t bytes = (uint32_t)(seed >> 32);
-        memcpy(out + filled, &bytes, step);
-        filled += step;
-    }
-}
+static sha1_engine engines[SHA1_ENGINES];
+static size_t count_of_engines;
+static size_t checked; /* rows */
 
 /* One signature that Python's hashlib and hmac made, so that portable.c itself is tied to something. */
 static int known(void)
@@ -85,7 +53,7 @@ static int check_prepare(void)
 static int check_scan(void)
 {
     size_t size = below(90);
-    uint8_t *key = malloc(size + 1), *out = malloc(size + SCAN_SLACK), *text = malloc(size + SCAN_SLACK);
+    uint8_t *key = malloc(size + 1), *out = malloc(size + TEXT_SLACK), *text = malloc(size + TEXT_SLACK);
     int plain = 1;
     for (size_t i = 0; i < size; i++) {
         key[i] = (uint8_t)"abcXYZ019-_~./.."[below(16)];
@@ -104,7 +72,7 @@ static int check_scan(void)
     plain = 0; /* without vectors nothing is known of a key, and each byte is looked at later */
 #endif
     int right = put_key(out, exact, size) == plain && memcmp(out, key, size) == 0;
-    fill(text, size + SCAN_SLACK);
+    fill(text, size + TEXT_SLACK);
     right &= put_text(out, text, size) == out + size && memcmp(out, text, size) == 0;
     scan_utf8(exact, size);
     uint8_t *padded = calloc(size + 32, 1); /* scan_odd reads whole vectors */
@@ -160,22 +128,22 @@ static size_t fill_script(uint8_t *out, size_t size)
 enum { LAID = 20 }; /* rows that are laid out at once */
 
 /* Usual rows laid out between random texts, keys and room of exactly their promised sizes, against a byte at a time. */
-static int check_lay(sha1_layer *lay, int escapes, size_t count)
+static int check_lay(frame_layer *lay, int escapes, size_t count)
 {
     enum { LONGEST = 900, CONSTANT = 200 };
-    uint8_t constants[5][CONSTANT + SHA1_FRAME_SLACK + 1] = {{0}}, *key_bytes[LAID];
-    sha1_frame frame;
-    sha1_text keys[LAID], texts[LAID],
+    uint8_t constants[5][CONSTANT + FRAME_SLACK + 1] = {{0}}, *key_bytes[LAID];
+    Frame frame;
+    Text keys[LAID], texts[LAID],
         *parts[5] = {&frame.http[0], &frame.http[1], &frame.text[0], &frame.text[1], &frame.text[2]};
     sha1_row rows[LAID];
-    size_t http_room = SHA1_FRAME_SLACK, room = SHA1_BLOCK, usual = 0, done;
+    size_t http_room = FRAME_SLACK, room = SHA1_BLOCK, usual = 0, done;
     frame.escapes = (int)below(2);
     escapes &= frame.escapes;
     for (int i = 0; i < 5; i++) {
         size_t size = below(i || below(10) == 0 ? CONSTANT : 20);
         fill(constants[i], size);
         constants[i][size] = 0x80;
-        *parts[i] = (sha1_text){constants[i], size};
+        *parts[i] = (Text){constants[i], size};
     }
     for (size_t i = 0; i < count; i++) {
         size_t size = below(10) ? 1 + below(140) : below(LONGEST);
@@ -195,7 +163,7 @@ static int check_lay(sha1_layer *lay, int escapes, size_t count)
         }
         uint8_t *exact = malloc(size ? size : 1);
         memcpy(exact, key, size);
-        keys[i] = (sha1_text){exact, size};
+        keys[i] = (Text){exact, size};
         http_room += sha1_blocks(frame.http[0].size + size + frame.http[1].size) * SHA1_BLOCK;
         room += frame.text[0].size + (plain ? 1 : 3) * size + frame.text[1].size + SHA1_HEX + frame.text[2].size;
         usual += fit && (plain || escapes) && usual == i;
@@ -203,7 +171,7 @@ static int check_lay(sha1_layer *lay, int escapes, size_t count)
     int cramped = below(4) == 0;
     size_t given = cramped ? below((uint32_t)room) : room;
     uint8_t *http = malloc(http_room), *out = malloc(given + 1);
-    sha1_space space = {http, out, out + given};
+    Space space = {http, out, out + given};
     done = lay(&frame, keys, count, &space, rows, texts);
     int right = done == usual || (cramped && done < usual) || (done == 0 && frame.http[0].size >= SHA1_BLOCK);
     for (size_t i = 0; i < done; i++) {
@@ -241,7 +209,7 @@ static int check_lay(sha1_layer *lay, int escapes, size_t count)
 enum { ROWS = 600, LONGEST = 1600 }; /* rows of a round, and bytes of one */
 
 /* What is wrong, or NULL, after every engine has signed the same rows, at most `most`. */
-static const char *check_sign(const sha1_engine *engines, size_t count, uint32_t most)
+static const char *check_sign(uint32_t most)
 {
     static uint8_t http[ROWS * (LONGEST + 3 * SHA1_BLOCK)], holes[2][ROWS][SHA1_HEX];
     static sha1_row rows[ROWS];
@@ -266,8 +234,8 @@ static const char *check_sign(const sha1_engine *engines, size_t count, uint32_t
         sha1_pad(http + place, size, 0);
         place += sha1_blocks(size) * SHA1_BLOCK;
     }
-    sha1_sign(&engines[count - 1], &key, rows, number);
-    for (size_t engine = 0; engine + 1 < count; engine++) {
+    sha1_sign(&engines[count_of_engines - 1], &key, rows, number);
+    for (size_t engine = 0; engine + 1 < count_of_engines; engine++) {
         for (size_t i = 0; i < number; i++) {
             rows[i].hole = holes[1][i];
         }
@@ -291,85 +259,56 @@ static const char *check_layout(const sha1_engine *engine, size_t rows)
     return NULL;
 }
 
-static size_t found_engines(sha1_engine engines[SHA1_ENGINES])
+static size_t found_engines(sha1_engine found[SHA1_ENGINES])
 {
-    size_t count = sha1_engines(engines);
+    size_t count = sha1_engines(found);
 #ifdef SHA1_SPLIT
-    engines[0] = (sha1_engine){"avx512 split", 16, sha1_sign_avx512, sha1_sign_portable, 0, sha1_lay_avx512};
+    found[0] = (sha1_engine){"avx512 split", 16, sha1_sign_avx512, sha1_sign_portable, 0, frame_lay_avx512};
     count = count > 1 ? count : 2;
-    engines[count - 1] = (sha1_engine){"portable", 1, sha1_sign_portable, sha1_sign_portable, 0, NULL};
+    found[count - 1] = (sha1_engine){"portable", 1, sha1_sign_portable, sha1_sign_portable, 0, NULL};
 #endif
     return count;
 }
 
-#ifdef FUZZ
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
+static const char *check_start(void)
 {
-    (void)argc;
-    (void)argv;
-    return known() && check_prepare() ? 0 : (abort(), 1);
+    count_of_engines = found_engines(engines);
+    return !known() ? "portable: a known signature is wrong" : check_prepare() ? NULL : PREPARED;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+#ifdef FUZZ
+static const char *check_round(void)
 {
-    static sha1_engine engines[SHA1_ENGINES];
-    static size_t count; /* asking the CPU takes longer than an input */
-    count = count ? count : found_engines(engines);
-    given = data;
-    left = size;
-    seed = size;
-    const char *wrong = NULL;
     uint32_t most = below(8) ? 3 : LAID; /* few rows are quicker, many fill the lanes */
     switch (below(4)) {
     case 0:
-        wrong = check_lengths(below(401), below(401)) ? NULL : PREPARED;
-        break;
+        return check_lengths(below(401), below(401)) ? NULL : PREPARED;
     case 1:
-        wrong = check_scan() ? NULL : SCANNED;
-        break;
+        return check_scan() ? NULL : SCANNED;
     case 2:
-        wrong = check_layout(&engines[below((uint32_t)count)], most);
-        break;
+        return check_layout(&engines[below((uint32_t)count_of_engines)], most);
     default:
-        wrong = check_sign(engines, count, most);
+        return check_sign(most);
     }
-    if (wrong) {
-        puts(wrong);
-        abort();
-    }
-    return 0;
 }
 #else
-int main(int argc, char **argv)
+static const char *check_round(void)
 {
-    sha1_engine engines[SHA1_ENGINES];
-    size_t count = found_engines(engines);
-    const char *wrong = known() ? NULL : "portable: a known signature is wrong";
-    seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
-    time_t end = time(NULL) + (argc > 2 ? atoi(argv[2]) : 2);
-    if (!wrong && !check_prepare()) {
-        wrong = PREPARED;
+    const char *wrong = check_sign(ROWS);
+    if (!wrong && !check_scan()) {
+        wrong = SCANNED;
     }
-    while (!wrong && time(NULL) < end) {
-        wrong = check_sign(engines, count, ROWS);
-        if (!wrong && !check_scan()) {
-            wrong = SCANNED;
-        }
-        for (size_t engine = 0; !wrong && engine < count; engine++) {
-            wrong = check_layout(&engines[engine], LAID);
-        }
+    for (size_t engine = 0; !wrong && engine < count_of_engines; engine++) {
+        wrong = check_layout(&engines[engine], LAID);
     }
-    if (wrong) {
-        printf("%s; seed %s\n", wrong, argc > 1 ? argv[1] : "1");
-        return 1;
-    }
-    for (size_t engine = 0; engine < count; engine++) {
+    return wrong;
+}
+#endif
+
+static void check_report(void)
+{
+    for (size_t engine = 0; engine < count_of_engines; engine++) {
         printf("%s ", engines[engine].name);
     }
     printf("agree on %zu rows\n", checked);
-    return 0;
 }
-#endif

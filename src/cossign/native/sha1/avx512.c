@@ -1,12 +1,12 @@
 /* 16 lanes: AVX-512's rotation, three-input logic and byte shuffle. */
 #include "sha1.h"
 
-#ifdef SHA1_X86
+#ifdef ENGINES_X86
 #include <immintrin.h>
 
 #define LANES 16
 #define SIGN sha1_sign_avx512
-#define LAY sha1_lay_avx512
+#define LAY frame_lay_avx512
 #ifdef SHA1_SPLIT /* tests: the same source for a CPU without AVX-512; the compiler splits the vectors */
 #define TARGET __attribute__((target("avx2")))
 #define EACH(x, test)                                 \
@@ -22,7 +22,7 @@
 #define EQUAL(x, character) EACH(x, byte == (character))
 #define RANGE(x, first, count) EACH(x, (uint8_t)(byte - (first)) < (count))
 #define UNSAFE(x) \
-    EACH(x, !((byte & 0x80 ? 0 : (const uint8_t[]){SCAN_LOW}[byte & 15]) & (const uint8_t[]){SCAN_HIGH}[byte >> 4]))
+    EACH(x, !((byte & 0x80 ? 0 : (const uint8_t[]){SAFE_LOW}[byte & 15]) & (const uint8_t[]){SAFE_HIGH}[byte >> 4]))
 #define PICK(table, x) ((scan_bytes)_mm_shuffle_epi8((__m128i)(table), (__m128i)(x)))
 #define LOAD(p, wanted)                                             \
     ({                                                              \
@@ -48,13 +48,13 @@
 #define SPLAT(byte) _mm512_set1_epi8((char)(byte))
 #define EQUAL(x, character) _mm512_cmpeq_epi8_mask((__m512i)(x), SPLAT(character))
 #define RANGE(x, first, count) _mm512_cmplt_epu8_mask(_mm512_sub_epi8((__m512i)(x), SPLAT(first)), SPLAT(count))
-#define UNSAFE(x) _mm512_testn_epi8_mask(LOOKUP(x, SCAN_LOW), LOOKUP((x) >> 4, SCAN_HIGH))
+#define UNSAFE(x) _mm512_testn_epi8_mask(LOOKUP(x, SAFE_LOW), LOOKUP((x) >> 4, SAFE_HIGH))
 #define PICK(table, x) ((scan_bytes)_mm_shuffle_epi8((__m128i)(table), (__m128i)(x)))
 #define LOAD(p, mask) ((bytes)_mm512_maskz_loadu_epi8(mask, p))
 #define PIN(x) __asm__("" : "+v"(x))
 #endif
 #include "lanes.h"
-#include "frame.h"
+#include "../text/lay.h"
 #else
 typedef int sha1_no_avx512;
 #endif

@@ -1,12 +1,12 @@
 /* The "avx2" engine: 8 lanes. */
 #include "sha1.h"
 
-#ifdef SHA1_X86
+#ifdef ENGINES_X86
 #include <immintrin.h>
 
 #define LANES 8
 #define SIGN sha1_sign_avx2
-#define LAY sha1_lay_avx2
+#define LAY frame_lay_avx2
 #define TARGET __attribute__((target("avx2,tune=haswell")))
 #define LOOKUP(x, ...) _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_setr_epi8(__VA_ARGS__)), (__m256i)(x))
 #define BYTESWAP(x)                         \
@@ -17,10 +17,10 @@
 #define EQUAL(x, character) MASK((x) == (character))
 #define RANGE(x, first, count) MASK((x) - (first) < (count))
 #define PICK(table, x) ((scan_bytes)_mm_shuffle_epi8((__m128i)(table), (__m128i)(x)))
-#define UNSAFE(x) MASK((bytes)(LOOKUP(x, SCAN_LOW) & LOOKUP((x) >> 4, SCAN_HIGH)) == 0)
+#define UNSAFE(x) MASK((bytes)(LOOKUP(x, SAFE_LOW) & LOOKUP((x) >> 4, SAFE_HIGH)) == 0)
 #define PIN(x) __asm__("" : "+x"(x))
 #include "lanes.h"
-#include "frame.h"
+#include "../text/lay.h"
 #else
 typedef int sha1_no_avx2;
 #endif

@@ -2,7 +2,7 @@
    instructions: code of 256 bits must not run between them (without vzeroupper they become 50 times slower). */
 #include "sha1.h"
 
-#ifdef SHA1_X86
+#ifdef ENGINES_X86
 #include <immintrin.h>
 
 #define TARGET __attribute__((target("sha,ssse3,sse4.1")))

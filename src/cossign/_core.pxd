@@ -1,0 +1,126 @@
+"""What the other extensions use of the core."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t
+
+from cpython.unicode cimport PyUnicode_AsUTF8String
+
+from cossign._native cimport (
+    FAULT_NONE,
+    FAULT_NOT_A_STR,
+    FAULT_NULL_ROW,
+    FAULT_SURROGATE,
+    SHA1_TILE,
+    Fault,
+    Form,
+    Frame,
+    Rows,
+    Text,
+    sha1_engine,
+    sha1_key,
+    sha1_row,
+)
+
+cdef enum:
+    BLOCK = 512          # rows that a bulk call takes between two looks at Python objects and signals
+    SHARE = 8192         # rows that a thread takes at a time
+    MOST_COLUMNS = 1024  # of a query
+
+
+cdef inline Text text_of(bytes data) noexcept:
+    return Text(<const uint8_t*>PyBytes_AS_STRING(data), <size_t>PyBytes_GET_SIZE(data))
+
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept
+    void* PyUnicode_DATA(object text) noexcept
+    Py_ssize_t PyUnicode_GET_LENGTH(object text) noexcept
+
+
+cdef inline Fault key_text(object key, Text* text, list alive) except *:
+    """A key's UTF-8, without a copy where it is ASCII; otherwise the copy is kept in `alive`."""
+    if key is None:
+        return FAULT_NULL_ROW
+    if not isinstance(key, str):
+        return FAULT_NOT_A_STR
+    if PyUnicode_IS_COMPACT_ASCII(key):
+        text[0] = Text(<const uint8_t*>PyUnicode_DATA(key), <size_t>PyUnicode_GET_LENGTH(key))
+        return FAULT_NONE
+    try:
+        data = PyUnicode_AsUTF8String(key)
+    except UnicodeEncodeError:
+        return FAULT_SURROGATE
+    alive.append(data)
+    text[0] = text_of(data)
+    return FAULT_NONE
+
+
+cdef bytes percent_encode(bytes data, int where)
+cdef bytes percent_decode(bytes data, bint plus_is_space)
+cdef bytes value_bytes(object value)
+cdef bytes checked_value(object value, str parameter, object index)
+cdef list sort_by_name(list entries)
+
+
+cdef class SignKey:
+    cdef readonly str key_time
+    cdef uint8_t[40] hexadecimal
+    cdef bytes head     # "sha1\n<KeyTime>\n", the constant head of StringToSign
+    cdef sha1_key native
+    cdef tuple states   # hashlib's, of HMAC's two hashes; the inner one has absorbed the head
+    cdef int prepare_hashlib(self) except -1
+
+
+cdef class Secret:
+    cdef uint8_t* data
+    cdef Py_ssize_t size
+    cdef dict sign_keys  # the SignKeys of the last KeyTimes
+    cpdef SignKey sign_key(self, str key_time, str sign_time=*)
+
+
+cdef class Engine:
+    cdef readonly str name
+    cdef sha1_engine native
+    cdef bint is_native
+    cdef int state  # 1: gives hashlib's bytes; -1: does not; 0: not asked yet
+    cdef bint works(self) except -1
+
+
+cpdef list signatures(Engine engine, SignKey key, list http_strings)
+cdef int hash_rows(Engine engine, SignKey key, const sha1_row* rows, Py_ssize_t count) except -1 nogil
+
+
+cdef class Template:
+    cdef Form form
+    cdef uint8_t* pieces     # the form's
+    cdef uint8_t* constants  # all constant text, TEXT_SLACK bytes readable after it
+    cdef bytes frame_text
+    cdef bint is_ascii
+    cdef Engine engine
+    cdef readonly bint is_usual
+    cdef readonly SignKey sign_key
+    cdef readonly str parameter
+
+
+cdef class Workspace:
+    cdef Rows rows               # the arrays that follow
+    cdef Text[BLOCK] keys
+    cdef Fault[BLOCK] faults
+    cdef Text[BLOCK] texts       # of the rows without a fault
+    cdef sha1_row[SHA1_TILE] signed
+    cdef Py_ssize_t width        # columns
+    cdef Text* values            # BLOCK rows of them; the template's come first
+    cdef uint8_t* digits         # the texts of integers, for the keys and for each column
+    cdef uint8_t* http
+    cdef size_t http_size
+    cdef uint8_t* text
+    cdef size_t text_size
+
+
+cdef int hold(uint8_t** buffer, size_t* size, size_t needed) except -1 nogil
+cdef Py_ssize_t sign_rows(
+    Template template, Workspace work, Py_ssize_t done, Py_ssize_t count, uint8_t** place, const uint8_t* end
+) except -1 nogil
+cdef object key_error(Template template, Fault fault, object key, object index)
+cdef bytes put_frame(Frame* frame, list texts)
+cdef list in_threads(function, list arguments, int threads)

@@ -1,0 +1,262 @@
+"""The C of native/ as Cython sees it; each header says what its functions promise."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+
+cdef extern from "text/text.h" nogil:
+    enum:
+        TEXT_SLACK
+    ctypedef struct Text:
+        const uint8_t* data
+        size_t size
+    void text_soon(const void* text, size_t size) noexcept
+
+cdef extern from "text/scan.h" nogil:
+    bint scan_utf8(const uint8_t* data, size_t size) noexcept
+
+cdef extern from "text/escape.h" nogil:
+    enum:
+        COMPONENT
+        PATH
+    uint8_t* put_encoded(uint8_t* out, Text text, int where) noexcept
+    bint needs_no_escape(Text text, int where) noexcept
+    uint8_t* put_decoded(uint8_t* out, Text text, bint plus_is_space) noexcept
+    int escaped_byte(Text text) noexcept
+    void put_hex(uint8_t* out, const uint8_t* digest) noexcept
+    uint8_t* put_exact(uint8_t* out, const uint8_t* text, size_t size) noexcept
+
+cdef extern from "text/names.h" nogil:
+    ctypedef enum Fault:
+        FAULT_NONE
+        FAULT_NULL_ROW
+        FAULT_NOT_A_STR
+        FAULT_SURROGATE
+        FAULT_NOT_UTF8
+        FAULT_MISSING
+        FAULT_EMPTY
+        FAULT_TOO_LONG
+        FAULT_LEADING
+        FAULT_CONTROL
+        FAULT_DOT_SEGMENT
+        FAULT_BAD_VALUE
+        FAULT_BAD_TEMPLATE
+
+cdef extern from "sha1/engine.h" nogil:
+    enum:
+        SHA1_BLOCK
+        SHA1_ENGINES
+        SHA1_HEX
+        SHA1_TILE
+        FRAME_SLACK
+    ctypedef struct sha1_key:
+        pass
+    ctypedef struct sha1_row:
+        const uint8_t* http
+        size_t size
+        uint8_t* hole
+    ctypedef struct Frame:
+        Text[2] http
+        Text[3] text
+        int escapes
+    ctypedef struct Space:
+        uint8_t* http
+        uint8_t* out
+        const uint8_t* end
+    ctypedef size_t frame_layer(
+        const Frame* frame, const Text* keys, size_t count, Space* space, sha1_row* rows, Text* texts
+    ) noexcept
+    ctypedef struct sha1_engine:
+        const char* name
+        frame_layer* lay
+    size_t sha1_engines(sha1_engine* engines) noexcept
+    int sha1_prepare(
+        sha1_key* key, const uint8_t* hmac_key, size_t size, const uint8_t* head, size_t head_size
+    ) noexcept
+    void sha1_sign(const sha1_engine* engine, const sha1_key* key, const sha1_row* rows, size_t count) noexcept
+    size_t sha1_blocks(size_t size) noexcept
+    void sha1_pad(uint8_t* message, size_t size, size_t before) noexcept
+
+cdef extern from "text/row.h" nogil:
+    enum:
+        RULE_DROP_SLASH
+        RULE_KEEP_SLASH
+        RULE_REQUIRED
+        RULE_STRICT
+        RULE_NO_NULL
+        RULE_UTF8
+        PIECE_KEY
+        PIECE_SIGNATURE
+        PIECE_TEXT
+    ctypedef struct Piece:
+        Py_ssize_t kind
+        Text text
+    ctypedef struct Form:
+        const Piece* pieces
+        size_t http_count
+        size_t count
+        size_t http_size
+        size_t text_size
+        int rules
+        bint signs
+        size_t http_keys
+        size_t text_keys
+        size_t columns
+        frame_layer* lay
+        Frame frame
+    ctypedef struct Rows:
+        const Text* keys
+        const Text* values
+        size_t width
+        Fault* faults
+        Text* texts
+    Fault form_lay_out(
+        const Form* form, Space* space, sha1_row* row, Text* text, Text key, const Text* values
+    ) noexcept
+    size_t form_lay_out_tile(
+        const Form* form, const Rows* rows, size_t done, size_t last, Space* space, sha1_row* signed_rows, size_t* count
+    ) noexcept
+    size_t form_http_bound(const Form* form, Text key, const Text* values) noexcept
+    size_t form_text_bound(const Form* form, Text key, const Text* values) noexcept
+    size_t form_tile_bound(const Form* form, const Rows* rows, size_t done, size_t last) noexcept
+    void frame_set(Frame* frame, const Text* texts, uint8_t* memory) noexcept
+    size_t frame_size(const Text* texts) noexcept
+    uint8_t* aligned(uint8_t* place) noexcept
+
+cdef extern from "columns/arrow.h" nogil:
+    ctypedef struct ArrowSchema:
+        const char* format
+        const char* name
+        const char* metadata
+        int64_t flags
+        int64_t n_children
+        ArrowSchema** children
+        ArrowSchema* dictionary
+        void (*release)(ArrowSchema*) noexcept nogil
+        void* private_data
+    ctypedef struct ArrowArray:
+        int64_t length
+        int64_t null_count
+        int64_t offset
+        int64_t n_buffers
+        int64_t n_children
+        const void** buffers
+        ArrowArray** children
+        ArrowArray* dictionary
+        void (*release)(ArrowArray*) noexcept nogil
+        void* private_data
+    ctypedef struct ArrowArrayStream:
+        int (*get_schema)(ArrowArrayStream*, ArrowSchema*) noexcept nogil
+        int (*get_next)(ArrowArrayStream*, ArrowArray*) noexcept nogil
+        const char* (*get_last_error)(ArrowArrayStream*) noexcept nogil
+        void (*release)(ArrowArrayStream*) noexcept nogil
+        void* private_data
+
+cdef extern from "columns/read.h" nogil:
+    enum:
+        COLUMN_DIGITS
+    ctypedef enum Layout:
+        INTEGERS
+    ctypedef struct ColumnType:
+        Layout layout
+        ColumnType* child
+    ctypedef enum SchemaFault:
+        SCHEMA_FINE
+        SCHEMA_TOO_DEEP
+        SCHEMA_NOT_TEXT
+        SCHEMA_NOT_INTEGERS
+        SCHEMA_NO_CHILD
+        SCHEMA_NO_RUN_ENDS
+        SCHEMA_NO_MEMORY
+    SchemaFault column_new(
+        const ArrowSchema* schema, int depth, ColumnType** column, const ArrowSchema** culprit
+    ) noexcept
+    void column_free(ColumnType* column) noexcept
+    const char* column_fault(const ColumnType* column, const ArrowArray* array) noexcept
+    const char* column_read(
+        const ColumnType* column, const ArrowArray* array, int64_t first, int64_t count, Text* texts, size_t stride,
+        uint8_t* digits,
+    ) noexcept
+
+cdef extern from "columns/pool.h" nogil:
+    enum:
+        POOL_SLOT
+        POOL_LEAST_SLOT
+        POOL_MOST_SLOT
+        POOL_ROW
+    ctypedef struct Pool:
+        pass
+    ctypedef struct Slot:
+        Slot* next
+        size_t size
+        bint single
+        bint views
+        uint8_t* valid
+        int32_t* offsets
+        uint8_t* data
+        int64_t most
+        int64_t rows
+        int64_t nulls
+        size_t data_size
+    Pool* pool_new(size_t slot, size_t most_idle) noexcept
+    void pool_close(Pool* pool) noexcept
+    size_t pool_slot(const Pool* pool) noexcept
+    void pool_after_fork() noexcept
+    uint64_t pool_forks() noexcept
+    Slot* slot_new(Pool* pool, size_t single, size_t rows, bint views) noexcept
+    void slot_drop(Slot* slot) noexcept
+    void slot_add(Slot* slot, const Fault* faults, const Text* texts, size_t count) noexcept
+    Slot* slot_compact(Slot* slot) noexcept
+    int64_t slot_fitting_rows(const Slot* slot) noexcept
+    void slot_export(Slot* slot, ArrowArray* array) noexcept
+    void schema_export(ArrowSchema* schema, const char* format) noexcept
+
+cdef extern from "columns/lines.h" nogil:
+    int32_t* lines_views(Text block, int64_t* rows) noexcept
+    size_t csv_whole_rows(Text block) noexcept
+
+cdef extern from "url/parse.h" nogil:
+    enum:
+        Q_FIELDS
+    const Text* q_names
+    ctypedef struct Target:
+        Text host
+        Text path
+        Text query
+        bint is_secure
+    ctypedef struct Presigned:
+        Text host
+        Text path
+        Text secret_id
+        Text key_time
+        Text signature
+        Text param_list
+        bint signs_host
+        bint has_token
+        int64_t start
+        int64_t end
+    bint text_is(Text text, const char* other, size_t size) noexcept
+    bint equal_in_constant_time(const uint8_t* one, const uint8_t* other, size_t size) noexcept
+    bint target_split(Text url, Target* target) noexcept
+    bint presigned_parse(Text url, Presigned* parts) noexcept
+    bint presigned_lists(const Presigned* parts, Text name) noexcept
+    size_t http_bound(Text url, Text method) noexcept
+    uint8_t* put_http_head(uint8_t* out, Text method) noexcept
+    uint8_t* put_http_key(uint8_t* out, Text path) noexcept
+    uint8_t* put_http_tail(uint8_t* out, Presigned* parts, Text token) noexcept
+
+cdef extern from "url/pattern.h" nogil:
+    ctypedef struct UrlPattern:
+        Text head
+        Text middle
+        Text tail
+        Frame frame
+        bint has_token
+    ctypedef struct Fitting:
+        const Text* keys
+        size_t count
+        sha1_row* rows
+        uint8_t* wrong
+        Text* texts
+    bint pattern_fits(const UrlPattern* pattern, Text url, Text* key) noexcept
+    void pattern_lay_out(
+        const UrlPattern* pattern, frame_layer* lay, const Fitting* fitting, Space space, uint8_t* holes
+    ) noexcept
