@@ -147,7 +147,7 @@ def polars(workers: int, keys: Path, out: Path, how: str) -> Iterator[None]:
     frame = pl.scan_parquet(keys).select("key")
     url: Any = pl.col("key")
     if "sign" in how:
-        url = pl.col("key").cos.presign(signer())
+        url = pl.col("key").cossign.presign(signer())
     elif "noop" in how:
         url = pl.col("key").map_batches(lambda keys: pl.Series(constants(len(keys))), pl.String, is_elementwise=True)
     if "write" in how:
@@ -185,7 +185,7 @@ def pandas(workers: int, keys: Path, out: Path, how: str) -> Iterator[None]:
     yield
     df = pd.read_parquet(keys, dtype_backend="pyarrow")
     if "sign" in how:
-        df["url"] = df["key"].cos.presign(signer(), threads=workers)
+        df["url"] = df["key"].cossign.presign(signer(), threads=workers)
     elif "noop" in how:
         df["url"] = pd.Series(pd.array(constants(len(df)), dtype=pd.ArrowDtype(pa.string())))
     if "write" in how:

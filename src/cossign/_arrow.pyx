@@ -516,27 +516,28 @@ cdef class SignedColumn:
     cdef object keys
     cdef tuple sources
     cdef tuple names
-    cdef object varied     # makes the template of a row out of the texts of the columns behind the template's own
+    # Makes a row's template: of the texts of the columns after the template's own, and of those of its own that are null
+    cdef object varied
     cdef dict templates    # the last ones that were made, or why there is none
     cdef int threads
     cdef Memory memory
     cdef object first  # a stream that was opened to check its type
     cdef readonly list errors
     cdef bint keep_errors
-    cdef bint varies
+    cdef bint varies       # there are columns after the template's own
     cdef bint as_keys  # string views for keys that are
     cdef bint views    # the result is, instead of strings
 
     def __init__(
-        self, Template template not None, keys, tuple sources not None, tuple names not None, varied, bint keep_errors,
-        int threads, Memory memory=None, bint as_keys=False,
+        self, Template template not None, keys, tuple sources not None, tuple names not None, varied, bint varies,
+        bint keep_errors, int threads, Memory memory=None, bint as_keys=False,
     ):
         if not <Py_ssize_t>template.form.columns <= len(sources) == len(names) <= MOST_COLUMNS:
             raise ValueError("the template has other columns than were given")
         self.memory = memory
         self.template = template
         self.varied = varied
-        self.varies = varied is not None
+        self.varies = varies
         self.templates = {}
         self.keys = keys
         self.sources = sources
@@ -550,14 +551,18 @@ cdef class SignedColumn:
         """A row's template, or the ParameterError that says why there is none."""
         cdef Text* value
         cdef list texts = []
-        for column in range(<Py_ssize_t>self.template.form.columns, work.width):
+        cdef list absent = []
+        for column in range(work.width):
             value = &work.values[i * work.width + column]
-            texts.append(None if value.data == NULL else value.data[:value.size].decode())
-        made = tuple(texts)
+            if column >= <Py_ssize_t>self.template.form.columns:
+                texts.append(None if value.data == NULL else value.data[:value.size].decode())
+            elif value.data == NULL:
+                absent.append(column)
+        made = tuple(texts), tuple(absent)
         found = self.templates.get(made)
         if found is None:
             try:
-                found = self.varied(*texts)
+                found = self.varied(*made)
             except ParameterError as error:
                 found = error
             if len(self.templates) >= MOST_TEMPLATES:
@@ -1074,7 +1079,7 @@ cdef int fill_slot(SignedColumn whole, Template template, Task* task, Workspace 
                 if work.faults[i] == FAULT_NONE and not scan_utf8(value.data, value.size):
                     work.faults[i] = FAULT_BAD_VALUE
         out = slot.data + slot.data_size
-        if whole.varies:
+        if whole.varies or (width and has_nulls(work, count)):
             with gil:
                 done = sign_varied(whole, work, count, &out, <uint8_t*>slot + slot.size)
         else:
@@ -1095,15 +1100,28 @@ cdef int fill_slot(SignedColumn whole, Template template, Task* task, Workspace 
     return 0
 
 
+cdef bint has_nulls(Workspace work, Py_ssize_t count) noexcept nogil:
+    """Whether a value of the first `count` rows is null."""
+    cdef Py_ssize_t i
+    cdef bint found = False
+    for i in range(count * work.width):
+        found |= work.values[i].data == NULL
+    return found
+
+
 cdef bint varies_alike(Workspace work, Py_ssize_t first, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
-    """Whether two rows have the same texts in the columns from `first` on."""
+    """Whether two rows have the same texts in the columns from `first` on, and nulls in the same columns before."""
     cdef Py_ssize_t column
     cdef const Text* one
     cdef const Text* other
-    for column in range(first, work.width):
+    for column in range(work.width):
         one = &work.values[i * work.width + column]
         other = &work.values[j * work.width + column]
-        if (one.data == NULL) != (other.data == NULL) or one.size != other.size:
+        if (one.data == NULL) != (other.data == NULL):
+            return False
+        if column < first:
+            continue
+        if one.size != other.size:
             return False
         if one.size and memcmp(one.data, other.data, one.size) != 0:
             return False

@@ -277,6 +277,8 @@ cdef class RequestSigner:
             signed.append((b"host", host))
         if target.query.size:
             for each in query_pairs(target.query.data[:target.query.size]):
+                if each[0].lower() in (b"q-signature", b"sign"):
+                    raise ParameterError("url", "is presigned already: send it as it is, without this signature")
                 if each[0]:  # a list has no place for an empty name
                     params.append((percent_encode(each[0], COMPONENT).lower(), each[1]))
             sort_by_name(params)
@@ -716,7 +718,9 @@ cdef class Judge:
                 raise SignatureMismatch(
                     "the signature is not that of this request: another method, path, parameter, header or SecretKey signed it"
                 )
-            if known_token is not None and not compare_digest(known_token.reveal().encode(), token or b""):
+            if known_token is not None and token is None:
+                raise SignatureMismatch("x-cos-security-token is missing: these credentials are temporary ones with a token")
+            if known_token is not None and not compare_digest(known_token.reveal().encode(), token):
                 raise SignatureMismatch("x-cos-security-token is not the token of these credentials")
             check_time(span, now, self.skew)
             verified = Verified()
@@ -778,6 +782,8 @@ cdef tuple find_fields(list pairs, authorization):
     if b"q-signature" in lower:
         return authorization_fields([(name.lower(), value) for name, value in pairs]), pairs
     if b"sign" in lower:
+        if sum([name.lower() == b"sign" for name, _ in pairs]) > 1:
+            raise MalformedSignature("sign is there twice")
         fields = authorization_fields([split_pair(part) for part in lower[b"sign"].split(b"&")])
         return fields, [pair for pair in pairs if pair[0].lower() != b"sign"]
     if authorization is not None:

@@ -18,6 +18,36 @@ _SDK_REGION = 'should not be start with "cos."'
 _LEGACY_REGIONS = frozenset({"cn-south", "cn-south-2", "cn-north", "cn-east", "cn-southwest", "sg"})
 
 
+# COS's regions as of November 2026 (product 436, page 6224); private clouds have others.
+REGIONS = (
+    "ap-bangkok", "ap-beijing", "ap-beijing-1", "ap-beijing-fsi", "ap-chengdu", "ap-chongqing", "ap-guangzhou",
+    "ap-hongkong", "ap-jakarta", "ap-mumbai", "ap-nanjing", "ap-seoul", "ap-shanghai", "ap-shanghai-fsi",
+    "ap-shenzhen-fsi", "ap-singapore", "ap-tokyo", "eu-frankfurt", "eu-moscow", "na-ashburn", "na-siliconvalley",
+    "na-toronto", "sa-saopaulo", "accelerate",
+)  # fmt: skip
+_SHORT_REGIONS = {
+    "bj": "ap-beijing", "sh": "ap-shanghai", "gz": "ap-guangzhou", "cd": "ap-chengdu", "cq": "ap-chongqing",
+    "nj": "ap-nanjing", "hk": "ap-hongkong", "sgp": "ap-singapore",
+}  # fmt: skip
+
+
+def nearest_region(region: str) -> str:
+    """The region that is probably meant by one that COS is not known to have; "" if none is near.
+
+    >>> nearest_region("ap-bejing"), nearest_region("shanghai"), nearest_region("ap-beijing"), nearest_region("private")
+    ('ap-beijing', 'ap-shanghai', '', '')
+    """
+    if region in REGIONS or region in _LEGACY_REGIONS:
+        return ""
+    import difflib
+
+    if region in _SHORT_REGIONS:
+        return _SHORT_REGIONS[region]
+    cities = {known.partition("-")[2]: known for known in REGIONS}
+    near = difflib.get_close_matches(region, REGIONS, 1, 0.85) or difflib.get_close_matches(region, cities, 1, 0.85)
+    return cities.get(near[0], near[0]) if near else ""
+
+
 class Endpoint(NamedTuple):
     """Where objects live.
 
@@ -112,9 +142,14 @@ def endpoint(
     elif found[1].lower() not in ("https", "http"):
         raise ParameterError(named[2], "must be an https:// or http:// host")
     url = url.removesuffix("/")
-    host = url.partition("://")[2].partition("/")[0]
+    host, slash, _ = url.partition("://")[2].partition("/")
+    if named[2] == "domain":  # the facade does as the SDK
+        if slash:
+            raise ParameterError("domain", "must be a host without a path: write the path at the beginning of the keys")
+        url = url.lower()  # as HTTP clients send a Host
+        host = host.lower()
     empty = host.startswith(".") or ".." in host  # a template's name that stands for nothing
-    if not _HOST.fullmatch(host) or (empty and named[2] == "domain"):  # the facade does as the SDK
+    if not _HOST.fullmatch(host) or (empty and named[2] == "domain"):
         raise ParameterError(
             named[2],
             "must be a host name, with a port or a path if need be, in ASCII (an international name in its xn-- form)",

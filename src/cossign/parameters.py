@@ -6,6 +6,7 @@ import functools
 import os
 import re
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from cossign import _core
@@ -114,15 +115,28 @@ def span_from(text: str) -> tuple[int, int] | None:
     return None if found is None else (int(found[1]), int(found[2]))
 
 
+def checked_query(value: Any, has_token: bool) -> Mapping[str, Any]:
+    """A Signer's query: without the names that a signature has in a URL, of which COS would take one of two."""
+    query = checked_mapping(value, "query")
+    for name in query:
+        lower = name.lower() if isinstance(name, str) else ""
+        if lower.startswith("q-") or lower == "sign" or (has_token and lower == "x-cos-security-token"):
+            what = "the token, which the credentials add" if lower.startswith("x-") else "a name that signatures have"
+            raise ParameterError(f"query[{name!r}]", f"must not be given: it is {what}")
+    return query
+
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def duration(value: Any) -> int:
-    """Seconds, from a whole number or from text such as 15m.
+    """Seconds, from a whole number, a timedelta, or text such as 15m.
 
-    >>> duration("15m")
-    900
+    >>> duration("15m"), duration(timedelta(hours=1))
+    (900, 3600)
     """
+    if isinstance(value, timedelta) and value > timedelta() and not value % timedelta(seconds=1):
+        return value // timedelta(seconds=1)
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     found = re.fullmatch(r"([0-9]{1,10})([smhd]?)", value) if isinstance(value, str) else None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cossign import _core
@@ -13,7 +15,7 @@ from cossign._core import KEY, SIGNATURE, STRICT, UTF8, Column, Engine, SignKey,
 from cossign._verify import Judgement, RequestSigner, Verified
 from cossign.credentials import Clock, Credentials, CredentialsProvider
 from cossign.credentials.given import awaited
-from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint
+from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint, nearest_region
 from cossign.errors import (
     CredentialsError,
     ParameterError,
@@ -22,6 +24,7 @@ from cossign.parameters import (
     checked_headers,
     checked_mapping,
     checked_method,
+    checked_query,
     checked_span,
     checked_threads,
     chosen_engine,
@@ -30,7 +33,16 @@ from cossign.parameters import (
     q_fields,
     signed_by_clients,
 )
-from cossign.verifier import Accepted, Revoked, Verifier, accepted_now, header_texts, whole_seconds
+from cossign.verifier import (
+    Accepted,
+    Duration,
+    Revoked,
+    Verifier,
+    accepted_now,
+    header_texts,
+    seconds_of,
+    whole_seconds,
+)
 
 if TYPE_CHECKING:
     from cossign.explain import Explanation
@@ -45,6 +57,7 @@ KeyTime = tuple[int, int]
 Text = str | bytes
 
 _FEW = 16_384  # rows whose URLs fit into the caches
+_MOST_BACKDATE = 86_400
 _MOST_TEMPLATES = 64  # that are kept for single calls
 _PLAIN = ("GET", None, type(None), "key")  # the URL of a bare GET
 
@@ -72,8 +85,21 @@ def _column(value: Any) -> Sequence[Any] | None:
     return None
 
 
+def _warn_of_region(region: str | None) -> None:
+    """Warn the caller of a public call of a region that is nearly one of COS's."""
+    if region is not None and (near := nearest_region(region)):
+        warnings.warn(f"region {region!r} is not one that COS is known to have: did you mean {near!r}?", stacklevel=3)
+
+
+def _without(query: Mapping[str, Any], absent: Sequence[int]) -> Mapping[str, Any]:
+    """A query without the columns of these numbers."""
+    if not absent:
+        return query
+    return {name: value for name, value in query.items() if not (isinstance(value, Column) and value.index in absent)}
+
+
 def _is_scalar(expires: Any) -> bool:
-    return expires is None or isinstance(expires, int)
+    return expires is None or isinstance(expires, (int, str, timedelta))
 
 
 def _is_arrow(value: Any) -> bool:
@@ -81,7 +107,9 @@ def _is_arrow(value: Any) -> bool:
 
 
 def _seconds(text: str) -> int:
-    """The whole number that a column's text holds."""
+    """The seconds that a column's text holds."""
+    if re.fullmatch("[0-9]{1,10}[smhd]", text):
+        return seconds_of(text, "expires")
     if not re.fullmatch("-?[0-9]{1,20}", text):
         raise ParameterError("expires", "must be a whole number of seconds")
     return int(text)
@@ -96,17 +124,22 @@ class Signer:
         region: for example ``ap-beijing``.
         domain: a host of your own instead of the default one; see `cossign.endpoint.endpoint` for templates.
         scheme: "https" or "http".
-        expires: how many seconds a signature holds, unless a call says otherwise.
-        round_to: seconds of a window in which a key's URL stays the same, so that browsers and CDNs keep what it leads
-            to: KeyTime begins with the window, and ends `expires` behind it. None for a new URL each second.
+        expires: how long a signature holds, unless a call gives another time: seconds, a timedelta, or text such as
+            "15m".
+        round_to: the length of a window in which a key's URL stays the same, so that browsers and CDNs keep what it
+            leads to: KeyTime begins with the window, and ends `expires` behind it. None for a new URL each second.
         sign_host: sign the Host header, so that a signature holds for this bucket alone.
         accelerate: use the global acceleration host.
         strict: check keys by COS's naming rules, and refuse what HTTP clients would change on the way.
         engine: "auto", or one of `engines()`. The environment variable COSSIGN_ENGINE overrides "auto".
+        backdate: seconds before now at which KeyTime begins, for a machine whose clock is ahead of COS's.
         clock: what tells the time, where this machine's own clock may be wrong; see `Clock`.
 
     Raises:
         ParameterError: a parameter is not of its form; the message names it.
+
+    Warns:
+        UserWarning: a region is not one of COS's, but nearly is.
 
     Source: Tencent Cloud, COS, "Request Signature" (product 436, page 7778).
 
@@ -118,9 +151,10 @@ class Signer:
     __slots__ = (
         "_begins", "_endpoint", "_engine", "_host", "_last_request", "_memory", "_options", "_provider", "_templates",
         "_verifier",
-        "clock", "expires", "round_to", "sign_host", "strict",
+        "backdate", "clock", "expires", "round_to", "sign_host", "strict",
     )  # fmt: skip
 
+    backdate: int
     clock: Clock | None
     expires: int
     round_to: int | None
@@ -136,7 +170,7 @@ class Signer:
         tuple[Credentials, int, Template | None, dict[tuple[Any, ...], Template]] | None
     )  # the third is of _PLAIN
     _verifier: Verifier
-    _last_request: list[tuple[Credentials, int, int | None, RequestSigner]]
+    _last_request: list[tuple[Credentials, int, Duration | None, RequestSigner]]
     _memory: Memory
 
     def __init__(
@@ -147,14 +181,28 @@ class Signer:
         region: str | None = None,
         domain: str | None = None,
         scheme: str = "https",
-        expires: int = 900,
+        expires: Duration = 900,
         sign_host: bool = True,
         accelerate: bool = False,
         strict: bool = True,
         engine: str = "auto",
-        round_to: int | None = None,
+        round_to: Duration | None = None,
+        backdate: int = 1,
         clock: Clock | None = None,
     ) -> None:
+        options = {
+            "bucket": bucket, "region": region, "domain": domain, "scheme": scheme, "expires": expires,
+            "sign_host": sign_host, "accelerate": accelerate, "strict": strict, "engine": engine,
+            "round_to": round_to, "backdate": backdate, "clock": clock,
+        }  # fmt: skip
+        self._prepare(credentials, options)
+        _warn_of_region(region)
+
+    def _prepare(self, credentials: CredentialsProvider, options: dict[str, Any]) -> None:
+        """Check the parameters, and set what calls use."""
+        (
+            bucket, region, domain, scheme, expires, sign_host, accelerate, strict, engine, round_to, backdate, clock,
+        ) = options.values()  # fmt: skip
         if not callable(getattr(credentials, "get", None)) or isinstance(credentials, Mapping):
             raise ParameterError("credentials", "must be Credentials, or a provider with get() -> Credentials")
         for name, flag in (("sign_host", sign_host), ("accelerate", accelerate), ("strict", strict)):
@@ -168,9 +216,13 @@ class Signer:
                 check_bucket(bucket)
             if region is not None:
                 check_region(region)
-        checked_span(0, whole_seconds(expires, "expires"), "expires")
-        if round_to is not None and whole_seconds(round_to, "round_to") <= 0:
+        expires = seconds_of(expires, "expires")
+        checked_span(0, expires, "expires")
+        round_to = None if round_to is None else seconds_of(round_to, "round_to")
+        if round_to is not None and round_to <= 0:
             raise ParameterError("round_to", "must be greater than 0 seconds")
+        if not 0 <= whole_seconds(backdate, "backdate") <= _MOST_BACKDATE:
+            raise ParameterError("backdate", f"must be from 0 to {_MOST_BACKDATE} seconds")
         if clock is not None and not isinstance(clock, Clock):
             raise ParameterError("clock", f"must be a cossign.Clock, not {type(clock).__name__}")
         put = object.__setattr__
@@ -183,16 +235,13 @@ class Signer:
         put(self, "_host", None if where is None else where.host.encode())
         put(self, "_templates", None)
         put(self, "_last_request", [])
-        put(self, "expires", int(expires))
-        put(self, "round_to", None if round_to is None else int(round_to))
+        put(self, "expires", expires)
+        put(self, "round_to", round_to)
+        put(self, "backdate", int(backdate))
         put(self, "sign_host", sign_host)
         put(self, "strict", strict)
         put(self, "_verifier", Verifier(credentials, engine=engine, clock=clock))
-        put(self, "_options", {
-            "bucket": bucket, "region": region, "domain": domain, "scheme": scheme, "expires": expires,
-            "sign_host": sign_host, "accelerate": accelerate, "strict": strict, "engine": engine,
-            "round_to": round_to, "clock": clock,
-        })  # fmt: skip
+        put(self, "_options", options)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("a Signer is immutable: make a new one")
@@ -213,6 +262,32 @@ class Signer:
     def host(self) -> str | None:
         """The Host of its bucket or domain, or None if it was made for no bucket."""
         return None if self._endpoint is None else self._endpoint.host
+
+    def replace(self, credentials: CredentialsProvider | None = None, **changes: Any) -> Signer:
+        """A Signer with some of this one's parameters changed: another bucket, other credentials.
+
+        Args:
+            credentials: instead of this one's.
+            changes: parameters of `Signer` by their names.
+
+        Returns:
+            A Signer. If this one was made by `at`, its signatures begin at the same instant.
+
+        Raises:
+            ParameterError: a parameter is not one of `Signer`, or is not of its form.
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> signer.replace(bucket="other-1250000000", expires="1h").host
+        'other-1250000000.cos.ap-beijing.myqcloud.com'
+        """
+        for name in changes:
+            if name not in self._options:
+                raise ParameterError(name, f"is not a parameter of Signer: there are {', '.join(self._options)}")
+        provider = self._provider if credentials is None else credentials
+        signer = rebuilt(provider, {**self._options, **changes}, self._begins)
+        _warn_of_region(changes.get("region"))
+        return signer
 
     def at(self, start: int | None = None) -> Signer:
         """The same Signer, whose signatures all begin at one instant, however many calls and processes share the work.
@@ -244,7 +319,7 @@ class Signer:
         key: str,
         *,
         method: str = "GET",
-        expires: int | None = None,
+        expires: Duration | None = None,
         query: Query | None = None,
         headers: Headers | None = None,
         key_time: KeyTime | None = None,
@@ -254,7 +329,8 @@ class Signer:
         Args:
             key: the object's key, not encoded, without a leading slash.
             method: the method that the URL is for.
-            expires: seconds, > 0, for which it holds from now on; the Signer's own when None.
+            expires: how long it holds from now on: seconds, a timedelta, or text such as "15m"; the Signer's own when
+                None.
             query: parameters that are signed and stand in the URL.
             headers: headers that are signed; whoever uses the URL must send them.
             key_time: ``(start, end)`` in Unix seconds, instead of `expires`.
@@ -289,23 +365,24 @@ class Signer:
 
     @overload
     def presign_many(  # pyright: ignore[reportOverlappingOverload]
-        self, keys: Iterable[str], *, method: str | Sequence[str] = "GET", expires: int | Sequence[int] | None = None,
+        self, keys: Iterable[str], *, method: str | Sequence[str] = "GET",
+        expires: Duration | Sequence[Duration] | None = None,
         query: Mapping[str, Scalar | Sequence[Scalar]] | None = None, headers: Headers | None = None,
         key_time: KeyTime | None = None, on_error: Literal["raise"] = "raise", threads: int = 1,
     ) -> list[str]: ...  # fmt: skip
     @overload
     def presign_many(
         self, keys: Iterable[str | None], *, method: str | Sequence[str] = "GET",
-        expires: int | Sequence[int] | None = None, query: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
-        headers: Headers | None = None, key_time: KeyTime | None = None, on_error: Literal["raise", "null"] = "raise",
-        threads: int = 1,
+        expires: Duration | Sequence[Duration] | None = None,
+        query: Mapping[str, Scalar | Sequence[Scalar]] | None = None, headers: Headers | None = None,
+        key_time: KeyTime | None = None, on_error: Literal["raise", "null"] = "raise", threads: int = 1,
     ) -> list[str | None]: ...  # fmt: skip
     def presign_many(
         self,
         keys: Iterable[str | None],
         *,
         method: str | Sequence[str] = "GET",
-        expires: int | Sequence[int] | None = None,
+        expires: Duration | Sequence[Duration] | None = None,
         query: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
         headers: Headers | None = None,
         key_time: KeyTime | None = None,
@@ -318,7 +395,7 @@ class Signer:
             keys: any iterable of str; None in it gives None.
             method: as in `presign`, or a sequence as long as `keys`.
             expires: likewise.
-            query: as in `presign`; a value may be a sequence as long as `keys`.
+            query: as in `presign`; a value may be a sequence as long as `keys`, in which None leaves out the parameter.
             headers: as in `presign`.
             key_time: as in `presign`.
             on_error: "raise" at the first bad row, returning nothing; or "null": bad rows become None, and the result
@@ -368,32 +445,34 @@ class Signer:
                 if column is not None and len(column) != rows:
                     raise ParameterError(name, f"must be as long as keys: {rows} rows, not {len(column)}")
 
-        def template(method: Any, expires: Any, index: int | None = None) -> Template:
+        def template(method: Any, expires: Any, absent: tuple[int, ...] = (), index: int | None = None) -> Template:
             try:
                 span = self._key_time(start, expires, key_time)
-                return self._url_template(credentials, method, span, fixed, headers, "keys")
+                return self._url_template(credentials, method, span, _without(fixed, absent), headers, "keys")
             except ParameterError as error:
                 raise type(error)(error.parameter, error.reason, index) if index is not None else error from None
 
-        if methods is None and spans is None:
+        with_nulls = [number for number, column in enumerate(columns) if any(value is None for value in column)]
+        if methods is None and spans is None and not with_nulls:
             signed = _core.sign_many(template(method, expires), keys, tuple(columns), tuple(names), errors, threads)
             return signed if errors is None else BulkResult(signed, errors)
 
-        # One batch for each method and expiry that occurs: SignKey depends on the expiry.
+        # One batch for each method, expiry and choice of parameters that occurs: SignKey depends on the expiry.
         assert isinstance(keys, Sequence)
-        groups: dict[tuple[Any, Any], list[int]] = {}
+        groups: dict[tuple[Any, Any, tuple[int, ...]], list[int]] = {}
         for index in range(len(keys)):
-            pair = method if methods is None else methods[index], expires if spans is None else spans[index]
-            groups.setdefault(pair, []).append(index)
+            one = method if methods is None else methods[index], expires if spans is None else spans[index]
+            absent = tuple(number for number in with_nulls if columns[number][index] is None)
+            groups.setdefault((*one, absent), []).append(index)
         result: list[Any] = [None] * len(keys)
         first_bad: tuple[int, ParameterError] | None = None  # the row, and what is to be raised
-        for (one_method, one_expires), indices in groups.items():
+        for (one_method, one_expires, absent), indices in groups.items():
             if first_bad is not None and first_bad[0] < indices[0]:
                 break  # groups are in the order of their first rows
             found: list[tuple[int, str]] | None = None if errors is None else []
             try:
                 signed = _core.sign_many(
-                    template(one_method, one_expires, indices[0]),
+                    template(one_method, one_expires, absent, indices[0]),
                     [keys[index] for index in indices],
                     tuple([column[index] for index in indices] for column in columns),
                     tuple(names),
@@ -437,7 +516,8 @@ class Signer:
                 pandas or nanoarrow; plain, view, dictionary or run-end encoded, sliced, chunked. A null gives a null.
             method: as in `presign`, or an Arrow column of strings as long as `keys`.
             expires: as in `presign`, or an Arrow column of integers; a null is the Signer's own.
-            query: as in `presign`; a value may be an Arrow column of strings or integers.
+            query: as in `presign`; a value may be an Arrow column of strings or integers. A null leaves out the
+                parameter in its row.
             headers: as in `presign`.
             key_time: as in `presign`.
             on_error: "raise" when a chunk with a bad row is asked for; or "null": bad rows become null, and the
@@ -487,23 +567,20 @@ class Signer:
                 columns[f"query[{name!r}]"] = value
         varying = {name: value for name, value in (("method", method), ("expires", expires)) if _is_arrow(value)}
 
-        def template(**row: Any) -> Template:
-            span = self._key_time(start, row["expires"], key_time)
-            return self._url_template(credentials, row["method"], span, fixed, headers, "keys", UTF8, end)
+        def template(method: Any, expires: Any, absent: tuple[int, ...] = ()) -> Template:
+            span = self._key_time(start, expires, key_time)
+            return self._url_template(credentials, method, span, _without(fixed, absent), headers, "keys", UTF8, end)
 
-        def varied(*texts: str | None) -> Template:
+        def varied(texts: tuple[str | None, ...], absent: tuple[int, ...]) -> Template:
             row = {"method": method, "expires": expires, **dict(zip(varying, texts, strict=True))}
             if "expires" in varying and row["expires"] is not None:
                 row["expires"] = _seconds(row["expires"])
-            return template(**row)
+            return template(**row, absent=absent)
 
-        usual = {
-            "method": "GET" if "method" in varying else method,
-            "expires": None if "expires" in varying else expires,
-        }
+        usual = template("GET" if "method" in varying else method, None if "expires" in varying else expires)
         columns.update(varying)
         return SignedColumn(
-            template(**usual), keys, tuple(columns.values()), tuple(columns), varied if varying else None,
+            usual, keys, tuple(columns.values()), tuple(columns), varied, bool(varying),
             keep_errors, threads, memory, as_keys,
         )  # fmt: skip
 
@@ -512,7 +589,7 @@ class Signer:
         method: str,
         key: str,
         *,
-        expires: int | None = None,
+        expires: Duration | None = None,
         query: Query | None = None,
         headers: Headers | None = None,
         key_time: KeyTime | None = None,
@@ -553,7 +630,7 @@ class Signer:
         url: str,
         headers: Mapping[str, Text] | Iterable[tuple[Text, Text]] = (),
         *,
-        expires: int | None = None,
+        expires: Duration | None = None,
         key_time: KeyTime | None = None,
     ) -> dict[str, str]:
         """The headers to add to a request, by the SDKs' rules, as it goes over the wire.
@@ -611,7 +688,7 @@ class Signer:
         size: tuple[int, int] | None = None,
         fields: Mapping[str, Scalar] | None = None,
         starts_with: Mapping[str, str] | None = None,
-        expires: int | None = None,
+        expires: Duration | None = None,
         key_time: KeyTime | None = None,
     ) -> PostPolicy:
         """What an HTML form, or a Mini Program's ``wx.uploadFile``, needs to upload a file by POST Object.
@@ -696,7 +773,7 @@ class Signer:
         skew: int = 0,
         require_headers: Sequence[str] = (),
         require_params: Sequence[str] = (),
-        max_expires: int | None = None,
+        max_expires: Duration | None = None,
         revoked: Revoked | None = None,
     ) -> Verified:
         """Judge a presigned URL, or a request by its Authorization, as COS would.
@@ -750,7 +827,7 @@ class Signer:
         skew: int = 0,
         require_headers: Sequence[str] = (),
         require_params: Sequence[str] = (),
-        max_expires: int | None = None,
+        max_expires: Duration | None = None,
         revoked: Revoked | None = None,
         threads: int = 1,
     ) -> Judgement:
@@ -782,7 +859,7 @@ class Signer:
         filename: str | None = None,
         credentials: Accepted | None = None,
         skew: int = 0,
-        max_expires: int | None = None,
+        max_expires: Duration | None = None,
         revoked: Revoked | None = None,
     ) -> VerifiedPost:
         """Judge the form of a POST Object by its policy, as COS would.
@@ -866,8 +943,8 @@ class Signer:
         return time.time() if self.clock is None else self.clock.now()
 
     def _start(self) -> int:
-        """KeyTime's beginning: a second ago, as in the SDKs, unless it is fixed."""
-        return int(self._now()) - 1 if self._begins is None else self._begins
+        """KeyTime's beginning: `backdate` seconds ago, unless it is fixed."""
+        return int(self._now()) - self.backdate if self._begins is None else self._begins
 
     def _where(self) -> Endpoint:
         if self._endpoint is None:
@@ -887,9 +964,11 @@ class Signer:
             return checked_span(
                 whole_seconds(key_time[0], "key_time"), whole_seconds(key_time[1], "key_time"), "key_time"
             )
-        seconds = self.expires if expires is None else whole_seconds(expires, "expires")
+        seconds = self.expires if expires is None else seconds_of(expires, "expires")
         if seconds <= 0:
             raise ParameterError("expires", "must be greater than 0 seconds")
+        if self._begins is None and self.backdate > 1:  # the end stays what it is without
+            seconds += self.backdate - 1
         return key_time_from(start, seconds, self.round_to, "expires")
 
     def _sign_key(self, credentials: Credentials, span: str) -> SignKey:
@@ -897,9 +976,17 @@ class Signer:
 
     def _signed_headers(self, headers: Any) -> tuple[bytes, list[bytes | int]]:
         """(HeaderList, HttpHeaders), Host added."""
-        signed = dict(checked_mapping(headers, "headers"))
-        checked_headers(signed, "headers")
-        if self.sign_host and not any(isinstance(name, str) and name.lower() == "host" for name in signed):
+        given = checked_mapping(headers, "headers")
+        checked_headers(given, "headers")
+        signed = {}
+        has_host = False
+        for name, value in given.items():
+            value = value.strip(" \t") if isinstance(value, str) else value  # as HTTP takes blanks away
+            if isinstance(name, str) and name.lower() == "host":
+                has_host = True
+                value = value.lower() if isinstance(value, str) else value
+            signed[name] = value
+        if self.sign_host and not has_host:
             signed["Host"] = self._where().host
         header_list, http_headers, _ = _core.canonical(signed, "headers")
         return header_list, http_headers
@@ -934,7 +1021,8 @@ class Signer:
         rules: int = 0, end: bytes = b"",
     ) -> Template:  # fmt: skip
         """A presigned URL in the documented form, and `end` behind it."""
-        url_param_list, http_parameters, cased = _core.canonical(checked_mapping(query, "query"), "query")
+        query = checked_query(query, credentials.token is not None)
+        url_param_list, http_parameters, cased = _core.canonical(query, "query")
         header_list, http_headers = self._signed_headers(headers)
         fields = q_fields(credentials.secret_id, span, header_list, url_param_list, encode_component)
         text: list[bytes | int] = [self._where().base.encode(), KEY, b"?" + fields, SIGNATURE]
@@ -953,7 +1041,8 @@ class Signer:
         self, credentials: Credentials, method: Any, span: str, query: Any, headers: Any
     ) -> Template:
         """An Authorization header's value."""
-        url_param_list, http_parameters, _ = _core.canonical(checked_mapping(query, "query"), "query")
+        query = checked_query(query, credentials.token is not None)
+        url_param_list, http_parameters, _ = _core.canonical(query, "query")
         header_list, http_headers = self._signed_headers(headers)
         text: list[bytes | int] = [q_fields(credentials.secret_id, span, header_list, url_param_list), SIGNATURE]
         http = http_pieces(checked_method(method), KEY, http_parameters, http_headers)
@@ -967,6 +1056,8 @@ class Signer:
 
 
 def rebuilt(provider: CredentialsProvider, options: dict[str, Any], begins: int | None = None) -> Signer:
-    signer = Signer(provider, **options)
+    """A Signer of the options of another, which has given its warnings."""
+    signer = Signer.__new__(Signer)
+    signer._prepare(provider, options)
     object.__setattr__(signer, "_begins", begins)
     return signer

@@ -5,13 +5,21 @@ from __future__ import annotations
 import operator
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cossign._core import encode_component
 from cossign._verify import Judge, Judgement, Terms, Verified
 from cossign.credentials import Clock, Credentials, CredentialsProvider
 from cossign.errors import ParameterError
-from cossign.parameters import checked_headers, checked_mapping, checked_method, checked_threads, chosen_engine
+from cossign.parameters import (
+    checked_headers,
+    checked_mapping,
+    checked_method,
+    checked_threads,
+    chosen_engine,
+    duration,
+)
 
 if TYPE_CHECKING:
     from cossign.post import VerifiedPost
@@ -20,6 +28,7 @@ __all__ = ["Accepted", "Verifier"]
 
 Accepted = CredentialsProvider | Iterable[CredentialsProvider] | Mapping[str, Credentials]
 Revoked = Container[str] | Callable[[Any], object]
+Duration = int | timedelta | str  # seconds, a timedelta, or text such as "15m"
 
 _LONGEST_SKEW = 366 * 86_400
 
@@ -38,7 +47,8 @@ class Verifier:
         skew: seconds by which the signer's clock may differ from this one's.
         require_headers: names of headers that must be signed, such as ``("host",)``.
         require_params: names of parameters that must be signed.
-        max_expires: seconds that a signature may hold at most, from KeyTime's start to its end.
+        max_expires: how long a signature may hold at most, from KeyTime's start to its end: seconds, a timedelta, or
+            text such as "15m".
         revoked: SecretIds and signatures that are no longer good, or a function that is asked about a Verified.
         engine: "auto", or one of `engines()`.
         clock: what tells the time, where this machine's own clock may be wrong; see `Clock`.
@@ -64,7 +74,7 @@ class Verifier:
         skew: int = 0,
         require_headers: Sequence[str] = (),
         require_params: Sequence[str] = (),
-        max_expires: int | None = None,
+        max_expires: Duration | None = None,
         revoked: Revoked | None = None,
         engine: str = "auto",
         clock: Clock | None = None,
@@ -231,6 +241,17 @@ def whole_seconds(value: Any, parameter: str) -> int:
     raise ParameterError(parameter, f"must be a whole number of seconds, not {type(value).__name__}")
 
 
+def seconds_of(value: Any, parameter: str) -> int:
+    """How long something lasts: seconds, a timedelta, or text such as 15m."""
+    if isinstance(value, (str, timedelta)):
+        try:
+            return duration(value)
+        except ValueError:
+            what = "must be whole seconds, and more than none" if isinstance(value, timedelta) else None
+            raise ParameterError(parameter, what or f"{value!r} is not a duration: write 900, 15m, 2h or 7d") from None
+    return whole_seconds(value, parameter)
+
+
 def _checked_skew(skew: Any) -> int:
     seconds = whole_seconds(skew, "skew")
     if seconds < 0:
@@ -244,8 +265,10 @@ def _checked_terms(require_headers: Any, require_params: Any, max_expires: Any, 
     """What a right signature must keep to; None if the caller asks for nothing."""
     headers = _names("require_headers", require_headers)
     params = _names("require_params", require_params)
-    if max_expires is not None and whole_seconds(max_expires, "max_expires") <= 0:
-        raise ParameterError("max_expires", "must be greater than 0 seconds")
+    if max_expires is not None:
+        max_expires = seconds_of(max_expires, "max_expires")
+        if max_expires <= 0:
+            raise ParameterError("max_expires", "must be greater than 0 seconds")
     if isinstance(revoked, (str, bytes)) or not (
         revoked is None or callable(revoked) or hasattr(revoked, "__contains__")
     ):

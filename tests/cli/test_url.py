@@ -223,6 +223,13 @@ def test_broken_files_of_other_tools(name: str, text: str, capsys: pytest.Captur
     assert f"~/{name} was not read" in told or "region: [a, b]" in text
 
 
+def test_a_region_that_looks_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["url", "a", "-b", BUCKET, "-r", "ap-bejing"]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("cossign: warning: region 'ap-bejing' is not one that COS is known to have")
+    assert told.count("\n") == 1
+
+
 def test_a_directory_in_place_of_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     Path("~/.cos.yaml").expanduser().mkdir(parents=True)
     assert "~/.cos.yaml was not read: Is a directory)" in refused(capsys, "url", "a", "-b", BUCKET)

@@ -43,7 +43,8 @@ def outputs(explanation: Explanation) -> dict[str, str]:
 
 
 def test_no_secret_in_any_output() -> None:
-    signed = SIGNER.presign("a b.txt", query={"x-cos-security-token": TOKEN}, key_time=TIMES)
+    without = SIGNER.replace(Credentials(SECRET_ID, SECRET_KEY))
+    signed = without.presign("a b.txt", query={"x-cos-security-token": TOKEN}, key_time=TIMES)
     header = SIGNER.authorization("GET", "a", headers={"x-cos-security-token": TOKEN}, key_time=TIMES)
     sign_key = reference.signed(SECRET_KEY, "get", "/", (), (), f"{TIMES[0]};{TIMES[1]}")["sign_key"]
     asked: list[tuple[str, dict[str, object]]] = [
@@ -355,5 +356,18 @@ def test_what_the_service_received_stands_beside_what_was_sent() -> None:
 
 def test_nothing_of_a_request_is_kept() -> None:
     """A token may be among the values that were encoded."""
-    explain(SIGNER.presign("a", query={"x-cos-security-token": TOKEN}), credentials=[TEMPORARY], method="PUT")
+    explain(
+        SIGNER.replace(Credentials(SECRET_ID, SECRET_KEY)).presign("a", query={"x-cos-security-token": TOKEN}),
+        credentials=[TEMPORARY],
+        method="PUT",
+    )
     assert encoded_entry.cache_info().currsize == 0
+
+
+def test_two_sign_parameters_are_a_mistake() -> None:
+    good = quote(SIGNER.authorization("GET", "a", key_time=TIMES), safe="")
+    bad = quote(SIGNER.authorization("GET", "b", key_time=TIMES), safe="")
+    for query in (f"sign={good}&sign={bad}", f"sign={bad}&sign={good}"):
+        found = explain(f"{SIGNER.object_url('a')}?{query}", credentials=[TEMPORARY], now=NOW)
+        assert not found.holds
+        assert "field-doubled" in found.codes

@@ -6,9 +6,11 @@ import argparse
 import json
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from cossign.cli import words
 from cossign.cli.hints import address
 from cossign.credentials import ChainCredentials, FileCredentials
 from cossign.credentials.files import coscli_fields, coscmd_fields
@@ -120,6 +122,15 @@ def _named(bucket: str, known: list[Configured]) -> tuple[str, str | None]:
 def signer(arguments: argparse.Namespace, bucket: str | None = None, **options: Any) -> Signer:
     """A Signer by the options of `arguments.add_bucket` and `arguments.add_request`."""
     bucket, region = resolve(arguments, bucket)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        made = _signer(arguments, bucket, region, options)
+    for each in seen:
+        words.warn(str(each.message))
+    return made
+
+
+def _signer(arguments: argparse.Namespace, bucket: str | None, region: str | None, options: dict[str, Any]) -> Signer:
     return Signer(
         FileCredentials(profile=arguments.profile) if arguments.profile is not None else ChainCredentials(),
         bucket=bucket, region=region, domain=arguments.domain, accelerate=arguments.accelerate,

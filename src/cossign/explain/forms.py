@@ -231,6 +231,10 @@ def taken_apart(request: Request) -> Reading:
     sign = next((value for name, value in params if name.lower() == b"sign"), None)
     if not own and sign is not None and b"q-sign" in sign:
         where = "sign"
+        if sum(name.lower() == b"sign" for name, _ in params) > 1:
+            evident.append(
+                Evident("field-doubled", "the parameter 'sign' is there twice, and COS would take one of them")
+            )
         own = [_pair(part) for part in sign.split(b"&")]
         params = tuple(entry for entry in params if entry[0].lower() != b"sign")
     elif own and sign is not None and sign.startswith(b"q-sign-algorithm"):

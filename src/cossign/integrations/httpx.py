@@ -27,8 +27,9 @@ class CosAuth(httpx.Auth):
 
     What httpx really sends is signed: its own form of the path and the parameters, and the headers that the SDKs sign.
     The credentials' token goes with it. With an AsyncClient, waiting for credentials does not block the event loop.
-    A request that follows a redirect goes without signature and token, whichever host it goes to; if that is the same
-    host, and refuses it, it is signed for its own path and sent again. With ``Signer(clock=Clock())`` a request that
+    The signature is an Authorization header like any other; httpx takes it off a request that follows a redirect to
+    another host. No copy has the token. A request that follows a redirect to the same host, which refuses it, is signed
+    for its own path and sent again. With ``Signer(clock=Clock())`` a request that
     was refused because this machine's clock is wrong is signed by the server's time, and sent once more.
 
     Args:
@@ -91,39 +92,35 @@ class CosAuth(httpx.Auth):
         headers = request.headers
         target = request.url.raw_path.decode("ascii")
         added = self._signer.sign_request(request.method, target, _raw(headers))
-        _ = headers.encoding  # asked for while they are plain: it is found out by looking at all that is sent
-        # In its place: a copy of a request's headers takes as long as the signature.
-        headers.__class__ = _SignedHeaders
-        headers.added = added  # type: ignore[attr-defined]  # by vars() it would make each later look at them slower
+        headers["Authorization"] = added["Authorization"]
+        token = added.get(_TOKEN)
+        if token is None:
+            headers.__class__ = httpx.Headers  # the credentials before had one
+        else:
+            _ = headers.encoding  # asked for while they are plain: it is found out by looking at all that is sent
+            # In its place: a copy of a request's headers takes as long as the signature.
+            headers.__class__ = _HeadersWithToken
+            headers.token = token  # type: ignore[attr-defined]  # by vars() it would make each later look slower
 
 
 _raw = httpx.Headers.raw.__get__
-_get = httpx.Headers.__getitem__
 
 
-class _SignedHeaders(httpx.Headers):
-    """Headers with a signature that is sent, and can be looked up, but is in no copy, and in nothing that is shown.
+class _HeadersWithToken(httpx.Headers):
+    """Headers with a token that is sent and can be looked up, but is in no copy and in nothing that is shown.
 
-    httpx makes the headers of a redirect's next request of a copy, and takes the Authorization off it if that is for
-    another host; it would send the token there.
+    httpx makes the headers of a redirect's next request of a copy. It takes the Authorization off that if it is for
+    another origin, and would leave the token there.
     """
 
-    added: dict[str, str]
+    token: str
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
-        return super().raw + [(name.encode(), value.encode()) for name, value in self.added.items()]
+        return [*super().raw, (_TOKEN.encode(), self.token.encode())]
 
     def __getitem__(self, key: str) -> str:
-        try:
-            return _get(self, key)
-        except KeyError:
-            for name, value in self.added.items():
-                if name.lower() == key.lower():
-                    return value
-            raise
+        return self.token if key.lower() == _TOKEN else super().__getitem__(key)
 
     def __contains__(self, key: object) -> bool:
-        return super().__contains__(key) or (
-            isinstance(key, str) and key.lower() in (name.lower() for name in self.added)
-        )
+        return (isinstance(key, str) and key.lower() == _TOKEN) or super().__contains__(key)

@@ -1,12 +1,12 @@
-"""pandas: ``df["key"].cos.presign(signer)``, on columns of strings that Arrow holds.
+"""pandas: ``df["key"].cossign.presign(signer)``, on columns of strings that Arrow holds.
 
-Importing this module adds the accessor ``cos`` to Series.
+Importing this module adds the accessor ``cossign`` to Series.
 
 >>> import pandas as pd
 >>> from cossign import Credentials, Signer
 >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
 >>> frame = pd.DataFrame({"key": ["a.jpg", None], "version": ["x", "y"]}, dtype="string[pyarrow]")
->>> frame["url"] = frame["key"].cos.presign(signer, query={"versionId": frame["version"]})
+>>> frame["url"] = frame["key"].cossign.presign(signer, query={"versionId": frame["version"]})
 >>> frame["url"][0].rpartition("&")[2], frame["url"].isna().to_list(), str(frame["url"].dtype)
 ('versionId=x', [False, True], 'string')
 """
@@ -85,9 +85,9 @@ def presign(
     return result
 
 
-@pd.api.extensions.register_series_accessor("cos")
+@pd.api.extensions.register_series_accessor("cossign")
 class CosSeries:
-    """What ``series.cos`` can do."""
+    """What ``series.cossign`` can do."""
 
     def __init__(self, series: pd.Series[Any]) -> None:
         self._series = series

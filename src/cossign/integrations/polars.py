@@ -1,22 +1,19 @@
-"""Polars: ``pl.col("key").cos.presign(signer)``, in eager and lazy frames and in the streaming engine.
+"""Polars: ``pl.col("key").cossign.presign(signer)``, in eager and lazy frames and in the streaming engine.
 
-Importing this module does it: polars has the cosine under that name, and no namespace may take it. So ``cos`` stays the
-cosine when it is called, and has ``presign`` beside that, on expressions and on Series.
+Importing this module registers the namespace ``cossign`` of expressions and of Series.
 
 >>> import polars as pl
 >>> from cossign import Credentials, Signer
 >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
 >>> frame = pl.DataFrame({"key": ["a.jpg", None], "version": ["x", "y"]})
->>> urls = frame.select(url=pl.col("key").cos.presign(signer, query={"versionId": pl.col("version")}))
+>>> urls = frame.select(url=pl.col("key").cossign.presign(signer, query={"versionId": pl.col("version")}))
 >>> urls["url"][0].rpartition("&")[2], urls["url"][1]
 ('versionId=x', None)
->>> pl.Series([0.0]).cos().to_list()
-[1.0]
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -96,33 +93,25 @@ def _alike(columns: Sequence[pl.Series]) -> list[pl.Series]:
     return [column if len(column) == rows else column.new_from_index(0, rows) for column in columns]
 
 
-class _Namespace:
-    """``cos`` of one expression or Series."""
+@pl.api.register_expr_namespace("cossign")
+class _Expression:
+    """What ``expression.cossign`` can do."""
 
-    def __init__(self, cosine: Callable[..., Any], of: Any) -> None:
-        self._cosine = cosine
-        self._of = of
+    def __init__(self, keys: pl.Expr) -> None:
+        self._keys = keys
 
-    def __call__(self) -> Any:
-        return self._cosine(self._of)
-
-    def presign(self, signer: Signer, **named: Any) -> Any:
-        """As `presign`; of a Series, at once."""
-        if isinstance(self._of, pl.Expr):
-            return presign(self._of, signer, **named)
-        return self._of.to_frame().select(presign(pl.first(), signer, **named)).to_series()
+    def presign(self, signer: Signer, **named: Any) -> pl.Expr:
+        """As `presign`, of these keys."""
+        return presign(self._keys, signer, **named)
 
 
-class _Cos:
-    """``Expr.cos`` and ``Series.cos``: the cosine as it was, and a namespace."""
+@pl.api.register_series_namespace("cossign")
+class _Series:
+    """What ``series.cossign`` can do."""
 
-    def __init__(self, cosine: Callable[..., Any]) -> None:
-        self._cosine = cosine
+    def __init__(self, keys: pl.Series) -> None:
+        self._keys = keys
 
-    def __get__(self, of: Any, kind: type) -> Any:
-        return self._cosine if of is None else _Namespace(self._cosine, of)
-
-
-for _kind in (pl.Expr, pl.Series):
-    if not isinstance(vars(_kind)["cos"], _Cos):
-        setattr(_kind, "cos", _Cos(vars(_kind)["cos"]))  # noqa: B010 - mypy knows that it is a method
+    def presign(self, signer: Signer, **named: Any) -> pl.Series:
+        """As `presign`, of these keys, at once."""
+        return self._keys.to_frame().select(presign(pl.first(), signer, **named)).to_series()
