@@ -868,3 +868,22 @@ print(streamed, above, anonymous() - before)
     assert streamed <= 32 << 20
     assert above <= 16 << 20
     assert after <= 48 << 20  # one chunk is kept: the others' memory has gone back
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_row_larger_than_a_chunk_whose_time_is_longer_than_the_others(credentials: Credentials, threads: int) -> None:
+    signer = Signer(credentials, bucket=BUCKET, region=REGION, strict=False, expires=1).at(5)
+    keys = pa.array(["\u00e9" * 100_000, "a"])
+    urls = signer.presign_arrow(keys, expires=pa.array([9_000_000_000, 2], pa.int64()), threads=threads)
+    wanted = [signer.presign(str(key), expires=seconds) for key, seconds in zip(keys, (9_000_000_000, 2), strict=True)]
+    assert pa.chunked_array(urls).to_pylist() == wanted
+
+
+def test_chunks_of_any_size(signer: Signer) -> None:
+    for chunk in (4097, 5001, (1 << 22) + 1):
+        memory = Memory(1 << 20, chunk)
+        keys = [f"{number}" for number in range(5000)]
+        object.__setattr__(signer, "_memory", memory)
+        assert pa.chunked_array(
+            signer.presign_arrow(pa.array(keys), key_time=TIMES)
+        ).to_pylist() == signer.presign_many(keys, key_time=TIMES)

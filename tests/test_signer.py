@@ -663,3 +663,34 @@ def test_what_is_presigned_is_not_signed_again(signer: Signer) -> None:
     for url in (signer.presign("a"), f"https://{HOST}/a?sign=q-sign-algorithm%3Dsha1"):
         with pytest.raises(ParameterError, match="url is presigned already"):
             signer.sign_request("GET", url)
+
+
+@pytest.mark.any_engine
+def test_what_is_kept_is_kept_for_its_own_expires(signer: Signer) -> None:
+    class Seconds:
+        def __init__(self, value: int) -> None:
+            self.value = value
+
+        def __index__(self) -> int:
+            return self.value
+
+        __hash__ = None  # type: ignore[assignment]
+
+    fixed = signer.at(1764000000)
+    one = Seconds(10)
+    for call in (
+        lambda each: fixed.presign("a", expires=each),
+        lambda each: fixed.authorization("GET", "a", expires=each),
+    ):
+        one.value = 10
+        assert "1764000010" in call(one)
+        one.value = 99
+        assert "1764000099" in call(one)
+        assert "1764000001" in call(1)
+        for bad in (True, 1.0):
+            with pytest.raises(ParameterError, match="expires"):
+                call(bad)
+    assert "1764000001" in fixed.sign_request("GET", "/a", {"host": HOST}, expires=1)["Authorization"]
+    for bad in (True, 1.0):
+        with pytest.raises(ParameterError, match="expires"):
+            fixed.sign_request("GET", "/a", {"host": HOST}, expires=bad)  # type: ignore[arg-type]

@@ -32,7 +32,9 @@ from cossign import (
     UnknownSecretId,
     Verified,
     Verifier,
+    _core,
 )
+from cossign._verify import Judge
 from tests import reference
 from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY, scaled
 from tests.test_signer import KEYS
@@ -687,3 +689,103 @@ def test_a_missing_token_and_two_signs(signer: Signer) -> None:
 def test_a_verifier_refuses_what_is_not_credentials(bad: Any) -> None:
     with pytest.raises(ParameterError, match="credentials"):
         Verifier(bad)
+
+
+TEMPORARY = Credentials(SECRET_ID, SECRET_KEY, token="TOK")
+
+
+def ten_times(url: str) -> Any:
+    return Verifier(TEMPORARY).verify_many([url] * 10)
+
+
+def test_names_that_would_be_there_twice_are_looked_at_closely() -> None:
+    """The documented facade signs any parameter; a field or a token that is there twice is refused all the same."""
+    client = COS(SecretId=SECRET_ID, SecretKey=SECRET_KEY)
+    where = {"Bucket": BUCKET, "Region": REGION, "Key": "k"}
+    for query in ({"a": "1", "q-ak": "x"}, {"Q-Signature": "1", "a": "1"}, {"q-ak": "x"}):
+        url = client.getObjectUrl(**where, Query=query) or ""
+        for result in (outcome(lambda url=url: Verifier(TEMPORARY).verify(url)), *map(told, ten_times(url))):
+            assert result[0] is MalformedSignature, (query, result)
+    signer = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION)
+    url = signer.presign("k", query={"X-Cos-Security-Token": "evil"})
+    doubled = url.replace("&X-Cos", "&x-cos-security-token=TOK&X-Cos")
+    for result in (outcome(lambda: Verifier(TEMPORARY).verify(doubled)), *map(told, ten_times(doubled))):
+        assert result[0] is SignatureMismatch
+
+
+@pytest.mark.any_engine
+def test_a_secret_id_is_decoded() -> None:
+    odd = Credentials("AK+x", SECRET_KEY)
+    url = Signer(odd, bucket=BUCKET, region=REGION).presign("a")
+    assert Verifier(odd).verify(url).secret_id == "AK+x"
+    assert [each.secret_id for each in Verifier(odd).verify_many([url, url])] == ["AK+x", "AK+x"]
+    with pytest.raises(UnknownSecretId):
+        Verifier(odd).verify(url.replace("q-ak=AK%2Bx", "q-ak=AK+x"))
+    dash = Credentials("AK-x", SECRET_KEY)
+    url = Signer(dash, bucket=BUCKET, region=REGION).presign("a").replace("q-ak=AK-x", "q-ak=AK%2Dx")
+    assert Verifier(dash).verify(url).secret_id == "AK-x"
+
+
+@pytest.mark.any_engine
+def test_who_is_revoked_is_asked_about_right_signatures_only(signer: Signer) -> None:
+    asked: list[str] = []
+
+    class Asked(set[str]):
+        def __contains__(self, value: object) -> bool:
+            asked.append(str(value))
+            return super().__contains__(value)
+
+    verifier = Verifier(signer._provider, revoked=Asked())
+    url = signer.presign("a")
+    with pytest.raises(SignatureMismatch):
+        verifier.verify(url.replace("/a?", "/b?"))
+    assert verifier.verify_many([url.replace("/a?", "/b?")]).bad == [0]
+    assert asked == []
+    assert verifier.verify(url).key == "a"
+    assert asked == [SECRET_ID, url[-40:]]
+    assert verifier.verify_many([url] * 3).bad == []
+    assert asked[2:] == [SECRET_ID, *[url[-40:]] * 3]
+
+
+@pytest.mark.any_engine
+def test_many_credentials_cost_what_one_costs() -> None:
+    """Whose key it is, is looked up: what is known of the others is not prepared for each request."""
+    revealed: list[str] = []
+
+    class Token:
+        def reveal(self) -> str:
+            revealed.append("x")
+            return "TOK"
+
+    many = {f"AKID{number}": Credentials(f"AKID{number}", "k") for number in range(1000)}
+    secrets = {name: (each._secret, Token()) for name, each in many.items()}
+    judge = Judge("GET", [], secrets, _core.engine("auto"))
+    url = Signer(many["AKID7"], bucket=BUCKET, region=REGION).presign("a")
+    with pytest.raises(SignatureMismatch, match="x-cos-security-token is missing"):
+        judge.verify(url, int(time.time()))
+    assert len(revealed) <= 2
+
+
+@pytest.mark.any_engine
+@pytest.mark.parametrize("terms", [{"skew": False}, {"skew": None}, {"require_headers": None}, {"require_params": ""}])
+def test_terms_that_are_nothing_are_refused(signer: Signer, terms: dict[str, Any]) -> None:
+    with pytest.raises(ParameterError, match=next(iter(terms))):
+        signer.verify(signer.presign("a"), **terms)
+
+
+@pytest.mark.any_engine
+def test_a_form_signs_no_names(signer: Signer) -> None:
+    form = signer.post_policy(key_prefix="avatars/")
+    verifier = Verifier(signer._provider, require_headers=["host"], require_params=["a"], max_expires=3600)
+    assert verifier.verify_post({**form.fields, "key": "avatars/me.png"}, bucket=BUCKET).key == "avatars/me.png"
+
+
+@pytest.mark.any_engine
+def test_texts_of_other_classes(signer: Signer) -> None:
+    class Text(str):
+        __slots__ = ()
+
+    url = Text(signer.presign("a"))
+    assert signer.verify(url).key == "a"
+    results = signer.verify_many([url, Text("x")])
+    assert (results[0].key, results.bad) == ("a", [1])  # type: ignore[union-attr]

@@ -1013,6 +1013,16 @@ cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_
     return key_error(whole.template, work.faults[i], None, row)
 
 
+cdef size_t row_bound(SignedColumn whole, Template template, Workspace work) except? 0 nogil:
+    """The most bytes of the first row's URL, by the row's own template."""
+    if whole.varies or has_nulls(work, 1):
+        with gil:
+            found = whole.template_of(work, 0)
+            if isinstance(found, Template):
+                template = found
+    return form_text_bound(&template.form, work.keys[0], work.values) + TEXT_SLACK
+
+
 cdef int sign_slot(SignedColumn whole, Template template, Pool* pool, Task* task, Workspace work) except -1 nogil:
     """Sign as many rows of a task as fit into one slot."""
     cdef size_t bound
@@ -1023,13 +1033,16 @@ cdef int sign_slot(SignedColumn whole, Template template, Pool* pool, Task* task
             raise MemoryError
     fill_slot(whole, template, task, work, task.open)
     if task.open.rows == 0:  # a row larger than a slot
-        bound = form_text_bound(&template.form, work.keys[0], work.values) + TEXT_SLACK
+        bound = row_bound(whole, template, work)
         slot_drop(task.open)
         task.open = slot_new(pool, bound, 1, task.views) if bound < INT32_MAX else NULL
         if task.open == NULL:
             with gil:
                 raise MemoryError(f"row {task.row}: its URL does not fit into memory")
         fill_slot(whole, template, task, work, task.open)
+        if task.open.rows == 0:
+            with gil:
+                raise MemoryError(f"row {task.row}: its URL does not fit into the memory that it was given")
     task.open = slot_compact(task.open)
     task.open.next = NULL
     if task.signed == NULL:

@@ -44,6 +44,7 @@ from cossign._native cimport (
     RULE_UTF8,
     SHA1_BLOCK,
     SHA1_ENGINES,
+    SHA1_HEX,
     TEXT_SLACK,
     Piece,
     Space,
@@ -681,7 +682,7 @@ cdef int set_pieces(Template template, list http, list text) except -1:
         if pieces[i].kind >= 0:
             template.form.columns = max(template.form.columns, <size_t>pieces[i].kind + 1)
         elif pieces[i].kind == PIECE_SIGNATURE:
-            template.form.text_size += 40
+            template.form.text_size += SHA1_HEX
             template.form.signs = True
         elif in_http:
             template.form.http_keys += 1

@@ -9,6 +9,7 @@ cdef extern from "text/text.h" nogil:
         const uint8_t* data
         size_t size
     void text_soon(const void* text, size_t size) noexcept
+    uint8_t* put_exact(uint8_t* out, const uint8_t* text, size_t size) noexcept
 
 cdef extern from "text/scan.h" nogil:
     bint scan_utf8(const uint8_t* data, size_t size) noexcept
@@ -22,7 +23,6 @@ cdef extern from "text/escape.h" nogil:
     uint8_t* put_decoded(uint8_t* out, Text text, bint plus_is_space) noexcept
     int escaped_byte(Text text) noexcept
     void put_hex(uint8_t* out, const uint8_t* digest) noexcept
-    uint8_t* put_exact(uint8_t* out, const uint8_t* text, size_t size) noexcept
 
 cdef extern from "text/names.h" nogil:
     ctypedef enum Fault:
@@ -40,19 +40,21 @@ cdef extern from "text/names.h" nogil:
         FAULT_BAD_VALUE
         FAULT_BAD_TEMPLATE
 
-cdef extern from "sha1/engine.h" nogil:
+cdef extern from "sha1/sha1.h" nogil:
     enum:
         SHA1_BLOCK
-        SHA1_ENGINES
         SHA1_HEX
         SHA1_TILE
-        FRAME_SLACK
     ctypedef struct sha1_key:
         pass
     ctypedef struct sha1_row:
         const uint8_t* http
         size_t size
         uint8_t* hole
+
+cdef extern from "text/frame.h" nogil:
+    enum:
+        FRAME_SLACK
     ctypedef struct Frame:
         Text[2] http
         Text[3] text
@@ -64,6 +66,10 @@ cdef extern from "sha1/engine.h" nogil:
     ctypedef size_t frame_layer(
         const Frame* frame, const Text* keys, size_t count, Space* space, sha1_row* rows, Text* texts
     ) noexcept
+
+cdef extern from "sha1/engine.h" nogil:
+    enum:
+        SHA1_ENGINES
     ctypedef struct sha1_engine:
         const char* name
         frame_layer* lay
@@ -238,7 +244,7 @@ cdef extern from "url/parse.h" nogil:
     bint target_split(Text url, Target* target) noexcept
     bint presigned_parse(Text url, Presigned* parts) noexcept
     bint presigned_lists(const Presigned* parts, Text name) noexcept
-    size_t http_bound(Text url, Text method) noexcept
+    size_t http_bound(Text url, Text method, Text host) noexcept
     uint8_t* put_http_head(uint8_t* out, Text method) noexcept
     uint8_t* put_http_key(uint8_t* out, Text path) noexcept
     uint8_t* put_http_tail(uint8_t* out, Presigned* parts, Text token) noexcept

@@ -1,8 +1,8 @@
 # cython: language_level=3
 """Signatures of requests: one or many judged as COS would, and what a client sends made.
 
-A URL in the usual form is judged from its own text, in C, many at a time (native/url); any other form by `judge`, which
-also finds the reason why a signature is refused.
+A URL in the usual form is judged from its own text, in C, many at a time (native/url); any other form by
+`Judge.examine`, which also finds the reason why a signature is refused.
 """
 
 cimport cython
@@ -200,7 +200,7 @@ cdef size_t pairs_bound(list entries) noexcept:
 
 @cython.final
 cdef class RequestSigner:
-    """Makes the Authorization of requests as they go over the wire: of what `judge` will read there.
+    """Makes the Authorization of requests as they go over the wire: of what a Judge will read there.
 
     Args:
         signed_name: a function that gives a header's name as it is signed, in bytes, or None if it is not signed.
@@ -417,13 +417,17 @@ cdef class Terms:
         self.is_function = callable(revoked)
 
     def check(self, verified):
-        """Raise a SignatureRefused if a Verified or a VerifiedPost does not keep to them."""
+        """Raise a SignatureRefused if a Verified does not keep to them."""
         for what, required, signed in (
             ("header", self.headers, "header_list"), ("parameter", self.params, "url_param_list")
         ):
             for name, given in required:
                 if name not in getattr(verified, signed):
                     raise SignatureRefused(f"the {what} {given!r} must be signed, and is not")
+        self.check_form(verified)
+
+    def check_form(self, verified):
+        """The same for a VerifiedPost, whose policy signs neither headers nor parameters."""
         start, end = verified.key_time
         if self.longest is not None and end - start > self.longest:
             raise SignatureRefused(f"the signature holds for {end - start} s, and may for {self.longest} s at most")
@@ -447,12 +451,10 @@ cdef class Terms:
 
 
 cdef class Known:
-    """A SecretId whose signatures are accepted."""
+    """A SecretId whose signatures are accepted, as URLs in the usual form need it."""
 
-    cdef bytes secret_id
     cdef Secret secret
-    cdef object token     # a Secret, or None
-    cdef bytes url_token  # as it stands in a URL
+    cdef bytes url_token  # the token as it stands in a URL, or None
 
 
 @cython.final
@@ -472,7 +474,7 @@ cdef class Judge:
     cdef bytes lower      # the method as it is signed
     cdef list headers
     cdef dict secrets
-    cdef list known       # of Known
+    cdef dict known       # SecretId to Known, of those that were met
     cdef long long skew
     cdef Terms terms
     cdef Engine engine
@@ -485,7 +487,6 @@ cdef class Judge:
         self, str method not None, list headers not None, dict secrets not None, Engine engine not None,
         long long skew=0, Terms terms=None,
     ):
-        cdef Known each
         self.method = method
         self.lower = method.lower().encode()
         self.method_text = text_of(self.lower)
@@ -495,15 +496,7 @@ cdef class Judge:
         self.terms = terms
         self.engine = engine
         self.is_usual = True
-        self.known = []
-        for secret_id, (secret, token) in secrets.items():
-            each = Known()
-            each.secret_id = secret_id.encode("utf-8", "surrogatepass")
-            each.secret = secret
-            each.token = token
-            if token is not None:
-                each.url_token = percent_encode(token.reveal().encode(), COMPONENT)
-            self.known.append(each)
+        self.known = {}
         if headers:
             self.read_headers()
 
@@ -550,20 +543,20 @@ cdef class Judge:
         return parts.start - self.skew <= now <= parts.end + self.skew
 
     cdef bint allows(self, const Presigned* parts) except -1:
-        """Whether the terms allow a URL in the usual form, but for its signature."""
-        if self.terms is None:
-            return True
-        if not self.terms.allow(parts):
-            return False
-        if self.terms.revoked is None or self.terms.is_function:
-            return True
-        return parts.secret_id.data[:parts.secret_id.size].decode("utf-8", "backslashreplace") not in self.terms.revoked
+        """Whether the terms allow a URL in the usual form, if it is not revoked."""
+        return self.terms is None or self.terms.allow(parts)
 
-    cdef bint is_revoked(self, Text signature) except -1:
-        """Whether the terms revoke a right signature of a URL that they allow."""
+    cdef bint is_revoked(self, Text signature, dict asked, const Presigned* parts) except -1:
+        """Whether a right signature or its SecretId is in the collection `revoked`, which is asked for each SecretId once
+        in a call. A wrong signature is not asked about."""
+        cdef str secret_id
         if self.terms is None or self.terms.revoked is None or self.terms.is_function:
             return False
-        return PyUnicode_DecodeASCII(<const char*>signature.data, SHA1_HEX, NULL) in self.terms.revoked
+        secret_id = secret_id_of(parts)
+        found = asked.get(secret_id)
+        if found is None:
+            found = asked[secret_id] = secret_id in self.terms.revoked
+        return found or PyUnicode_DecodeASCII(<const char*>signature.data, SHA1_HEX, NULL) in self.terms.revoked
 
     cdef uint8_t* put_http(self, uint8_t* out, Presigned* parts, Text token) noexcept nogil:
         """HttpString; NULL for what `examine` must look at."""
@@ -602,7 +595,9 @@ cdef class Judge:
             sha1_pad(http, row.size, 0)
             memset(signature, 0, SHA1_HEX)
             hash_rows(self.engine, known.secret.sign_key(key_time_text(&parts)), &row, 1)
-            if not equal_in_constant_time(signature, parts.signature.data, SHA1_HEX) or self.is_revoked(parts.signature):
+            if not equal_in_constant_time(signature, parts.signature.data, SHA1_HEX):
+                return None
+            if self.is_revoked(parts.signature, {}, &parts):
                 return None
             verified = self.usual_verified(&parts, http, end)
         finally:
@@ -613,11 +608,16 @@ cdef class Judge:
         return verified
 
     cdef Known known_of(self, const Presigned* parts):
-        cdef Known each
-        for each in self.known:
-            if text_is(parts.secret_id, PyBytes_AS_STRING(each.secret_id), <size_t>PyBytes_GET_SIZE(each.secret_id)):
-                return each
-        return None
+        """What is known of a URL's SecretId; None if it is not accepted."""
+        cdef Known known
+        cdef str secret_id = secret_id_of(parts)
+        known = self.known.get(secret_id)
+        if known is None and secret_id in self.secrets:
+            known = Known()
+            known.secret, token = self.secrets[secret_id]
+            known.url_token = None if token is None else percent_encode(token.reveal().encode(), COMPONENT)
+            self.known[secret_id] = known
+        return known
 
     cdef void put_host(self, Presigned* parts) noexcept nogil:
         """What is signed as Host: that of the headers, or the URL's."""
@@ -626,7 +626,7 @@ cdef class Judge:
 
     cdef size_t http_room(self, Text url) noexcept nogil:
         """Bytes that a URL's HttpString may take."""
-        return http_bound(url, self.method_text) + 3 * self.host_text.size
+        return http_bound(url, self.method_text, self.host_text)
 
     cdef Verified usual_verified(self, Presigned* parts, const uint8_t* http, const uint8_t* end):
         """The Verified of a right URL in the usual form."""
@@ -646,7 +646,7 @@ cdef class Judge:
         verified.unsigned_params = TOKEN_ALONE if parts.has_token else ()
         return verified
 
-    cdef Verified usual(self, str url):
+    cdef Verified usual(self, url):
         """The Verified of a URL in the usual form that was found right before."""
         cdef Presigned parts
         cdef Text text
@@ -743,6 +743,11 @@ cdef class Judge:
         except BadSignature as error:
             complete(error, span, http, fields["q-sign-time"])
             raise
+
+
+cdef str secret_id_of(const Presigned* parts):
+    """A URL's SecretId, which needs no decoding."""
+    return parts.secret_id.data[:parts.secret_id.size].decode("utf-8", "backslashreplace")
 
 
 cdef tuple HOST_ALONE = ("host",)
@@ -880,6 +885,7 @@ cdef class Judgement:
     cdef list urls
     cdef long long now
     cdef dict others  # row to the Verified or BadSignature that `examine` gave
+    cdef dict asked   # SecretId to whether it is revoked
     cdef readonly list bad
 
     def __init__(self, Judge judge not None, list urls not None, long long now):
@@ -887,6 +893,7 @@ cdef class Judgement:
         self.urls = urls
         self.now = now
         self.others = {}
+        self.asked = {}
         self.bad = []
 
     cdef int run(self, int threads) except -1:
@@ -940,6 +947,7 @@ cdef class Judgement:
     cdef int finish(self, JudgingSpace space, Py_ssize_t first, Py_ssize_t i) except -1:
         """Examine a row that is not right; ask about one that is, where the terms do."""
         cdef Judge judge = self.judge
+        cdef Presigned parts
         if space.state[i] != RIGHT:
             self.others[first + i] = self.examined(first + i)
             return 0
@@ -948,8 +956,10 @@ cdef class Judgement:
         try:
             if judge.terms.is_function:
                 judge.check_terms(judge.usual(self.urls[first + i]))
-            elif judge.is_revoked(signature_of(space.urls[i])):
-                judge.examine(self.urls[first + i], self.now)
+            else:
+                presigned_parse(space.urls[i], &parts)  # it was before
+                if judge.is_revoked(parts.signature, self.asked, &parts):
+                    judge.examine(str(self.urls[first + i]), self.now)
         except BadSignature as error:
             self.others[first + i] = error.with_traceback(None)
         return 0
@@ -1001,7 +1011,7 @@ cdef class Judgement:
     cdef int judge_parsed(self, JudgingSpace space, Py_ssize_t count) except -1:
         """Judge the rows that are UNKNOWN, each taken apart."""
         cdef Judge judge = self.judge
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i, first
         cdef Known known
         cdef Text secret_id, token
         cdef uint8_t* out = space.http
@@ -1013,17 +1023,23 @@ cdef class Judgement:
             for i in range(count):
                 if space.state[i] == UNKNOWN and not judge.allows(&space.parts[i]):
                     space.state[i] = LEFT
-        for known in judge.known:
-            secret_id = text_of(known.secret_id)
+        for first in range(count):  # all rows of one SecretId at a time
+            if space.state[first] != UNKNOWN:
+                continue
+            known = judge.known_of(&space.parts[first])
+            if known is None:
+                space.state[first] = LEFT
+                continue
+            secret_id = space.parts[first].secret_id
             token = token_of(known)
             with nogil:
                 out = self.lay_out_parsed(space, count, secret_id, token, out)
-            for i in range(count):
+            for i in range(first, count):
                 if space.state[i] == READY:
                     self.hash_alike(space, i, count, known)
-            for i in range(count):
-                if space.state[i] == HASHED:
-                    space.state[i] = compare(space.rows[i].hole, space.parts[i].signature.data)
+        for i in range(count):
+            if space.state[i] == HASHED:
+                space.state[i] = compare(space.rows[i].hole, space.parts[i].signature.data)
         return 0
 
     cdef uint8_t* lay_out_parsed(
@@ -1070,7 +1086,7 @@ cdef class Judgement:
         if not isinstance(url, str):
             raise ParameterError("urls", f"must be a str, not {type(url).__name__}", row)
         try:
-            return self.judge.examine(url, self.now)
+            return self.judge.examine(str(url), self.now)
         except BadSignature as error:
             return error.with_traceback(None)
 
@@ -1093,9 +1109,3 @@ cdef class Judgement:
     def __repr__(self):
         return f"<{len(self.urls)} URLs judged, {len(self.bad)} bad>"
 
-
-cdef Text signature_of(Text url) noexcept:
-    """The signature of a URL in the usual form."""
-    cdef Presigned parts
-    presigned_parse(url, &parts)
-    return parts.signature

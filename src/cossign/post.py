@@ -220,7 +220,7 @@ def judged(
             policy.decode(),
         )  # fmt: skip
         if terms is not None:
-            terms.check(verified)
+            terms.check_form(verified)
         return verified
     except BadSignature as error:
         error.key_time = span

@@ -663,7 +663,13 @@ class Signer:
         credentials = self._credentials()
         start = self._start()
         known = self._last_request[0] if self._last_request else None  # once: another thread may put its own there
-        if known is None or known[0] is not credentials or known[1:3] != (start, expires) or key_time is not None:
+        if (
+            known is None
+            or known[0] is not credentials
+            or known[1:3] != (start, expires)
+            or type(known[2]) is not type(expires)
+            or key_time is not None
+        ):
             span = self._key_time(start, expires, key_time)
             requests = RequestSigner(
                 signed_by_clients, self.sign_host, self._host, credentials.secret_id, self._sign_key(credentials, span),
@@ -809,7 +815,8 @@ class Signer:
         >>> signer.verify(signer.presign("a.txt")).key
         'a.txt'
         """
-        usual = revoked is None and max_expires is None and not (skew or require_headers or require_params)
+        usual = revoked is None and max_expires is None and type(skew) is int and skew == 0
+        usual = usual and all(type(names) is tuple and not names for names in (require_headers, require_params))
         if usual and credentials is None:
             return self._verifier.verify(url, method=method, headers=headers)
         return self.verifier(
@@ -1000,19 +1007,17 @@ class Signer:
         if known is None or known[1] != start or known[0] is not credentials:
             known = credentials, start, None, {}
         kind = method, expires, type(expires), parameter  # True and 1 are equal
-        try:
-            template = known[3].get(kind)
-        except TypeError:  # what cannot be hashed is refused below
-            template = None
+        keeps = type(method) is str and type(expires) in (int, str, timedelta, type(None))
+        template = known[3].get(kind) if keeps else None
         if template is None:
             span = self._key_time(start, expires, None)
             if parameter:
                 template = self._url_template(credentials, method, span, None, None, parameter)
             else:
                 template = self._authorization_template(credentials, method, span, None, None)
-            if len(known[3]) < _MOST_TEMPLATES:
+            if keeps and len(known[3]) < _MOST_TEMPLATES:
                 known[3][kind] = template
-            plain = template if kind == _PLAIN else known[2]
+            plain = template if keeps and kind == _PLAIN else known[2]
             object.__setattr__(self, "_templates", (credentials, start, plain, known[3]))  # whole: threads share it
         return template
 

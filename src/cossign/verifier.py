@@ -45,8 +45,8 @@ class Verifier:
         credentials: whose signatures are accepted: Credentials, a provider, several of them (while keys are rotated),
             or a mapping of SecretId to Credentials.
         skew: seconds by which the signer's clock may differ from this one's.
-        require_headers: names of headers that must be signed, such as ``("host",)``.
-        require_params: names of parameters that must be signed.
+        require_headers: names of headers that must be signed, such as ``("host",)``; of requests, as a form signs none.
+        require_params: names of parameters that must be signed; likewise.
         max_expires: how long a signature may hold at most, from KeyTime's start to its end: seconds, a timedelta, or
             text such as "15m".
         revoked: SecretIds and signatures that are no longer good, or a function that is asked about a Verified.
@@ -114,7 +114,7 @@ class Verifier:
         """
         if not isinstance(url, str):
             raise ParameterError("url", f"must be a str, not {type(url).__name__}")
-        return self._judge(method, headers).verify(url, self._now())
+        return self._judge(method, headers).verify(str(url), self._now())
 
     def verify_many(
         self, urls: Iterable[str], *, method: str = "GET", headers: Mapping[str, Any] | None = None, threads: int = 1
@@ -176,7 +176,7 @@ class Verifier:
         accepted = self._accepted()
         if headers is None:
             last = self._last
-            if last is not None and last[1] == method and last[0] == accepted:
+            if last is not None and last[1] == method and (last[0] is accepted or last[0] == accepted):
                 return last[2]
         judge = Judge(
             checked_method(method), header_texts(headers), _secrets(accepted), self._engine, self._skew, self._terms

@@ -107,7 +107,7 @@ static size_t rebuild(const uint8_t *data, size_t size, Text token, uint8_t **ht
 {
     uint8_t *url = exact_copy(data, size), *end = NULL;
     Presigned parts;
-    *http = malloc(http_bound((Text){url, size}, METHOD));
+    *http = malloc(http_bound((Text){url, size}, METHOD, (Text){NULL, 0}));
     if (presigned_parse((Text){url, size}, &parts)) {
         end = put_http_key(put_http_head(*http, METHOD), parts.path);
         end = end ? put_http_tail(end, &parts, token) : NULL;
@@ -217,7 +217,7 @@ static const char *check_pattern(void)
         }
         urls[i] = (Text){exact_copy(one.bytes, one.size), one.size};
         if (pattern_fits(&pattern, urls[i], &keys[fits])) {
-            room += http_bound(urls[i], METHOD);
+            room += http_bound(urls[i], METHOD, (Text){NULL, 0});
             place[fits++] = i;
         }
     }

@@ -684,7 +684,7 @@ cdef class Gate:
             request that a proxy asks for; "subject" and "verified", of a certificate; "host"; "original_host".
         by_token: SHA-256 digest of a bearer token -> Caller.
         by_certificate: the subject that the proxy tells -> Caller.
-        by_secret_id: SecretId -> (Caller, what `judge` verifies with).
+        by_secret_id: SecretId -> (Caller, what a Judge verifies with).
         anonymous: the Caller of requests without credentials, or None.
         hosts: the hosts that callers may sign requests for, or an empty set for any.
         trusts: a function: whether a client's address, or "" for a Unix socket, is a proxy's that is trusted.

@@ -173,7 +173,7 @@ Pool *pool_new(size_t slot, size_t most_idle)
     Pool *pool = calloc(1, sizeof *pool);
     if (pool) {
         pool->lock = (Lock)LOCK_INIT;
-        pool->slot = slot;
+        pool->slot = (slot + 63) & ~(size_t)63;
         pool->most_idle = most_idle;
         pool->forks = forks;
     }
@@ -220,7 +220,7 @@ static Slot *slab_slot(Pool *pool)
         if (!slab) {
             return NULL;
         }
-        slab->size = size > pool->slot ? size : pool->slot;
+        slab->size = size > pool->slot ? size : (pool->slot + SLAB - 1) / SLAB * SLAB;
         slab->pages = pages_new(slab->size);
         if (!slab->pages) {
             free(slab);
@@ -355,18 +355,18 @@ Slot *slot_compact(Slot *slot)
     if (slot->single || slot->others < KEPT_SLOTS || unused <= slot->size / 16) {
         return slot;
     }
-    Slot *small = slot_new(slot->pool, slot->data_size + 1, (size_t)slot->rows, slot->views);
-    if (!small) {
+    Slot *copy = slot_new(slot->pool, slot->data_size + 1, (size_t)slot->rows, slot->views);
+    if (!copy) {
         return slot;
     }
-    memcpy(small->valid, slot->valid, (size_t)(slot->rows + 7) / 8);
-    memcpy(small->offsets, slot->offsets, places_size((size_t)slot->rows, slot->views));
-    memcpy(small->data, slot->data, slot->data_size);
-    small->rows = slot->rows;
-    small->nulls = slot->nulls;
-    small->data_size = slot->data_size;
+    memcpy(copy->valid, slot->valid, (size_t)(slot->rows + 7) / 8);
+    memcpy(copy->offsets, slot->offsets, places_size((size_t)slot->rows, slot->views));
+    memcpy(copy->data, slot->data, slot->data_size);
+    copy->rows = slot->rows;
+    copy->nulls = slot->nulls;
+    copy->data_size = slot->data_size;
     slot_drop(slot);
-    return small;
+    return copy;
 }
 
 int64_t slot_fitting_rows(const Slot *slot)

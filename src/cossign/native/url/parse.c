@@ -1,6 +1,7 @@
 /* URLs taken apart, and the HttpString of a presigned one: see parse.h. */
 #include "parse.h"
 
+#include "../sha1/sha1.h"
 #include "../text/escape.h"
 
 #define NAME(text) {(const uint8_t *)(text), sizeof(text) - 1}
@@ -118,6 +119,11 @@ static int take_origin(Text *url, Text *host)
     return host->size > 0 && !memchr(host->data, '?', host->size);
 }
 
+static int needs_no_decoding(Text text)
+{
+    return text.size == 0 || (!memchr(text.data, '%', text.size) && !memchr(text.data, '+', text.size));
+}
+
 int presigned_parse(Text url, Presigned *parts)
 {
     Text values[Q_FIELDS], part;
@@ -133,6 +139,9 @@ int presigned_parse(Text url, Presigned *parts)
         return 0;
     }
     parts->secret_id = values[Q_AK];
+    if (!needs_no_decoding(parts->secret_id)) {
+        return 0;
+    }
     parts->key_time = part = values[Q_KEY_TIME];
     if (!text_is(values[Q_SIGN_TIME], (const char *)part.data, part.size)) {
         return 0;
@@ -145,7 +154,7 @@ int presigned_parse(Text url, Presigned *parts)
     parts->param_list = values[Q_URL_PARAM_LIST];
     parts->signature = values[Q_SIGNATURE];
     parts->has_token = 0;
-    return (parts->signs_host || values[Q_HEADER_LIST].size == 0) && parts->signature.size == 40;
+    return (parts->signs_host || values[Q_HEADER_LIST].size == 0) && parts->signature.size == SHA1_HEX;
 }
 
 int presigned_lists(const Presigned *parts, Text name)
@@ -206,6 +215,34 @@ static int is_less(Text one, Text other)
     return order < 0 || (order == 0 && one.size < other.size);
 }
 
+/* Whether a name is another's, in letters of either case. */
+static int names_equal(Text one, const Text *other)
+{
+    if (one.size != other->size) {
+        return 0;
+    }
+    for (size_t i = 0; i < one.size; i++) {
+        if (lower(one.data[i]) != other->data[i]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Whether a parameter has the name of a field, of which there would be two, or of the token in other letters. */
+static int is_doubtful(Text name)
+{
+    static const Text others[] = {NAME("x-cos-security-token"), NAME("sign")};
+    int found = 0;
+    for (int i = 0; i < Q_FIELDS; i++) {
+        found |= names_equal(name, &q_names[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        found |= names_equal(name, &others[i]);
+    }
+    return found;
+}
+
 /* HttpParameters; NULL as put_http_tail. */
 static uint8_t *put_params(uint8_t *out, Presigned *parts, Text token)
 {
@@ -223,7 +260,8 @@ static uint8_t *put_params(uint8_t *out, Presigned *parts, Text token)
             parts->has_token = 1;
             continue;
         }
-        if (value.data == name.data + name.size || !is_canonical(value)) { /* the first: it has no "=" */
+        /* The first: it has no "=". */
+        if (value.data == name.data + name.size || !is_canonical(value) || is_doubtful(name)) {
             return NULL;
         }
         if (last.data) {

@@ -2,6 +2,7 @@
 #ifndef COSSIGN_PARSE_H
 #define COSSIGN_PARSE_H
 
+#include "../sha1/sha1.h"
 #include "../text/text.h"
 
 /* Take the text up to a separator, or all of it, off `rest`, the separator too. */
@@ -71,10 +72,11 @@ int presigned_lists(const Presigned *parts, Text name);
 
 /* --- HttpString, which a presigned URL was signed for ------------------------------------------------------------------ */
 
-/* The most bytes that the following three write together for a URL, and its padding. */
-static inline size_t http_bound(Text url, Text method)
+/* The most bytes that the following three write together for a URL, and its padding; `host` is what its host may be
+   replaced by, or nothing. */
+static inline size_t http_bound(Text url, Text method, Text host)
 {
-    return 3 * url.size + method.size + 64 + 3 * 64;
+    return 3 * url.size + 3 * host.size + method.size + TEXT_SLACK + 3 * SHA1_BLOCK;
 }
 
 /* HttpString up to the key. */
