@@ -453,6 +453,7 @@ cdef class Terms:
 cdef class Known:
     """A SecretId whose signatures are accepted, as URLs in the usual form need it."""
 
+    cdef str secret_id
     cdef Secret secret
     cdef bytes url_token  # the token as it stands in a URL, or None
 
@@ -546,17 +547,15 @@ cdef class Judge:
         """Whether the terms allow a URL in the usual form, if it is not revoked."""
         return self.terms is None or self.terms.allow(parts)
 
-    cdef bint is_revoked(self, Text signature, dict asked, const Presigned* parts) except -1:
+    cdef bint is_revoked(self, const uint8_t* signature, str secret_id, dict asked) except -1:
         """Whether a right signature or its SecretId is in the collection `revoked`, which is asked for each SecretId once
         in a call. A wrong signature is not asked about."""
-        cdef str secret_id
         if self.terms is None or self.terms.revoked is None or self.terms.is_function:
             return False
-        secret_id = secret_id_of(parts)
         found = asked.get(secret_id)
         if found is None:
             found = asked[secret_id] = secret_id in self.terms.revoked
-        return found or PyUnicode_DecodeASCII(<const char*>signature.data, SHA1_HEX, NULL) in self.terms.revoked
+        return found or PyUnicode_DecodeASCII(<const char*>signature, SHA1_HEX, NULL) in self.terms.revoked
 
     cdef uint8_t* put_http(self, uint8_t* out, Presigned* parts, Text token) noexcept nogil:
         """HttpString; NULL for what `examine` must look at."""
@@ -597,7 +596,7 @@ cdef class Judge:
             hash_rows(self.engine, known.secret.sign_key(key_time_text(&parts)), &row, 1)
             if not equal_in_constant_time(signature, parts.signature.data, SHA1_HEX):
                 return None
-            if self.is_revoked(parts.signature, {}, &parts):
+            if self.is_revoked(parts.signature.data, known.secret_id, {}):
                 return None
             verified = self.usual_verified(&parts, http, end)
         finally:
@@ -614,6 +613,7 @@ cdef class Judge:
         known = self.known.get(secret_id)
         if known is None and secret_id in self.secrets:
             known = Known()
+            known.secret_id = secret_id
             known.secret, token = self.secrets[secret_id]
             known.url_token = None if token is None else percent_encode(token.reveal().encode(), COMPONENT)
             self.known[secret_id] = known
@@ -812,6 +812,7 @@ cdef class Pattern:
     cdef UrlPattern native
     cdef bytes url
     cdef bytes frame_text
+    cdef Known known
     cdef SignKey sign_key
 
 
@@ -832,6 +833,9 @@ cdef class JudgingSpace:
     cdef sha1_row[BLOCK] rows
     cdef uint8_t[BLOCK * SHA1_HEX] signatures
     cdef sha1_row[BLOCK] signed   # what is hashed at a time
+    cdef const uint8_t* wanted[BLOCK]  # the signatures in the URLs that were compared
+    cdef Py_ssize_t[BLOCK] owners # whose they are, by number in
+    cdef list known               # what is known of the block's SecretIds
     cdef uint8_t* http
     cdef size_t http_size
     cdef Pattern pattern
@@ -862,14 +866,18 @@ cdef class JudgingSpace:
         pattern_lay_out(pattern, engine.native.lay, &fitting, space, self.signatures)
         hash_rows(engine, self.pattern.sign_key, self.signed, fits)
         for i in range(fits):
-            self.state[self.places[i]] = LEFT if self.wrong[i] else compare(
-                self.signed[i].hole, self.keys[i].data + self.keys[i].size + pattern.middle.size
-            )
+            self.compare(self.places[i], 0, self.signed[i].hole, self.keys[i].data + self.keys[i].size + pattern.middle.size)
+            if self.wrong[i]:
+                self.state[self.places[i]] = LEFT
         return fits
 
-
-cdef inline State compare(const uint8_t* signature, const uint8_t* wanted) noexcept nogil:
-    return RIGHT if equal_in_constant_time(signature, wanted, SHA1_HEX) else LEFT
+    cdef void compare(
+        self, Py_ssize_t i, Py_ssize_t owner, const uint8_t* signature, const uint8_t* wanted
+    ) noexcept nogil:
+        """Whether a row's signature is the one in its URL."""
+        self.owners[i] = owner
+        self.wanted[i] = wanted
+        self.state[i] = RIGHT if equal_in_constant_time(signature, wanted, SHA1_HEX) else LEFT
 
 
 cdef class Judgement:
@@ -935,6 +943,7 @@ cdef class Judgement:
         hold(&space.text, &space.text_size, bound)
         if space.state[0] == UNKNOWN:
             self.set_pattern(space)
+        space.known = [None if space.pattern is None else space.pattern.known]
         if space.pattern is not None:
             with nogil:
                 fits = space.judge_fitting(count, judge.engine)
@@ -947,7 +956,6 @@ cdef class Judgement:
     cdef int finish(self, JudgingSpace space, Py_ssize_t first, Py_ssize_t i) except -1:
         """Examine a row that is not right; ask about one that is, where the terms do."""
         cdef Judge judge = self.judge
-        cdef Presigned parts
         if space.state[i] != RIGHT:
             self.others[first + i] = self.examined(first + i)
             return 0
@@ -956,10 +964,8 @@ cdef class Judgement:
         try:
             if judge.terms.is_function:
                 judge.check_terms(judge.usual(self.urls[first + i]))
-            else:
-                presigned_parse(space.urls[i], &parts)  # it was before
-                if judge.is_revoked(parts.signature, self.asked, &parts):
-                    judge.examine(str(self.urls[first + i]), self.now)
+            elif judge.is_revoked(space.wanted[i], (<Known>space.known[space.owners[i]]).secret_id, self.asked):
+                judge.examine(str(self.urls[first + i]), self.now)
         except BadSignature as error:
             self.others[first + i] = error.with_traceback(None)
         return 0
@@ -1002,6 +1008,7 @@ cdef class Judgement:
         end = put_http_tail(<uint8_t*>PyBytes_AS_STRING(http), &parts, token_of(known))
         if end == NULL:
             return None
+        pattern.known = known
         pattern.sign_key = known.secret.sign_key(key_time_text(&parts))
         pattern.frame_text = put_frame(
             &native.frame, [judge.lower + b"\n/", http[:end - <uint8_t*>PyBytes_AS_STRING(http)], b"", b"", b""]
@@ -1034,12 +1041,13 @@ cdef class Judgement:
             token = token_of(known)
             with nogil:
                 out = self.lay_out_parsed(space, count, secret_id, token, out)
+            space.known.append(known)
             for i in range(first, count):
                 if space.state[i] == READY:
                     self.hash_alike(space, i, count, known)
-        for i in range(count):
-            if space.state[i] == HASHED:
-                space.state[i] = compare(space.rows[i].hole, space.parts[i].signature.data)
+            for i in range(first, count):
+                if space.state[i] == HASHED:
+                    space.compare(i, len(space.known) - 1, space.rows[i].hole, space.parts[i].signature.data)
         return 0
 
     cdef uint8_t* lay_out_parsed(

@@ -59,6 +59,7 @@ Text = str | bytes
 _FEW = 16_384  # rows whose URLs fit into the caches
 _MOST_BACKDATE = 86_400
 _MOST_TEMPLATES = 64  # that are kept for single calls
+_PLAIN_TYPES = (int, str, timedelta)
 _PLAIN = ("GET", None, type(None), "key")  # the URL of a bare GET
 
 
@@ -415,7 +416,7 @@ class Signer:
         >>> len(signer.presign_many(f"{number}.jpg" for number in range(1000)))
         1000
         """
-        if isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable):
+        if type(keys) is not list and (isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable)):
             raise ParameterError("keys", f"must be an iterable of str, not {type(keys).__name__}")
         if on_error not in ("raise", "null"):
             raise ParameterError("on_error", 'must be "raise" or "null"')
@@ -1007,7 +1008,7 @@ class Signer:
         if known is None or known[1] != start or known[0] is not credentials:
             known = credentials, start, None, {}
         kind = method, expires, type(expires), parameter  # True and 1 are equal
-        keeps = type(method) is str and type(expires) in (int, str, timedelta, type(None))
+        keeps = type(method) is str and (expires is None or type(expires) in _PLAIN_TYPES)
         template = known[3].get(kind) if keeps else None
         if template is None:
             span = self._key_time(start, expires, None)

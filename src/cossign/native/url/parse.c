@@ -215,32 +215,22 @@ static int is_less(Text one, Text other)
     return order < 0 || (order == 0 && one.size < other.size);
 }
 
-/* Whether a name is another's, in letters of either case. */
-static int names_equal(Text one, const Text *other)
+/* Whether a parameter may have the name of a field or of the token, of which there would be two. */
+static int is_doubtful(Text name)
 {
-    if (one.size != other->size) {
+    static const char token[] = "x-cos-security-token";
+    if (name.size > 2 && lower(name.data[0]) == 'q' && name.data[1] == '-') {
+        return 1;
+    }
+    if (name.size != sizeof token - 1) {
         return 0;
     }
-    for (size_t i = 0; i < one.size; i++) {
-        if (lower(one.data[i]) != other->data[i]) {
+    for (size_t i = 0; i < name.size; i++) {
+        if (lower(name.data[i]) != (uint8_t)token[i]) {
             return 0;
         }
     }
     return 1;
-}
-
-/* Whether a parameter has the name of a field, of which there would be two, or of the token in other letters. */
-static int is_doubtful(Text name)
-{
-    static const Text others[] = {NAME("x-cos-security-token"), NAME("sign")};
-    int found = 0;
-    for (int i = 0; i < Q_FIELDS; i++) {
-        found |= names_equal(name, &q_names[i]);
-    }
-    for (int i = 0; i < 2; i++) {
-        found |= names_equal(name, &others[i]);
-    }
-    return found;
 }
 
 /* HttpParameters; NULL as put_http_tail. */
