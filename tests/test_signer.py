@@ -27,6 +27,7 @@ from cossign import (
     Signer,
     engines,
 )
+from cossign._core import Column
 from tests import reference
 from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY
 
@@ -694,3 +695,19 @@ def test_what_is_kept_is_kept_for_its_own_expires(signer: Signer) -> None:
     for bad in (True, 1.0):
         with pytest.raises(ParameterError, match="expires"):
             fixed.sign_request("GET", "/a", {"host": HOST}, expires=bad)  # type: ignore[arg-type]
+
+
+@pytest.mark.any_engine
+@pytest.mark.parametrize("token", [None, "TOK"])
+@pytest.mark.parametrize("query", [{}, {"a": "1"}, {"a": "1", "b": ""}])
+def test_urls_are_made_of_the_pieces_that_engines_lay_out(token: str | None, query: dict[str, str]) -> None:
+    """One piece more, or another order, and a row would be laid out at a third of the speed."""
+    credentials = Credentials(SECRET_ID, SECRET_KEY, token)
+    for signer in (
+        Signer(credentials, bucket=BUCKET, region=REGION), Signer(credentials, domain="a", sign_host=False, strict=False)
+    ):  # fmt: skip
+        for headers in ({}, {"content-type": "text/plain"}):
+            for end in (b"", b"\n"):
+                assert signer._url_template(credentials, "PUT", "1;2", query, headers, "keys", 0, end).is_usual
+    column = {**query, "v": Column(0)}
+    assert not signer._url_template(credentials, "GET", "1;2", column, {}, "keys").is_usual

@@ -685,18 +685,18 @@ cdef class SigningStream:
     cdef list columns
     cdef Memory memory
     cdef Share share      # what the only thread signs
-    cdef Workspace work   # of whoever reads
+    cdef Workspace work   # of the reader
     cdef bytes message
     cdef bint ended
-    # several threads: they and whoever reads take tasks in turn
+    # several threads: they and the reader take tasks in turn
     cdef object ahead              # a deque of Shares, in order
     cdef int64_t most              # rows of the next one: they should just fit into one slot
     cdef PyThread_type_lock lock   # of all below
     cdef PyThread_type_lock bell   # threads without a task wait for it
-    cdef PyThread_type_lock news   # whoever reads waits for it, until a task is done
+    cdef PyThread_type_lock news   # the reader waits for it, until a task is done
     cdef Task* first               # of those that no thread has begun
     cdef Task* last
-    cdef int at_work               # threads besides whoever reads
+    cdef int at_work               # threads besides the reader
     cdef int asleep
     cdef uint64_t forks            # when they were begun
     cdef bint rung
@@ -775,7 +775,7 @@ cdef class SigningStream:
         return 0
 
     cdef int next_of_threads(self, ArrowArray* array) except -1:
-        """The same: whoever asks is one of the threads, and signs what no other has begun rather than wait."""
+        """The same: the reader is one of the threads, and signs what no other has begun rather than wait."""
         cdef Share share
         cdef Task* task
         if self.ahead is None:
@@ -932,7 +932,7 @@ cdef int sign_task(SigningStream stream, Task* task, Workspace work) except -1:
 
 
 cdef class ReadyChunk:
-    """A chunk of results, for whoever takes it by ``__arrow_c_array__``, once."""
+    """A chunk of results, to be taken once by ``__arrow_c_array__``."""
 
     cdef Slot* slot
     cdef int views  # memoryviews of it
@@ -949,7 +949,7 @@ cdef class ReadyChunk:
         return 0 if self.slot == NULL else self.slot.nulls
 
     def __getbuffer__(self, Py_buffer* buffer, int flags):
-        """The rows' texts, one behind the other."""
+        """The rows' texts, one after the other."""
         if self.slot == NULL:
             raise BufferError("the chunk was taken before")
         PyBuffer_FillInfo(buffer, self, self.slot.data, <Py_ssize_t>self.slot.data_size, 1, flags)

@@ -394,7 +394,7 @@ cdef class SignKey:
         return 0
 
     def sign(self, message: bytes, /) -> str:
-        """hex(HMAC-SHA1(SignKey, message)): the Signature of a message that is no HttpString's StringToSign."""
+        """hex(HMAC-SHA1(SignKey, message)): the signature of any message, such as a form's policy."""
         inner, outer = hmac_states(self.hexadecimal, 40)
         return hmac_digest(inner, outer, message).hex()
 
@@ -837,7 +837,7 @@ def sign_one(Template template not None, key):
         The URL or the Authorization that the template describes.
 
     Raises:
-        KeyNameError: `key` is no object's name.
+        KeyNameError: `key` cannot be an object's name.
     """
     cdef Fault fault
     cdef sha1_row signed
@@ -898,7 +898,7 @@ def sign_many(
         The list of URLs or Authorizations, in order.
 
     Raises:
-        KeyNameError: a key is no object's name; `index` says which.
+        KeyNameError: a key cannot be an object's name; `index` is its row.
         ParameterError: a column's value has no text.
     """
     cdef list result = []
@@ -1001,7 +1001,7 @@ cdef class Crew:
         self.failures = {}
         self.done = allocate_lock()
         self.done.acquire()
-        self.at_work = 1  # whoever starts the others counts as one of them, until they are started
+        self.at_work = 1  # the starter of the others counts as one of them, until they are started
 
     def work(self):
         """Make calls until all are begun, or one has failed."""

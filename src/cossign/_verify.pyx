@@ -1106,7 +1106,7 @@ cdef class Judgement:
             return [self[row] for row in range(*index.indices(len(self.urls)))]
         row = index if index >= 0 else index + len(self.urls)
         if not 0 <= row < len(self.urls):
-            raise IndexError("there is no such URL")
+            raise IndexError("the row is not one of the URLs")
         result = self.others.get(row)
         return self.judge.usual(self.urls[row]) if result is None else result
 

@@ -128,7 +128,7 @@ class Signer:
         expires: how long a signature holds, unless a call gives another time: seconds, a timedelta, or text such as
             "15m".
         round_to: the length of a window in which a key's URL stays the same, so that browsers and CDNs keep what it
-            leads to: KeyTime begins with the window, and ends `expires` behind it. None for a new URL each second.
+            leads to: KeyTime begins with the window, and ends `expires` after it. None for a new URL each second.
         sign_host: sign the Host header, so that a signature holds for this bucket alone.
         accelerate: use the global acceleration host.
         strict: check keys by COS's naming rules, and refuse what HTTP clients would change on the way.
@@ -300,7 +300,7 @@ class Signer:
             A Signer. It signs after its signatures have ended, too: they are reproduced, byte for byte.
 
         Raises:
-            ParameterError: `start` is no whole number of Unix seconds.
+            ParameterError: `start` is not a whole number of Unix seconds.
 
         >>> from cossign import Credentials, Signer
         >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
@@ -333,7 +333,7 @@ class Signer:
             expires: how long it holds from now on: seconds, a timedelta, or text such as "15m"; the Signer's own when
                 None.
             query: parameters that are signed and stand in the URL.
-            headers: headers that are signed; whoever uses the URL must send them.
+            headers: headers that are signed; users of the URL must send them.
             key_time: ``(start, end)`` in Unix seconds, instead of `expires`.
 
         Returns:
@@ -523,7 +523,7 @@ class Signer:
             key_time: as in `presign`.
             on_error: "raise" when a chunk with a bad row is asked for; or "null": bad rows become null, and the
                 result's ``errors`` has (index, reason) for each that was read.
-            threads: how many threads sign; whoever reads the chunks is one of them, the others work ahead.
+            threads: how many threads sign; the reader of the chunks is one of them, the others work ahead.
 
         Returns:
             An iterable of chunks that speaks the Arrow PyCapsule interface: of strings, or of string views if `keys`
@@ -557,7 +557,7 @@ class Signer:
         self, keys: Any, method: Any, expires: Any, query: Any, headers: Any, start: int, key_time: KeyTime | None,
         keep_errors: bool, threads: int, end: bytes = b"", memory: Memory | None = None, as_keys: bool = False,
     ) -> SignedColumn:  # fmt: skip
-        """As `presign_arrow`, from an instant, with `end` behind each URL, in memory that others used before."""
+        """As `presign_arrow`, from an instant, with `end` after each URL, in memory that others used before."""
         checked_threads(threads)
         credentials = self._credentials()
         columns: dict[str, Any] = {}
@@ -1026,7 +1026,7 @@ class Signer:
         self, credentials: Credentials, method: Any, span: str, query: Any, headers: Any, parameter: str,
         rules: int = 0, end: bytes = b"",
     ) -> Template:  # fmt: skip
-        """A presigned URL in the documented form, and `end` behind it."""
+        """A presigned URL in the documented form, and `end` after it."""
         query = checked_query(query, credentials.token is not None)
         url_param_list, http_parameters, cased = _core.canonical(query, "query")
         header_list, http_headers = self._signed_headers(headers)
@@ -1055,7 +1055,7 @@ class Signer:
         return Template(http, text, self._sign_key(credentials, span), self._rules(), "key", self._engine)
 
     def _target_template(self, query: Any, base: bytes) -> Template:
-        """A URL without a signature, behind `base`."""
+        """A URL without a signature, after `base`."""
         _, _, cased = _core.canonical(checked_mapping(query, "query"), "query")
         text = [base, KEY, *([b"?"] if cased else []), *cased]
         return Template([], text, None, self._rules(), "key", self._engine)

@@ -62,6 +62,11 @@ def test_cos_python_sdk() -> None:
             for name, value in headers.items()
             if [each.lower() for each in headers].count(name.lower()) == 1
         }
+        # The SDK signs blanks around a value and a Host in capitals, which are not sent so.
+        headers = {
+            name: value.lower() if name.lower() == "host" else value
+            for name, value in ((name, value.strip(" \t")) for name, value in headers.items())
+        }
         if any(name.lower() == "host" and not value for name, value in headers.items()):
             continue
         theirs = client.get_presigned_url(

@@ -15,12 +15,13 @@ from cossign.errors import CosSignError, CredentialsError, ParameterError
 from cossign.signer import Headers, KeyTime, Query, Signer, rebuilt
 
 OnError = Literal["raise", "null"]
+SignerConfig = Signer | Mapping[str, Any]  # a Signer, or its parameters for the default chain of credentials
 
 _KEPT = 256 << 20  # bytes of URLs that a worker keeps for the next ones: two of Ray's blocks
 _CHUNK = 4 << 20  # bytes of a chunk: a batch of Spark's is one; of small ones, Parquet's writer takes 50 ns a URL more
 
 
-def given_signer(signer_config: Any) -> Signer:
+def given_signer(signer_config: SignerConfig) -> Signer:
     """A Signer, or one made of a mapping of its parameters, with the default chain of credentials."""
     if isinstance(signer_config, Signer):
         return signer_config
@@ -104,7 +105,7 @@ class ColumnSigning:
     @classmethod
     def planned(
         cls,
-        signer_config: Any,
+        signer_config: SignerConfig,
         dumps: Callable[[Any], bytes],
         key_col: str,
         *,

@@ -27,7 +27,7 @@ from ray.data import Dataset
 from cossign.batch.inventory import check_sizes, found_report
 from cossign.batch.tables import decoded_keys
 from cossign.errors import ParameterError
-from cossign.integrations.columns import ColumnSigning, OnError, check_there, marks, short
+from cossign.integrations.columns import ColumnSigning, OnError, SignerConfig, check_there, marks, short
 from cossign.signer import Headers, KeyTime, Query
 
 __all__ = ["Presign", "presign", "read_inventory"]
@@ -39,7 +39,7 @@ def presign(
     ds: Dataset,
     key_col: str,
     url_col: str,
-    signer_config: Any,
+    signer_config: SignerConfig,
     *,
     method: str = "GET",
     expires: int | None = None,

@@ -39,7 +39,7 @@ from pyspark.sql.types import (
 
 from cossign.batch.inventory import check_sizes, found_report
 from cossign.errors import ParameterError
-from cossign.integrations.columns import ColumnSigning, OnError, check_there, marks
+from cossign.integrations.columns import ColumnSigning, OnError, SignerConfig, check_there, marks
 from cossign.signer import Headers, KeyTime, Query
 
 __all__ = ["presign", "read_inventory", "register"]
@@ -51,7 +51,7 @@ def presign(
     df: DataFrame,
     key_col: str,
     url_col: str,
-    signer_config: Any,
+    signer_config: SignerConfig,
     *,
     method: str = "GET",
     expires: int | None = None,
@@ -156,7 +156,7 @@ def _partition() -> str:
 
 def register(
     spark: SparkSession,
-    signer_config: Any,
+    signer_config: SignerConfig,
     name: str = "cos_presign",
     *,
     method: str = "GET",

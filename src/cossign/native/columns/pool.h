@@ -20,7 +20,7 @@ typedef struct Pool Pool;
 
 /* A chunk's head; its validity, offsets or views, and data lie after it. */
 typedef struct Slot {
-    struct Slot *next; /* for whoever holds it; in the pool, those that wait */
+    struct Slot *next; /* for its holder; in the pool, the next one that waits */
     Pool *pool;
     const void *buffers[4];
     size_t size;    /* bytes of everything */
@@ -64,10 +64,10 @@ void slot_add(Slot *slot, const Fault *faults, const Text *texts, size_t count);
 /* A slot that is far from full in memory of its own size, where readers keep many; otherwise the slot itself. */
 Slot *slot_compact(Slot *slot);
 
-/* How many rows like these fill a slot, but for a rest that is no loss. */
+/* How many rows like these nearly fill a slot. */
 int64_t slot_fitting_rows(const Slot *slot);
 
-/* Hand the slot to whoever releases the array. */
+/* Hand the slot over as an array: to release that gives the slot back. */
 void slot_export(Slot *slot, ArrowArray *array);
 
 /* The schema of a column of this format, a string that stays. */

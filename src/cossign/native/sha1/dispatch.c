@@ -4,7 +4,7 @@
 #ifdef ENGINES_X86
 #include <cpuid.h>
 
-/* SHA-NI with the SSSE3 and SSE4.1 that its code uses; "sha" is no name for __builtin_cpu_supports before GCC 14. */
+/* SHA-NI with the SSSE3 and SSE4.1 that its code uses; __builtin_cpu_supports does not know "sha" before GCC 14. */
 static int has_shani(void)
 {
     unsigned a, b, c, d;

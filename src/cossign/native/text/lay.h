@@ -89,7 +89,8 @@ LINE void put_escapes(uint8_t *out, scan_bytes text, uint64_t unsafe)
 
 enum { FEW_ESCAPES = 4 }; /* in a vector: so many are put one by one */
 
-/* Percent-encode a key, in memory of our own if there is no LOAD; returns the end, or NULL if it is no UTF-8 or nothing that COS would take.
+/* Percent-encode a key, in memory of our own if there is no LOAD. Returns the end; or NULL if it is not UTF-8, or COS
+   would refuse it.
    SHA1_BLOCK bytes after the end may be overwritten. */
 LINE uint8_t *put_escaped(uint8_t *out, const uint8_t *key, size_t size)
 {

@@ -11,7 +11,7 @@ enum {
     KEY_CONTROLS = 4
 };
 
-/* Why a row is not signed. Up to FAULT_NULL_ROW it is no error. */
+/* Why a row is not signed. FAULT_NULL_ROW is not an error. */
 typedef enum {
     FAULT_NONE,
     FAULT_NULL_ROW,
