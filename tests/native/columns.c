@@ -353,7 +353,7 @@ static size_t kept_count;
 
 static const char *check_pool(void)
 {
-    Pool *pool = pool_new(POOL_LEAST_SLOT << below(4), below(50));
+    Pool *pool = pool_new((size_t)POOL_LEAST_SLOT << below(4), below(50));
     pthread_t threads[3];
     void *found;
     const char *wrong = NULL;
