@@ -968,7 +968,7 @@ cdef class ReadyChunk:
         if slot == NULL:
             raise BufferError("the chunk was taken before")
         if slot.views:
-            raise TypeError("of a column of string views there are no lines")
+            raise TypeError("a chunk of string views has no lines")
         result = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>slot.data_size + slot.nulls)
         out = <uint8_t*>PyBytes_AS_STRING(result)
         for i in range(slot.rows):

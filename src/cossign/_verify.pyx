@@ -499,9 +499,10 @@ cdef class Judge:
         self.is_usual = True
         self.known = {}
         if headers:
-            self.read_headers()
+            self.read_host()
 
-    cdef int read_headers(self) except -1:
+    cdef int read_host(self) except -1:
+        """Whether the headers let URLs in the usual form be judged by their text, and the Host that they give."""
         try:
             texts = header_texts(self.headers)
         except MalformedSignature:
@@ -632,7 +633,7 @@ cdef class Judge:
         """The Verified of a right URL in the usual form."""
         cdef Verified verified = Verified()
         verified.http = http[:end - http]
-        verified.secret_id = parts.secret_id.data[:parts.secret_id.size].decode()
+        verified.secret_id = secret_id_of(parts)
         verified.method = self.method.upper()
         verified.key = percent_decode(parts.path.data[:parts.path.size], False).decode()
         verified.key_time = (parts.start, parts.end)
@@ -824,6 +825,7 @@ cdef enum State:
     RIGHT
 
 
+@cython.final
 cdef class JudgingSpace:
     """The memory of a judgement, used again for each of its blocks."""
 
@@ -859,6 +861,7 @@ cdef class JudgingSpace:
         cdef Py_ssize_t i
         for i in range(count):
             if self.state[i] == UNKNOWN and pattern_fits(pattern, self.urls[i], &self.keys[fits]):
+                self.state[i] = LEFT  # unless its signature is right
                 self.places[fits] = i
                 fits += 1
         fitting = Fitting(&self.keys[0], <size_t>fits, &self.signed[0], &self.wrong[0], &self.texts[0])
@@ -866,20 +869,17 @@ cdef class JudgingSpace:
         pattern_lay_out(pattern, engine.native.lay, &fitting, space, self.signatures)
         hash_rows(engine, self.pattern.sign_key, self.signed, fits)
         for i in range(fits):
-            self.compare(self.places[i], 0, self.signed[i].hole, self.keys[i].data + self.keys[i].size + pattern.middle.size)
-            if self.wrong[i]:
-                self.state[self.places[i]] = LEFT
+            if not self.wrong[i]:
+                self.compare(self.places[i], self.signed[i].hole, self.keys[i].data + self.keys[i].size + pattern.middle.size)
         return fits
 
-    cdef void compare(
-        self, Py_ssize_t i, Py_ssize_t owner, const uint8_t* signature, const uint8_t* wanted
-    ) noexcept nogil:
+    cdef inline void compare(self, Py_ssize_t i, const uint8_t* signature, const uint8_t* wanted) noexcept nogil:
         """Whether a row's signature is the one in its URL."""
-        self.owners[i] = owner
         self.wanted[i] = wanted
         self.state[i] = RIGHT if equal_in_constant_time(signature, wanted, SHA1_HEX) else LEFT
 
 
+@cython.final
 cdef class Judgement:
     """What `Signer.verify_many` found: a sequence with a Verified or a BadSignature for each URL, in order.
 
@@ -926,6 +926,7 @@ cdef class Judgement:
 
     cdef int block(self, JudgingSpace space, Py_ssize_t first, Py_ssize_t last) except -1:
         cdef Judge judge = self.judge
+        cdef bint asks
         cdef Py_ssize_t i
         cdef Py_ssize_t count = last - first
         cdef Py_ssize_t unknown = 0  # rows
@@ -943,14 +944,17 @@ cdef class Judgement:
         hold(&space.text, &space.text_size, bound)
         if space.state[0] == UNKNOWN:
             self.set_pattern(space)
+        memset(space.owners, 0, sizeof(space.owners))
         space.known = [None if space.pattern is None else space.pattern.known]
         if space.pattern is not None:
             with nogil:
                 fits = space.judge_fitting(count, judge.engine)
         if fits < unknown:
             self.judge_parsed(space, count)
+        asks = judge.terms is not None and judge.terms.revoked is not None
         for i in range(count):
-            self.finish(space, first, i)
+            if asks or space.state[i] != RIGHT:
+                self.finish(space, first, i)
         return 0
 
     cdef int finish(self, JudgingSpace space, Py_ssize_t first, Py_ssize_t i) except -1:
@@ -958,8 +962,6 @@ cdef class Judgement:
         cdef Judge judge = self.judge
         if space.state[i] != RIGHT:
             self.others[first + i] = self.examined(first + i)
-            return 0
-        if judge.terms is None or judge.terms.revoked is None:
             return 0
         try:
             if judge.terms.is_function:
@@ -1047,7 +1049,8 @@ cdef class Judgement:
                     self.hash_alike(space, i, count, known)
             for i in range(first, count):
                 if space.state[i] == HASHED:
-                    space.compare(i, len(space.known) - 1, space.rows[i].hole, space.parts[i].signature.data)
+                    space.owners[i] = len(space.known) - 1
+                    space.compare(i, space.rows[i].hole, space.parts[i].signature.data)
         return 0
 
     cdef uint8_t* lay_out_parsed(

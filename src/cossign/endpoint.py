@@ -11,6 +11,7 @@ _BUCKET = re.compile(r"[a-z0-9-]+-[0-9]+")
 _REGION = re.compile(r"[a-z0-9-]+")
 _SCHEME = re.compile(r"([a-zA-Z]+)://")
 _HOST = re.compile(r"[A-Za-z0-9._~-]+(:[0-9]+)?")
+_WHOLE_HOST = re.compile(r"(?!\.)(?!.*\.\.)[a-z0-9._~-]+(:[0-9]+)?")  # no part of it is empty, as of a template
 # The official SDKs' words, with which the documented facade refuses its parameters Bucket and Region.
 _SDK_BUCKET = 'should format as "test-1250000000"'
 _SDK_REGION = 'should not be start with "cos."'
@@ -143,16 +144,15 @@ def endpoint(
         raise ParameterError(named[2], "must be an https:// or http:// host")
     url = url.removesuffix("/")
     host, slash, _ = url.partition("://")[2].partition("/")
-    if named[2] == "domain":  # the facade does as the SDK
+    form = _HOST
+    if named[2] == "domain":  # a Signer's; the facade does as the SDK
         if slash:
             raise ParameterError("domain", "must be a host without a path: write the path at the beginning of the keys")
-        url = url.lower()  # as HTTP clients send a Host
-        host = host.lower()
-    empty = host.startswith(".") or ".." in host  # a template's name that stands for nothing
-    if not _HOST.fullmatch(host) or (empty and named[2] == "domain"):
+        url, host = url.lower(), host.lower()  # as HTTP clients send a Host
+        form = _WHOLE_HOST
+    if not form.fullmatch(host):
         raise ParameterError(
-            named[2],
-            "must be a host name, with a port or a path if need be, in ASCII (an international name in its xn-- form)",
+            named[2], "must be a host name, with a port if need be, in ASCII (an international name in its xn-- form)"
         )
     if not re.fullmatch(r"[!-~]*", url) or "?" in url or "#" in url:
         raise ParameterError(named[2], "must not hold spaces, control characters, '?' or '#'")

@@ -116,7 +116,7 @@ def span_from(text: str) -> tuple[int, int] | None:
 
 
 def checked_query(value: Any, has_token: bool) -> Mapping[str, Any]:
-    """A Signer's query: without the names that a signature has in a URL, of which COS would take one of two."""
+    """Check a Signer's query. It must not have a name that the signature has in a URL: COS would use one of the two."""
     query = checked_mapping(value, "query")
     for name in query:
         lower = name.lower() if isinstance(name, str) else ""

@@ -133,7 +133,8 @@ class Signer:
         accelerate: use the global acceleration host.
         strict: check keys by COS's naming rules, and refuse what HTTP clients would change on the way.
         engine: "auto", or one of `engines()`. The environment variable COSSIGN_ENGINE overrides "auto".
-        backdate: seconds before now at which KeyTime begins, for a machine whose clock is ahead of COS's.
+        backdate: seconds before now at which KeyTime begins, for a machine whose clock is ahead of COS's. More than 1
+            make KeyTime longer, so that it ends when it does with 1.
         clock: what tells the time, where this machine's own clock may be wrong; see `Clock`.
 
     Raises:
@@ -167,9 +168,8 @@ class Signer:
     _host: bytes | None
     _engine: Engine
     _options: dict[str, Any]
-    _templates: (
-        tuple[Credentials, int, Template | None, dict[tuple[Any, ...], Template]] | None
-    )  # the third is of _PLAIN
+    # credentials, KeyTime's start, the template of _PLAIN, and the others by their kinds
+    _templates: tuple[Credentials, int, Template | None, dict[tuple[Any, ...], Template]] | None
     _verifier: Verifier
     _last_request: list[tuple[Credentials, int, Duration | None, RequestSigner]]
     _memory: Memory
@@ -453,7 +453,7 @@ class Signer:
             except ParameterError as error:
                 raise type(error)(error.parameter, error.reason, index) if index is not None else error from None
 
-        with_nulls = [number for number, column in enumerate(columns) if any(value is None for value in column)]
+        with_nulls = [number for number, column in enumerate(columns) if None in column]
         if methods is None and spans is None and not with_nulls:
             signed = _core.sign_many(template(method, expires), keys, tuple(columns), tuple(names), errors, threads)
             return signed if errors is None else BulkResult(signed, errors)
@@ -975,7 +975,7 @@ class Signer:
         seconds = self.expires if expires is None else seconds_of(expires, "expires")
         if seconds <= 0:
             raise ParameterError("expires", "must be greater than 0 seconds")
-        if self._begins is None and self.backdate > 1:  # the end stays what it is without
+        if self.backdate > 1:  # the end stays what it is without
             seconds += self.backdate - 1
         return key_time_from(start, seconds, self.round_to, "expires")
 

@@ -49,7 +49,8 @@ class Verifier:
         require_params: names of parameters that must be signed; likewise.
         max_expires: how long a signature may hold at most, from KeyTime's start to its end: seconds, a timedelta, or
             text such as "15m".
-        revoked: SecretIds and signatures that are no longer good, or a function that is asked about a Verified.
+        revoked: SecretIds and signatures that are not accepted any more; or a function, which is called with each
+            Verified and returns whether it is revoked.
         engine: "auto", or one of `engines()`.
         clock: what tells the time, where this machine's own clock may be wrong; see `Clock`.
 
@@ -99,7 +100,7 @@ class Verifier:
             Verified: who signed what, and for how long.
 
         Raises:
-            MalformedSignature: there is no signature, or it is not of its form.
+            MalformedSignature: the signature is missing, or is not of its form.
             UnknownSecretId: signed with a SecretId that is not accepted.
             SignatureMismatch: another request was signed, or with another SecretKey.
             SignatureNotYetValid, SignatureExpired: right, but not now.

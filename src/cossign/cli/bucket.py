@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from cossign.cli import words
 from cossign.cli.hints import address
-from cossign.credentials import ChainCredentials, FileCredentials
+from cossign.credentials import ChainCredentials, CredentialsProvider, FileCredentials
 from cossign.credentials.files import coscli_fields, coscmd_fields
 from cossign.endpoint import check_bucket
 from cossign.errors import CosSignError, CredentialsError, ParameterError
@@ -119,6 +119,11 @@ def _named(bucket: str, known: list[Configured]) -> tuple[str, str | None]:
     return (found[0].bucket if found else bucket), next((each.region for each in found if each.region), None)
 
 
+def provider(profile: str | None) -> CredentialsProvider:
+    """Where the secrets come from: a profile of tccli, or the first source that has some."""
+    return ChainCredentials() if profile is None else FileCredentials(profile=profile)
+
+
 def signer(arguments: argparse.Namespace, bucket: str | None = None, **options: Any) -> Signer:
     """A Signer by the options of `arguments.add_bucket` and `arguments.add_request`."""
     bucket, region = resolve(arguments, bucket)
@@ -132,9 +137,8 @@ def signer(arguments: argparse.Namespace, bucket: str | None = None, **options: 
 
 def _signer(arguments: argparse.Namespace, bucket: str | None, region: str | None, options: dict[str, Any]) -> Signer:
     return Signer(
-        FileCredentials(profile=arguments.profile) if arguments.profile is not None else ChainCredentials(),
-        bucket=bucket, region=region, domain=arguments.domain, accelerate=arguments.accelerate,
-        strict=not arguments.no_strict, round_to=arguments.round_to, **options,
+        provider(arguments.profile), bucket=bucket, region=region, domain=arguments.domain,
+        accelerate=arguments.accelerate, strict=not arguments.no_strict, round_to=arguments.round_to, **options,
     )  # fmt: skip
 
 

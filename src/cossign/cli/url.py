@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print one URL a line."""
     from cossign.cli.bucket import parted, signer
 
+    query, headers = shared.pairs("--query", arguments.query), shared.pairs("-H", arguments.header)
     signers: dict[str | None, Any] = {}
     for given in arguments.keys:
         bucket, key = parted(given)
@@ -41,8 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
             one = signer(arguments, bucket, scheme=arguments.scheme, sign_host=not arguments.no_sign_host)
             signers[bucket] = one.at(arguments.start)
         url = signers[bucket].presign(
-            key, method=arguments.method, expires=arguments.expires, query=shared.pairs("--query", arguments.query),
-            headers=shared.pairs("-H", arguments.header),
-        )  # fmt: skip
+            key, method=arguments.method, expires=arguments.expires, query=query, headers=headers
+        )
         print(url)
     return 0

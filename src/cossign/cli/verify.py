@@ -37,13 +37,14 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found: of each URL that is an argument, of each bad one in a file."""
-    from cossign.credentials import ChainCredentials, FileCredentials
-    from cossign.signer import Signer
+    from cossign.cli.bucket import provider
+    from cossign.verifier import Verifier
 
-    signer = Signer(FileCredentials(profile=arguments.profile) if arguments.profile is not None else ChainCredentials())
+    verifier = Verifier(provider(arguments.profile))
+    headers = shared.pairs("-H", arguments.header)
     right = wrong = 0
     for lines, urls in _chunks(arguments.urls):
-        results = signer.verify_many(urls, method=arguments.method, headers=shared.pairs("-H", arguments.header))
+        results = verifier.verify_many(urls, method=arguments.method, headers=headers)
         wrong += len(results.bad)
         right += len(urls) - len(results.bad)
         for row in results.bad if lines else range(len(urls)):  # of a file, only the bad ones are printed

@@ -76,7 +76,7 @@ static void pages_free(void *pages, size_t size)
     munmap(pages, size);
 }
 
-/* Give a slot's memory back, but for the page of its head; it may be used again. */
+/* Return a slot's memory to the system, except the page of its head. The slot can be used again. */
 static void pages_forget(void *slot, size_t size)
 {
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);

@@ -27,7 +27,7 @@ typedef struct Slot {
     size_t others;  /* slots in readers' hands when this one was handed out */
     int single;     /* its own memory, not the pool's */
     int views;      /* string views, four numbers a row, instead of offsets */
-    uint8_t *valid; /* a bit a row; without meaning while there are no nulls */
+    uint8_t *valid; /* one bit for each row; set only if there are nulls */
     int32_t *offsets;
     uint8_t *data;
     int64_t most; /* rows */

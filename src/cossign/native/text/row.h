@@ -50,12 +50,13 @@ typedef struct {
     Text *texts; /* written for rows without a fault */
 } Rows;
 
-/* Lay out one row at the places in `space`, which move on if there is no fault. The room is that of the two bounds. */
+/* Lay out one row at the places in `space`, and move these on. A row with a fault moves nothing. The row needs the room
+   of form_http_bound and of form_text_bound. */
 Fault form_lay_out(const Form *form, Space *space, sha1_row *row, Text *text, Text key, const Text *values);
 
 /* Lay out the rows done ... last - 1 that have no fault, at most SHA1_TILE: by the engine as far as they are usual.
    `signed_rows` gets those that have a signature, one after the other, and `count` how many they are.
-   Returns the first row that is not done: it is less than `last` only if there is no room for it at space->out. */
+   Returns `last`; or, if there is no room at space->out, the first row that was not laid out. */
 size_t form_lay_out_tile(
     const Form *form, const Rows *rows, size_t done, size_t last, Space *space, sha1_row *signed_rows, size_t *count);
 

@@ -215,7 +215,7 @@ static int is_less(Text one, Text other)
     return order < 0 || (order == 0 && one.size < other.size);
 }
 
-/* Whether a parameter may have the name of a field or of the token, of which there would be two. */
+/* Whether a parameter may be a second field of the signature, or a second token. */
 static int is_doubtful(Text name)
 {
     static const char token[] = "x-cos-security-token";
