@@ -7,7 +7,7 @@ CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/c
 BUILT := $(foreach name,$(EXTENSIONS),src/cossign/$(name).c src/cossign/$(name).*.so)
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo test test-long check bench docs dist lock report man soak soak-gateway coverage fuzz golden clean
+.PHONY: demo test test-long check bench docs dist lock report man soak soak-gateway coverage fuzz fuzz-c fuzz-python golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
@@ -102,20 +102,24 @@ coverage: $(VENV)/test.stamp oracles
 	cd build/coverage && $(CURDIR)/$(BIN)/python -m coverage report --rcfile=tests/core.coveragerc
 
 # Everything that reads what comes from outside, over inputs made up by libFuzzer, under AddressSanitizer and
-# UndefinedBehaviorSanitizer, for SECONDS each. build/found keeps what was found from one run to the next.
+# UndefinedBehaviorSanitizer, for SECONDS each: the C alone, and what Python reaches of it. build/found keeps what was
+# found from one run to the next.
 SECONDS ?= 120
 OPTIMIZE ?= -O1
 CLANG ?= clang-14
 SANITIZE := -fsanitize=address,undefined,fuzzer-no-link
 TARGETS := explain verify verify_many presign_arrow inventory gateway
-fuzz: $(VENV)/test.stamp
+fuzz: fuzz-c fuzz-python
+
+fuzz-c: $(VENV)/test.stamp
+	COSSIGN_FUZZ_SECONDS=$(SECONDS) $(BIN)/python -m pytest -q -s tests/native/test_check.py -k "sanitizers or fuzz"
+
+fuzz-python: $(VENV)/test.stamp
 	rm -rf build/fuzz && mkdir -p build/fuzz
 	cp -R src tests bench pyproject.toml setup.py README.md CHANGELOG.md build/fuzz
 	cd build/fuzz && rm -f $(BUILT)
 	cd build/fuzz && CC=$(CLANG) LDSHARED="$(CLANG) -shared" COSSIGN_OPTIMIZE=$(OPTIMIZE) LDFLAGS="$(SANITIZE)" \
 	  CFLAGS="-g $(SANITIZE) -fno-sanitize-recover=all" $(abspath $(BIN))/python setup.py -q build_ext --inplace
-	cd build/fuzz && COSSIGN_FUZZ_SECONDS=$(SECONDS) $(abspath $(BIN))/python -m pytest -q -s -p no:cacheprovider \
-	  tests/native/test_check.py -k "sanitizers or fuzz"
 	cd build/fuzz && runtime=$$($(abspath $(BIN))/python -c "import atheris; print(atheris.path())")/asan_with_fuzzer.so && \
 	for target in $(TARGETS); do \
 	  PYTHONPATH=src PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 LD_PRELOAD=$$runtime \

@@ -44,7 +44,7 @@ Work *work_new(const char *name)
         for (size_t i = 0; i < size; i++) {
             work->http[row][i] = (uint8_t)(row * 31 + i * 7 + i / 64);
         }
-        work->rows[row] = (sha1_row){work->http[row], size, work->holes[row]};
+        work->rows[row] = (sha1_row){work->http[row], size, work->holes[row], NULL};
     }
     for (size_t row = 0; row < ROWS; row++) {
         uint8_t *end = work->http[row] + sizeof work->http[row];

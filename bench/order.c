@@ -30,7 +30,7 @@ int main(void)
         for (int j = 0; j < SIZE - 9; j++) {
             http[i * SIZE + j] = (uint8_t)(i * 31 + j * 7 + j / 64);
         }
-        rows[i] = (sha1_row){http + i * SIZE, SIZE - 9, portable[i]};
+        rows[i] = (sha1_row){http + i * SIZE, SIZE - 9, portable[i], NULL};
         order[i] = &rows[i];
     }
     for (int i = 0; i < ROWS; i++) {

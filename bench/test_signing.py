@@ -242,6 +242,29 @@ def test_query(benchmark: Any, query: str) -> None:
     measured(benchmark, lambda: streamed(SIGNER, keys, query=given), len(keys))
 
 
+DIFFERENT = {
+    "nothing": {}, "10 expiries": {"expires": 10}, "1,000 expiries": {"expires": 1000},
+    "100,000 expiries": {"expires": 10**9}, "5 methods": {"method": 5},
+}  # fmt: skip
+
+
+@pytest.mark.benchmark(group="presign_arrow by what differs by row")
+@pytest.mark.parametrize("what", DIFFERENT)
+def test_rows_that_differ(benchmark: Any, what: str) -> None:
+    source = random.Random(1)
+    keys = arrow([f"photos/2026/11/23/img_{number:08d}.jpg" for number in range(100_000)])
+    pa = pytest.importorskip("pyarrow")
+    columns = {
+        name: pa.array(
+            [source.choice(("GET", "PUT", "HEAD", "DELETE", "POST")) for _ in range(len(keys))]
+            if name == "method"
+            else [60 * (1 + source.randrange(count)) for _ in range(len(keys))]
+        )
+        for name, count in DIFFERENT[what].items()
+    }
+    measured(benchmark, lambda: streamed(SIGNER, keys, **columns), len(keys))
+
+
 # --- Verifying and single calls ---------------------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ import hypothesis
 import pytest
 
 from cossign import COS, Credentials, Signer, engines, sdk
-from cossign.parameters import chosen_engine
+from cossign.engine import chosen_engine
 
 SECRET_ID = "AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q"
 SECRET_KEY = "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz"

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from cossign import Credentials, KeyNameError, ParameterError, Signer
 from cossign._arrow import Lines, Memory
+from cossign.bulk import Chunks
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 from tests.waiting import PATIENCE, until
 
@@ -826,7 +827,7 @@ def test_chunks_of_another_size(signer: Signer, size: int) -> None:
     keys = [f"a/{number}" for number in range(20_000)]
     memory = Memory(1 << 26, size)
     for _ in range(2):  # new memory, and the same again
-        signed = signer._presign_column(pa.array(keys), "GET", None, {}, None, 0, TIMES, False, 2, b"", memory, True)
+        signed = signer.sign_column(pa.array(keys), Chunks(2, False, memory=memory, as_keys=True), key_time=TIMES)
         chunks = [pa.array(chunk) for chunk in signed]
         assert pa.chunked_array(chunks).to_pylist() == expected(signer, keys)
         sizes = [sum(buffer.size for buffer in chunk.buffers()[1:]) for chunk in chunks]

@@ -14,6 +14,7 @@ import pyarrow
 import pytest
 
 from cossign import Credentials, Signer
+from cossign.request import SigningRequest
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 from tests.waiting import until
 
@@ -95,18 +96,18 @@ def test_an_interrupt_of_whoever_reads_is_raised_at_once(monkeypatch: pytest.Mon
     """The reader signs, too: what interrupts it must not wait for the turn of the rows that it was signing."""
     signer = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION)
     keys = pyarrow.array([str(number) for number in range(30_000)])
-    expires = pyarrow.array([60 + number % 30_000 for number in range(30_000)])  # each of them is made in Python
-    make = Signer._url_template
+    expires = pyarrow.array([f"{number + 1}m" for number in range(30_000)])  # each of them is made in Python
+    make = SigningRequest.url
     begun = interrupted = False
 
-    def interrupt(self: Signer, *given: Any) -> Any:
+    def interrupt(self: SigningRequest, *given: Any) -> Any:
         nonlocal interrupted
         if begun and threading.current_thread() is threading.main_thread():
             interrupted = True
             raise KeyboardInterrupt
         return make(self, *given)
 
-    monkeypatch.setattr(Signer, "_url_template", interrupt)
+    monkeypatch.setattr(SigningRequest, "url", interrupt)
     stream = iter(signer.presign_arrow(keys, expires=expires, threads=2))
     begun = True
     seen: list[bool] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import random
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -168,6 +169,93 @@ def test_bad_rows_in_columns_name_the_row(signer: Signer) -> None:
     assert isinstance(result, BulkResult)
     assert [index for index, _ in result.errors] == [1, 2, 3]
     assert [value is None for value in result] == [False, True, True, True]
+
+
+def single(signer: Signer, keys: list[Any], index: int, columns: dict[str, list[Any]], query: Any) -> Any:
+    """What a call for one row alone gives: its URL, or the error."""
+    if keys[index] is None:
+        return None
+    own = {name: column[index] for name, column in columns.items()}
+    present = {name: column[index] for name, column in query.items() if column[index] is not None}
+    try:
+        return signer.presign(keys[index], query=present, **own)
+    except ParameterError as error:
+        return error
+
+
+ODD_VALUES = {
+    "expires": (None, 0, -5, 10**10, 10**12),
+    "method": (None, "G T", "", "\xdc", "x" * 31, "x" * 32, "x" * 200, "pa\0tch"),
+}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_rows_that_differ_are_signed_as_they_are_alone(signer: Signer, seed: int) -> None:
+    source = random.Random(seed)
+    parameters: dict[str, Any] = {
+        "round_to": source.choice((None, None, 7, 300)), "backdate": source.choice((1, 60)),
+        "sign_host": source.random() < 0.8,
+        "credentials": Credentials(SECRET_ID, "k" * source.choice((1, 64, 65, 200)), source.choice((None, "TOK"))),
+    }  # fmt: skip
+    start = source.choice((TIMES[0], TIMES[0], 5, 999_999_000, 9_999_998_000))  # KeyTimes of every length
+    signer = signer.replace(**parameters).at(start)
+    rows = source.choice((1, 5, 300, 700))
+    keys: list[Any] = [f"k{source.randrange(10**9)}{source.choice(('', ' ', 'é'))}" for _ in range(rows)]
+    for _ in range(rows // 50):
+        keys[source.randrange(rows)] = source.choice(("", None, "/a", "a/../b", "x" * 300))
+    many = source.choice((3, 5000))
+    columns: dict[str, list[Any]] = {}
+    for name in source.choice((("expires",), ("method",), ("method", "expires"))):
+        plain = ("GET", "PUT", "delete", "M-SEARCH") if name == "method" else range(60, 60 + many)
+        odd = source.random() < 0.5
+        columns[name] = [
+            source.choice(ODD_VALUES[name] if odd and source.random() < 0.05 else plain) for _ in range(rows)
+        ]
+    query = {"a": [source.choice(("1", "é 2", "", None)) for _ in keys]} if source.random() < 0.5 else {}
+    wanted = [single(signer, keys, index, columns, query) for index in range(rows)]
+    urls = [None if isinstance(each, ParameterError) else each for each in wanted]
+    bad = [index for index, each in enumerate(wanted) if isinstance(each, ParameterError)]
+    threads = source.choice((1, 3))
+    found = signer.presign_many(keys, query=query, on_error="null", threads=threads, **columns)
+    assert isinstance(found, BulkResult)
+    assert found == urls
+    assert [index for index, _ in found.errors] == bad
+    if bad:
+        with pytest.raises(ParameterError) as raised:
+            signer.presign_many(keys, query=query, **columns)
+        assert raised.value.index == bad[0]
+        assert raised.value.reason == wanted[bad[0]].reason
+    pa = pytest.importorskip("pyarrow")
+    kinds = {"method": pa.string(), "expires": pa.int64()}
+    arrays = {name: pa.array(column, kinds[name]) for name, column in columns.items()}
+    of_query = {name: pa.array(column, pa.string()) for name, column in query.items()}
+    signed = signer.presign_arrow(
+        pa.array(keys, pa.string()), query=of_query, on_error="null", threads=threads, **arrays
+    )
+    assert pa.chunked_array(signed).to_pylist() == urls
+    assert sorted(index for index, _ in signed.errors) == bad
+
+
+def test_more_expiries_and_methods_than_are_kept(signer: Signer) -> None:
+    rows = 9000 if signer.engine != "hashlib" else 600
+    keys = [f"{number}" for number in range(rows)]
+    expires, methods = [60 + number for number in range(rows)], [f"M{number % 3000}" for number in range(rows)]
+    fixed = signer.at(TIMES[0])
+    for columns in ({"expires": expires}, {"method": methods}, {"expires": expires, "method": methods}):
+        found = fixed.presign_many(keys, **columns)  # type: ignore[arg-type]
+        for index in range(0, rows, 97):
+            assert found[index] == fixed.presign(
+                keys[index],
+                **{name: column[index] for name, column in columns.items()},  # type: ignore[arg-type]
+            )
+
+
+def test_a_value_is_refused_in_the_order_of_its_row(signer: Signer) -> None:
+    with pytest.raises(KeyNameError, match=r"keys\[0\]"):
+        signer.presign_many(["", "b"], query={"n": ["1", object()]})
+    found = signer.presign_many(["a", "", "c"], query={"n": [object(), "1", object()]}, on_error="null")
+    assert isinstance(found, BulkResult)
+    assert [index for index, _ in found.errors] == [0, 1, 2]
 
 
 def test_on_error_null(signer: Signer) -> None:
@@ -528,7 +616,7 @@ def test_one_instant_for_all_who_share_the_work(environment: None, credentials: 
     assert fixed.at(TIMES[0] + 1).presign("a") == signer.presign("a", key_time=(TIMES[0] + 1, TIMES[0] + 7204))
     now = signer.at()
     with time_machine.travel(time.time() + 5, tick=False):
-        assert now.presign("a") == now.presign("a", key_time=(now._start(), now._start() + 7203))
+        assert now.presign("a") == now.presign("a", key_time=(now.times().start, now.times().start + 7203))
         assert now.verify(now.presign("a")).key == "a"
     windows = Signer(credentials, bucket=BUCKET, region=REGION, round_to=300).at(TIMES[0])
     assert f"q-sign-time={TIMES[0] - TIMES[0] % 300}%3B" in windows.presign("a")
@@ -712,6 +800,6 @@ def test_urls_are_made_of_the_pieces_that_engines_lay_out(token: str | None, que
     ):  # fmt: skip
         for headers in ({}, {"content-type": "text/plain"}):
             for end in (b"", b"\n"):
-                assert signer._url_template(credentials, "PUT", "1;2", query, headers, "keys", 0, end).is_usual
-    column = {**query, "v": Column(0)}
-    assert not signer._url_template(credentials, "GET", "1;2", column, {}, "keys").is_usual
+                prepared = signer.prepare("PUT", query=query, headers=headers)
+                assert prepared.url("keys", end).is_usual
+    assert not signer.prepare(query={**query, "v": Column(0)}).url("keys").is_usual

@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,9 @@ def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 # --- The house --------------------------------------------------------------------------------------------------------
 
 FLOORS = (  # from the ground up: what stands on one imports what is below it, or of its own room
-    {"errors", "_native"}, {"_core"}, {"_arrow", "_verify"}, {"credentials", "endpoint", "parameters"}, {"post", "explain"}, {"verifier"}, {"signer"},
-    {"sdk", "batch", "gateway"}, {"integrations"}, {"cli"}, {"__init__", "__main__"},
+    {"errors", "_native"}, {"_core"}, {"_arrow", "_verify"}, {"key_time", "endpoint", "engine", "credentials"},
+    {"request", "post", "explain"}, {"bulk", "verifier"}, {"settings"}, {"shortcuts"}, {"signer"}, {"sdk", "batch", "gateway"},
+    {"integrations"}, {"cli"}, {"__init__", "__main__"},
 )  # fmt: skip
 
 
@@ -75,6 +77,131 @@ def test_imports_go_down_only() -> None:
 def test_no_two_files_import_each_other() -> None:
     graph = {module: imported(source) - {module} for module, source in HOUSE.items()}
     assert len(list(graphlib.TopologicalSorter(graph).static_order())) >= len(HOUSE)  # or it names the circle
+
+
+def test_the_page_of_the_house_names_places_that_are_there() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    floors, places = re.findall(r"(?:^\|.*\n)+", page, re.M)
+    for column in (
+        re.findall(r"^\| \d+ \| (.*?) \|", floors, re.M),
+        re.findall(r"^\| [^|`]* \| (.*?) \|$", places, re.M),
+    ):
+        assert len(column) >= 11
+        for name in re.findall(r"`([\w/]+(?:\.\w+|/))`", " ".join(column)):
+            assert (ROOT / "src" / "cossign" / name).exists(), name
+    assert places.count("\n") - 2 >= 20
+    rooms = {
+        name.strip("/").partition(".")[0]
+        for name in re.findall(r"`([\w/.]+)`", " ".join(re.findall(r"^\| \d+ \| (.*?) \|", floors, re.M)))
+    }
+    assert rooms - {"native"} == set().union(*FLOORS) - {"_native", "__init__", "__main__"}
+
+
+# What is public, whatever it begins with: of named tuples, and of requests, which has no other name for it.
+NOT_PRIVATE = {"_replace", "_asdict", "_fields", "_make", "_body_position"}
+
+
+def room_of(module: str) -> str:
+    return [*module.split("."), "__init__"][1]
+
+
+def private_names(source: Path) -> tuple[set[str], dict[str, int]]:
+    """The private names that a file defines, and those that it uses of others, with their lines."""
+    text = source.read_text()
+    defined, used = set(re.findall(r"\b(?:self|cls)\.(_[a-z]\w*)", text)), {}
+    if source.suffix == ".pyx":
+        defined |= set(re.findall(r"^\s*(?:cdef|cpdef|def|class)\b.*?\b(_[a-z]\w*)", text, re.M))
+        for number, line in enumerate(text.splitlines(), 1):
+            used.update(dict.fromkeys(re.findall(r"\b(?!self\b|cls\b)[a-z]\w*\.(_[a-z]\w*)", line), number))
+        return defined, {
+            name: line for name, line in used.items() if not name.endswith(("_native", "_core", "_verify", "_gate"))
+        }
+    tree = ast.parse(text)
+    foreign = {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        or (isinstance(node, ast.ImportFrom) and not str(node.module).startswith("cossign"))
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            defined.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            defined.add(node.id)
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("cossign"):
+            names = {alias.name for alias in node.names if f"{node.module}.{alias.name}" not in HOUSE}
+            used.update(dict.fromkeys(names, node.lineno))
+        elif isinstance(node, ast.Attribute):
+            owner = node.value
+            while isinstance(owner, (ast.Attribute, ast.Call, ast.Subscript)):
+                owner = owner.func if isinstance(owner, ast.Call) else owner.value
+            own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            if not own and not (isinstance(owner, ast.Name) and owner.id in foreign):
+                used[node.attr] = node.lineno
+    return defined, {name: line for name, line in used.items() if re.match("_[a-z]", name) and name not in NOT_PRIVATE}
+
+
+def test_no_room_uses_the_private_names_of_another() -> None:
+    found = {module: private_names(source) for module, source in HOUSE.items()}
+    for module, (_, used) in found.items():
+        own = {name for other, (defined, _) in found.items() if room_of(other) == room_of(module) for name in defined}
+        for name, line in used.items():
+            assert name in own, f"{HOUSE[module]}:{line} uses {name}, which is private to another room"
+
+
+LONGEST_FILE, LONGEST_CLASS, LONGEST_FUNCTION = 1300, 350, 60
+
+
+def lines_of(block: list[str]) -> int:
+    """The lines of a class or a function, without docstrings and without what is empty at its end."""
+    text = "\n".join(block).rstrip()
+    docs = re.findall(r'^[ \t]*"""(?:.|\n)*?"""[ \t]*$', text, re.M)
+    return text.count("\n") + 1 - sum(each.count("\n") + 1 for each in docs)
+
+
+def blocks(source: Path) -> Iterator[tuple[str, int, int]]:
+    """The classes and functions of a file: what each is, its first line, and how many lines it has."""
+    lines = source.read_text().splitlines()
+    if source.suffix in (".c", ".h"):
+        begun = 0
+        for number, line in enumerate(lines, 1):
+            if line == "{":
+                begun = number
+            elif line == "}" and begun:
+                yield "function", begun, number - begun
+                begun = 0
+        return
+    for number, line in enumerate(lines, 1):
+        head = re.match(r"( *)(cdef class|class|async def|def|cpdef|cdef)\b", line)
+        if head is None or (head[2] in ("cdef", "cpdef") and "(" not in line.partition("=")[0]):
+            continue
+        start = number
+        while start < len(lines) and not lines[start - 1].endswith(":") and start < number + 15:
+            start += 1
+        end = start
+        while end < len(lines) and (not lines[end].strip() or lines[end].startswith(head[1] + " ")):
+            end += 1
+        kind = "class" if "class" in head[2] else "function"
+        if lines[start - 1].endswith(":") and end > start:
+            yield kind, number, lines_of(lines[number - 1 : end])
+
+
+def test_nothing_is_too_long() -> None:
+    """Docstrings are not counted."""
+    most = {"class": LONGEST_CLASS, "function": LONGEST_FUNCTION}
+    sources = [
+        each for each in (ROOT / "src" / "cossign").rglob("*") if each.suffix in (".py", ".pyx", ".pxd", ".c", ".h")
+    ]
+    sources = [each for each in sources if not each.with_suffix(".pyx").exists() or each.suffix != ".c"]
+    seen = {"class": 0, "function": 0}
+    for source in sources:
+        assert source.read_text().count("\n") <= LONGEST_FILE, f"{source} is too long"
+        for kind, line, length in blocks(source):
+            seen[kind] += 1
+            assert length <= most[kind], f"{source}:{line}: a {kind} of {length} lines"
+    assert seen["class"] > 150
+    assert seen["function"] > 1200
 
 
 def test_the_c_knows_nothing_of_python() -> None:
@@ -146,7 +273,7 @@ def test_no_python_in_the_batch_loop(generated: Path) -> None:
     assert max(scores.values()) > 10
     hot = {
         "_core": (" sign_rows(",),
-        "_arrow": (" next_task(", " varies_alike(", " finish(", " is_done("),
+        "_arrow": (" next_task(", " finish(", " is_done("),
         "_verify": (" judge_fitting(", " lay_out_parsed(", " read_usual(", " put_http("),
         "_gate": ("Reason decode_path(", "Reason judge_path(", "Reason judged(self, const"),
     }[generated.stem]  # fmt: skip

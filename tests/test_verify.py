@@ -639,7 +639,7 @@ def test_a_function_is_asked_once_about_each_url(signer: Signer) -> None:
         return seen.count(verified.signature) > 1
 
     urls = signer.presign_many(["a", "b", "a"])
-    verifier = Verifier(signer._provider, revoked=used)
+    verifier = Verifier(signer.credentials, revoked=used)
     results = verifier.verify_many(urls)
     assert (results.bad, len(seen)) == ([2], 3)
     assert isinstance(results[2], SignatureRevoked)
@@ -735,7 +735,7 @@ def test_who_is_revoked_is_asked_about_right_signatures_only(signer: Signer) -> 
             asked.append(str(value))
             return super().__contains__(value)
 
-    verifier = Verifier(signer._provider, revoked=Asked())
+    verifier = Verifier(signer.credentials, revoked=Asked())
     url = signer.presign("a")
     with pytest.raises(SignatureMismatch):
         verifier.verify(url.replace("/a?", "/b?"))
@@ -758,7 +758,7 @@ def test_many_credentials_cost_what_one_costs() -> None:
             return "TOK"
 
     many = {f"AKID{number}": Credentials(f"AKID{number}", "k") for number in range(1000)}
-    secrets = {name: (each._secret, Token()) for name, each in many.items()}
+    secrets = {name: (each.secrets()[0], Token()) for name, each in many.items()}
     judge = Judge("GET", [], secrets, _core.engine("auto"))
     url = Signer(many["AKID7"], bucket=BUCKET, region=REGION).presign("a")
     with pytest.raises(SignatureMismatch, match="x-cos-security-token is missing"):
@@ -776,7 +776,7 @@ def test_terms_that_are_nothing_are_refused(signer: Signer, terms: dict[str, Any
 @pytest.mark.any_engine
 def test_a_form_signs_no_names(signer: Signer) -> None:
     form = signer.post_policy(key_prefix="avatars/")
-    verifier = Verifier(signer._provider, require_headers=["host"], require_params=["a"], max_expires=3600)
+    verifier = Verifier(signer.credentials, require_headers=["host"], require_params=["a"], max_expires=3600)
     assert verifier.verify_post({**form.fields, "key": "avatars/me.png"}, bucket=BUCKET).key == "avatars/me.png"
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from cossign._verify import Verified
+    from cossign.bulk import BulkResult
     from cossign.credentials import (
         ChainCredentials,
         Clock,
@@ -39,9 +40,9 @@ if TYPE_CHECKING:
         RefreshingCredentials,
         StsCredentials,
     )
-    from cossign.parameters import engines
+    from cossign.engine import engines
     from cossign.sdk import COS, getAuthorization
-    from cossign.signer import BulkResult, Signer
+    from cossign.signer import Signer
     from cossign.verifier import Verifier
 
 __version__ = "0.1.0"
@@ -88,11 +89,11 @@ __all__ = [
 
 _ROOMS = {
     "COS": "sdk",
-    "BulkResult": "signer",
+    "BulkResult": "bulk",
     "Signer": "signer",
     "Verified": "_verify",
     "Verifier": "verifier",
-    "engines": "parameters",
+    "engines": "engine",
     "getAuthorization": "sdk",
 }
 

@@ -1,9 +1,9 @@
 """Types of what reads and writes Arrow; see _arrow.pyx for what each does."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from cossign._core import Template
+from cossign._core import Template, Varying
 
 def decode_column(data: Any, offsets: Any, /) -> tuple[bytes, bytes]: ...
 def records_end(block: bytes, /) -> int: ...
@@ -16,8 +16,8 @@ class SignedColumn:
         keys: Any,
         sources: tuple[Any, ...],
         names: tuple[str, ...],
-        varied: Callable[[tuple[str | None, ...], tuple[int, ...]], Template] | None,
-        varies: bool,
+        varying: Varying,
+        *,
         keep_errors: bool,
         threads: int,
         memory: Memory | None = None,

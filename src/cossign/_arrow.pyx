@@ -13,15 +13,17 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.errno cimport EINVAL
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
 from cossign._core cimport (
     BLOCK,
     MOST_COLUMNS,
     Template,
+    Varying,
     Workspace,
     key_error,
     sign_rows,
+    sign_varied,
     text_of,
 )
 from cossign._native cimport (
@@ -92,8 +94,7 @@ cdef extern from "Python.h":
     void PyThread_release_lock(PyThread_type_lock lock) noexcept nogil
 
 cdef enum:
-    MOST_TEMPLATES = 1024  # that a pass keeps, where they differ by row
-    PATIENCE = 20_000      # microseconds that a thread waits for more work before it ends
+    PATIENCE = 20_000  # microseconds that a thread waits for more work before it ends
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: pool_after_fork())
@@ -516,29 +517,24 @@ cdef class SignedColumn:
     cdef object keys
     cdef tuple sources
     cdef tuple names
-    # Makes a row's template: of the texts of the columns after the template's own, and of those of its own that are null
-    cdef object varied
-    cdef dict templates    # the last ones that were made, or why there is none
+    cdef Varying varying
     cdef int threads
     cdef Memory memory
     cdef object first  # a stream that was opened to check its type
     cdef readonly list errors
     cdef bint keep_errors
-    cdef bint varies       # there are columns after the template's own
     cdef bint as_keys  # string views for keys that are
     cdef bint views    # the result is, instead of strings
 
     def __init__(
-        self, Template template not None, keys, tuple sources not None, tuple names not None, varied, bint varies,
-        bint keep_errors, int threads, Memory memory=None, bint as_keys=False,
+        self, Template template not None, keys, tuple sources not None, tuple names not None, Varying varying not None,
+        *, bint keep_errors, int threads, Memory memory=None, bint as_keys=False,
     ):
-        if not <Py_ssize_t>template.form.columns <= len(sources) == len(names) <= MOST_COLUMNS:
+        if not <Py_ssize_t>template.form.columns + varying.columns == len(sources) == len(names) <= MOST_COLUMNS:
             raise ValueError("the template has other columns than were given")
         self.memory = memory
         self.template = template
-        self.varied = varied
-        self.varies = varies
-        self.templates = {}
+        self.varying = varying
         self.keys = keys
         self.sources = sources
         self.names = names
@@ -546,29 +542,6 @@ cdef class SignedColumn:
         self.keep_errors = keep_errors
         self.as_keys = as_keys
         self.first = self.opened()
-
-    cdef object template_of(self, Workspace work, Py_ssize_t i):
-        """A row's template, or the ParameterError that says why there is none."""
-        cdef Text* value
-        cdef list texts = []
-        cdef list absent = []
-        for column in range(work.width):
-            value = &work.values[i * work.width + column]
-            if column >= <Py_ssize_t>self.template.form.columns:
-                texts.append(None if value.data == NULL else value.data[:value.size].decode())
-            elif value.data == NULL:
-                absent.append(column)
-        made = tuple(texts), tuple(absent)
-        found = self.templates.get(made)
-        if found is None:
-            try:
-                found = self.varied(*made)
-            except ParameterError as error:
-                found = error
-            if len(self.templates) >= MOST_TEMPLATES:
-                self.templates.clear()
-            self.templates[made] = found
-        return found
 
     def opened(self):
         cdef ArrowColumn keys = ArrowColumn(self.keys, self.template.parameter)
@@ -1003,7 +976,7 @@ cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_
     cdef Py_ssize_t column
     cdef const Text* value
     if work.faults[i] == FAULT_BAD_TEMPLATE:
-        error = whole.template_of(work, i)
+        error = whole.varying.template_of(work, i)
         return type(error)(error.parameter, error.reason, row)
     if work.faults[i] == FAULT_BAD_VALUE:
         for column in range(work.width):
@@ -1015,9 +988,9 @@ cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_
 
 cdef size_t row_bound(SignedColumn whole, Template template, Workspace work) except? 0 nogil:
     """The most bytes of the first row's URL, by the row's own template."""
-    if whole.varies or has_nulls(work, 1):
+    if whole.varying.columns or has_nulls(work, 1):
         with gil:
-            found = whole.template_of(work, 0)
+            found = whole.varying.template_of(work, 0)
             if isinstance(found, Template):
                 template = found
     return form_text_bound(&template.form, work.keys[0], work.values) + TEXT_SLACK
@@ -1092,9 +1065,8 @@ cdef int fill_slot(SignedColumn whole, Template template, Task* task, Workspace 
                 if work.faults[i] == FAULT_NONE and not scan_utf8(value.data, value.size):
                     work.faults[i] = FAULT_BAD_VALUE
         out = slot.data + slot.data_size
-        if whole.varies or (width and has_nulls(work, count)):
-            with gil:
-                done = sign_varied(whole, work, count, &out, <uint8_t*>slot + slot.size)
+        if whole.varying.columns or (width and has_nulls(work, count)):
+            done = sign_varied(whole.varying, work, 0, count, &out, <uint8_t*>slot + slot.size)
         else:
             done = sign_rows(template, work, 0, count, &out, <uint8_t*>slot + slot.size)
         faults = 0
@@ -1120,53 +1092,6 @@ cdef bint has_nulls(Workspace work, Py_ssize_t count) noexcept nogil:
     for i in range(count * work.width):
         found |= work.values[i].data == NULL
     return found
-
-
-cdef bint varies_alike(Workspace work, Py_ssize_t first, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
-    """Whether two rows have the same texts in the columns from `first` on, and nulls in the same columns before."""
-    cdef Py_ssize_t column
-    cdef const Text* one
-    cdef const Text* other
-    for column in range(work.width):
-        one = &work.values[i * work.width + column]
-        other = &work.values[j * work.width + column]
-        if (one.data == NULL) != (other.data == NULL):
-            return False
-        if column < first:
-            continue
-        if one.size != other.size:
-            return False
-        if one.size and memcmp(one.data, other.data, one.size) != 0:
-            return False
-    return True
-
-
-cdef Py_ssize_t sign_varied(
-    SignedColumn whole, Workspace work, Py_ssize_t count, uint8_t** place, const uint8_t* end
-) except -1:
-    """`sign_rows` where templates differ by row: as many rows at a time as follow each other with the same one."""
-    cdef Py_ssize_t done = 0
-    cdef Py_ssize_t last, i
-    cdef Template template
-    while done < count:
-        if work.faults[done] != FAULT_NONE:
-            done += 1
-            continue
-        found = whole.template_of(work, done)
-        last = done + 1
-        while last < count and (work.faults[last] != FAULT_NONE or varies_alike(work, <Py_ssize_t>whole.template.form.columns, done, last)):
-            last += 1
-        if isinstance(found, ParameterError):
-            for i in range(done, last):
-                work.faults[i] = FAULT_BAD_TEMPLATE if work.faults[i] == FAULT_NONE else work.faults[i]
-            done = last
-            continue
-        template = found
-        with nogil:
-            done = sign_rows(template, work, done, last, place, end)
-        if done < last:
-            break
-    return done
 
 
 cdef int report(SignedColumn whole, Task* task, Workspace work, Py_ssize_t done) except -1:

@@ -1,7 +1,7 @@
 """What the other extensions use of the core."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint64_t
 
 from cpython.unicode cimport PyUnicode_AsUTF8String
 
@@ -14,8 +14,10 @@ from cossign._native cimport (
     Fault,
     Form,
     Frame,
+    RowForm,
     Rows,
     Text,
+    Varied,
     sha1_engine,
     sha1_key,
     sha1_row,
@@ -76,6 +78,7 @@ cdef class Secret:
     cdef Py_ssize_t size
     cdef dict sign_keys  # the SignKeys of the last KeyTimes
     cpdef SignKey sign_key(self, str key_time, str sign_time=*)
+    cdef int prepare(self, sha1_key* key) except -1
 
 
 cdef class Engine:
@@ -102,12 +105,32 @@ cdef class Template:
     cdef readonly str parameter
 
 
+cdef class Varying:
+    cdef Template template  # of a row that differs in nothing
+    cdef object make
+    cdef readonly Py_ssize_t columns  # how many there are after the template's own
+    cdef dict templates     # the last ones that were made, or why there is none
+    cdef Py_ssize_t method
+    cdef Py_ssize_t expires
+    cdef uint64_t start
+    cdef uint64_t extra
+    cdef bint is_quick      # C finds most rows' forms
+    cdef sha1_key secret
+    cdef object template_of(self, Workspace work, Py_ssize_t i)
+    cdef int prepare(self, Workspace work) except -1
+    cdef bint find(self, Workspace work, Py_ssize_t i, RowForm* form) except -1
+
+
 cdef class Workspace:
     cdef Rows rows               # the arrays that follow
     cdef Text[BLOCK] keys
     cdef Fault[BLOCK] faults
     cdef Text[BLOCK] texts       # of the rows without a fault
     cdef sha1_row[SHA1_TILE] signed
+    cdef RowForm[SHA1_TILE] forms
+    cdef Varied* varied
+    cdef Varying varying         # whose `varied` is
+    cdef list alive              # templates of a tile
     cdef Py_ssize_t width        # columns
     cdef Text* values            # BLOCK rows of them; the template's come first
     cdef uint8_t* digits         # the texts of integers, for the keys and for each column
@@ -120,6 +143,9 @@ cdef class Workspace:
 cdef int hold(uint8_t** buffer, size_t* size, size_t needed) except -1 nogil
 cdef Py_ssize_t sign_rows(
     Template template, Workspace work, Py_ssize_t done, Py_ssize_t count, uint8_t** place, const uint8_t* end
+) except -1 nogil
+cdef Py_ssize_t sign_varied(
+    Varying varying, Workspace work, Py_ssize_t done, Py_ssize_t count, uint8_t** place, const uint8_t* end
 ) except -1 nogil
 cdef object key_error(Template template, Fault fault, object key, object index)
 cdef bytes put_frame(Frame* frame, list texts)

@@ -1,6 +1,6 @@
 """Types of the core; see _core.pyx for what each does."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 KEY: int
@@ -29,6 +29,7 @@ def sign_many(
     names: tuple[str, ...],
     errors: list[tuple[int, str]] | None,
     threads: int = 1,
+    varying: Varying | None = None,
 ) -> list[Any]: ...
 
 class Column:
@@ -66,3 +67,15 @@ class Template:
     def parameter(self) -> str: ...
     @property
     def is_usual(self) -> bool: ...
+
+class Varying:
+    @property
+    def columns(self) -> int: ...
+    def __init__(
+        self,
+        template: Template,
+        make: Callable[[tuple[str | None, ...], tuple[int, ...]], Template],
+        names: tuple[str, ...],
+        secret: Secret,
+        times: tuple[int, int] | None,
+    ) -> None: ...

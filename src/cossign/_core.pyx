@@ -14,57 +14,18 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.number cimport PyIndex_Check
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_AsUTF8String, PyUnicode_DecodeUTF8
-from libc.stdint cimport uint8_t
+from libc.stdint cimport INT32_MAX, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from cossign._native cimport (
-    COMPONENT,
-    COLUMN_DIGITS,
-    FAULT_BAD_VALUE,
-    FAULT_CONTROL,
-    FAULT_DOT_SEGMENT,
-    FAULT_EMPTY,
-    FAULT_LEADING,
-    FAULT_MISSING,
-    FAULT_NONE,
-    FAULT_NOT_A_STR,
-    FAULT_NOT_UTF8,
-    FAULT_NULL_ROW,
-    FAULT_SURROGATE,
-    FAULT_TOO_LONG,
-    PATH,
-    PIECE_KEY,
-    PIECE_SIGNATURE,
-    PIECE_TEXT,
-    RULE_DROP_SLASH,
-    RULE_KEEP_SLASH,
-    RULE_NO_NULL,
-    RULE_REQUIRED,
-    RULE_STRICT,
-    RULE_UTF8,
-    SHA1_BLOCK,
-    SHA1_ENGINES,
-    SHA1_HEX,
-    TEXT_SLACK,
-    Piece,
-    Space,
-    aligned,
-    form_http_bound,
-    form_lay_out,
-    form_lay_out_tile,
-    form_text_bound,
-    form_tile_bound,
-    frame_set,
-    frame_size,
-    needs_no_escape,
-    put_decoded,
-    put_encoded,
-    put_hex,
-    sha1_blocks,
-    sha1_engines,
-    sha1_pad,
-    sha1_prepare,
-    sha1_sign,
+    COMPONENT, COLUMN_DIGITS, FAULT_BAD_TEMPLATE, FAULT_BAD_VALUE, FAULT_CONTROL, FAULT_DOT_SEGMENT, FAULT_EMPTY,
+    FAULT_LEADING, FAULT_MISSING, FAULT_NONE, FAULT_NOT_A_STR, FAULT_NOT_UTF8, FAULT_NULL_ROW, FAULT_SURROGATE,
+    FAULT_TOO_LONG, PATH, PIECE_KEY, PIECE_SIGNATURE, PIECE_TEXT, RULE_DROP_SLASH, RULE_KEEP_SLASH, RULE_NO_NULL,
+    RULE_REQUIRED, RULE_STRICT, RULE_UTF8, SHA1_BLOCK, SHA1_ENGINES, SHA1_HEX, TEXT_SLACK, END_DIGITS, Differences,
+    Piece, Space, aligned, form_http_bound, form_lay_out, form_lay_out_tile, form_text_bound, form_tile_bound,
+    frame_set, frame_size, needs_no_escape, put_decoded, put_encoded, put_hex, put_number, sha1_blocks,
+    sha1_engines, sha1_pad, sha1_prepare, sha1_sign, varied_begin, varied_find, varied_free, varied_lay_out_tile,
+    varied_new, varied_tile_bound, wipe,
 )
 
 import os
@@ -380,7 +341,7 @@ cdef class SignKey:
 
     def __dealloc__(self):
         wipe(self.hexadecimal, sizeof(self.hexadecimal))
-        wipe(<uint8_t*>&self.native, sizeof(self.native))
+        wipe(&self.native, sizeof(self.native))
 
     def __reduce__(self):
         raise TypeError("a SignKey cannot be pickled: it signs like the SecretKey it was made of")
@@ -397,14 +358,6 @@ cdef class SignKey:
         """hex(HMAC-SHA1(SignKey, message)): the signature of any message, such as a form's policy."""
         inner, outer = hmac_states(self.hexadecimal, 40)
         return hmac_digest(inner, outer, message).hex()
-
-
-cdef void wipe(uint8_t* data, size_t size) noexcept:
-    """Overwrite a secret; volatile, so that no compiler leaves it out."""
-    cdef volatile uint8_t* wiped = data
-    cdef size_t i
-    for i in range(size):
-        wiped[i] = 0
 
 
 cdef class Secret:
@@ -457,6 +410,16 @@ cdef class Secret:
             self.sign_keys.clear()
         self.sign_keys[times] = key
         return key
+
+    cdef int prepare(self, sha1_key* key) except -1:
+        """HMAC's states of the secret itself, for sha1_prepare_key_time."""
+        cdef Text secret = Text(self.data, <size_t>self.size)
+        if secret.size > SHA1_BLOCK:  # RFC 2104: its digest instead
+            digest = sha1(self.data[:self.size]).digest()
+            secret = text_of(digest)
+        return sha1_prepare(key, secret.data, secret.size, secret.data, 0)
+
+
 # --- Engines ----------------------------------------------------------------------------------------------------------
 
 cdef class Engine:
@@ -595,6 +558,10 @@ STRICT = RULE_STRICT
 NO_NULL = RULE_NO_NULL
 UTF8 = RULE_UTF8
 
+cdef enum:
+    MOST_TEMPLATES = 1024  # that are kept, where they differ by row
+    VARIED_SLACK = 64      # bytes by which a row's own KeyTime may make its URL longer
+
 # Pieces of a Template that differ by row; from 0 on they are the columns.
 KEY = PIECE_KEY
 SIGNATURE = PIECE_SIGNATURE
@@ -637,6 +604,8 @@ cdef class Template:
             self.form.frame.escapes = True
             end = text[4] if len(text) > 4 else b""
             self.frame_text = put_frame(&self.form.frame, [http[0] + b"/", http[2], text[0] + b"/", text[2], end])
+        if self.form.signs:
+            set_end_back(self, text)
 
     def __dealloc__(self):
         PyMem_RawFree(self.pieces)
@@ -646,10 +615,24 @@ cdef class Template:
         raise TypeError("a Template cannot be pickled: it signs like the SecretKey it was made of")
 
 
+cdef int set_end_back(Template template, list text) except -1:
+    """Where KeyTime's end stands in a URL: it is written over in the rows of another one."""
+    cdef bytes before = text[text.index(SIGNATURE) - 1] if isinstance(text[text.index(SIGNATURE) - 1], bytes) else b""
+    start, _, last = template.sign_key.key_time.partition(";")
+    times = percent_encode(template.sign_key.key_time.encode(), COMPONENT)
+    place = before.find(b"&q-sign-time=%b&q-key-time=%b&" % (times, times))
+    if place >= 0 and len(last) == END_DIGITS:
+        first = len(before) - place - len(b"&q-sign-time=") - len(times) + END_DIGITS
+        template.form.end_back = [first, first - len(b"&q-key-time=") - len(times)]
+    return 0
+
+
 cdef int set_pieces(Template template, list http, list text) except -1:
-    """The form's pieces, in the template's own memory."""
+    """The form's head and pieces, in the template's own memory."""
+    cdef bytes head = http[0] if http and isinstance(http[0], bytes) else b""
+    http = http[1:] if head else http
     cdef Py_ssize_t i, count = len(http) + len(text)
-    cdef Py_ssize_t size = sum([len(piece) for piece in http + text if isinstance(piece, bytes)])
+    cdef Py_ssize_t size = len(head) + sum([len(piece) for piece in http + text if isinstance(piece, bytes)])
     cdef uint8_t* place
     cdef Piece* pieces
     template.pieces = <uint8_t*>PyMem_RawMalloc(<size_t>(count + 1) * sizeof(Piece))
@@ -659,6 +642,10 @@ cdef int set_pieces(Template template, list http, list text) except -1:
     memset(template.constants + size, 0, TEXT_SLACK)
     pieces = <Piece*>template.pieces
     place = template.constants
+    memcpy(place, PyBytes_AS_STRING(head), <size_t>len(head))
+    template.form.head = Text(place, <size_t>len(head))
+    template.form.http_size = template.form.head.size
+    place += template.form.head.size
     template.is_ascii = all([piece.isascii() for piece in text if isinstance(piece, bytes)])
     template.form.pieces = pieces
     template.form.http_count = <size_t>len(http)
@@ -771,6 +758,7 @@ cdef class Workspace:
         self.rows = Rows(&self.keys[0], self.values, <size_t>columns, &self.faults[0], &self.texts[0])
 
     def __dealloc__(self):
+        varied_free(self.varied)
         PyMem_RawFree(self.values)
         PyMem_RawFree(self.digits)
         PyMem_RawFree(self.http)
@@ -820,6 +808,171 @@ cdef Py_ssize_t sign_rows(
     place[0] = space.out
     return done
 
+
+# --- Rows that differ -------------------------------------------------------------------------------------------------
+
+cdef class Varying:
+    """What makes the templates of rows that differ by more than key and values.
+
+    A row's method and its seconds are read in C, which finds what it needs in tables. What is not understood there is
+    asked of `make`: another spelling, a parameter that a row lacks, or a mistake.
+
+    Args:
+        template: that of a row that differs in nothing.
+        make: a row's Template, of the texts of the columns after the template's own (None for a null), and of the
+            numbers of those of its own that are null; or a ParameterError that says why there is none.
+        names: what the columns after the template's own are: "method", "expires".
+        secret: the SecretKey.
+        times: (start, extra): a row's KeyTime is from `start` to `start` + its seconds + `extra`. None if no row has
+            its own.
+    """
+
+    def __init__(self, Template template not None, make, tuple names not None, Secret secret not None, times):
+        self.template = template
+        self.make = make
+        self.columns = len(names)
+        self.templates = {}
+        own = <Py_ssize_t>template.form.columns
+        self.method = own + names.index("method") if "method" in names else -1
+        self.expires = -1
+        if "expires" in names and times is not None:
+            self.expires = own + names.index("expires")
+            self.start, self.extra = times
+        head = template.form.head.data[:template.form.head.size]
+        self.is_quick = (
+            template.engine.is_native and template.form.end_back[0] > 0 and head.endswith(b"\n") and head.count(b"\n") == 1
+        )
+        if self.is_quick:
+            secret.prepare(&self.secret)
+
+    def __dealloc__(self):
+        wipe(&self.secret, sizeof(self.secret))
+
+    cdef object template_of(self, Workspace work, Py_ssize_t i):
+        """A row's template, or the ParameterError that says why there is none."""
+        cdef Text* value
+        cdef list texts = []
+        cdef list absent = []
+        for column in range(work.width):
+            value = &work.values[i * work.width + column]
+            if column >= <Py_ssize_t>self.template.form.columns:
+                texts.append(None if value.data == NULL else value.data[:value.size].decode())
+            elif value.data == NULL:
+                absent.append(column)
+        asked = tuple(texts), tuple(absent)
+        found = self.templates.get(asked)
+        if found is None:
+            try:
+                found = self.make(*asked)
+            except ParameterError as error:
+                found = error
+            if len(self.templates) >= MOST_TEMPLATES:
+                self.templates.clear()
+            self.templates[asked] = found
+        return found
+
+    cdef int prepare(self, Workspace work) except -1:
+        """The tables of a workspace."""
+        cdef Template template = self.template
+        cdef Differences differences
+        work.varying = self
+        if self.is_quick:
+            differences = Differences(
+                &template.form, &template.sign_key.native, &self.secret, template.engine.native.compress,
+                self.method, self.expires, self.start, self.extra,
+            )
+            varied_free(work.varied)
+            work.varied = varied_new(&differences)
+            if work.varied == NULL:
+                raise MemoryError
+        return 0
+
+    cdef bint find(self, Workspace work, Py_ssize_t i, RowForm* form) except -1:
+        """Set the form of a row that C did not understand, or its fault.
+
+        Returns:
+            Whether the row must be signed alone: by hashlib, or with a KeyTime of another length.
+        """
+        cdef Template template
+        found = self.template_of(work, i)
+        if isinstance(found, ParameterError):
+            work.faults[i] = FAULT_BAD_TEMPLATE
+            return False
+        template = found
+        if not self.is_quick or template.sign_key.native.head_size != self.template.sign_key.native.head_size:
+            return True
+        work.alive.append(template)
+        form[0] = RowForm(&template.form, &template.sign_key.native, NULL)
+        return False
+
+
+cdef Py_ssize_t sign_varied(
+    Varying varying, Workspace work, Py_ssize_t done, Py_ssize_t count, uint8_t** place, const uint8_t* end
+) except -1 nogil:
+    """As `sign_rows`, where each row has a form and a key of its own; a tile of them goes through the lanes together."""
+    cdef Space space
+    cdef size_t signed
+    cdef Py_ssize_t last
+    cdef bint is_alone
+    if work.varying is not varying:
+        with gil:
+            varying.prepare(work)
+    while done < count:
+        last = find_forms(varying, work, done, min(done + SHA1_TILE, count), &is_alone)
+        if is_alone and last == done:
+            with gil:
+                last = sign_rows(varying.template_of(work, done), work, done, done + 1, place, end)
+            if last == done:
+                break
+            done = last
+            continue
+        hold(&work.http, &work.http_size, varied_tile_bound(work.forms, &work.rows, <size_t>done, <size_t>last))
+        space = Space(aligned(work.http), place[0], end)
+        done = <Py_ssize_t>varied_lay_out_tile(
+            work.forms, &work.rows, <size_t>done, <size_t>last, &space, work.signed, &signed
+        )
+        if signed:
+            sha1_sign(&varying.template.engine.native, NULL, work.signed, signed)
+        place[0] = space.out
+        if done < last:
+            break
+    return done
+
+
+cdef Py_ssize_t find_forms(
+    Varying varying, Workspace work, Py_ssize_t done, Py_ssize_t last, bint* is_alone
+) except -1 nogil:
+    """Set the forms of the rows done ... last - 1 that have no fault.
+
+    Returns:
+        `last`, or the row before which the tile must end; `is_alone` tells whether that row must be signed alone.
+    """
+    cdef Py_ssize_t i = done
+    cdef bint full = False
+    is_alone[0] = False
+    if work.varied != NULL:
+        varied_begin(work.varied)
+    if work.alive is not None:
+        with gil:
+            work.alive = None
+    while i < last:
+        if work.varied != NULL:
+            i = <Py_ssize_t>varied_find(
+                work.varied, &work.rows, <size_t>i, <size_t>last, &work.forms[i - done], &full
+            )
+            if i == last or full:
+                break
+        if work.faults[i] == FAULT_NONE:
+            with gil:
+                work.alive = [] if work.alive is None else work.alive
+                is_alone[0] = varying.find(work, i, &work.forms[i - done])
+            if is_alone[0]:
+                break
+        i += 1
+    return i
+
+
+# --- Texts ------------------------------------------------------------------------------------------------------------
 
 cdef object key_error(Template template, Fault fault, object key, object index):
     """The error for a key that cannot be signed."""
@@ -882,7 +1035,8 @@ cdef list SPARE = []  # a Workspace without columns: to make one takes longer th
 
 
 def sign_many(
-    Template template not None, keys, tuple columns not None, tuple names not None, list errors, int threads=1
+    Template template not None, keys, tuple columns not None, tuple names not None, list errors, int threads=1,
+    Varying varying=None,
 ):
     """Sign many keys, at the template's one instant.
 
@@ -893,6 +1047,7 @@ def sign_many(
         names: what to call each column in an error.
         errors: None to raise at the first bad row; a list to append ``(index, reason)`` to instead, the row being None.
         threads: how many threads share the work.
+        varying: what rows differ in; its columns come after the template's, and None in a column is a null.
 
     Returns:
         The list of URLs or Authorizations, in order.
@@ -905,17 +1060,20 @@ def sign_many(
     cdef list block
     cdef Workspace work
     cdef Py_ssize_t start = 0
-    if len(columns) < <Py_ssize_t>template.form.columns:
+    cdef Py_ssize_t width = <Py_ssize_t>template.form.columns + (0 if varying is None else varying.columns)
+    if not width <= len(columns) == len(names):
         raise ValueError("the template has more columns than were given")
     if threads > 1:
-        return sign_in_threads(template, keys if isinstance(keys, list) else list(keys), columns, names, errors, threads)
-    work = SPARE.pop() if SPARE and template.form.columns == 0 else Workspace(<Py_ssize_t>template.form.columns)
+        return sign_in_threads(
+            template, keys if isinstance(keys, list) else list(keys), columns, names, errors, threads, varying
+        )
+    work = SPARE.pop() if SPARE and width == 0 else Workspace(width)
     iterator = iter(keys)
     while True:
         block = list(islice(iterator, BLOCK))
         if not block:
             break
-        sign_block(template, work, block, start, columns, names, errors, result)
+        sign_block(template, work, block, start, columns, names, errors, result, varying)
         start += len(block)
         PyErr_CheckSignals()
     if work.width == 0 and work.text_size <= 1 << 20 and not SPARE:
@@ -925,12 +1083,14 @@ def sign_many(
 
 cdef int sign_block(
     Template template, Workspace work, list block, Py_ssize_t start, tuple columns, tuple names, list errors,
-    list result,
+    list result, Varying varying,
 ) except -1:
     """Append the texts of at most BLOCK keys, of which the first is row `start`."""
     cdef Py_ssize_t count = len(block)
+    cdef Py_ssize_t done = 0
     cdef Py_ssize_t i
-    cdef Py_ssize_t width = <Py_ssize_t>template.form.columns
+    cdef Py_ssize_t width = work.width
+    cdef dict refused = {}  # the errors of values, by their rows in the block
     cdef Fault fault
     cdef list alive = []
     cdef size_t bound = TEXT_SLACK
@@ -943,37 +1103,54 @@ cdef int sign_block(
         if width:
             memset(&work.values[i * width], 0, <size_t>width * sizeof(Text))
             if fault == FAULT_NONE:
-                fault = column_texts(columns, names, start + i, &work.values[i * width], width, alive, errors)
+                try:
+                    column_texts(
+                        columns, names, start + i, work, &work.values[i * width], alive, varying is not None
+                    )
+                except ParameterError as error:
+                    fault = FAULT_BAD_VALUE
+                    refused[i] = error
         work.faults[i] = fault
         bound += form_text_bound(&template.form, work.keys[i], &work.values[i * width])
+    if varying is not None:
+        bound += <size_t>count * VARIED_SLACK
     hold(&work.text, &work.text_size, bound)
     out = work.text
     with nogil:
-        sign_rows(template, work, 0, count, &out, work.text + work.text_size)
+        if varying is None:
+            done = sign_rows(template, work, 0, count, &out, work.text + work.text_size)
+        else:
+            done = sign_varied(varying, work, 0, count, &out, work.text + work.text_size)
+    if done < count:
+        raise MemoryError(f"row {start + done}: its URL does not fit into the memory that it was given")
     for i in range(count):
         fault = work.faults[i]
         if fault == FAULT_NONE:
             result.append(text_str(template, work.texts[i]))
             continue
         result.append(None)
-        if fault not in (FAULT_NULL_ROW, FAULT_BAD_VALUE):
-            error = key_error(template, fault, block[i], start + i)
-            if errors is None:
-                raise error
-            errors.append((start + i, error.reason))
+        if fault == FAULT_NULL_ROW:
+            continue
+        if fault == FAULT_BAD_TEMPLATE:
+            found = varying.template_of(work, i)
+            refused[i] = type(found)(found.parameter, found.reason, start + i)
+        error = refused[i] if i in refused else key_error(template, fault, block[i], start + i)
+        if errors is None:
+            raise error
+        errors.append((start + i, f"{error.parameter} {error.reason}" if i in refused else error.reason))
     return 0
 
 
 def _sign_share(
     Template template not None, list keys not None, Py_ssize_t start, tuple columns not None, tuple names not None,
-    bint keep_errors,
+    bint keep_errors, Varying varying,
 ):
     cdef list result = []
     cdef list errors = [] if keep_errors else None
-    cdef Workspace work = Workspace(<Py_ssize_t>template.form.columns)
+    cdef Workspace work = Workspace(<Py_ssize_t>template.form.columns + (0 if varying is None else varying.columns))
     cdef Py_ssize_t i
     for i in range(start, min(start + SHARE, len(keys)), BLOCK):
-        sign_block(template, work, keys[i:i + BLOCK], i, columns, names, errors, result)
+        sign_block(template, work, keys[i:i + BLOCK], i, columns, names, errors, result, varying)
     return result, errors
 
 
@@ -1050,9 +1227,13 @@ cdef list in_threads(function, list arguments, int threads):
     return crew.results
 
 
-cdef list sign_in_threads(Template template, list keys, tuple columns, tuple names, list errors, int threads):
+cdef list sign_in_threads(
+    Template template, list keys, tuple columns, tuple names, list errors, int threads, Varying varying
+):
     cdef list result = []
-    shares = [(template, keys, start, columns, names, errors is not None) for start in range(0, len(keys), SHARE)]
+    shares = [
+        (template, keys, start, columns, names, errors is not None, varying) for start in range(0, len(keys), SHARE)
+    ]
     for signed, found in in_threads(_sign_share, shares, threads):
         result += signed
         if found:
@@ -1060,20 +1241,21 @@ cdef list sign_in_threads(Template template, list keys, tuple columns, tuple nam
     return result
 
 
-cdef Fault column_texts(
-    tuple columns, tuple names, Py_ssize_t index, Text* values, Py_ssize_t width, list alive, list errors
-) except *:
-    """A row's values of the first `width` columns, as text."""
+cdef int column_texts(
+    tuple columns, tuple names, Py_ssize_t index, Workspace work, Text* values, list alive, bint nulls
+) except -1:
+    """A row's values of the workspace's columns, as text; with `nulls`, None is a null."""
     cdef Py_ssize_t i
-    for i in range(width):
-        try:
-            data = checked_value(columns[i][index], names[i], index)
-        except ParameterError as error:
-            if errors is None:
-                raise
-            errors.append((index, f"{error.parameter} {error.reason}"))
-            return FAULT_BAD_VALUE
+    cdef uint8_t* digits
+    for i in range(work.width):
+        value = columns[i][index]
+        if nulls and value is None:
+            continue
+        if type(value) is int and 0 <= value <= INT32_MAX:
+            digits = work.digits + (i * BLOCK + index % BLOCK) * COLUMN_DIGITS
+            values[i] = Text(digits, put_number(digits, <uint64_t>value))
+            continue
+        data = checked_value(value, names[i], index)
         alive.append(data)
         values[i] = text_of(data)
-    return FAULT_NONE
-
+    return 0

@@ -1,6 +1,6 @@
 """The C of native/ as Cython sees it; each header says what its functions promise."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "text/text.h" nogil:
     enum:
@@ -10,6 +10,7 @@ cdef extern from "text/text.h" nogil:
         size_t size
     void text_soon(const void* text, size_t size) noexcept
     uint8_t* put_exact(uint8_t* out, const uint8_t* text, size_t size) noexcept
+    size_t put_number(uint8_t* out, uint64_t number) noexcept
 
 cdef extern from "text/scan.h" nogil:
     bint scan_utf8(const uint8_t* data, size_t size) noexcept
@@ -46,7 +47,8 @@ cdef extern from "sha1/sha1.h" nogil:
         SHA1_HEX
         SHA1_TILE
     ctypedef struct sha1_key:
-        pass
+        uint32_t head_size
+    ctypedef void sha1_compressor(uint32_t (*states)[5], const uint8_t** blocks, size_t streams) noexcept
     ctypedef struct sha1_row:
         const uint8_t* http
         size_t size
@@ -72,6 +74,7 @@ cdef extern from "sha1/engine.h" nogil:
         SHA1_ENGINES
     ctypedef struct sha1_engine:
         const char* name
+        sha1_compressor* compress
         frame_layer* lay
     size_t sha1_engines(sha1_engine* engines) noexcept
     int sha1_prepare(
@@ -80,6 +83,7 @@ cdef extern from "sha1/engine.h" nogil:
     void sha1_sign(const sha1_engine* engine, const sha1_key* key, const sha1_row* rows, size_t count) noexcept
     size_t sha1_blocks(size_t size) noexcept
     void sha1_pad(uint8_t* message, size_t size, size_t before) noexcept
+    void wipe(void* memory, size_t size) noexcept
 
 cdef extern from "text/row.h" nogil:
     enum:
@@ -96,6 +100,7 @@ cdef extern from "text/row.h" nogil:
         Py_ssize_t kind
         Text text
     ctypedef struct Form:
+        Text head
         const Piece* pieces
         size_t http_count
         size_t count
@@ -106,6 +111,7 @@ cdef extern from "text/row.h" nogil:
         size_t http_keys
         size_t text_keys
         size_t columns
+        size_t[2] end_back
         frame_layer* lay
         Frame frame
     ctypedef struct Rows:
@@ -126,6 +132,36 @@ cdef extern from "text/row.h" nogil:
     void frame_set(Frame* frame, const Text* texts, uint8_t* memory) noexcept
     size_t frame_size(const Text* texts) noexcept
     uint8_t* aligned(uint8_t* place) noexcept
+
+cdef extern from "text/varied.h" nogil:
+    enum:
+        END_DIGITS
+    ctypedef struct RowForm:
+        const Form* form
+        const sha1_key* key
+        const uint8_t* end
+    ctypedef struct Differences:
+        const Form* form
+        const sha1_key* key
+        const sha1_key* secret
+        sha1_compressor* compress
+        Py_ssize_t method
+        Py_ssize_t expires
+        uint64_t start
+        uint64_t extra
+    ctypedef struct Varied:
+        pass
+    Varied* varied_new(const Differences* differences) noexcept
+    void varied_free(Varied* varied) noexcept
+    void varied_begin(Varied* varied) noexcept
+    size_t varied_find(
+        Varied* varied, const Rows* rows, size_t first, size_t last, RowForm* forms, bint* full
+    ) noexcept
+    size_t varied_tile_bound(const RowForm* forms, const Rows* rows, size_t done, size_t last) noexcept
+    size_t varied_lay_out_tile(
+        const RowForm* forms, const Rows* rows, size_t done, size_t last, Space* space, sha1_row* signed_rows,
+        size_t* count
+    ) noexcept
 
 cdef extern from "columns/arrow.h" nogil:
     ctypedef struct ArrowSchema:

@@ -240,20 +240,18 @@ cdef class RequestSigner:
                 signed.
             headers: an iterable of the request's headers, (name, value) pairs of str or bytes.
         """
-        cdef bytes name, data, lower
-        cdef bytes host = self.host
-        cdef list params = []
-        cdef list signed = []
-        cdef bint has_host = False
         cdef Target target
-        cdef Text text
-        cdef sha1_row row
-        cdef size_t bound
-        cdef uint8_t* buffer
-        cdef uint8_t* out
-        data = checked_value(url, "url", None)
+        cdef bytes data = checked_value(url, "url", None)
         if not target_split(text_of(data), &target):
             raise ParameterError("url", "must begin with https://, http:// or /")
+        return self.signed(PyUnicode_AsUTF8String(method.lower()), &target, signed_params(&target),
+                           self.signed_headers(&target, headers))
+
+    cdef list signed_headers(self, const Target* target, headers):
+        """The (name, value) of the headers that are signed, in their order; Host among them."""
+        cdef bytes name, host
+        cdef list signed = []
+        cdef bint has_host = False
         given = None
         try:
             for given, value in headers:
@@ -271,19 +269,19 @@ cdef class RequestSigner:
             where = "headers" if given is None else f"headers[{given!r}]"
             raise ParameterError(where, "must be a name and a value in str or bytes, without a lone surrogate") from None
         if self.sign_host and not has_host:
-            host = target_host(&target) or host
+            host = target_host(target) or self.host
             if host is None:
                 raise ParameterError("headers", "must have a Host, as the URL names none")
             signed.append((b"host", host))
-        if target.query.size:
-            for each in query_pairs(target.query.data[:target.query.size]):
-                if each[0].lower() in (b"q-signature", b"sign"):
-                    raise ParameterError("url", "is presigned already: send it as it is, without this signature")
-                if each[0]:  # a list has no place for an empty name
-                    params.append((percent_encode(each[0], COMPONENT).lower(), each[1]))
-            sort_by_name(params)
-        sort_by_name(signed)
-        lower = PyUnicode_AsUTF8String(method.lower())
+        return sort_by_name(signed)
+
+    cdef str signed(self, bytes lower, const Target* target, list params, list signed):
+        """The Authorization of a request of a method, in lower case, to a path, with what is signed."""
+        cdef Text text
+        cdef sha1_row row
+        cdef size_t bound
+        cdef uint8_t* buffer
+        cdef uint8_t* out
         bound = pairs_bound(params) + pairs_bound(signed)
         buffer = <uint8_t*>PyMem_RawMalloc(
             2 * bound + <size_t>(PyBytes_GET_SIZE(lower) + PyBytes_GET_SIZE(self.head)) + target.path.size + 3 * SHA1_BLOCK
@@ -311,6 +309,19 @@ cdef class RequestSigner:
             return PyUnicode_DecodeUTF8(<const char*>text.data, out + SHA1_HEX - text.data, NULL)
         finally:
             PyMem_RawFree(buffer)
+
+
+cdef list signed_params(const Target* target):
+    """The (name, value) of a target's parameters, in their order; refused, if one of them is a signature's."""
+    cdef list params = []
+    if target.query.size:
+        for name, value in query_pairs(target.query.data[:target.query.size]):
+            if name.lower() in (b"q-signature", b"sign"):
+                raise ParameterError("url", "is presigned already: send it as it is, without this signature")
+            if name:  # a list has no place for an empty name
+                params.append((percent_encode(name, COMPONENT).lower(), value))
+    return sort_by_name(params)
+
 
 cdef dict authorization_fields(list pairs):
     """The seven q- fields out of (lower-case name, value) pairs; MalformedSignature if one is missing or doubled."""
@@ -861,7 +872,6 @@ cdef class JudgingSpace:
         cdef Py_ssize_t i
         for i in range(count):
             if self.state[i] == UNKNOWN and pattern_fits(pattern, self.urls[i], &self.keys[fits]):
-                self.state[i] = LEFT  # unless its signature is right
                 self.places[fits] = i
                 fits += 1
         fitting = Fitting(&self.keys[0], <size_t>fits, &self.signed[0], &self.wrong[0], &self.texts[0])
@@ -869,7 +879,9 @@ cdef class JudgingSpace:
         pattern_lay_out(pattern, engine.native.lay, &fitting, space, self.signatures)
         hash_rows(engine, self.pattern.sign_key, self.signed, fits)
         for i in range(fits):
-            if not self.wrong[i]:
+            if self.wrong[i]:
+                self.state[self.places[i]] = LEFT
+            else:
                 self.compare(self.places[i], self.signed[i].hole, self.keys[i].data + self.keys[i].size + pattern.middle.size)
         return fits
 

@@ -17,6 +17,7 @@ from hashlib import sha1
 from hmac import compare_digest
 from typing import Any
 
+from cossign._core import SignKey
 from cossign._verify import Terms, check_time
 from cossign.credentials import Credentials
 from cossign.errors import (
@@ -27,7 +28,7 @@ from cossign.errors import (
     SignatureMismatch,
     UnknownSecretId,
 )
-from cossign.parameters import span_from
+from cossign.key_time import KeyTime
 
 __all__ = ["PostPolicy", "VerifiedPost"]
 
@@ -76,9 +77,15 @@ class VerifiedPost:
     __slots__ = ("conditions", "key", "key_time", "policy", "secret_id", "signature", "unsigned_fields")
 
     def __init__(
-        self, secret_id: str, key: str, key_time: tuple[int, int], signature: str, conditions: list[tuple[Any, ...]],
-        unsigned_fields: tuple[str, ...], policy: str,
-    ) -> None:  # fmt: skip
+        self,
+        secret_id: str,
+        key: str,
+        key_time: tuple[int, int],
+        signature: str,
+        conditions: list[tuple[Any, ...]],
+        unsigned_fields: tuple[str, ...],
+        policy: str,
+    ) -> None:
         self.secret_id = secret_id
         self.key = key
         self.key_time = key_time
@@ -98,7 +105,7 @@ def made(
     url: str,
     bucket: str | None,
     credentials: Credentials,
-    key_time: str,
+    key_time: KeyTime,
     key: str | None,
     key_prefix: str | None,
     size: tuple[int, int] | None,
@@ -141,8 +148,8 @@ def made(
             else:
                 conditions.append(["starts-with", f"${name}", str(value)])
     signed = {"q-sign-algorithm": "sha1", "q-ak": credentials.secret_id}
-    conditions += [{name: value} for name, value in (*signed.items(), ("q-sign-time", key_time))]
-    end = time.gmtime(int(key_time.partition(";")[2]))
+    conditions += [{name: value} for name, value in (*signed.items(), ("q-sign-time", str(key_time)))]
+    end = time.gmtime(key_time.end)
     try:
         policy = json.dumps(
             {"expiration": time.strftime("%Y-%m-%dT%H:%M:%S.000Z", end), "conditions": conditions}, ensure_ascii=False
@@ -150,8 +157,8 @@ def made(
     except UnicodeEncodeError:
         raise ParameterError("fields", "must be valid Unicode: one holds a lone surrogate") from None
     form.update(policy=base64.b64encode(policy).decode(), **signed)
-    form["q-key-time"] = key_time
-    form["q-signature"] = _signature(credentials._secret, key_time, policy)
+    form["q-key-time"] = str(key_time)
+    form["q-signature"] = _signature(credentials.sign_key(str(key_time)), policy)
     if credentials.token is not None:
         form[_TOKEN] = credentials.token
     return PostPolicy(url, form, policy.decode())
@@ -166,9 +173,8 @@ def _checked_size(size: Any) -> tuple[int, int]:
     return least, most
 
 
-def _signature(secret: Any, key_time: str, policy: bytes) -> str:
-    signature: str = secret.sign_key(key_time).sign(sha1(policy).hexdigest().encode())  # noqa: S324
-    return signature
+def _signature(sign_key: SignKey, policy: bytes) -> str:
+    return sign_key.sign(sha1(policy).hexdigest().encode())  # noqa: S324
 
 
 # --- Judging ----------------------------------------------------------------------------------------------------------
@@ -206,7 +212,7 @@ def judged(
         if form["q-ak"] not in secrets:
             raise UnknownSecretId(f"no credentials for the SecretId {form['q-ak']!r}")
         secret, token = secrets[form["q-ak"]]
-        if not _same(_signature(secret, form["q-key-time"], policy), form["q-signature"]):
+        if not _same(_signature(secret.sign_key(form["q-key-time"]), policy), form["q-signature"]):
             raise SignatureMismatch("the signature is not that of this policy: another policy or SecretKey signed it")
         if token is not None and not _same(token.reveal(), form.get(_TOKEN, "")):
             raise SignatureMismatch(f"{_TOKEN} is not the token of these credentials")
@@ -215,10 +221,14 @@ def judged(
         _check(conditions, {**form, "key": key, "q-sign-time": form["q-key-time"]}, bucket, size)
         limited = {name.lower() for _, name, _ in conditions if isinstance(name, str)}
         verified = VerifiedPost(
-            form["q-ak"], key, span, form["q-signature"], conditions,
+            form["q-ak"],
+            key,
+            span,
+            form["q-signature"],
+            conditions,
             tuple(name for name in fields if name.lower() not in limited and name.lower() not in _BESIDE),
             policy.decode(),
-        )  # fmt: skip
+        )
         if terms is not None:
             terms.check_form(verified)
         return verified
@@ -233,12 +243,12 @@ def _same(one: str, other: str) -> bool:
 
 
 def _key_time(text: str) -> tuple[int, int]:
-    span = span_from(text)
+    span = KeyTime.read(text)
     if span is None:
         raise MalformedSignature("q-key-time must be '<start>;<end>' in Unix seconds")
     if span[0] > span[1]:
         raise MalformedSignature("q-key-time ends before it begins")
-    return span
+    return span.start, span.end
 
 
 def _read(encoded: str) -> tuple[bytes, int, list[tuple[Any, ...]]]:

@@ -15,20 +15,20 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from cossign import _core
-from cossign._core import KEY, SIGNATURE, Engine, Template, encode_component
+from cossign._core import KEY, Engine, Template, encode_component
 from cossign.credentials import Credentials
 from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint
+from cossign.engine import chosen_engine
 from cossign.errors import CosSignError, CredentialsError, MissingParameter, ParameterError
-from cossign.parameters import (
+from cossign.key_time import KeyTime, Times
+from cossign.request import (
+    Canonical,
+    SigningRequest,
     checked_headers,
     checked_mapping,
     checked_method,
-    checked_span,
-    chosen_engine,
-    http_pieces,
-    key_time_from,
-    q_fields,
     signed_by_sdk,
+    unsigned_url,
 )
 
 __all__ = ["COS", "getAuthorization"]
@@ -59,7 +59,9 @@ _WITHOUT_EFFECT = frozenset((
     "BeaconReporter", "ClsReporter",
 ))  # fmt: skip
 _PLAIN = frozenset((str, int))
+_URL_RULES = _core.DROP_SLASH | _core.REQUIRED | _core.NO_NULL
 _NAMED = ("Bucket", "Region", "Domain")
+_EXPIRES = 900  # seconds
 
 
 class ObjectUrl(dict[str, Any]):
@@ -162,17 +164,18 @@ def _second(now: float) -> int:
     return math.floor(now + 0.5)
 
 
-def _key_time(now: float, expires: int | None, round_to: int | None) -> str:
-    return key_time_from(_second(now) - 1, 900 if expires is None else expires, round_to, "Expires")
+def _key_time(now: float, expires: int | None, round_to: int | None) -> KeyTime:
+    return Times(_second(now) - 1, _EXPIRES, round_to).lasting(_EXPIRES if expires is None else expires, "Expires")
 
 
 def _signed_headers(headers: Mapping[str, Any], host: str | None) -> dict[str, Any]:
     """The SDK's filter of header names, and Host unless there is one."""
     if not headers:
         return {} if host is None else {"Host": host}
-    checked_headers(headers, "Headers")
     signed = {
-        name: value for name, value in headers.items() if not isinstance(name, str) or signed_by_sdk(name) is not None
+        name: value
+        for name, value in checked_headers(headers, "Headers").items()
+        if not isinstance(name, str) or signed_by_sdk(name) is not None
     }
     if host is not None:
         named = [name for name in signed if isinstance(name, str) and name.lower() == "host"]
@@ -268,25 +271,29 @@ def _authorization(
     if bucket and region and _flag(parameters, "ForceSignHost", True):
         host = f"{bucket}.cos.{region}.myqcloud.com"
     signed = _signed_headers(headers, host)
-    key_time = _text(parameters, "KeyTime")
-    if key_time:
-        found = re.fullmatch(r"([0-9]{1,10});([0-9]{1,10})", key_time)
-        if not found:
-            raise ParameterError("KeyTime", "must be '<start>;<end>' in Unix seconds")
-        checked_span(int(found[1]), int(found[2]), "KeyTime")
-    else:
-        expires, round_to = (_seconds(parameters.get(each), each) for each in ("Expires", "RoundTo"))
-        key_time = _key_time(now, expires, round_to)
-    url_param_list, http_parameters, _ = _core.canonical(query, "Query")
-    header_list, http_headers, _ = _core.canonical(signed, "Headers")
-    return Template(
-        http_pieces(method, path, http_parameters, http_headers),
-        [q_fields(credentials.secret_id, key_time, header_list, url_param_list), SIGNATURE],
-        credentials._secret.sign_key(key_time),
-        rules | (0 if raw else _core.KEEP_SLASH),
-        name,
-        engine,
+    request = SigningRequest(
+        method=method,
+        query=Canonical.of(query, "Query"),
+        headers=Canonical.of(signed, "Headers"),
+        credentials=credentials,
+        key_time=_given_key_time(parameters, now),
+        base=b"",
+        rules=rules | (0 if raw else _core.KEEP_SLASH),
+        engine=engine,
     )
+    return request.authorization(name, path)
+
+
+def _given_key_time(parameters: dict[str, Any], now: float) -> KeyTime:
+    """The KeyTime that getAuthorization's parameters ask for."""
+    text = _text(parameters, "KeyTime")
+    if not text:
+        expires, round_to = (_seconds(parameters.get(each), each) for each in ("Expires", "RoundTo"))
+        return _key_time(now, expires, round_to)
+    found = KeyTime.read(text)
+    if found is None:
+        raise ParameterError("KeyTime", "must be '<start>;<end>' in Unix seconds")
+    return KeyTime.checked(*found, "KeyTime")
 
 
 def getAuthorization(parameters: Mapping[str, Any] | None = None, /, **named: Any) -> str:
@@ -368,12 +375,12 @@ class _Request:
         self.expires = _seconds(parameters.get("Expires"), "Expires")
         self.round_to = _seconds(parameters.get("RoundTo"), "RoundTo")
         self.force_host = _flag(parameters, "ForceSignHost", True) and _flag(options, "ForceSignHost", True)
-        self.url_param_list, self.http_parameters, cased = _core.canonical(self.query, "Query")
+        self.canonical_query = Canonical.of(self.query, "Query")
         if len(self.query) > 1:
             order = sorted(self.query.items(), key=lambda pair: _javascript_order(pair[0]))
             self.query_text = _core.encoded_pairs(order, "Query")
         else:
-            self.query_text = b"".join(cased)  # type: ignore[arg-type]
+            self.query_text = b"".join(self.canonical_query.text)  # type: ignore[arg-type]
         extra = _text(parameters, "QueryString")
         if extra:
             if re.search(r"[\0-\x20\x7f#]", extra):
@@ -390,36 +397,32 @@ class _Request:
         }
         self.headers = _signed_headers(kept, self.endpoint.host if self.force_host else None)
 
-    def template(self, between: list[bytes | int], http: list[bytes | int], sign_key: Any) -> Template:
-        """A URL with `between` its path and its own query."""
-        text: list[bytes | int] = [self.endpoint.base.encode(), KEY, *between]
+    def unsigned(self, between: bytes = b"") -> Template:
+        """A URL that is not signed here, with `between` its path and its own query."""
+        query = [between] if between else []
         if self.query_text:
-            text.append((b"&" if between else b"?") + self.query_text)
-        rules = _core.DROP_SLASH | _core.REQUIRED | _core.NO_NULL
-        return Template(http, text, sign_key, rules, self.name, self.engine)
-
-    def unsigned(self) -> Template:
-        return self.template([], [], None)
+            query.append((b"&" if between else b"?") + self.query_text)
+        return unsigned_url(self.endpoint.base.encode(), query, _URL_RULES, self.name, self.engine)
 
     def signed(self, credentials: Credentials, start: int | None, end: int | None, extra: bytes = b"") -> Template:
         """A URL signed here; start and end are those of the options or of temporary credentials."""
         if start is not None and self.expires is not None:
-            key_time = checked_span(start, start + self.expires, "Expires")
+            key_time = KeyTime.checked(start, start + self.expires, "Expires")
         elif start is not None and end is not None:
-            key_time = checked_span(start, end, "ExpiredTime")
+            key_time = KeyTime.checked(start, end, "ExpiredTime")
         else:
             key_time = _key_time(self.now, self.expires, self.round_to)
-        header_list, http_headers, _ = _core.canonical(self.headers, "Headers")
-        again = encode_component(self.url_param_list).lower()
-        between: list[bytes | int] = [
-            b"?" + q_fields(credentials.secret_id, key_time, header_list, again), SIGNATURE
-        ]  # fmt: skip
-        token = credentials.token
-        if token is not None:
-            extra = b"&x-cos-security-token=" + token.encode() + extra
-        between.append(extra)
-        http = http_pieces(self.method, KEY, self.http_parameters, http_headers)
-        return self.template(between, http, credentials._secret.sign_key(key_time))
+        request = SigningRequest(
+            method=self.method,
+            query=self.canonical_query,
+            headers=Canonical.of(self.headers, "Headers"),
+            credentials=credentials,
+            key_time=key_time,
+            base=self.endpoint.base.encode(),
+            rules=_URL_RULES,
+            engine=self.engine,
+        )
+        return request.sdk_url(self.name, extra, self.query_text)
 
 
 class _Answer:
@@ -494,7 +497,7 @@ class _Answer:
 
     def template(self, request: _Request) -> Template:
         if self.credentials is None:
-            return request.template([self.between + self.extra], [], None)
+            return request.unsigned(self.between + self.extra)
         return request.signed(self.credentials, self.start, self.end, self.extra)
 
 
@@ -528,9 +531,10 @@ class COS:
         if options is not None and not isinstance(options, Mapping):
             raise ParameterError("options", f"must be keywords or one mapping, not {type(options).__name__}")
         given = {
-            name: value for name, value in {**(options or {}), **named}.items()
+            name: value
+            for name, value in {**(options or {}), **named}.items()
             if name not in _WITHOUT_EFFECT and not (name == "ForcePathStyle" and not value)
-        }  # fmt: skip
+        }
         if "ForcePathStyle" in given:
             raise ParameterError("ForcePathStyle", "is not supported: COS takes virtual-hosted-style URLs only")
         given = _parameters(given, {}, _OPTIONS)

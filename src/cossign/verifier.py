@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import operator
 import time
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from cossign._core import encode_component
 from cossign._verify import Judge, Judgement, Terms, Verified
 from cossign.credentials import Clock, Credentials, CredentialsProvider
+from cossign.engine import checked_threads, chosen_engine
 from cossign.errors import ParameterError
-from cossign.parameters import (
-    checked_headers,
-    checked_mapping,
-    checked_method,
-    checked_threads,
-    chosen_engine,
-    duration,
-)
+from cossign.key_time import Duration, seconds_of, whole_seconds
+from cossign.request import checked_headers, checked_mapping, checked_method
 
 if TYPE_CHECKING:
     from cossign.post import VerifiedPost
@@ -28,7 +21,6 @@ __all__ = ["Accepted", "Verifier"]
 
 Accepted = CredentialsProvider | Iterable[CredentialsProvider] | Mapping[str, Credentials]
 Revoked = Container[str] | Callable[[Any], object]
-Duration = int | timedelta | str  # seconds, a timedelta, or text such as "15m"
 
 _LONGEST_SKEW = 366 * 86_400
 
@@ -169,9 +161,15 @@ class Verifier:
         from cossign import post
 
         return post.judged(
-            checked_mapping(fields, "fields"), _secrets(self._accepted()), bucket, self._now(), self._skew, size,
-            filename, self._terms,
-        )  # fmt: skip
+            checked_mapping(fields, "fields"),
+            _secrets(self._accepted()),
+            bucket,
+            self._now(),
+            self._skew,
+            size,
+            filename,
+            self._terms,
+        )
 
     def _judge(self, method: str, headers: Mapping[str, Any] | None) -> Judge:
         accepted = self._accepted()
@@ -217,40 +215,17 @@ def accepted_now(credentials: Any) -> list[Credentials]:
 
 def _secrets(accepted: Iterable[Credentials]) -> dict[str, Any]:
     """What a Judge looks SecretIds up in."""
-    return {each.secret_id: (each._secret, each._token) for each in accepted}
+    return {each.secret_id: each.secrets() for each in accepted}
 
 
 def header_texts(headers: Any) -> list[tuple[str, str]]:
     """A request's headers as (name, value) pairs of str."""
-    given = checked_mapping(headers, "headers")
-    checked_headers(given, "headers")
     pairs = []
-    for name, value in given.items():
+    for name, value in checked_headers(headers, "headers").items():
         if not isinstance(name, str) or not isinstance(value, (str, int)) or isinstance(value, bool):
             raise ParameterError(f"headers[{name!r}]", f"must be a str, not {type(value).__name__}")
         pairs.append((name, str(value)))
     return pairs
-
-
-def whole_seconds(value: Any, parameter: str) -> int:
-    """A whole number of seconds."""
-    if not isinstance(value, bool):
-        try:
-            return operator.index(value)
-        except TypeError:
-            pass
-    raise ParameterError(parameter, f"must be a whole number of seconds, not {type(value).__name__}")
-
-
-def seconds_of(value: Any, parameter: str) -> int:
-    """How long something lasts: seconds, a timedelta, or text such as 15m."""
-    if isinstance(value, (str, timedelta)):
-        try:
-            return duration(value)
-        except ValueError:
-            what = "must be whole seconds, and more than none" if isinstance(value, timedelta) else None
-            raise ParameterError(parameter, what or f"{value!r} is not a duration: write 900, 15m, 2h or 7d") from None
-    return whole_seconds(value, parameter)
 
 
 def _checked_skew(skew: Any) -> int:

@@ -144,7 +144,7 @@ signer.presign("a", key_time=(1, 2))
 signer.presign_many(["a", "b"], key_time=(1, 2))
 signer.sign_request("GET", "/a", key_time=(1, 2))
 signer.post_policy("a", key_time=(1, 2))
-sign_key = credentials._secret.sign_key("1;2")
+sign_key = credentials.sign_key("1;2")
 stage()
 del signer, credentials, sign_key
 stage()

@@ -361,8 +361,8 @@ def test_a_pickle_holds_the_way_and_no_credentials() -> None:
     assert b"hidden" not in pickled
     again = pickle.loads(pickled)
     assert again.clock.offset == 5
-    assert again.clock is again._provider._clock
-    assert again._provider._refresh_before == 60
+    assert again.clock is again.credentials._clock
+    assert again.credentials._refresh_before == 60
     assert "AKID" in again.presign("a")
     for each in (provider, signer):
         assert "hidden" not in repr(each) + str(vars(provider)) + repr(vars(provider))

@@ -8,7 +8,7 @@ import pytest
 
 from cossign import CosSignError, Credentials
 from cossign.gateway import Config, ConfigError, Gateway, load
-from cossign.parameters import duration
+from cossign.key_time import duration
 from tests.gateway.serving import POLICY
 
 ROUTE = '[[route]]\nname = "all"\nbucket = "examplebucket-1250000000"\nregion = "ap-beijing"\n'

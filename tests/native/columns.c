@@ -102,7 +102,7 @@ static void set_views(Sample *sample, int64_t rows)
 }
 
 /* Numbers of any width; returns their format. */
-static const char *put_number(void *buffer, int64_t place, int64_t number, int kind)
+static const char *store_number(void *buffer, int64_t place, int64_t number, int kind)
 {
     static const char *const formats[] = {"c", "C", "s", "S", "i", "I", "l", "L"};
     memcpy((uint8_t *)buffer + (place << kind / 2), &number, (size_t)1 << kind / 2); /* little-endian */
@@ -117,7 +117,7 @@ static void set_integers(Sample *sample, int64_t rows)
     for (int64_t i = 0; i < rows; i++) {
         uint64_t bits = (below(2) ? next() << 32 | next() : below(300)) << unused;
         int64_t number = kind & 1 ? (int64_t)(bits >> unused) : (int64_t)bits / ((int64_t)1 << unused);
-        sample->schema.format = put_number(numbers, sample->array.offset + i, number, kind);
+        sample->schema.format = store_number(numbers, sample->array.offset + i, number, kind);
         if (sample->texts[i].data) {
             char *text = (char *)sample->bytes[i];
             sample->texts[i].size = (size_t)(kind & 1 ? sprintf(text, "%llu", (unsigned long long)number)
@@ -144,10 +144,10 @@ static void set_nested(Sample *sample, int64_t rows, int kind, int depth)
     if (kind == DICTIONARY) {
         int width = (int)below(8);
         void *indices = own(sample, 8 * (size_t)(array->offset + rows));
-        sample->schema.format = put_number(indices, 0, 0, width);
+        sample->schema.format = store_number(indices, 0, 0, width);
         for (int64_t i = 0; i < rows; i++) {
             int64_t index = below((uint32_t)values);
-            put_number(indices, array->offset + i, index, width);
+            store_number(indices, array->offset + i, index, width);
             texts[i] = sample->texts[i].data ? child->texts[index] : (Text){NULL, 0};
         }
         sample->schema.dictionary = &child->schema;

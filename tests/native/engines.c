@@ -15,7 +15,7 @@ static size_t checked; /* rows */
 static int known(void)
 {
     uint8_t http[3 * SHA1_BLOCK] = "get\n/a.jpg\n\nhost=example\n", hole[SHA1_HEX];
-    sha1_row row = {http, strlen((char *)http), hole};
+    sha1_row row = {http, strlen((char *)http), hole, NULL};
     const sha1_row *rows = &row;
     sha1_key key;
     sha1_pad(http, row.size, 0);
@@ -23,6 +23,28 @@ static int known(void)
         (const uint8_t *)"sha1\n1557989753;1557996953\n", 27);
     sha1_sign_portable(&key, &rows, 1);
     return memcmp(hole, "c9c0bc361c6044c901f6c03af22ff269d6ada711", SHA1_HEX) == 0;
+}
+
+/* The same from a SecretKey on, by each engine's compressor; a KeyTime that is too long is refused. */
+static int known_of_secret(sha1_compressor *compress)
+{
+    uint8_t http[3 * SHA1_BLOCK] = "get\n/a.jpg\n\nhost=example\n", hole[SHA1_HEX];
+    const uint8_t *key_time = (const uint8_t *)"1557989753;1557996953;1557996953;1557996953";
+    sha1_key secret, key = {.head_size = 12345}, before = key;
+    sha1_row row = {http, strlen((char *)http), hole, &key};
+    const sha1_row *rows = &row;
+    sha1_pad(http, row.size, 0);
+    sha1_prepare(&secret, (const uint8_t *)"example-key", 11, key_time, 0);
+    for (size_t size = SHA1_HEAD_MAX - 5; size < SHA1_HEAD_MAX + 3; size++) {
+        if (!sha1_prepare_key_time(&key, &secret, key_time, size, compress) || memcmp(&key, &before, sizeof key)) {
+            return 0;
+        }
+    }
+    if (sha1_prepare_key_time(&key, &secret, key_time, 21, compress)) {
+        return 0;
+    }
+    sha1_sign_portable(NULL, &rows, 1);
+    return memcmp(hole, "02eb332e4fe23d80608f70e96c578e74f4b6a881", SHA1_HEX) == 0;
 }
 
 /* sha1_prepare of a key and a head of these sizes: what is too long is refused, and nothing is written. */
@@ -208,20 +230,25 @@ static int check_lay(frame_layer *lay, int escapes, size_t count)
 
 enum { ROWS = 600, LONGEST = 1600 }; /* rows of a round, and bytes of one */
 
-/* What is wrong, or NULL, after every engine has signed the same rows, at most `most`. */
+/* What is wrong, or NULL, after every engine has signed the same rows, at most `most`: by one key, or by their own. */
 static const char *check_sign(uint32_t most)
 {
+    enum { KEYS = 9 };
     static uint8_t http[ROWS * (LONGEST + 3 * SHA1_BLOCK)], holes[2][ROWS][SHA1_HEX];
     static sha1_row rows[ROWS];
     uint8_t hmac_key[SHA1_BLOCK], head[SHA1_HEAD_MAX], start[LONGEST];
-    sha1_key key;
+    sha1_key key[KEYS];
+    const sha1_key *common = below(3) ? key : NULL;
     size_t number = below(3) ? below(most < 41 ? most : 41) : below(most + 1), place = 0;
     uint32_t longest = (uint32_t[]){1, 64, 130, 260, LONGEST}[below(5)], same = below(3), shared = below(longest);
-    fill(hmac_key, sizeof hmac_key);
-    fill(head, sizeof head);
+    const size_t head_size = below(3) ? 27 : below(SHA1_HEAD_MAX + 1);
     fill(start, sizeof start);
-    if (sha1_prepare(&key, hmac_key, below(SHA1_BLOCK + 1), head, below(3) ? 27 : below(SHA1_HEAD_MAX + 1))) {
-        return "sha1_prepare refuses what fits";
+    for (int i = 0; i < KEYS; i++) {
+        fill(hmac_key, sizeof hmac_key);
+        fill(head, sizeof head);
+        if (sha1_prepare(&key[i], hmac_key, below(SHA1_BLOCK + 1), head, head_size)) {
+            return "sha1_prepare refuses what fits";
+        }
     }
     for (size_t i = 0; i < number; i++) {
         size_t size = same == 1 ? longest : below(longest + 1);
@@ -230,17 +257,19 @@ static const char *check_sign(uint32_t most)
         if (same == 1 && size > 40) {
             memcpy(http + place + shared + (size - shared) / 2, start, size - shared - (size - shared) / 2);
         }
-        rows[i] = (sha1_row){http + place, size, holes[0][i]};
+        rows[i] = (sha1_row){http + place, size, holes[0][i], common ? NULL : &key[below(KEYS)]};
         sha1_pad(http + place, size, 0);
         place += sha1_blocks(size) * SHA1_BLOCK;
     }
-    sha1_sign(&engines[count_of_engines - 1], &key, rows, number);
-    for (size_t engine = 0; engine + 1 < count_of_engines; engine++) {
+    for (size_t i = 0; i < number; i++) {
+        sha1_sign(&engines[count_of_engines - 1], common ? common : rows[i].key, &rows[i], 1);
+    }
+    for (size_t engine = 0; engine < count_of_engines; engine++) {
         for (size_t i = 0; i < number; i++) {
             rows[i].hole = holes[1][i];
         }
         memset(holes[1], 0, number * SHA1_HEX);
-        sha1_sign(&engines[engine], &key, rows, number);
+        sha1_sign(&engines[engine], common, rows, number);
         if (memcmp(holes[0], holes[1], number * SHA1_HEX)) {
             printf("%s: ", engines[engine].name);
             return "differs from portable";
@@ -263,9 +292,11 @@ static size_t found_engines(sha1_engine found[SHA1_ENGINES])
 {
     size_t count = sha1_engines(found);
 #ifdef SHA1_SPLIT
-    found[0] = (sha1_engine){"avx512 split", 16, sha1_sign_avx512, sha1_sign_portable, 0, frame_lay_avx512};
+    found[0] = (sha1_engine){
+        "avx512 split", 16, sha1_sign_avx512, sha1_sign_portable, 0, sha1_compress_portable, frame_lay_avx512};
     count = count > 1 ? count : 2;
-    found[count - 1] = (sha1_engine){"portable", 1, sha1_sign_portable, sha1_sign_portable, 0, NULL};
+    found[count - 1] =
+        (sha1_engine){"portable", 1, sha1_sign_portable, sha1_sign_portable, 0, sha1_compress_portable, NULL};
 #endif
     return count;
 }
@@ -273,6 +304,11 @@ static size_t found_engines(sha1_engine found[SHA1_ENGINES])
 static const char *check_start(void)
 {
     count_of_engines = found_engines(engines);
+    for (size_t i = 0; i < count_of_engines; i++) {
+        if (!known_of_secret(engines[i].compress)) {
+            return "sha1_prepare_key_time is wrong";
+        }
+    }
     return !known() ? "portable: a known signature is wrong" : check_prepare() ? NULL : PREPARED;
 }
 

@@ -3,6 +3,7 @@
 #include "text/escape.h"
 #include "text/names.h"
 #include "text/row.h"
+#include "text/varied.h"
 
 static size_t checked; /* rows */
 
@@ -110,7 +111,11 @@ enum { MOST_KEY = 900, MOST_VALUE = 90, MOST_TEXT = 70, COLUMNS = 3, PIECES = 12
 /* A form of random pieces, in memory that lasts for a round. */
 static void some_form(Form *form, Piece pieces[PIECES], uint8_t texts[PIECES][MOST_TEXT + TEXT_SLACK])
 {
+    static uint8_t head[MOST_TEXT + TEXT_SLACK];
     *form = (Form){.pieces = pieces, .rules = (int)below(64)};
+    form->head = (Text){head, below(2) ? below(MOST_TEXT) : 0};
+    fill(head, form->head.size);
+    form->http_size = form->head.size;
     form->http_count = below(6);
     form->count = form->http_count + 1 + below(6);
     for (size_t i = 0; i < form->count; i++) {
@@ -161,7 +166,8 @@ static int check_row(const Form *form, Text key, const Text *values, const sha1_
 {
     static uint8_t wanted[4 * MOST_KEY + PIECES * (3 * MOST_VALUE + MOST_TEXT) + 3 * SHA1_BLOCK],
         with_slash[MOST_KEY + 1];
-    size_t size = 0;
+    size_t size = form->head.size;
+    memcpy(wanted, form->head.data, size);
     if (form->rules & RULE_DROP_SLASH && key.size && key.data[0] == '/') {
         key = (Text){key.data + 1, key.size - 1};
     }
@@ -253,6 +259,132 @@ static const char *check_rows(void)
     return right ? NULL : "a row is laid out wrongly";
 }
 
+/* The pieces of a URL like Signer's, whose rows differ by method and expiry. */
+static const char VARIED_HEAD[] = "get\n";
+static const char BEFORE[] = "https://b", AFTER[] =
+                                              "?q-sign-time=1764000000%3B1764000900&q-key-time=1764000000%3B1764000900"
+                                              "&q-header-list=&q-signature=";
+
+/* One row by itself: its HttpString, the key of its KeyTime, and its text. */
+static int check_varied_row(
+    const sha1_engine *engine, const sha1_key *secret, Text key, const char *method, uint32_t seconds, Text text)
+{
+    uint8_t http[400] = {0}, wanted[800], hole[SHA1_HEX];
+    char key_time[40];
+    sha1_key own;
+    int end = seconds ? 1764000000 + (int)seconds : 1764000900, size = 0;
+    for (const char *byte = method; *byte; byte++) {
+        http[size++] = (uint8_t)(*byte >= 'A' && *byte <= 'Z' ? *byte + 32 : *byte);
+    }
+    size += sprintf((char *)http + size, "\n/%.*s\n\n\n", (int)key.size, (const char *)key.data);
+    sha1_row row = {http, (size_t)size, hole, &own};
+    sha1_pad(http, row.size, 0);
+    sha1_prepare_key_time(
+        &own, secret, (uint8_t *)key_time, (size_t)sprintf(key_time, "1764000000;%d", end), engine->compress);
+    sha1_sign(engine, NULL, &row, 1);
+    size = sprintf((char *)wanted,
+        "https://b/%.*s?q-sign-time=1764000000%%3B%d&q-key-time=1764000000%%3B%d&q-header-list=&q-signature=%.*s",
+        (int)key.size, (const char *)key.data, end, end, SHA1_HEX, (const char *)hole);
+    return text.size == (size_t)size && memcmp(text.data, wanted, text.size) == 0;
+}
+
+/* Rows of many methods and expiries, by one set of tables, against each by itself; odd values are left to the caller. */
+static const char *check_varied(void)
+{
+    enum { TILES = 3, VALUES = 2 };
+    static const char *methods[] = {"GET", "put", "HEAD", "M-SEARCH", "D", "BASELINE-CONTROL", "G T", "",
+        "a-method-of-thirty-two-character", "a-method-of-thirty-one-charact"};
+    static uint8_t frame_memory[4096];
+    sha1_engine engines[SHA1_ENGINES], *engine = &engines[below((uint32_t)sha1_engines(engines))];
+    Piece pieces[] = {{PIECE_KEY, {0}}, {PIECE_TEXT, {(const uint8_t *)"\n\n\n                                ", 3}},
+        {PIECE_TEXT, {(const uint8_t *)BEFORE, sizeof BEFORE - 1}}, {PIECE_KEY, {0}},
+        {PIECE_TEXT, {(const uint8_t *)AFTER, sizeof AFTER - 1}}, {PIECE_SIGNATURE, {0}}};
+    Form form = {.pieces = pieces,
+        .http_count = 2,
+        .count = 6,
+        .http_size = 7,
+        .http_keys = 1,
+        .text_keys = 1,
+        .signs = 1,
+        .text_size = sizeof BEFORE + sizeof AFTER - 2 + SHA1_HEX,
+        .rules = RULE_STRICT};
+    static uint8_t head[sizeof VARIED_HEAD + TEXT_SLACK], texts[3][sizeof AFTER + TEXT_SLACK];
+    memcpy(head, VARIED_HEAD, sizeof VARIED_HEAD);
+    form.head = (Text){head, sizeof VARIED_HEAD - 1};
+    for (int i = 0; i < 3; i++) { /* with the slack that is read after them */
+        Piece *piece = &pieces[(int[]){1, 2, 4}[i]];
+        memcpy(texts[i], piece->text.data, piece->text.size);
+        piece->text.data = texts[i];
+    }
+    form.end_back[0] = sizeof AFTER - 1 - strlen("?q-sign-time=1764000000%3B");
+    form.end_back[1] = form.end_back[0] - strlen("1764000900&q-key-time=1764000000%3B");
+    if (engine->lay && below(2)) {
+        const Text frame[5] = {{(const uint8_t *)"get\n/", 5}, {texts[0], 3}, {(const uint8_t *)"https://b/", 10},
+            {texts[2], sizeof AFTER - 1}, {texts[0], 0}};
+        memset(frame_memory, 0, sizeof frame_memory);
+        frame_set(&form.frame, frame, frame_memory);
+        form.lay = engine->lay;
+    }
+    sha1_key secret, usual;
+    uint8_t bytes[SHA1_BLOCK];
+    fill(bytes, sizeof bytes);
+    sha1_prepare(&secret, bytes, sizeof bytes, bytes, 0);
+    sha1_prepare_key_time(&usual, &secret, (const uint8_t *)"1764000000;1764000900", 21, engine->compress);
+    const Differences differences = {&form, &usual, &secret, engine->compress, 0, 1, 1764000000, 0};
+    Varied *varied = varied_new(&differences);
+    int right = 1;
+    for (int tile = 0; right && tile < TILES; tile++) {
+        Text keys[ROWS], values[ROWS * VALUES], out_texts[ROWS];
+        Fault faults[ROWS];
+        char names[ROWS][8], digits[ROWS][16];
+        const char *used[ROWS];
+        uint32_t seconds[ROWS], many = below(3) ? 3 : 100000;
+        sha1_row rows[ROWS];
+        RowForm forms[ROWS];
+        int full;
+        size_t count = 1 + below(ROWS), room = TEXT_SLACK, hashed, found;
+        for (size_t i = 0; i < count; i++) {
+            keys[i] = (Text){(const uint8_t *)names[i], (size_t)sprintf(names[i], "k%u", below(100000))};
+            used[i] = methods[below(below(6) ? 6 : 10)];
+            seconds[i] = below(5) ? 1 + below(many) : 0;
+            faults[i] = below(9) ? FAULT_NONE : FAULT_NULL_ROW;
+            values[2 * i] = (Text){exact_copy(used[i], strlen(used[i])), strlen(used[i])};
+            values[2 * i + 1] = (Text){NULL, 0};
+            if (seconds[i]) {
+                size_t size = (size_t)sprintf(digits[i], "%u", seconds[i]);
+                values[2 * i + 1] = (Text){exact_copy(digits[i], size), size};
+            }
+            room += form_text_bound(&form, keys[i], NULL);
+        }
+        Rows all = {keys, values, VALUES, faults, out_texts};
+        varied_begin(varied);
+        found = varied_find(varied, &all, 0, count, forms, &full);
+        right &= !full;
+        for (size_t i = 0; i < count && i <= found; i++) { /* it stops at the first method that is not one */
+            int odd = faults[i] == FAULT_NONE && (!used[i][0] || strchr(used[i], ' ') || strlen(used[i]) > 31);
+            right &= odd == (i == found);
+        }
+        size_t bound = varied_tile_bound(forms, &all, 0, found);
+        uint8_t *http = calloc(bound, 1), *out = malloc(room);
+        Space space = {aligned(http), out, out + room};
+        right &= varied_lay_out_tile(forms, &all, 0, found, &space, rows, &hashed) == found;
+        sha1_sign(engine, NULL, rows, hashed);
+        for (size_t i = 0; i < found; i++) {
+            if (faults[i] == FAULT_NONE) {
+                right &= check_varied_row(engine, &secret, keys[i], used[i], seconds[i], out_texts[i]);
+                checked++;
+            }
+        }
+        for (size_t i = 0; i < VALUES * count; i++) {
+            free((void *)(uintptr_t)values[i].data);
+        }
+        free(http);
+        free(out);
+    }
+    varied_free(varied);
+    return right ? NULL : "a row that differs is laid out or signed wrongly";
+}
+
 static const char *check_names(void)
 {
     uint8_t bytes[MOST_KEY];
@@ -271,6 +403,9 @@ static const char *check_round(void)
     const char *wrong = check_encoding();
     if (!wrong) {
         wrong = check_names();
+    }
+    if (!wrong) {
+        wrong = check_varied();
     }
     return wrong ? wrong : check_rows();
 }

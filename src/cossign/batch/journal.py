@@ -7,14 +7,16 @@ that they signed.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cossign.batch.job import Job
 from cossign.batch.outputs import lock, own_file, sync_directory
-from cossign.batch.sources import Position
+from cossign.batch.sources import Input, Position
 from cossign.errors import ParameterError
 
 NAME = ".journal.jsonl"
@@ -126,6 +128,47 @@ class Journal:
             ) from None
         os.ftruncate(self._descriptor, len(whole))
         os.lseek(self._descriptor, 0, os.SEEK_END)
+
+
+def plan(job: Job, inputs: list[Input], versions: dict[str, str], suffix: str) -> dict[str, Any]:
+    """What a job is, without a secret: its output is the same if this is."""
+    signer = job.signer
+    probe = signer.presign("cossign", headers=dict(job.headers), key_time=(1, 2))
+    return {
+        "version": 1,
+        "versions": versions,
+        "inputs": [
+            {"path": os.path.realpath(each.path), "form": each.form, "size": each.size, "mtime_ns": each.mtime_ns}
+            for each in inputs
+        ],
+        "start": signer.start,
+        "host": signer.object_url("cossign"),
+        "secret_id": signer.valid_credentials().secret_id,
+        "headers": sorted(name.lower() for name in job.headers),
+        "check": hashlib.sha256(probe.encode()).hexdigest(),
+        "strict": signer.strict,
+        "sign_host": signer.sign_host,
+        "round_to": signer.round_to,
+        "format": suffix,
+        "query": {name: str(value) for name, value in job.query.items()},
+        **{
+            name: getattr(job, name)
+            for name in (
+                "expires",
+                "method",
+                "method_column",
+                "expires_column",
+                "key_column",
+                "url_column",
+                "rows_per_part",
+                "on_error",
+            )
+        },
+        "query_columns": dict(job.query_columns),
+        **{name: list(getattr(job, name)) for name in ("keep_columns", "include", "exclude", "where")},
+        "columns": None if job.columns is None else list(job.columns),
+        "errors": None if job.errors is None else os.path.realpath(job.errors),
+    }
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:

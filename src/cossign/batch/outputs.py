@@ -40,6 +40,16 @@ def is_directory(path: str) -> bool:
     return path.endswith(("/", os.sep)) or os.path.isdir(path)
 
 
+def check_folder(folder: str, inputs: Iterable[str]) -> None:
+    """Refuse a directory of parts that is a file, or lies in an input."""
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise ParameterError("output", f"{folder} is not a directory, which parts need")
+    whole = Path(folder).resolve()
+    for path in inputs:
+        if path != "-" and os.path.isdir(path) and Path(path).resolve() in (whole, *whole.parents):
+            raise ParameterError("output", f"{folder} lies in the input {path}: choose another place")
+
+
 def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[str] = (), folder: str | None = None) -> None:
     """Refuse paths that must not be written: inputs, the same file twice, directories.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -17,14 +16,13 @@ from cossign import __version__
 from cossign.batch.ahead import Behind
 from cossign.batch.bad_rows import Bad, BadRows
 from cossign.batch.job import Estimate, Job, Progress, Report, RowError, SpaceError
-from cossign.batch.journal import Journal, Part, changes
-from cossign.batch.outputs import check_outputs, complete_file, is_directory, is_stream, output_file
+from cossign.batch.journal import Journal, Part, changes, plan
+from cossign.batch.outputs import check_folder, check_outputs, complete_file, is_directory, is_stream, output_file
 from cossign.batch.rows import CORES, Rows, TextRows
-from cossign.batch.sense import Oddities
+from cossign.batch.sense import Oddities, credentials_that_end, dead_urls, utc
 from cossign.batch.sinks import Sink, Written, open_sink, output_format
 from cossign.batch.sources import GZIP, InputError, Position, Source, pyarrow
 from cossign.errors import ParameterError
-from cossign.signer import rebuilt
 
 ROWS_PER_PART = 1_000_000
 _SAMPLE = 200_000  # rows that a dry run tries
@@ -92,36 +90,28 @@ class _Run:
         self, job: Job, progress: Callable[[Progress], object] | None, warn: Callable[[str], object] | None
     ) -> None:
         # One SecretKey for all rows: what a provider has later would be another job's.
-        self.job = job = replace(
-            job, signer=rebuilt(job.signer._credentials(), job.signer._options, job.signer._begins)
-        )
+        signer = job.signer.replace(credentials=job.signer.valid_credentials())
+        self.job = job = replace(job, signer=signer.at(job.start))
         self.output = os.fspath(job.output)
         self._progress = progress
         self._warned = warn
         self._began = self._next = time.monotonic()
-        if job.on_error not in ("fail", "skip", "null"):
-            raise ParameterError("on_error", 'must be "fail", "skip" or "null"')
-        if job.rows_per_part is not None and job.rows_per_part < 1:
-            raise ParameterError("rows_per_part", "must be greater than 0")
         self.directory = not is_stream(self.output) and (job.rows_per_part is not None or is_directory(self.output))
-        if job.resume and not self.directory:
-            raise ParameterError("resume", "needs an output directory: give one, and `rows_per_part`")
-        if job.rows_per_part is not None and not self.directory:
-            raise ParameterError("rows_per_part", "needs an output directory")
-        self.source = self._source()
+        _check_parts(job, self.directory)
+        self._filtered = bool(job.include or job.exclude or job.where)
+        self._inputs = [os.fspath(each) for each in _several(job.inputs)]
+        self.source = Source(self._inputs, job.input_format)
         self.format = output_format(self.output, job.output_format, self.directory)
         if job.keep_columns and self.format.form == "txt":
             raise ParameterError("keep_columns", "cannot be in text, which has the URLs alone: choose another format")
+        self.plain = _is_plain(job, self.source, self.format.form, self._filtered)
         self._check_output()
-        if job.start is not None and job.start < 0:
-            raise ParameterError("start", "must be Unix seconds")
-        self.start = job.signer._start() if job.start is None else job.start
         # What is wrong with a parameter is said before a byte is read or written.
         job.signer.presign("check", method=job.method, query=job.query, headers=job.headers, key_time=self._times())
         self.report = Report(
             self.output,
             self._times(),
-            job.signer._engine.name,
+            job.signer.prepare().engine.name,
             CORES if job.threads is None else job.threads,
             versions=self._versions(),
         )
@@ -134,20 +124,13 @@ class _Run:
 
     def _times(self) -> tuple[int, int]:
         """KeyTime."""
-        start, _, end = self.job.signer._key_time(self.start, self.job.expires, None).partition(";")
-        return int(start), int(end)
+        return self.job.signer.times().key_time(self.job.expires)
 
     def warn(self, text: str) -> None:
         if text not in self.report.warnings:
             self.report.warnings.append(text)
             if self._warned is not None:
                 self._warned(text)
-
-    @property
-    def names(self) -> list[str]:
-        """The output's columns, if there is no row to say more."""
-        kept = [name for name in self.job.keep_columns if name not in ("all", self.job.key_column)]
-        return [self.job.key_column, *kept, self.job.url_column]
 
     # --- Running
 
@@ -207,10 +190,16 @@ class _Run:
             errors.flush()
             journal.add(
                 Part(
-                    name, written.size, written.crc32, rows.read - read, self.report.rows - done,
-                    self.report.bad - bad, rows.end, errors.size,
+                    name,
+                    written.size,
+                    written.crc32,
+                    rows.read - read,
+                    self.report.rows - done,
+                    self.report.bad - bad,
+                    rows.end,
+                    errors.size,
                 )
-            )  # fmt: skip
+            )
             self.report.parts = len(journal.parts)
 
     def _write(self, written: Written, rows: Rows, limit: int | None, errors: BadRows) -> None:
@@ -218,7 +207,7 @@ class _Run:
         before = self._written
         read = self.report.read - rows.read
         sink: Sink
-        with open_sink(written, self.format, self.names) as sink, contextlib.closing(Behind(1)) as behind:
+        with open_sink(written, self.format, _names(self.job)) as sink, contextlib.closing(Behind(1)) as behind:
             for piece in rows.part(limit):
                 if piece.bad:
                     if self.job.on_error == "fail":
@@ -243,38 +232,18 @@ class _Run:
         """The job's rows from a place on; `check` is whether MD5s are, `look` whether their keys are looked at."""
         see = self._odd.look if look else lambda keys: None
         if self.plain:
-            return TextRows(self.job, source, at, self.start, threads, see)
+            return TextRows(self.job, source, at, threads, see)
         from cossign.batch.table_rows import TableRows
 
         text = self.format.form == "txt"
-        return TableRows(self.job, source, at, self.start, threads, see, text, check)
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is text to text, of which nothing but the keys is asked."""
-        job = self.job
-        columns = (job.query_columns, job.method_column, job.expires_column, job.keep_columns, job.columns)
-        return (
-            all(each.form == "txt" for each in self.source.inputs)
-            and self.format.form == "txt"
-            and not any(columns)
-            and not self._filtered
-        )
-
-    def _source(self) -> Source:
-        return Source(self._inputs, self.job.input_format)
-
-    @property
-    def _inputs(self) -> list[str]:
-        given = self.job.inputs
-        return [os.fspath(path) for path in ([given] if isinstance(given, (str, os.PathLike)) else given)]
+        return TableRows(self.job, source, at, threads, see, text, check)
 
     def _ended(self) -> Report:
         self._odd.judge()
         now = time.monotonic()
         self.report.seconds = now - self._began
         self.report.written = self._written
-        if self.report.key_time[1] < self.job.signer._now() and not self._late:
+        if self.report.key_time[1] < self.job.signer.now() and not self._late:
             self.warn("the URLs expired before the job ended: choose a longer `expires`")
         self._tell(now, self.report.rows)
         return self.report
@@ -291,10 +260,10 @@ class _Run:
         if total is None and 0 < share < 1:
             total = max(report.rows, round(report.rows / share))
         left = seconds * (1 - share) / share if share > 0.001 else 0.0
-        if seconds > 5 and self.job.signer._now() + left > report.key_time[1] and not self._late:
+        if seconds > 5 and self.job.signer.now() + left > report.key_time[1] and not self._late:
             self._late = True
             self.warn(
-                f"the URLs expire at {_utc(report.key_time[1])}, and the job needs about {left:,.0f} seconds more:"
+                f"the URLs expire at {utc(report.key_time[1])}, and the job needs about {left:,.0f} seconds more:"
                 " choose a longer `expires`"
             )
         self._tell(now, total)
@@ -304,14 +273,16 @@ class _Run:
         if self._progress is not None:
             self._progress(
                 Progress(
-                    report.rows, total, report.bad, self.source.position, self.source.size, self._written, report.parts,
+                    report.rows,
+                    total,
+                    report.bad,
+                    self.source.position,
+                    self.source.size,
+                    self._written,
+                    report.parts,
                     now - self._began,
                 )
-            )  # fmt: skip
-
-    @property
-    def _filtered(self) -> bool:
-        return bool(self.job.include or self.job.exclude or self.job.where)
+            )
 
     # --- Before it begins
 
@@ -324,25 +295,17 @@ class _Run:
             output if self.directory else None,
         )
         if self.directory:
-            if os.path.exists(output) and not os.path.isdir(output):
-                raise ParameterError("output", f"{output} is not a directory, which parts need")
-            folder = Path(output).resolve()
-            for path in self._inputs:
-                if path != "-" and os.path.isdir(path) and Path(path).resolve() in (folder, *folder.parents):
-                    raise ParameterError("output", f"{output} lies in the input {path}: choose another place")
+            check_folder(output, self._inputs)
 
     def _make_sense(self) -> None:
         """Warn of what cannot be meant."""
         end = self.report.key_time[1]
-        if end <= self.job.signer._now() and not self._late:
+        told = dead_urls(self.job.signer, end)
+        if told and not self._late:
             self._late = True
-            self.warn(f"the URLs have expired already, at {_utc(end)}")
-        credentials = self.job.signer._credentials()
-        if credentials.expires_at is not None and credentials.expires_at < end:
-            self.warn(
-                f"the temporary credentials end at {_utc(int(credentials.expires_at))}, before the URLs do,"
-                f" at {_utc(end)}: COS rejects them from then on"
-            )
+            self.warn(told)
+        if ends := credentials_that_end(self.job.signer, end):
+            self.warn(ends)
 
     def _check_space(self) -> None:
         """Refuse what would fill the disk."""
@@ -369,14 +332,14 @@ class _Run:
             self._make_sense()
         began = 0.0  # when the first rows were there
         first = 0
-        source = self._source()
+        source = Source(self._inputs, job.input_format)
         urls: list[str] = []
         bad: list[Bad] = []
         tried = 0
         written = Written(None)
         with (
             contextlib.closing(self.rows(source, Position(), 1, check=False, look=warnings)) as rows,
-            open_sink(written, self.format, self.names) as sink,
+            open_sink(written, self.format, _names(self.job)) as sink,
         ):
             for piece in rows.part(None):
                 for data in piece.data:
@@ -392,13 +355,8 @@ class _Run:
             whole = tried < sample
             total, share = rows.total(), rows.kept / max(1, rows.read)
         exact = whole or (total is not None and not self._filtered)
-        estimated: int | None = None
-        if whole:
-            estimated = tried
-        elif total is not None:
-            estimated = round(total * share)
-        elif (guess := source.estimated_rows()) is not None:
-            estimated = round(guess * share)
+        total = tried if whole else source.estimated_rows() if total is None else total
+        estimated = None if total is None else round(total * (1 if whole else share))
         if warnings:
             self._odd.judge()
         free = None if is_stream(self.output) else shutil.disk_usage(_existing(self.output)).free
@@ -408,9 +366,17 @@ class _Run:
         if warnings and lasts is not None and lasts > job.expires:
             self.warn(f"the URLs expire after {job.expires} seconds, and the job takes about {lasts:,.0f}")
         return Estimate(
-            urls, estimated, exact, lasts, size, free, tried, len(bad), str(bad[0]) if bad else None,
+            urls,
+            estimated,
+            exact,
+            lasts,
+            size,
+            free,
+            tried,
+            len(bad),
+            str(bad[0]) if bad else None,
             list(self.report.warnings),
-        )  # fmt: skip
+        )
 
     # --- Resuming
 
@@ -423,7 +389,7 @@ class _Run:
             return
         before = journal.plan
         if self.job.start is None:
-            self.start = int(before["start"])
+            self.job = replace(self.job, signer=self.job.signer.at(int(before["start"])))
             self.report.key_time = self._times()
         now = json.loads(json.dumps(self._plan()))
         if not any(part.bad for part in journal.parts):
@@ -445,44 +411,11 @@ class _Run:
         self._written = sum(part.size for part in journal.parts)
 
     def _plan(self) -> dict[str, Any]:
-        """What the job is, without a secret."""
-        job, signer = self.job, self.job.signer
-        probe = signer.presign("cossign", headers=dict(job.headers), key_time=(1, 2))
-        return {
-            "version": 1,
-            "versions": self._versions(),
-            "inputs": [
-                {"path": os.path.realpath(each.path), "form": each.form, "size": each.size, "mtime_ns": each.mtime_ns}
-                for each in self._resumable()
-            ],
-            "start": self.start,
-            "host": signer.object_url("cossign"),
-            "secret_id": signer._credentials().secret_id,
-            "headers": sorted(name.lower() for name in job.headers),
-            "check": hashlib.sha256(probe.encode()).hexdigest(),
-            "strict": signer.strict,
-            "sign_host": signer.sign_host,
-            "round_to": signer.round_to,
-            "format": self.format.suffix,
-            "query": {name: str(value) for name, value in job.query.items()},
-            **{
-                name: getattr(job, name)
-                for name in (
-                    "expires", "method", "method_column", "expires_column", "key_column", "url_column", "rows_per_part",
-                    "on_error",
-                )
-            },
-            "query_columns": dict(job.query_columns),
-            **{name: list(getattr(job, name)) for name in ("keep_columns", "include", "exclude", "where")},
-            "columns": None if job.columns is None else list(job.columns),
-            "errors": None if job.errors is None else os.path.realpath(job.errors),
-        }  # fmt: skip
-
-    def _resumable(self) -> list[Any]:
-        for each in self.source.inputs:
-            if each.size is None and self.job.resume:
-                raise ParameterError("resume", f"cannot read {each.name} again: only files can be gone on with")
-        return self.source.inputs
+        if self.job.resume:
+            for each in self.source.inputs:
+                if each.size is None:
+                    raise ParameterError("resume", f"cannot read {each.name} again: only files can be gone on with")
+        return plan(self.job, self.source.inputs, self._versions(), self.format.suffix)
 
     def _versions(self) -> dict[str, str]:
         """Of what has a part in the output's bytes."""
@@ -512,6 +445,35 @@ class _Run:
             )
 
 
+def _several(inputs: Any) -> list[Any]:
+    """A job's inputs, of which one may be given alone."""
+    return [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
+
+
+def _is_plain(job: Job, source: Source, form: str, filtered: bool) -> bool:
+    """Whether it is text to text, of which nothing but the keys is asked."""
+    columns = (job.query_columns, job.method_column, job.expires_column, job.keep_columns, job.columns)
+    return form == "txt" and all(each.form == "txt" for each in source.inputs) and not any(columns) and not filtered
+
+
+def _names(job: Job) -> list[str]:
+    """The output's columns, if there is no row to say more."""
+    kept = [name for name in job.keep_columns if name not in ("all", job.key_column)]
+    return [job.key_column, *kept, job.url_column]
+
+
+def _check_parts(job: Job, directory: bool) -> None:
+    """Refuse what does not go with the output: a directory of parts, or a file."""
+    if job.on_error not in ("fail", "skip", "null"):
+        raise ParameterError("on_error", 'must be "fail", "skip" or "null"')
+    if job.rows_per_part is not None and job.rows_per_part < 1:
+        raise ParameterError("rows_per_part", "must be greater than 0")
+    if job.resume and not directory:
+        raise ParameterError("resume", "needs an output directory: give one, and `rows_per_part`")
+    if job.rows_per_part is not None and not directory:
+        raise ParameterError("rows_per_part", "needs an output directory")
+
+
 def _first_urls(data: Any, most: int) -> list[str]:
     if most <= 0:
         return []
@@ -524,10 +486,6 @@ def _existing(path: str) -> Path:
     """The nearest directory above a path that is there."""
     here = Path(os.path.realpath(path))
     return next(each for each in (here, *here.parents) if each.is_dir())
-
-
-def _utc(seconds: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
 def _bytes(size: int) -> str:

@@ -14,6 +14,7 @@ from cossign.batch.bad_rows import Bad
 from cossign.batch.job import Job
 from cossign.batch.sense import Keys
 from cossign.batch.sources import Position, Source, line_count, split_lines
+from cossign.bulk import Chunks
 from cossign.errors import ParameterError
 
 CORES = min(4, os.cpu_count() or 1)
@@ -47,12 +48,11 @@ class Rows:
     direct: bool
 
     def __init__(
-        self, job: Job, items: Generator[Any, None, None], at: Position, start: int, look: Callable[[Keys], object]
+        self, job: Job, items: Generator[Any, None, None], at: Position, look: Callable[[Keys], object]
     ) -> None:
         self._job = job
         self._items = items
         self._rest: Any = None
-        self._start = start
         self._look = look
         self.end = at
         self.read = self.kept = 0
@@ -83,9 +83,9 @@ class TextRows(Rows):
     direct = True
 
     def __init__(
-        self, job: Job, source: Source, at: Position, start: int, threads: int | None, look: Callable[[Keys], object]
+        self, job: Job, source: Source, at: Position, threads: int | None, look: Callable[[Keys], object]
     ) -> None:
-        super().__init__(job, source.blocks(at), at, start, look)
+        super().__init__(job, source.blocks(at), at, look)
         self._source = source
         self._threads = CORES if threads is None else threads
 
@@ -93,8 +93,13 @@ class TextRows(Rows):
         job = self._job
         marks: deque[_Mark] = deque()
         lines: Lines = Lines(self._taken(limit, lambda index, block: self._mark(marks, lines.rows, index, block)))
-        column = job.signer._presign_column(
-            lines, job.method, job.expires, job.query, job.headers, self._start, None, True, self._threads, b"\n"
+        column = job.signer.sign_column(
+            lines,
+            Chunks(self._threads, True, b"\n"),
+            method=job.method,
+            expires=job.expires,
+            query=job.query,
+            headers=job.headers,
         )
         done = 0
         try:

@@ -1,9 +1,12 @@
-"""Whether a job's keys are what was meant."""
+"""Whether a job's keys and times are what was meant."""
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
+
+from cossign.signer import Signer
 
 Keys = Callable[[], list[bytes]]  # some keys, for whoever looks at them
 
@@ -52,3 +55,24 @@ class Oddities:
         self._warn(
             f"of {self._looked} keys looked at, some may not be meant so: {kinds}: their URLs name just these objects"
         )
+
+
+def dead_urls(signer: Signer, end: int) -> str:
+    """What is to be said of URLs that end at an instant, if that is past; otherwise ""."""
+    return f"the URLs have expired already, at {utc(end)}" if end <= signer.now() else ""
+
+
+def credentials_that_end(signer: Signer, end: int) -> str:
+    """What is to be said of credentials that end before URLs do; otherwise ""."""
+    credentials_end = signer.valid_credentials().expires_at
+    if credentials_end is None or credentials_end >= end:
+        return ""
+    return (
+        f"the temporary credentials end at {utc(int(credentials_end))}, before the URLs do,"
+        f" at {utc(end)}: COS rejects them from then on"
+    )
+
+
+def utc(seconds: int) -> str:
+    """Unix seconds for a reader."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))

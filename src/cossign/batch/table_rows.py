@@ -15,6 +15,7 @@ from cossign.batch.rows import CORES, Piece, Rows
 from cossign.batch.sense import Keys
 from cossign.batch.sources import Position, Source
 from cossign.batch.tables import Batch, Condition, Tables, as_bytes
+from cossign.bulk import Chunks
 from cossign.errors import ParameterError
 
 
@@ -22,16 +23,28 @@ class TableRows(Rows):
     """All but text to text: batches of columns are read ahead, and signed here; what has columns is written behind."""
 
     def __init__(
-        self, job: Job, source: Source, at: Position, start: int, threads: int | None, look: Callable[[Keys], object],
-        text: bool, check: bool,
-    ) -> None:  # fmt: skip
+        self,
+        job: Job,
+        source: Source,
+        at: Position,
+        threads: int | None,
+        look: Callable[[Keys], object],
+        text: bool,
+        check: bool,
+    ) -> None:
         columns = [*job.query_columns.values(), *filter(None, (job.method_column, job.expires_column))]
         self._every = "all" in job.keep_columns
         self._tables = Tables(
-            source, job.key_column, [*columns, *(name for name in job.keep_columns if name != "all")], self._every,
-            job.columns, job.include, job.exclude, [Condition.parsed(each) for each in job.where],
-        )  # fmt: skip
-        super().__init__(job, ahead(self._tables.batches(at, check=check), 2), at, start, look)
+            source,
+            job.key_column,
+            [*columns, *(name for name in job.keep_columns if name != "all")],
+            self._every,
+            job.columns,
+            job.include,
+            job.exclude,
+            [Condition.parsed(each) for each in job.where],
+        )
+        super().__init__(job, ahead(self._tables.batches(at, check=check), 2), at, look)
         # Reading takes a core, too, and is slower than signing.
         self._threads = max(1, CORES - 1) if threads is None else threads
         self._memory = Memory()
@@ -62,13 +75,14 @@ class TableRows(Rows):
 
     def _signed(self, batch: Batch) -> SignedColumn:
         job, column = self._job, batch.table.column
-        return job.signer._presign_column(
+        return job.signer.sign_column(
             batch.keys,
-            column(job.method_column) if job.method_column else job.method,
-            column(job.expires_column) if job.expires_column else job.expires,
-            {**job.query, **{name: column(each) for name, each in job.query_columns.items()}},
-            job.headers, self._start, None, True, self._threads, b"\n" if self.direct else b"", self._memory,
-        )  # fmt: skip
+            Chunks(self._threads, True, b"\n" if self.direct else b"", self._memory),
+            method=column(job.method_column) if job.method_column else job.method,
+            expires=column(job.expires_column) if job.expires_column else job.expires,
+            query={**job.query, **{name: column(each) for name, each in job.query_columns.items()}},
+            headers=job.headers,
+        )
 
     def _lines(self, batch: Batch, signed: SignedColumn) -> Iterator[Piece]:
         """Lines of URLs, chunk by chunk."""

@@ -165,9 +165,13 @@ class _Parquet(_Rows):
         # No two URLs, and hardly two keys, are the same: a dictionary of them would be given up later.
         flat = [field.name for field in schema if not pa.types.is_nested(field.type)]
         self._writer = pyarrow.parquet.ParquetWriter(
-            pa.PythonFile(self._data, "w"), schema, compression="zstd", compression_level=1,
-            use_dictionary=[name for name in flat if name not in self._columns], write_statistics=flat[:-1],
-        )  # fmt: skip
+            pa.PythonFile(self._data, "w"),
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=[name for name in flat if name not in self._columns],
+            write_statistics=flat[:-1],
+        )
 
     def put(self, rows: pa.RecordBatch) -> None:
         self._writer.write_batch(rows, _GROUP)

@@ -60,14 +60,19 @@ class Batch(NamedTuple):
         """The first rows, and the others."""
         return (
             self._replace(
-                numbers=self.numbers[:rows], end=self.numbers[rows - 1], keys=self.keys[:rows],
-                table=self.table[:rows], faults={place: each for place, each in self.faults.items() if place < rows},
+                numbers=self.numbers[:rows],
+                end=self.numbers[rows - 1],
+                keys=self.keys[:rows],
+                table=self.table[:rows],
+                faults={place: each for place, each in self.faults.items() if place < rows},
             ),
             self._replace(
-                numbers=self.numbers[rows:], keys=self.keys[rows:], table=self.table[rows:],
+                numbers=self.numbers[rows:],
+                keys=self.keys[rows:],
+                table=self.table[rows:],
                 faults={place - rows: each for place, each in self.faults.items() if place >= rows},
             ),
-        )  # fmt: skip
+        )
 
 
 class Condition(NamedTuple):
@@ -87,9 +92,13 @@ class Condition(NamedTuple):
     def holds(self, values: pa.Array) -> pa.Array:
         """For which values it holds; never for a null."""
         compare: Callable[[Any, Any], Any] = {
-            "=": pc.equal, "!=": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater,
+            "=": pc.equal,
+            "!=": pc.not_equal,
+            "<": pc.less,
+            "<=": pc.less_equal,
+            ">": pc.greater,
             ">=": pc.greater_equal,
-        }[self.relation]  # fmt: skip
+        }[self.relation]
         if pa.types.is_dictionary(values.type):
             values = values.cast(values.type.value_type)
         if is_text(values.type):
@@ -150,10 +159,16 @@ class Tables:
     """
 
     def __init__(
-        self, source: Source, key: str = "key", wanted: Sequence[str] = (), every: bool = False,
-        columns: Sequence[str] | None = None, include: Sequence[str] = (), exclude: Sequence[str] = (),
+        self,
+        source: Source,
+        key: str = "key",
+        wanted: Sequence[str] = (),
+        every: bool = False,
+        columns: Sequence[str] | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
         where: Sequence[Condition] = (),
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.source = source
         self.key = key
         self.wanted = list(dict.fromkeys([*wanted, *(each.column for each in where)]))
@@ -181,9 +196,14 @@ class Tables:
                 if first + len(table) <= skip:
                     continue
                 batch = Batch(
-                    index, each.name, range(first + 1, first + len(table) + 1), first + len(table), table.column(key),
-                    table, faults,
-                )  # fmt: skip
+                    index,
+                    each.name,
+                    range(first + 1, first + len(table) + 1),
+                    first + len(table),
+                    table.column(key),
+                    table,
+                    faults,
+                )
                 if first < skip:
                     batch = batch.split(skip - first)[1]
                 yield self._filtered(batch)
@@ -457,10 +477,14 @@ def is_text(kind: pa.DataType) -> bool:
     return any(
         check(kind)
         for check in (
-            pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view,
-            pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view,
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_string_view,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_binary_view,
         )
-    )  # fmt: skip
+    )
 
 
 def _is_right(each: Input) -> bool:

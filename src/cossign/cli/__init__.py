@@ -44,8 +44,8 @@ class _Version(argparse.Action):
         import sysconfig
 
         from cossign import _core
-        from cossign.parameters import chosen_engine
-        from cossign.parameters import engines as found
+        from cossign.engine import chosen_engine
+        from cossign.engine import engines as found
 
         compiler, commit = _core.built()
         try:
@@ -62,10 +62,11 @@ class _Version(argparse.Action):
 def parser() -> argparse.ArgumentParser:
     """Every command and its arguments. The man page and `cossign completion` are made from it."""
     made = Parser(
-        prog="cossign", usage="cossign COMMAND ARGUMENT... [OPTION...]",
+        prog="cossign",
+        usage="cossign COMMAND ARGUMENT... [OPTION...]",
         description="Sign for Tencent Cloud COS: presigned URLs, one or millions, Authorization headers, verification.",
         epilog=_EPILOG,
-    )  # fmt: skip
+    )
     made.add_argument("--version", action=_Version, nargs=0, help="show the version, the engine and the build, and end")
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for each in _COMMANDS:

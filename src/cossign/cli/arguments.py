@@ -26,7 +26,7 @@ class Parser(argparse.ArgumentParser):
 
 def seconds(text: str) -> int:
     """A duration: 900, 15m, 2h, 7d."""
-    from cossign.parameters import duration
+    from cossign.key_time import duration
 
     try:
         return duration(text)
@@ -107,21 +107,30 @@ def add_request(parser: argparse.ArgumentParser) -> Any:
     """--expires, --round-to, --start, --query, -H, --no-strict; returns their group."""
     group = parser.add_argument_group("what is signed")
     group.add_argument(
-        "--expires", type=seconds, default=900, metavar="DURATION",
+        "--expires",
+        type=seconds,
+        default=900,
+        metavar="DURATION",
         help="how long the signature is valid: 900, 15m, 2h, 7d (default: 900 seconds)",
-    )  # fmt: skip
+    )
     group.add_argument(
-        "--round-to", type=seconds, metavar="DURATION",
+        "--round-to",
+        type=seconds,
+        metavar="DURATION",
         help="the same URL for a window of this length, so that it can be cached; the signature is valid for up to "
         "--expires plus this",
-    )  # fmt: skip
+    )
     group.add_argument(
         "--start", type=unix_seconds, metavar="UNIX_SECONDS", help="when it becomes valid (default: now)"
     )
     group.add_argument(
-        "--query", type=parameter, action="append", default=[], metavar="NAME=VALUE",
+        "--query",
+        type=parameter,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
         help="a parameter to sign; may be repeated",
-    )  # fmt: skip
+    )
     add_header(group, "a header to sign; may be repeated")
     group.add_argument("--no-strict", action="store_true", help="also sign keys that COS's naming rules forbid")
     return group
@@ -143,8 +152,12 @@ Run = Callable[[argparse.Namespace], int]
 def command(commands: Any, name: str, run: Run, usage: str, text: str, epilog: str | None = None) -> Parser:
     """Add a command: its name, what runs it, its arguments in one line, and what it does."""
     parser: Parser = commands.add_parser(
-        name, prog=f"cossign {name}", usage=f"cossign {name} {usage}", help=text,
-        description=f"{text[0].upper()}{text[1:]}.", epilog=epilog,
-    )  # fmt: skip
+        name,
+        prog=f"cossign {name}",
+        usage=f"cossign {name} {usage}",
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=epilog,
+    )
     parser.set_defaults(run=run)
     return parser

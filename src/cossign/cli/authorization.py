@@ -18,9 +18,13 @@ example:
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     parser = shared.command(
-        commands, "authorization", run, "METHOD KEY [-b BUCKET] [-r REGION] [--expires DURATION] [OPTION...]",
-        "print the value of the Authorization header for one request", EPILOG,
-    )  # fmt: skip
+        commands,
+        "authorization",
+        run,
+        "METHOD KEY [-b BUCKET] [-r REGION] [--expires DURATION] [OPTION...]",
+        "print the value of the Authorization header for one request",
+        EPILOG,
+    )
     parser.add_argument("method", metavar="METHOD", help="such as PUT")
     parser.add_argument("key", metavar="KEY", help="the object's key, or cos://BUCKET/KEY")
     shared.add_bucket(parser)
@@ -35,9 +39,14 @@ def run(arguments: argparse.Namespace) -> int:
         raise ParameterError("method", "must be an HTTP method, such as PUT: cossign authorization METHOD KEY")
     bucket, key = parted(arguments.key)
     print(
-        signer(arguments, bucket).at(arguments.start).authorization(
-            arguments.method, key, expires=arguments.expires, query=shared.pairs("--query", arguments.query),
+        signer(arguments, bucket)
+        .at(arguments.start)
+        .authorization(
+            arguments.method,
+            key,
+            expires=arguments.expires,
+            query=shared.pairs("--query", arguments.query),
             headers=shared.pairs("-H", arguments.header),
         )
-    )  # fmt: skip
+    )
     return 0

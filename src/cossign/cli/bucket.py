@@ -137,9 +137,15 @@ def signer(arguments: argparse.Namespace, bucket: str | None = None, **options: 
 
 def _signer(arguments: argparse.Namespace, bucket: str | None, region: str | None, options: dict[str, Any]) -> Signer:
     return Signer(
-        provider(arguments.profile), bucket=bucket, region=region, domain=arguments.domain,
-        accelerate=arguments.accelerate, strict=not arguments.no_strict, round_to=arguments.round_to, **options,
-    )  # fmt: skip
+        provider(arguments.profile),
+        bucket=bucket,
+        region=region,
+        domain=arguments.domain,
+        accelerate=arguments.accelerate,
+        strict=not arguments.no_strict,
+        round_to=arguments.round_to,
+        **options,
+    )
 
 
 def _told(text: str, unread: list[str]) -> str:

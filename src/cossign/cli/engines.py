@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one engine a line."""
-    from cossign.parameters import engines
+    from cossign.engine import engines
 
     print("\n".join(engines()))
     return 0

@@ -28,14 +28,20 @@ examples:
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     parser = shared.command(
-        commands, "explain", run, "URL|FILE|- [--error FILE] [-b BUCKET] [-r REGION] [OPTION...]",
-        "find out why a signature does not match", EPILOG,
-    )  # fmt: skip
+        commands,
+        "explain",
+        run,
+        "URL|FILE|- [--error FILE] [-b BUCKET] [-r REGION] [OPTION...]",
+        "find out why a signature does not match",
+        EPILOG,
+    )
     parser.add_argument(
-        "request", nargs="?", metavar="REQUEST",
+        "request",
+        nargs="?",
+        metavar="REQUEST",
         help="a URL; or a file, or - for stdin, with a URL, curl -v's output, a HAR entry, raw HTTP or a log's line; "
         "or a cause's code",
-    )  # fmt: skip
+    )
     parser.add_argument("--catalogue", action="store_true", help="print the page of all causes, and end")
     shared.add_method(parser, None, "the request's method (default: what the request says, or GET)")
     shared.add_header(parser, "a header of the request; may be repeated")
@@ -75,12 +81,16 @@ def run(arguments: argparse.Namespace) -> int:
         host = endpoint(bucket, region, domain=arguments.domain, accelerate=arguments.accelerate).host
     with output_file(arguments.html) if arguments.html else contextlib.nullcontext() as file:
         found = explain(
-            _text(arguments.request, reading.MOST), method=arguments.method,
-            headers=shared.pairs("-H", arguments.header), credentials=credentials,
+            _text(arguments.request, reading.MOST),
+            method=arguments.method,
+            headers=shared.pairs("-H", arguments.header),
+            credentials=credentials,
             error=None if arguments.error is None else _text(arguments.error, reading.MOST, True),
-            now=arguments.at, hosts=[host] if host else [], bucket=bucket or "",
+            now=arguments.at,
+            hosts=[host] if host else [],
+            bucket=bucket or "",
             show_secrets=arguments.show_secrets,
-        )  # fmt: skip
+        )
         if file is not None:
             file.write(found.html().encode())
     if arguments.json:

@@ -28,82 +28,128 @@ examples:
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     parser = shared.command(
-        commands, "presign", run, "FILE... -o OUT [-b BUCKET] [-r REGION] [--expires DURATION] [OPTION...]",
-        "presign the URLs of many keys, from files or stdin", EPILOG,
-    )  # fmt: skip
+        commands,
+        "presign",
+        run,
+        "FILE... -o OUT [-b BUCKET] [-r REGION] [--expires DURATION] [OPTION...]",
+        "presign the URLs of many keys, from files or stdin",
+        EPILOG,
+    )
     parser.add_argument(
-        "keys", nargs="+", metavar="FILE",
+        "keys",
+        nargs="+",
+        metavar="FILE",
         help="files, directories, patterns, an inventory's manifest.json, or - for stdin",
-    )  # fmt: skip
+    )
     shared.add_bucket(parser)
     signing = shared.add_request(parser)
     shared.add_method(signing, "GET", "the method that the URLs are for (default: GET)")
     signing.add_argument("--method-column", metavar="COLUMN", help="the column with the methods")
     signing.add_argument("--expires-column", metavar="COLUMN", help="the column with the seconds of validity")
     signing.add_argument(
-        "--query-column", type=shared.parameter, action="append", default=[], metavar="NAME=COLUMN",
+        "--query-column",
+        type=shared.parameter,
+        action="append",
+        default=[],
+        metavar="NAME=COLUMN",
         help="a parameter whose value is a column; may be repeated",
-    )  # fmt: skip
-    reading = parser.add_argument_group("what is read")
+    )
+    _add_reading(parser.add_argument_group("what is read"))
+    _add_writing(parser.add_argument_group("what is written"))
+    _add_doing(parser.add_argument_group("how it is done"))
+
+
+def _add_reading(reading: argparse._ArgumentGroup) -> None:
     reading.add_argument(
-        "--from", dest="input_format", choices=INPUT_FORMATS,
+        "--from",
+        dest="input_format",
+        choices=INPUT_FORMATS,
         help="the format of FILE (default: by the suffix; .gz and .zst are unpacked)",
-    )  # fmt: skip
+    )
     reading.add_argument(
-        "--key-column", default="key", metavar="COLUMN",
+        "--key-column",
+        default="key",
+        metavar="COLUMN",
         help="the column with the keys (default: key; an inventory's is always Key)",
-    )  # fmt: skip
+    )
     reading.add_argument("--columns", type=shared.names, metavar="A,B,...", help="the columns of CSV without a header")
     reading.add_argument(
-        "--include", action="append", default=[], metavar="PATTERN",
+        "--include",
+        action="append",
+        default=[],
+        metavar="PATTERN",
         help="only keys with this prefix, or that match this pattern (*.jpg); may be repeated",
-    )  # fmt: skip
+    )
     reading.add_argument(
-        "--exclude", action="append", default=[], metavar="PATTERN",
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PATTERN",
         help="no keys with this prefix, or that match this pattern; may be repeated",
-    )  # fmt: skip
+    )
     reading.add_argument(
-        "--where", action="append", default=[], metavar="CONDITION",
+        "--where",
+        action="append",
+        default=[],
+        metavar="CONDITION",
         help="only rows with Size>=1048576, StorageClass=STANDARD...; may be repeated",
-    )  # fmt: skip
-    writing = parser.add_argument_group("what is written")
+    )
+
+
+def _add_writing(writing: argparse._ArgumentGroup) -> None:
     writing.add_argument(
-        "-o", "--output", default="-", metavar="OUT",
+        "-o",
+        "--output",
+        default="-",
+        metavar="OUT",
         help="a file, a directory (see --rows-per-part), or - for stdout (default)",
-    )  # fmt: skip
+    )
     writing.add_argument(
-        "--to", dest="output_format", metavar="FORMAT",
+        "--to",
+        dest="output_format",
+        metavar="FORMAT",
         help="txt, csv, jsonl, parquet, arrow, or csv.gz... (default: by the suffix)",
-    )  # fmt: skip
+    )
     writing.add_argument(
-        "--keep-columns", type=shared.names, default=[], metavar="A,B,...|all",
+        "--keep-columns",
+        type=shared.names,
+        default=[],
+        metavar="A,B,...|all",
         help="the input's columns to keep beside the URL",
-    )  # fmt: skip
+    )
     writing.add_argument(
         "--url-column", default="url", metavar="COLUMN", help="the name of the column with the URLs (default: url)"
     )
     writing.add_argument(
-        "--rows-per-part", type=int, metavar="N",
+        "--rows-per-part",
+        type=int,
+        metavar="N",
         help="write OUT as a directory of part-00000..., each with N rows (default: 1000000)",
-    )  # fmt: skip
+    )
     writing.add_argument("--resume", action="store_true", help="continue the job that was begun in the directory OUT")
     writing.add_argument(
-        "--on-error", choices=("fail", "skip", "null"), default="fail",
+        "--on-error",
+        choices=("fail", "skip", "null"),
+        default="fail",
         help="a bad row ends the job (default), is left out, or gets no URL",
-    )  # fmt: skip
+    )
     writing.add_argument(
         "--errors", metavar="FILE", help="the list of bad rows (default: errors.jsonl in OUT, or OUT.errors.jsonl)"
     )
     writing.add_argument("--no-space-check", action="store_true", help="begin even if the disk seems too small")
-    doing = parser.add_argument_group("how it is done")
+
+
+def _add_doing(doing: argparse._ArgumentGroup) -> None:
     doing.add_argument(
         "--dry-run", action="store_true", help="write nothing: print three URLs, and what the job would take"
     )
     doing.add_argument("--threads", type=int, metavar="N", help="threads that sign (default: one per core, at most 4)")
     doing.add_argument(
-        "--progress", choices=("auto", "json", "none"), default="auto",
+        "--progress",
+        choices=("auto", "json", "none"),
+        default="auto",
         help="a bar on a terminal (default), a JSON object per second on stderr, or nothing",
-    )  # fmt: skip
+    )
     doing.add_argument("--no-progress", dest="progress", action="store_const", const="none", help="the same as none")
     doing.add_argument("-q", "--quiet", action="store_true", help="no bar, and no line at the end")
     doing.add_argument("--report", metavar="FILE", help="write what was done as JSON")
@@ -115,19 +161,42 @@ def run(arguments: argparse.Namespace) -> int:
     from cossign.cli.bucket import signer
 
     _check_files(arguments.keys)
-    named = {name: getattr(arguments, name) for name in (
-        "output", "expires", "start", "method", "method_column", "expires_column", "input_format", "output_format",
-        "key_column", "columns", "keep_columns", "url_column", "include", "exclude", "where", "rows_per_part", "resume",
-        "on_error", "errors", "report",
-    )}  # fmt: skip
+    named = {
+        name: getattr(arguments, name)
+        for name in (
+            "output",
+            "expires",
+            "start",
+            "method",
+            "method_column",
+            "expires_column",
+            "input_format",
+            "output_format",
+            "key_column",
+            "columns",
+            "keep_columns",
+            "url_column",
+            "include",
+            "exclude",
+            "where",
+            "rows_per_part",
+            "resume",
+            "on_error",
+            "errors",
+            "report",
+        )
+    }
     if arguments.threads is not None:
         named["threads"] = arguments.threads
     job = batch.Job(
-        inputs=arguments.keys, signer=signer(arguments), query=shared.pairs("--query", arguments.query),
+        inputs=arguments.keys,
+        signer=signer(arguments),
+        query=shared.pairs("--query", arguments.query),
         headers=shared.pairs("-H", arguments.header),
         query_columns=shared.pairs("--query-column", arguments.query_column),
-        check_space=not arguments.no_space_check, **named,
-    )  # fmt: skip
+        check_space=not arguments.no_space_check,
+        **named,
+    )
     if arguments.dry_run:
         return _dry_run(batch.dry_run(job), arguments.output)
     with _progress(arguments) as progress:
@@ -214,8 +283,9 @@ def _dry_run(estimate: Any, output: str) -> int:
     else:
         print(
             f"rows: {about}{estimate.rows:,}; time: about {words.length(estimate.seconds)}; "
-            f"size: about {estimate.written / 1e6:,.1f} MB", file=sys.stderr,
-        )  # fmt: skip
+            f"size: about {estimate.written / 1e6:,.1f} MB",
+            file=sys.stderr,
+        )
     if estimate.free is not None:
         fits = "" if estimate.written is None or estimate.written < estimate.free else ": too little"
         print(f"free space for {output}: {estimate.free / 1e6:,.1f} MB{fits}", file=sys.stderr)

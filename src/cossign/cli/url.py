@@ -19,9 +19,13 @@ examples:
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     parser = shared.command(
-        commands, "url", run, "KEY... [-b BUCKET] [-r REGION] [-X METHOD] [--expires DURATION] [OPTION...]",
-        "print the presigned URL of each key", EPILOG,
-    )  # fmt: skip
+        commands,
+        "url",
+        run,
+        "KEY... [-b BUCKET] [-r REGION] [-X METHOD] [--expires DURATION] [OPTION...]",
+        "print the presigned URL of each key",
+        EPILOG,
+    )
     parser.add_argument("keys", nargs="+", metavar="KEY", help="an object's key, or cos://BUCKET/KEY")
     shared.add_bucket(parser)
     group = shared.add_request(parser)

@@ -26,9 +26,13 @@ examples:
 def add(commands: Any) -> None:
     """Add the command to the parser."""
     parser = shared.command(
-        commands, "verify", run, "URL...|FILE...|- [-X METHOD] [-H NAME:VALUE]",
-        "check presigned URLs, given as they are or as files with one URL on each line", EPILOG,
-    )  # fmt: skip
+        commands,
+        "verify",
+        run,
+        "URL...|FILE...|- [-X METHOD] [-H NAME:VALUE]",
+        "check presigned URLs, given as they are or as files with one URL on each line",
+        EPILOG,
+    )
     parser.add_argument("urls", nargs="+", metavar="URL|FILE", help="URLs, files with one on each line, or - for stdin")
     shared.add_profile(parser, "take the secrets from this profile of tccli")
     shared.add_method(parser, "GET", "the method of the requests (default: GET)")

@@ -6,7 +6,7 @@ import os
 import re
 from typing import Protocol
 
-from cossign._core import Secret
+from cossign._core import Secret, SignKey
 from cossign.errors import CredentialsError, CredentialsNotFound
 
 __all__ = ["Credentials", "CredentialsProvider", "EnvironmentCredentials"]
@@ -93,6 +93,14 @@ class Credentials:
     def token(self) -> str | None:
         """The security token, or None."""
         return None if self._token is None else self._token.reveal()
+
+    def sign_key(self, key_time: str) -> SignKey:
+        """SignKey = hex(HMAC-SHA1(SecretKey, KeyTime)) for a KeyTime as text, remembered for the next call."""
+        return self._secret.sign_key(key_time)
+
+    def secrets(self) -> tuple[Secret, Secret | None]:
+        """SecretKey and token as the core keeps them; neither is shown."""
+        return self._secret, self._token
 
     def get(self) -> Credentials:
         """These credentials: a Credentials is its own provider."""

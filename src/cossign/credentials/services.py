@@ -276,9 +276,15 @@ class StsCredentials(RefreshingCredentials):
         super().__init__(self._from_sts, refresh_before=refresh_before, attempts=attempts, timeout=timeout, clock=clock)
         self._given = (source,)
         self._options.update(
-            policy=policy, role_arn=role_arn, name=name, external_id=external_id, duration=duration, region=region,
-            endpoint=endpoint, seconds=seconds,
-        )  # fmt: skip
+            policy=policy,
+            role_arn=role_arn,
+            name=name,
+            external_id=external_id,
+            duration=duration,
+            region=region,
+            endpoint=endpoint,
+            seconds=seconds,
+        )
         self._source = source
         self._action = "GetFederationToken" if role_arn is None else "AssumeRole"
         self._url = endpoint if "://" in endpoint else f"https://{endpoint}"

@@ -29,7 +29,7 @@ from cossign.explain.steps import (
     percent_decoded,
     same,
 )
-from cossign.parameters import span_from
+from cossign.key_time import KeyTime
 
 _METHODS = (b"get", b"put", b"post", b"head", b"delete", b"options", b"patch")
 _MANY = 24  # places in a path, or entries, that are looked at one by one
@@ -148,7 +148,7 @@ def of_times(times: Times, clues: Clues) -> Iterator[Change]:
             yield change(
                 key, sign, "key-time-differs", "q-sign-time and q-key-time differ, and were not used where they belong"
             )
-    span = span_from(times.key)
+    span = KeyTime.read(times.key)
     if span is None:
         return
     start, end = span
@@ -202,16 +202,24 @@ def _text_changes(text: str) -> Iterator[tuple[str, str, bytes]]:
 
 
 def of_path(path: bytes, clues: Clues) -> Iterator[Change]:
-    def change(value: bytes, code: str, detail: str) -> Change:
-        return Change("path", value, code, detail)
+    """Other paths that may have been signed."""
+    for part in (_encoded_paths, _slashed_paths, _spelled_paths, _moved_paths, _cut_paths):
+        yield from part(path, clues)
 
-    yield change(path.replace(b" ", b"+"), "plus-for-space", "'+' was signed where the request has a space")
-    yield change(
+
+def _path(value: bytes, code: str, detail: str) -> Change:
+    return Change("path", value, code, detail)
+
+
+def _encoded_paths(path: bytes, clues: Clues) -> Iterator[Change]:
+    """The path in another encoding."""
+    yield _path(path.replace(b" ", b"+"), "plus-for-space", "'+' was signed where the request has a space")
+    yield _path(
         path.replace(b"+", b" "), "plus-for-space", "a space was signed where the request has '+', which a path keeps"
     )
     if b"+" in clues.raw_path:
         plain = percent_decoded(clues.raw_path, plus=True)
-        yield change(plain, "plus-for-space", f"{shown(plain)!r} was signed, and the URL has its spaces as '+'")
+        yield _path(plain, "plus-for-space", f"{shown(plain)!r} was signed, and the URL has its spaces as '+'")
     encoded = quote_from_bytes(path, safe="/").encode()
     once = {
         encoded: "percent-encoded", _lower_hex(encoded): "percent-encoded with lower-case hex",
@@ -224,24 +232,28 @@ def of_path(path: bytes, clues: Clues) -> Iterator[Change]:
     }  # fmt: skip
     if clues.raw_path:
         for value, how in once.items():
-            yield change(value, "path-encoded", f"the path was signed {how}: {shown(value)!r}")
-    yield change(
+            yield _path(value, "path-encoded", f"the path was signed {how}: {shown(value)!r}")
+    yield _path(
         quote_from_bytes(encoded, safe="/").encode(), "path-encoded-twice", "the path was signed percent-encoded twice"
     )
     decoded = percent_decoded(path)
-    yield change(path.replace(b"%20", b" "), "url-encoded-again", "the path's spaces were encoded again after signing")
-    yield change(
+    yield _path(path.replace(b"%20", b" "), "url-encoded-again", "the path's spaces were encoded again after signing")
+    yield _path(
         decoded, "url-encoded-again", f"the URL's path was encoded again after signing: {shown(decoded)!r} was signed"
     )
-    yield change(
+    yield _path(
         percent_decoded(decoded),
         "url-encoded-again",
         f"the URL's path was encoded twice more after signing: {shown(percent_decoded(decoded))!r} was signed",
     )
-    yield change(b"/" + path, "leading-slash", f"the key began with a slash, so {shown(b'/' + path)!r} was signed")
-    yield change(path[1:], "leading-slash", f"the path was signed without its first slash: {shown(path[1:])!r}")
+
+
+def _slashed_paths(path: bytes, clues: Clues) -> Iterator[Change]:
+    """The path with slashes and dots more or less."""
+    yield _path(b"/" + path, "leading-slash", f"the key began with a slash, so {shown(b'/' + path)!r} was signed")
+    yield _path(path[1:], "leading-slash", f"the path was signed without its first slash: {shown(path[1:])!r}")
     if path.startswith(b"//"):
-        yield change(
+        yield _path(
             b"/" + path.lstrip(b"/"),
             "leading-slash",
             "the request's path has slashes before the key that were not signed",
@@ -249,10 +261,10 @@ def of_path(path: bytes, clues: Clues) -> Iterator[Change]:
     places = [at for at, byte in enumerate(path) if byte == 0x2F and at > 0][:_MANY]
     for at in places:
         doubled = path[:at] + b"/" + path[at:]
-        yield change(doubled, "slashes-merged", f"two slashes in a row became one: {shown(doubled)!r} was signed")
+        yield _path(doubled, "slashes-merged", f"two slashes in a row became one: {shown(doubled)!r} was signed")
     if b"//" in path[1:]:
         merged = path[:1] + path[1:].replace(b"//", b"/")
-        yield change(merged, "slashes-merged", f"one slash became two: {shown(merged)!r} was signed")
+        yield _path(merged, "slashes-merged", f"one slash became two: {shown(merged)!r} was signed")
     for removed in (
         b"/.",
         b"/..",
@@ -260,90 +272,102 @@ def of_path(path: bytes, clues: Clues) -> Iterator[Change]:
     ):
         for at in (0, *places, len(path)):
             value = path[:at] + removed + path[at:]
-            yield change(value, "dot-segments", f"the client removed {shown(removed)!r}: {shown(value)!r} was signed")
+            yield _path(value, "dot-segments", f"the client removed {shown(removed)!r}: {shown(value)!r} was signed")
     if b"/." in path:
         tidy = _without_dots(path)
-        yield change(tidy, "dot-segments", f"the dot segments were removed before signing: {shown(tidy)!r} was signed")
+        yield _path(tidy, "dot-segments", f"the dot segments were removed before signing: {shown(tidy)!r} was signed")
+
+
+def _spelled_paths(path: bytes, clues: Clues) -> Iterator[Change]:
+    """The path in other letters."""
     try:
         text = path.decode()
     except UnicodeDecodeError:
         text = path.decode("gbk", "replace")
-        yield change(text.encode(), "not-utf8", "the request's path is not UTF-8, and what was signed was")
+        yield _path(text.encode(), "not-utf8", "the request's path is not UTF-8, and what was signed was")
     else:
         for code, what, value in _text_changes(text):
-            yield change(value, code, f"the path was signed {what}")
+            yield _path(value, code, f"the path was signed {what}")
     names = [(part, part[:1].upper() + part[1:]) for part in path.split(b"/")]
     some = [b"/".join(each) for each in itertools.product(*names)] if len(names) <= 6 else []
     for value in (path.lower(), path.upper(), path.title(), *some):
-        yield change(value, "path-case", f"the path was signed in another case: {shown(value)!r}")
+        yield _path(value, "path-case", f"the path was signed in another case: {shown(value)!r}")
+
+
+def _moved_paths(path: bytes, clues: Clues) -> Iterator[Change]:
+    """The path with something before it, or behind it."""
     for bucket in dict.fromkeys((clues.bucket, clues.bucket.rpartition("-")[0])):
         if bucket:
             prefix = b"/" + bucket.encode()
-            yield change(
+            yield _path(
                 prefix + path,
                 "bucket-in-path",
                 f"the bucket was signed as the path's beginning: {shown(prefix + path)!r}",
             )
             if path.startswith(prefix + b"/"):
-                yield change(
+                yield _path(
                     path[len(prefix) :],
                     "bucket-in-path",
                     "the request's path begins with the bucket, which was not signed",
                 )
-    yield change(path + b"/", "trailing-slash", "the path was signed with a slash at its end")
-    yield change(path.rstrip(b"/") or b"/", "trailing-slash", "the path was signed without the slash at its end")
+    yield _path(path + b"/", "trailing-slash", "the path was signed with a slash at its end")
+    yield _path(path.rstrip(b"/") or b"/", "trailing-slash", "the path was signed without the slash at its end")
     for blank, what in ((b"\n", "a line's end"), (b"\r\n", "CR and LF"), (b" ", "a space"), (b"\r", "CR")):
-        yield change(path + blank, "key-blanks", f"the key was signed with {what} behind it")
+        yield _path(path + blank, "key-blanks", f"the key was signed with {what} behind it")
         if path.endswith(blank):
-            yield change(
+            yield _path(
                 path.rstrip(b" \t\r\n"), "key-blanks", f"the request's path ends with {what}, which was not signed"
             )
-    yield change(b"/ " + path[1:], "key-blanks", "the key was signed with a space before it")
-    yield change(path.replace(b"/", b"\\"), "backslashes", "the path was signed with backslashes")
-    yield change(b"/" + path[1:].replace(b"/", b"\\"), "backslashes", "the key was signed with backslashes")
-    yield change(path.replace(b"\\", b"/"), "backslashes", "the path was signed with slashes for its backslashes")
+    yield _path(b"/ " + path[1:], "key-blanks", "the key was signed with a space before it")
+    yield _path(path.replace(b"/", b"\\"), "backslashes", "the path was signed with backslashes")
+    yield _path(b"/" + path[1:].replace(b"/", b"\\"), "backslashes", "the key was signed with backslashes")
+    yield _path(path.replace(b"\\", b"/"), "backslashes", "the path was signed with slashes for its backslashes")
     escaped = html.escape(shown(path)).encode()
-    yield change(escaped, "path-html", f"the path was signed HTML-escaped: {shown(escaped)!r}")
-    yield change(
+    yield _path(escaped, "path-html", f"the path was signed HTML-escaped: {shown(escaped)!r}")
+    yield _path(
         html.unescape(shown(path)).encode(),
         "path-html",
         "the request's path is HTML-escaped, and the signed one was not",
     )
+
+
+def _cut_paths(path: bytes, clues: Clues) -> Iterator[Change]:
+    """A part of the path, or of the whole URL."""
     if path != b"/":
-        yield change(b"/", "path-missing", "no Key was given to the signer: the path '/' was signed")
-        yield change(b"", "path-missing", "no path was signed")
+        yield _path(b"/", "path-missing", "no Key was given to the signer: the path '/' was signed")
+        yield _path(b"", "path-missing", "no path was signed")
     parts = path.split(b"/")
     for dropped in range(1, min(len(parts) - 1, 5)):
         rest = b"/" + b"/".join(parts[1 + dropped :])
-        yield change(
+        yield _path(
             rest,
             "path-rewritten",
             f"{shown(b'/'.join(parts[: 1 + dropped]))!r} was put before the path that was signed",
         )
     for page in (b"index.html", b"index.htm"):
         if path.endswith(b"/" + page):
-            yield change(
+            yield _path(
                 path[: -len(page)], "path-rewritten", f"{page.decode()} was put behind the path that was signed"
             )
     if clues.raw_query:
-        yield change(path + b"?" + clues.raw_query, "query-in-path", "the query was signed as a part of the path")
+        yield _path(path + b"?" + clues.raw_query, "query-in-path", "the query was signed as a part of the path")
         part = percent_decoded(clues.raw_query.partition(b"&")[0])
-        yield change(
+        yield _path(
             path + b"?" + part,
             "url-cuts-key",
             "the key has a '?' that is not percent-encoded in the URL: the path ends there",
         )
     if clues.fragment:
         for fragment in dict.fromkeys((clues.fragment, percent_decoded(clues.fragment))):
-            yield change(
+            yield _path(
                 path + b"#" + fragment,
                 "url-cuts-key",
                 "the key has a '#' that is not percent-encoded in the URL: what follows is not sent",
             )
     for host in clues.hosts:
         for whole in (f"https://{host}", f"http://{host}", host):
-            yield change(whole.encode() + path, "url-as-path", "the whole URL was signed as the path")
-    yield change(
+            yield _path(whole.encode() + path, "url-as-path", "the whole URL was signed as the path")
+    yield _path(
         b"/" + path[1:].rpartition(b"/")[2], "path-rewritten", "folders were put before the path that was signed"
     )
 
@@ -528,26 +552,47 @@ def of_params(params: Pairs, clues: Clues) -> Iterator[Change]:
     yield from _of_pairs("params", params)
     extra = clues.unlisted_params
     if extra:
-        yield Change("params", params._replace(entries=(*params.entries, *extra)), "parameter-not-listed",
-                     "all parameters were signed, and q-url-param-list does not name them all")  # fmt: skip
+        yield Change(
+            "params",
+            params._replace(entries=(*params.entries, *extra)),
+            "parameter-not-listed",
+            "all parameters were signed, and q-url-param-list does not name them all",
+        )
     for each in extra[:_MANY] if len(extra) > 1 else ():
-        yield Change("params", params._replace(entries=(*params.entries, each)), "parameter-not-listed",
-                     f"the parameter {shown(each[0])!r} was signed, and q-url-param-list does not name it")  # fmt: skip
+        yield Change(
+            "params",
+            params._replace(entries=(*params.entries, each)),
+            "parameter-not-listed",
+            f"the parameter {shown(each[0])!r} was signed, and q-url-param-list does not name it",
+        )
     if b"x-cos-security-token" not in params.names():
         for token in clues.tokens:
             entry = (b"x-cos-security-token", token.encode())
-            yield Change("params", params._replace(entries=(*params.entries, entry)), "token-signed-elsewhere",
-                         "the token was signed as a parameter, and q-url-param-list does not name it")  # fmt: skip
+            yield Change(
+                "params",
+                params._replace(entries=(*params.entries, entry)),
+                "token-signed-elsewhere",
+                "the token was signed as a parameter, and q-url-param-list does not name it",
+            )
 
 
 def of_headers(headers: Pairs, clues: Clues) -> Iterator[Change]:
-    def with_value(name: bytes, value: bytes) -> Pairs:
-        if name not in headers.names():
-            return headers._replace(entries=(*headers.entries, (name, value)))
-        entries = [(each, value if each.lower() == name else old) for each, old in headers.entries]
-        return headers._replace(entries=tuple(entries))
+    """Other headers that may have been signed."""
+    yield from _hosts(headers, clues)
+    yield from _entities(headers, clues)
+    yield from _of_pairs("headers", headers)
+    yield from _unlisted(headers, clues)
 
-    own = dict(headers.entries)
+
+def _with_value(headers: Pairs, name: bytes, value: bytes) -> Pairs:
+    if name not in headers.names():
+        return headers._replace(entries=(*headers.entries, (name, value)))
+    entries = [(each, value if each.lower() == name else old) for each, old in headers.entries]
+    return headers._replace(entries=tuple(entries))
+
+
+def _hosts(headers: Pairs, clues: Clues) -> Iterator[Change]:
+    """Another Host."""
     has_host = b"host" in headers.names()
     host = next((value for name, value in headers.entries if name.lower() == b"host"), b"")
     for other in clues.hosts:
@@ -556,7 +601,7 @@ def of_headers(headers: Pairs, clues: Clues) -> Iterator[Change]:
             now = f", and the request has {shown(host)!r}" if has_host else ", and q-header-list does not name it"
             yield Change(
                 "headers",
-                with_value(b"host", other.encode()),
+                _with_value(headers, b"host", other.encode()),
                 "host-changed" if has_host else "header-not-listed",
                 said + now,
             )
@@ -565,27 +610,37 @@ def of_headers(headers: Pairs, clues: Clues) -> Iterator[Change]:
             if not host.endswith(port):
                 yield Change(
                     "headers",
-                    with_value(b"host", host + port),
+                    _with_value(headers, b"host", host + port),
                     "host-port",
                     f"Host was signed with the port {port[1:].decode()}, which is not sent",
                 )
         if b":" in host:
             yield Change(
                 "headers",
-                with_value(b"host", host.partition(b":")[0]),
+                _with_value(headers, b"host", host.partition(b":")[0]),
                 "host-port",
                 "Host was signed without the port that is sent",
             )
-        yield Change("headers", with_value(b"host", host.lower()), "host-case", "Host was signed in lower case")
+        yield Change(
+            "headers", _with_value(headers, b"host", host.lower()), "host-case", "Host was signed in lower case"
+        )
         yield Change(
             "headers",
-            with_value(b"host", b"https://" + host),
+            _with_value(headers, b"host", b"https://" + host),
             "host-changed",
             "Host was signed with the scheme before it",
         )
         yield Change(
-            "headers", with_value(b"host", host + b"/"), "host-changed", "Host was signed with a slash behind it"
+            "headers",
+            _with_value(headers, b"host", host + b"/"),
+            "host-changed",
+            "Host was signed with a slash behind it",
         )
+
+
+def _entities(headers: Pairs, clues: Clues) -> Iterator[Change]:
+    """Another Content-Type or Content-Length."""
+    own = dict(headers.entries)
     content_type = next((value for name, value in own.items() if name.lower() == b"content-type"), None)
     if content_type is not None:
         bare = content_type.partition(b";")[0].strip()
@@ -601,25 +656,48 @@ def of_headers(headers: Pairs, clues: Clues) -> Iterator[Change]:
                 ],
             ]
         ):
-            yield Change("headers", with_value(b"content-type", kind), "content-type-changed",
-                         f"Content-Type was signed as {shown(kind)!r}, and the request has {shown(content_type)!r}")  # fmt: skip
+            yield Change(
+                "headers",
+                _with_value(headers, b"content-type", kind),
+                "content-type-changed",
+                f"Content-Type was signed as {shown(kind)!r}, and the request has {shown(content_type)!r}",
+            )
     length = next((value for name, value in own.items() if name.lower() == b"content-length"), None)
     if length is not None:
         for size in (b"0", b""):
-            yield Change("headers", with_value(b"content-length", size), "content-length-changed",
-                         f"Content-Length was signed as {shown(size)!r}, and the request has {shown(length)!r}")  # fmt: skip
-    yield from _of_pairs("headers", headers)
+            yield Change(
+                "headers",
+                _with_value(headers, b"content-length", size),
+                "content-length-changed",
+                f"Content-Length was signed as {shown(size)!r}, and the request has {shown(length)!r}",
+            )
+
+
+def _unlisted(headers: Pairs, clues: Clues) -> Iterator[Change]:
+    """Headers that q-header-list does not name."""
     extra = clues.unlisted_headers
     if len(extra) > 1:
-        yield Change("headers", headers._replace(entries=(*headers.entries, *extra)), "header-not-listed",
-                     "all headers were signed, and q-header-list does not name them all")  # fmt: skip
+        yield Change(
+            "headers",
+            headers._replace(entries=(*headers.entries, *extra)),
+            "header-not-listed",
+            "all headers were signed, and q-header-list does not name them all",
+        )
     for each in extra[:_MANY]:
-        yield Change("headers", headers._replace(entries=(*headers.entries, each)), "header-not-listed",
-                     f"the header {shown(each[0])!r} was signed, and q-header-list does not name it")  # fmt: skip
+        yield Change(
+            "headers",
+            headers._replace(entries=(*headers.entries, each)),
+            "header-not-listed",
+            f"the header {shown(each[0])!r} was signed, and q-header-list does not name it",
+        )
     if b"x-cos-security-token" not in headers.names():
         for token in clues.tokens:
-            yield Change("headers", headers._replace(entries=(*headers.entries, (b"x-cos-security-token", token.encode()))), "token-signed-elsewhere",
-                         "the token was signed as a header, and q-header-list does not name it")  # fmt: skip
+            yield Change(
+                "headers",
+                headers._replace(entries=(*headers.entries, (b"x-cos-security-token", token.encode()))),
+                "token-signed-elsewhere",
+                "the token was signed as a header, and q-header-list does not name it",
+            )
 
 
 # --- The recipe -------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from cossign.explain.mask import SECRETS, Mask
 from cossign.explain.reading import Request, ServiceError, read, read_error
 from cossign.explain.search import Found, search
 from cossign.explain.steps import Pairs, Signing, Times, decoded_pairs, encoded_entry, first_difference, http_string
-from cossign.parameters import span_from
+from cossign.key_time import KeyTime
 
 _POSSIBLE = 6  # causes that are named without a key
 _MOST = 2  # changes at once
@@ -175,9 +175,13 @@ def _case(
     host = shown(reading.host)
     found = bucket or _bucket_of(host)
     clues = clues_of(
-        reading, chosen, keys={each.secret_id: each.secret_key for each in known.values()},
-        tokens=tuple(dict.fromkeys(tokens)), hosts=tuple(_hosts(host, found, hosts)), bucket=found,
-    )  # fmt: skip
+        reading,
+        chosen,
+        keys={each.secret_id: each.secret_key for each in known.values()},
+        tokens=tuple(dict.fromkeys(tokens)),
+        hosts=tuple(_hosts(host, found, hosts)),
+        bucket=found,
+    )
     every = (*evident, *reading.evident)
     if len(reading.fields) == len(FIELDS):
         every += chosen.evident
@@ -218,7 +222,7 @@ def _span(reading: Reading) -> tuple[int, int] | None:
     """From when to when the signature holds."""
     spans = []
     for text in reading.times():
-        span = span_from(text)
+        span = KeyTime.read(text)
         if span is None:
             return None
         spans.append(span)
@@ -299,9 +303,14 @@ def _received(case: _Case, answer: ServiceError | None) -> Signing | None:
 
 
 def _explained(
-    case: _Case, base: Signing, by_service: bool, found: Found, answer: ServiceError | None,
-    known: dict[str, Credentials], now: int,
-) -> tuple[_Case, Signing | None, list[Finding], list[Finding]]:  # fmt: skip
+    case: _Case,
+    base: Signing,
+    by_service: bool,
+    found: Found,
+    answer: ServiceError | None,
+    known: dict[str, Credentials],
+    now: int,
+) -> tuple[_Case, Signing | None, list[Finding], list[Finding]]:
     """A match: the findings that it amounts to."""
     best = found.matches[0]
     evident = case.evident
@@ -459,7 +468,7 @@ def _unexplained(
                 f"another SecretKey than the one given for {secret_id} signed it, "
                 "or more than two things were done otherwise",
                 "eliminated",
-            )  # fmt: skip
+            )
             findings.insert(0, left)
     elif known:
         findings.append(

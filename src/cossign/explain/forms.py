@@ -15,7 +15,7 @@ from cossign._verify import sent_host
 from cossign.explain.changes import Clues, shown
 from cossign.explain.reading import Request, sent_bytes
 from cossign.explain.steps import Entry, Pairs, Times, percent_decoded
-from cossign.parameters import span_from
+from cossign.key_time import KeyTime
 
 FIELDS = (
     "q-sign-algorithm", "q-ak", "q-sign-time", "q-key-time", "q-header-list", "q-url-param-list", "q-signature",
@@ -224,9 +224,50 @@ def taken_apart(request: Request) -> Reading:
             headers.append((sent_bytes(name), sent_bytes(text)))
     if host and not any(name.lower() == b"host" for name, _ in headers):
         headers.insert(0, (b"host", sent_bytes(host)))
+    own, params, where, doubts = _own_fields(parts, authorization)
+    evident += doubts
+    raw_query = "&".join(text for text, entry in parts if entry[0].lower() not in _NAMES)
+    token = next((value for name, value in params if name.lower() == b"x-cos-security-token"), token)
+    fields: dict[str, bytes] = {}
+    for lower_name, value in ((name.lower(), value) for name, value in own):
+        if lower_name not in _NAMES:
+            continue
+        field = lower_name.decode()
+        if field in fields:
+            evident.append(Evident("field-doubled", f"{field} is there twice"))
+        fields.setdefault(field, value)
+    evident += _missing(fields, {name.lower() for name, _ in (*params, *headers)}, authorization)
+    signature, forms = _signature(fields.get("q-signature", b""))
+    evident += [*forms, *_times(fields)]
+    if fields.get("q-sign-algorithm", b"sha1") != b"sha1":
+        evident.append(
+            Evident("algorithm", f"q-sign-algorithm is {shown(fields['q-sign-algorithm'])!r}, and must be 'sha1'")
+        )
+    method = sent_bytes((request.method or "GET").lower())
+    return Reading(
+        fields,
+        signature,
+        method,
+        percent_decoded(sent_bytes(path)),
+        sent_bytes(host),
+        params,
+        tuple(headers),
+        sent_bytes(path),
+        sent_bytes(raw_query),
+        sent_bytes(fragment),
+        token,
+        tuple(dict.fromkeys(evident)),
+        where,
+    )
+
+
+def _own_fields(
+    parts: list[tuple[str, Entry]], authorization: str | None
+) -> tuple[list[Entry], tuple[Entry, ...], str, list[Evident]]:
+    """The signature's fields, the other parameters, where the fields were, and what is evident of that."""
+    evident: list[Evident] = []
     own = [entry for _, entry in parts if entry[0].lower() in _NAMES]
     params = tuple(entry for _, entry in parts if entry[0].lower() not in _NAMES)
-    raw_query = "&".join(text for text, entry in parts if entry[0].lower() not in _NAMES)
     where = "URL"
     sign = next((value for name, value in params if name.lower() == b"sign"), None)
     if not own and sign is not None and b"q-sign" in sign:
@@ -252,27 +293,7 @@ def taken_apart(request: Request) -> Reading:
         evident.append(
             Evident("signed-twice", "the request has a signature in its URL and another in its Authorization")
         )
-    token = next((value for name, value in params if name.lower() == b"x-cos-security-token"), token)
-    fields: dict[str, bytes] = {}
-    for lower_name, value in ((name.lower(), value) for name, value in own):
-        if lower_name not in _NAMES:
-            continue
-        field = lower_name.decode()
-        if field in fields:
-            evident.append(Evident("field-doubled", f"{field} is there twice"))
-        fields.setdefault(field, value)
-    evident += _missing(fields, {name.lower() for name, _ in (*params, *headers)}, authorization)
-    signature, forms = _signature(fields.get("q-signature", b""))
-    evident += [*forms, *_times(fields)]
-    if fields.get("q-sign-algorithm", b"sha1") != b"sha1":
-        evident.append(
-            Evident("algorithm", f"q-sign-algorithm is {shown(fields['q-sign-algorithm'])!r}, and must be 'sha1'")
-        )
-    method = sent_bytes((request.method or "GET").lower())
-    return Reading(
-        fields, signature, method, percent_decoded(sent_bytes(path)), sent_bytes(host), params, tuple(headers),
-        sent_bytes(path), sent_bytes(raw_query), sent_bytes(fragment), token, tuple(dict.fromkeys(evident)), where,
-    )  # fmt: skip
+    return own, params, where, evident
 
 
 def _pair(part: bytes) -> Entry:
@@ -357,7 +378,7 @@ def _times(fields: dict[str, bytes]) -> Iterator[Evident]:
         if value is None or value in seen:
             continue
         seen.add(value)
-        span = span_from(value.decode("latin-1"))
+        span = KeyTime.read(value.decode("latin-1"))
         if span is None:
             yield Evident("key-time-form", f"{field} must be '<start>;<end>' in Unix seconds, not {shown(value)!r}")
         elif all(10**12 <= each < 10**13 for each in span):
@@ -394,8 +415,9 @@ def listed(reading: Reading) -> Listed:
     chosen: list[tuple[Entry, ...]] = []
     rest: list[tuple[Entry, ...]] = []
     for kind, field, have in (
-        ("parameter", "q-url-param-list", reading.params), ("header", "q-header-list", reading.headers),
-    ):  # fmt: skip
+        ("parameter", "q-url-param-list", reading.params),
+        ("header", "q-header-list", reading.headers),
+    ):
         names = [name for name in reading.fields.get(field, b"").split(b";") if name]
         known = {encode_component(name).lower(): name for name, _ in have}
         wanted: dict[bytes, int] = {}
@@ -443,8 +465,11 @@ def _times_said(count: int) -> str:
 def clues_of(reading: Reading, chosen: Listed, **known: object) -> Clues:
     """What a search may look at beside the signed entries."""
     return Clues(
-        secret_id=reading.secret_id(), raw_path=reading.raw_path, raw_query=reading.raw_query,
+        secret_id=reading.secret_id(),
+        raw_path=reading.raw_path,
+        raw_query=reading.raw_query,
         fragment=reading.fragment,
-        unlisted_params=chosen.unlisted_params, unlisted_headers=chosen.unlisted_headers,
+        unlisted_params=chosen.unlisted_params,
+        unlisted_headers=chosen.unlisted_headers,
         **known,  # type: ignore[arg-type]
-    )  # fmt: skip
+    )

@@ -168,9 +168,11 @@ def _har(text: str) -> Request:
         headers = tuple(
             (each["name"], each["value"])
             for each in (listed if isinstance(listed, list) else [])
-            if isinstance(each, dict) and isinstance(each.get("name"), str) and isinstance(each.get("value"), str)
+            if isinstance(each, dict)
+            and isinstance(each.get("name"), str)
+            and isinstance(each.get("value"), str)
             and not each["name"].startswith(":")
-        )  # fmt: skip
+        )
         method = request.get("method")
         blocks.append((method if isinstance(method, str) else None, request["url"], headers))
         with contextlib.suppress(LookupError, TypeError):
@@ -272,6 +274,8 @@ def read_error(text: str) -> ServiceError:
     except expat.ExpatError as error:
         raise ParameterError("error", f"is not valid XML: {error}") from None
     return ServiceError(
-        fields.get("Code", "").strip(), fields.get("Message", "").strip(),
-        fields.get("StringToSign"), fields.get("FormatString"),
-    )  # fmt: skip
+        fields.get("Code", "").strip(),
+        fields.get("Message", "").strip(),
+        fields.get("StringToSign"),
+        fields.get("FormatString"),
+    )

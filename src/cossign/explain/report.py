@@ -51,9 +51,10 @@ def aligned(one: str, other: str) -> Pieces:
     if len(one) > _LONGEST or len(other) > _LONGEST or re.fullmatch("[0-9a-f]{40}", one):
         return [(visible(one), visible(other), one != other)]
     blocks = [
-        block for block in difflib.SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
+        block
+        for block in difflib.SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
         if block.size >= _SHORTEST or not block.size or block.a + block.size == len(one) or not block.a
-    ]  # fmt: skip
+    ]
     pieces: Pieces = []
     left = right = 0
     for block in blocks:
@@ -177,10 +178,12 @@ def text(explanation: Findings, colour: bool = False, width: int = 100) -> str:
 def _told(finding: Finding, paint: Any) -> list[str]:
     sure = finding.sureness in ("confirmed", "evident", "service")
     return [
-        "", f"{paint('red' if sure else 'yellow', finding.cause.code)}: {visible(finding.detail)}",
-        f"  {paint('dim', SURENESS[finding.sureness])}", f"  {finding.cause.why}",
+        "",
+        f"{paint('red' if sure else 'yellow', finding.cause.code)}: {visible(finding.detail)}",
+        f"  {paint('dim', SURENESS[finding.sureness])}",
+        f"  {finding.cause.why}",
         f"  {paint('green', 'Fix:')} {finding.cause.fix}",
-    ]  # fmt: skip
+    ]
 
 
 def _columns(text: str) -> int:
@@ -209,16 +212,27 @@ def as_json(explanation: Findings) -> dict[str, Any]:
 
     def finding(each: Finding) -> dict[str, str]:
         return {
-            "code": each.cause.code, "title": each.cause.title, "detail": each.detail, "sureness": each.sureness,
-            "why": each.cause.why, "fix": each.cause.fix,
-        }  # fmt: skip
+            "code": each.cause.code,
+            "title": each.cause.title,
+            "detail": each.detail,
+            "sureness": each.sureness,
+            "why": each.cause.why,
+            "fix": each.cause.fix,
+        }
 
     return {
-        "holds": explanation.holds, "checked": explanation.checked, "method": explanation.method,
-        "url": explanation.url, "source": explanation.source, "key_time": explanation.key_time, "now": explanation.now,
-        "left": left(explanation), "findings": [finding(each) for each in explanation.findings],
+        "holds": explanation.holds,
+        "checked": explanation.checked,
+        "method": explanation.method,
+        "url": explanation.url,
+        "source": explanation.source,
+        "key_time": explanation.key_time,
+        "now": explanation.now,
+        "left": left(explanation),
+        "findings": [finding(each) for each in explanation.findings],
         "others": [finding(each) for each in explanation.others],
         "steps": [step._asdict() for step in explanation.steps],
         "difference": None if explanation.difference is None else explanation.difference._asdict(),
-        "tried": explanation.tried, "seconds": round(explanation.seconds, 4),
-    }  # fmt: skip
+        "tried": explanation.tried,
+        "seconds": round(explanation.seconds, 4),
+    }

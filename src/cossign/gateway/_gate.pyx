@@ -31,41 +31,12 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
 
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <time.h>
-    #if defined(_MSC_VER)
-    #include <intrin.h>
-    static int64_t board_add(volatile int64_t* at, int64_t more) { return _InterlockedExchangeAdd64(at, more) + more; }
-    static int64_t board_get(volatile int64_t* at) { return _InterlockedOr64(at, 0); }
-    static int board_swap(volatile int64_t* at, int64_t old, int64_t now) {
-        return _InterlockedCompareExchange64(at, now, old) == old;
-    }
-    static int64_t now_ns(void) {
-        struct timespec t; timespec_get(&t, TIME_UTC); return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-    }
-    static int64_t tick_ns(void) { return now_ns(); }
-    #else
-    static inline int64_t board_add(volatile int64_t* at, int64_t more) {
-        return __atomic_add_fetch(at, more, __ATOMIC_RELAXED);
-    }
-    static inline int64_t board_get(volatile int64_t* at) { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
-    static inline int board_swap(volatile int64_t* at, int64_t old, int64_t now) {
-        return __atomic_compare_exchange_n(at, &old, now, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    }
-    static inline int64_t clock_ns(clockid_t clock) {
-        struct timespec t; clock_gettime(clock, &t); return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-    }
-    static inline int64_t now_ns(void) { return clock_ns(CLOCK_REALTIME); }
-    static inline int64_t tick_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
-    #endif
-    """
-    int64_t board_add(int64_t* at, int64_t more) nogil
-    int64_t board_get(int64_t* at) nogil
-    bint board_swap(int64_t* at, int64_t old, int64_t now) nogil
-    int64_t now_ns() nogil
-    int64_t tick_ns() nogil
+cdef extern from "counters.h" nogil:
+    int64_t board_add(int64_t* at, int64_t more)
+    int64_t board_get(int64_t* at)
+    bint board_swap(int64_t* at, int64_t old, int64_t now)
+    int64_t now_ns()
+    int64_t tick_ns()
 
 
 # --- What processes share
@@ -372,7 +343,7 @@ cdef class Route:
         self.methods = frozenset(methods)
         self.params = Names(params)
         self.signer = signer
-        self.host = signer.host.encode()
+        self.host = signer.endpoint.host.encode()
         self.expires = expires
         self.rounded = signer.round_to or 0
         self.unusual = unusual
@@ -415,13 +386,13 @@ cdef class Prepared:
 
     def __init__(self, Route route, Request request, int64_t now):
         signer = route.signer
-        credentials = signer._credentials()
-        start = signer._start()
-        if request.until:
-            span = signer._key_time(start, None, (start, max(min(start + request.seconds, request.until), start + 1)))
-        else:
-            span = signer._key_time(start, request.seconds, None)
         query = request.query or {}
+        if request.until:
+            start = signer.times().start
+            span = start, max(min(start + request.seconds, request.until), start + 1)
+            prepared = signer.prepare(request.method, query=query, key_time=span)
+        else:
+            prepared = signer.prepare(request.method, query=query, expires=request.seconds)
         self.second = now
         self.kind = request.kind
         self.method = request.method
@@ -430,14 +401,16 @@ cdef class Prepared:
         self.raw_query = request.raw_query
         self.anonymous = request.caller.anonymous
         if request.kind == SIGN:
-            self.signed = signer._authorization_template(credentials, request.method, span, query, {})
-            self.target = signer._target_template(query, b"")
-            self.token = b"" if credentials.token is None else credentials.token.encode()
+            token = prepared.credentials.token
+            self.signed = prepared.authorization("key")
+            self.target = signer.target(query)
+            self.token = b"" if token is None else token.encode()
             return
-        self.signed = signer._url_template(credentials, request.method, span, query, {}, "key")
-        remaining = int(span.partition(";")[2]) - now
-        if credentials.expires_at is not None:
-            remaining = min(remaining, int(credentials.expires_at) - now)
+        self.signed = prepared.url("key")
+        remaining = prepared.key_time.end - now
+        ends = prepared.credentials.expires_at
+        if ends is not None:
+            remaining = min(remaining, int(ends) - now)
         # Whoever follows a cached redirect finds at least half of the time that the URL was asked for.
         fresh = remaining - request.seconds // 2
         if request.method not in ("GET", "HEAD") or fresh <= 0:
@@ -673,34 +646,10 @@ cdef bint is_signatures(str lower) except -1:
     return lower.startswith("q-") or lower == "sign" or lower == "x-cos-security-token"
 
 
-@cython.final
-cdef class Gate:
-    """A gateway's policy, made ready.
+cdef class Judging:
+    """Who asks, for which key, and whether a rule allows it: what `Gate` asks of every request."""
 
-    Args:
-        routes: Route objects.
-        endpoints: path -> its kind's name: "authorize", "sign", "presign", "healthz", "readyz", "metrics".
-        headers: a header's name -> which it is: "authorization"; "target" and "asked", the target and the method of the
-            request that a proxy asks for; "subject" and "verified", of a certificate; "host"; "original_host".
-        by_token: SHA-256 digest of a bearer token -> Caller.
-        by_certificate: the subject that the proxy tells -> Caller.
-        by_secret_id: SecretId -> (Caller, what a Judge verifies with).
-        anonymous: the Caller of requests without credentials, or None.
-        hosts: the hosts that callers may sign requests for, or an empty set for any.
-        trusts: a function: whether a client's address, or "" for a Unix socket, is a proxy's that is trusted.
-        nginx: whether a sub-request's answer must be 401 or 403 whatever the reason, and signatures are told in headers of
-            the gateway's own rather than in those that go to COS.
-        board: where requests are counted.
-        logs: whether requests are written down in `lines`.
-        help: the URL of the catalogue's page, for a Link in refusals; None if callers are not told.
-        engine: what recomputes signatures.
-    """
-
-    cdef readonly list lines
     cdef tuple routes
-    cdef Board board
-    cdef dict by_name
-    cdef dict endpoints
     cdef dict headers
     cdef int64_t lengths  # of headers' names: a bit each
     cdef dict by_token
@@ -712,25 +661,10 @@ cdef class Gate:
     cdef object trusts
     cdef dict trusted
     cdef dict known  # headers that were found good before
-    cdef bint nginx
-    cdef bint logs
-    cdef dict entries  # of each reason that the catalogue explains: where
-    cdef dict links    # of these the headers for callers, if they are told
     cdef object engine
-    cdef Counts counts
-    cdef Counter[KINDS * (SLOWEST_BUCKET + 2)] times
 
-    def __init__(
-        self, *, routes, endpoints, headers, by_token, by_certificate, by_secret_id, Caller anonymous, hosts, trusts,
-        bint nginx, Board board not None, bint logs, engine, help=None,
-    ):
-        cdef Route route
+    def __init__(self, routes, headers, *, by_token, by_certificate, by_secret_id, Caller anonymous, hosts, trusts, engine):
         self.routes = tuple(sorted(routes, key=lambda route: len((<Route>route).path), reverse=True))
-        self.by_name = {}
-        for route in self.routes:
-            self.by_name[route.name] = route
-            route.counts = Counts(board, route.name)
-        self.endpoints = {path: KIND_NAMES.index(name) for path, name in endpoints.items()}
         self.headers = {name: HEADERS.index(which) for name, which in headers.items()}
         for name in self.headers:
             self.lengths |= <int64_t>1 << min(63, len(name))
@@ -743,21 +677,7 @@ cdef class Gate:
         self.trusts = trusts
         self.trusted = {}
         self.known = {}
-        self.nginx = nginx
-        self.board = board
-        self.logs = logs
-        self.entries = {
-            <int>CODES[code]: f"{help or 'signature-does-not-match'}{'#' if cause else ''}{cause}"
-            for code, cause in CAUSES.items()
-        }
-        self.links = {} if help is None else {
-            reason: (b"link", f'<{entry}>; rel="help"'.encode()) for reason, entry in self.entries.items()
-        }
-        self.lines = []
         self.engine = engine
-        self.counts = Counts(board, "")
-
-    # --- Who asks, and for what
 
     cdef bint trusts_client(self, dict scope) except -1:
         """Whether a request comes from a trusted proxy."""
@@ -997,6 +917,64 @@ cdef class Gate:
         if reason != OK:
             return reason
         return self.allowed(request)
+
+
+@cython.final
+cdef class Gate(Judging):
+    """A gateway's policy, made ready.
+
+    Args:
+        routes: Route objects.
+        endpoints: path -> its kind's name: "authorize", "sign", "presign", "healthz", "readyz", "metrics".
+        headers: a header's name -> which it is: "authorization"; "target" and "asked", the target and the method of the
+            request that a proxy asks for; "subject" and "verified", of a certificate; "host"; "original_host".
+        by_token: SHA-256 digest of a bearer token -> Caller.
+        by_certificate: the subject that the proxy tells -> Caller.
+        by_secret_id: SecretId -> (Caller, what a Judge verifies with).
+        anonymous: the Caller of requests without credentials, or None.
+        hosts: the hosts that callers may sign requests for, or an empty set for any.
+        trusts: a function: whether a client's address, or "" for a Unix socket, is a proxy's that is trusted.
+        nginx: whether a sub-request's answer must be 401 or 403 whatever the reason, and signatures are told in headers of
+            the gateway's own rather than in those that go to COS.
+        board: where requests are counted.
+        logs: whether requests are written down in `lines`.
+        help: the URL of the catalogue's page, for a Link in refusals; None if callers are not told.
+        engine: what recomputes signatures.
+    """
+
+    cdef readonly list lines
+    cdef Board board
+    cdef dict by_name
+    cdef dict endpoints
+    cdef bint nginx
+    cdef bint logs
+    cdef dict entries  # of each reason that the catalogue explains: where
+    cdef dict links    # of these the headers for callers, if they are told
+    cdef Counts counts
+    cdef Counter[KINDS * (SLOWEST_BUCKET + 2)] times
+
+    def __init__(
+        self, *, routes, endpoints, headers, bint nginx, Board board not None, bint logs, help=None, **callers
+    ):
+        cdef Route route
+        super().__init__(routes, headers, **callers)
+        self.by_name = {}
+        for route in self.routes:
+            self.by_name[route.name] = route
+            route.counts = Counts(board, route.name)
+        self.endpoints = {path: KIND_NAMES.index(name) for path, name in endpoints.items()}
+        self.nginx = nginx
+        self.board = board
+        self.logs = logs
+        self.entries = {
+            <int>CODES[code]: f"{help or 'signature-does-not-match'}{'#' if cause else ''}{cause}"
+            for code, cause in CAUSES.items()
+        }
+        self.links = {} if help is None else {
+            reason: (b"link", f'<{entry}>; rel="help"'.encode()) for reason, entry in self.entries.items()
+        }
+        self.lines = []
+        self.counts = Counts(board, "")
 
     # --- Answers
 

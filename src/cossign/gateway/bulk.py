@@ -17,11 +17,12 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import IO, Any
 
 from cossign._arrow import Lines, SignedColumn
+from cossign.bulk import Chunks
 from cossign.errors import CosSignError, CredentialsError, KeyNameError, ParameterError
 from cossign.gateway._gate import KeyFilter, Receive, Request, Scope, Send
 from cossign.gateway.config import Bulk as Limits
 from cossign.gateway.policy import Policy
-from cossign.parameters import duration
+from cossign.key_time import duration
 
 TEXT, JSON, ARROW = "text/plain", "application/json", "application/vnd.apache.arrow.stream"
 _AHEAD = 8 << 20  # bytes of a body that wait in memory
@@ -392,11 +393,16 @@ class _Work:
 
     def _column(self, blocks: Iterator[bytes], end: bytes) -> tuple[Lines, SignedColumn]:
         signer = self._signer
-        start = signer._start()
+        start = signer.times().start
         span = (start, max(start + 1, min(start + self._seconds, self._until))) if self._until else None
         lines = Lines(self._permitted(blocks))
-        return lines, signer._presign_column(
-            lines, self._method, self._seconds, self._query, None, start, span, True, self.limits.threads, end
+        return lines, signer.sign_column(
+            lines,
+            Chunks(self.limits.threads, True, end),
+            method=self._method,
+            expires=self._seconds,
+            query=self._query,
+            key_time=span,
         )
 
     def _permitted(self, blocks: Iterator[bytes]) -> Iterator[bytes]:

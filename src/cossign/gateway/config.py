@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from cossign.errors import CosSignError
-from cossign.parameters import duration
+from cossign.key_time import duration
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -19,12 +19,12 @@ from cossign.credentials import (
     StsCredentials,
 )
 from cossign.credentials.given import awaited
+from cossign.engine import chosen_engine
 from cossign.errors import CosSignError, CredentialsError, ParameterError
 from cossign.gateway._gate import Board, Caller, Gate, Route, Rule
 from cossign.gateway.config import Caller as CallerTable
 from cossign.gateway.config import Config, CredentialsTable
 from cossign.gateway.config import Route as RouteTable
-from cossign.parameters import chosen_engine
 from cossign.signer import Signer
 
 # The headers in which a proxy says which request it asks for: its target, its method, its Host.
@@ -89,9 +89,13 @@ def _provider(table: CredentialsTable) -> CredentialsProvider:
         return CvmRoleCredentials(table.role)
     if table.source == "sts":
         return StsCredentials(
-            ChainCredentials(), policy=table.policy, role_arn=table.role_arn, duration=table.duration,
-            region=table.region, endpoint=table.endpoint,
-        )  # fmt: skip
+            ChainCredentials(),
+            policy=table.policy,
+            role_arn=table.role_arn,
+            duration=table.duration,
+            region=table.region,
+            endpoint=table.endpoint,
+        )
     return ChainCredentials()
 
 
@@ -120,14 +124,25 @@ def trusting(networks: Iterable[str]) -> Callable[[str], bool]:
 
 def _route(table: RouteTable, held: Held) -> Route:
     signer = Signer(
-        held, bucket=table.bucket, region=table.region, domain=table.domain, accelerate=table.accelerate,
-        expires=table.expires, round_to=table.round_to,
-    )  # fmt: skip
-    signer._where()
+        held,
+        bucket=table.bucket,
+        region=table.region,
+        domain=table.domain,
+        accelerate=table.accelerate,
+        expires=table.expires,
+        round_to=table.round_to,
+    )
     return Route(
-        table.name, table.path.encode(), table.prefix.encode(), table.methods, table.params, signer, table.expires,
-        table.unusual_keys, table.cache == "public",
-    )  # fmt: skip
+        table.name,
+        table.path.encode(),
+        table.prefix.encode(),
+        table.methods,
+        table.params,
+        signer,
+        table.expires,
+        table.unusual_keys,
+        table.cache == "public",
+    )
 
 
 def _secrets(table: CallerTable) -> Any:
@@ -144,7 +159,34 @@ def _secrets(table: CallerTable) -> Any:
         except (OSError, UnicodeDecodeError) as error:
             raise ParameterError("secret_key_file", f"cannot be read: {type(error).__name__}") from None
     known = Credentials(table.secret_id, secret_key)
-    return known._secret, known._token
+    return known.secrets()
+
+
+def _callers(
+    config: Config, board: Board, wrong: list[tuple[tuple[str | int, ...], str]]
+) -> list[tuple[CallerTable, Caller, Any]]:
+    """The configuration's callers, and what verifies their signatures; what is wrong with one is added to a list."""
+    callers: list[tuple[CallerTable, Caller, Any]] = []
+    for index, caller in enumerate(config.caller):
+        rules = [
+            Rule(
+                None if "*" in rule.routes else rule.routes,
+                [prefix.encode() for prefix in rule.prefixes],
+                rule.methods,
+                None if "*" in rule.params else rule.params,
+                rule.max_expires,
+                rule.bulk,
+            )
+            for rule in caller.allow
+        ]
+        rate = caller.rate or 0
+        try:
+            made = Caller(caller.name, rules, rate, caller.burst or max(1, int(rate)), board, caller.anonymous)
+            callers.append((caller, made, _secrets(caller)))
+        except (CosSignError, MemoryError) as error:
+            parameter = getattr(error, "parameter", "secret_id" if caller.secret_id else "rate")
+            wrong.append((("caller", index, parameter), getattr(error, "reason", str(error))))
+    return callers
 
 
 class Policy:
@@ -173,31 +215,8 @@ class Policy:
         self._before = before
         self._given = credentials
         wrong: list[tuple[tuple[str | int, ...], str]] = []
-        routes = []
-        for index, route in enumerate(config.route):
-            try:
-                routes.append(_route(route, self._source(route.credentials or config.credentials)))
-            except CosSignError as error:
-                parameter = getattr(error, "parameter", "credentials")
-                known = parameter in type(route).model_fields
-                place = ("route", index, *([parameter] if known else []))
-                wrong.append((place, getattr(error, "reason", str(error))))
-        callers: list[tuple[CallerTable, Caller, Any]] = []
-        for index, caller in enumerate(config.caller):
-            rules = [
-                Rule(
-                    None if "*" in rule.routes else rule.routes, [prefix.encode() for prefix in rule.prefixes],
-                    rule.methods, None if "*" in rule.params else rule.params, rule.max_expires, rule.bulk,
-                )
-                for rule in caller.allow
-            ]  # fmt: skip
-            rate = caller.rate or 0
-            try:
-                made = Caller(caller.name, rules, rate, caller.burst or max(1, int(rate)), board, caller.anonymous)
-                callers.append((caller, made, _secrets(caller)))
-            except (CosSignError, MemoryError) as error:
-                parameter = getattr(error, "parameter", "secret_id" if caller.secret_id else "rate")
-                wrong.append((("caller", index, parameter), getattr(error, "reason", str(error))))
+        routes = self._routes(wrong)
+        callers = _callers(config, board, wrong)
         if wrong:
             raise config.wrong(wrong)
         self._before = None
@@ -226,6 +245,19 @@ class Policy:
             help=config.explain_url,
         )
         self.shows_metrics = trusting(config.metrics_from)
+
+    def _routes(self, wrong: list[tuple[tuple[str | int, ...], str]]) -> list[Route]:
+        """The configuration's routes; what is wrong with one is added to a list, with its place."""
+        routes = []
+        for index, route in enumerate(self.config.route):
+            try:
+                routes.append(_route(route, self._source(route.credentials or self.config.credentials)))
+            except CosSignError as error:
+                parameter = getattr(error, "parameter", "credentials")
+                known = parameter in type(route).model_fields
+                place = ("route", index, *([parameter] if known else []))
+                wrong.append((place, getattr(error, "reason", str(error))))
+        return routes
 
     def _source(self, table: CredentialsTable) -> Held:
         if table not in self._sources:

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cossign._arrow import Memory
+from cossign.bulk import Chunks
 from cossign.credentials import ChainCredentials, Credentials
 from cossign.errors import CosSignError, CredentialsError, ParameterError
-from cossign.signer import Headers, KeyTime, Query, Signer, rebuilt
+from cossign.key_time import Span
+from cossign.request import Headers, Query
+from cossign.signer import Signer
 
 OnError = Literal["raise", "null"]
 SignerConfig = Signer | Mapping[str, Any]  # a Signer, or its parameters for the default chain of credentials
@@ -99,7 +102,7 @@ class ColumnSigning:
     expires: int | None
     query: Query
     headers: Headers | None
-    key_time: KeyTime | None
+    key_time: Span | None
     on_error: OnError
 
     @classmethod
@@ -113,7 +116,7 @@ class ColumnSigning:
         expires: int | None,
         query: Query | None,
         headers: Headers | None,
-        key_time: KeyTime | None,
+        key_time: Span | None,
         method_col: str | None = None,
         expires_col: str | None = None,
         query_cols: Mapping[str, str] | None = None,
@@ -147,13 +150,20 @@ class ColumnSigning:
             pickled = dumps(signer)
         except TypeError as error:
             raise ParameterError("signer_config", f"cannot be sent to the workers: {error}") from None
-        start = signer._start()
+        planned = signer.at()
         nothing = pa.array([], pa.string())
-        rebuilt(Credentials("AKIDNONE", "none"), signer._options, start).presign_arrow(
-            nothing, method=nothing if method_col else method, expires=nothing if expires_col else expires,
-            query={**given, **dict.fromkeys(varying, nothing)}, headers=headers, key_time=key_time, on_error=on_error,
-        )  # fmt: skip
-        return cls(pickled, start, columns, tuple(varying), method, expires, given, headers, key_time, on_error)
+        planned.replace(credentials=Credentials("AKIDNONE", "none")).presign_arrow(
+            nothing,
+            method=nothing if method_col else method,
+            expires=nothing if expires_col else expires,
+            query={**given, **dict.fromkeys(varying, nothing)},
+            headers=headers,
+            key_time=key_time,
+            on_error=on_error,
+        )
+        return cls(
+            pickled, planned.times().start, columns, tuple(varying), method, expires, given, headers, key_time, on_error
+        )
 
     def signed(
         self, given: Mapping[str, Any], where: str, first: int = 0, start: int | None = None
@@ -174,8 +184,8 @@ class ColumnSigning:
             CredentialsError: there are none here; it names them likewise.
         """
         keys = given["keys"]
-        signer = _at_worker(self.signer)
-        if signer._begins is None:
+        signer, memory = _at_worker(self.signer)
+        if signer.start is None:
             signer = signer.at(self.start if start is None else start)
             self._check_end(signer)
 
@@ -183,11 +193,15 @@ class ColumnSigning:
             return f"{where}, {row_text(first + index, keys[index])}"
 
         try:
-            signed = signer._presign_column(
-                keys, given.get("method", self.method), given.get("expires", self.expires),
-                {**self.query, **{name: given[f"query[{name!r}]"] for name in self.query_cols}}, self.headers,
-                signer._start(), self.key_time, self.on_error == "null", 1, b"", signer._memory, True,
-            )  # fmt: skip
+            signed = signer.sign_column(
+                keys,
+                Chunks(1, self.on_error == "null", memory=memory, as_keys=True),
+                method=given.get("method", self.method),
+                expires=given.get("expires", self.expires),
+                query={**self.query, **{name: given[f"query[{name!r}]"] for name in self.query_cols}},
+                headers=self.headers,
+                key_time=self.key_time,
+            )
             urls = whole_column(signed)
         except ParameterError as error:
             index = error.index
@@ -208,7 +222,7 @@ class ColumnSigning:
     def _check_end(self, signer: Signer) -> None:
         """Refuse to make URLs that have ended: a plan was carried out too late, or again."""
         if self.key_time is None and "expires" not in self.columns:
-            end = int(signer._key_time(signer._start(), self.expires, None).partition(";")[2])
+            end = signer.times().key_time(self.expires).end
             if end <= time.time():
                 raise CosSignError(
                     f"the URLs have ended {time.time() - end:.0f} s ago, before they were made: their time began when "
@@ -217,12 +231,12 @@ class ColumnSigning:
 
 
 @functools.lru_cache(maxsize=16)
-def _at_worker(pickled: bytes) -> Signer:
+def _at_worker(pickled: bytes) -> tuple[Signer, Memory]:
     """A Signer, one for all jobs of a process that have the same: its credentials are fetched once.
 
-    Its URLs are copied by the engine and dropped, so the next ones have their memory: new pages cost more than signing.
+    And the memory of its URLs. The engine copies and drops them, so the next ones have it: new pages cost more than
+    signing.
     """
     found = pickle.loads(pickled)  # noqa: S301 - it was pickled where the job was planned
     assert isinstance(found, Signer)
-    object.__setattr__(found, "_memory", Memory(_KEPT, _CHUNK))
-    return found
+    return found, Memory(_KEPT, _CHUNK)

@@ -21,7 +21,9 @@ import duckdb
 
 from cossign.errors import CosSignError, ParameterError
 from cossign.integrations.columns import OnError, named_error, short, whole_column
-from cossign.signer import Headers, KeyTime, Query, Signer
+from cossign.key_time import Span
+from cossign.request import Headers, Query
+from cossign.signer import Signer
 
 __all__ = ["register"]
 
@@ -37,7 +39,7 @@ def register(
     expires: int | None = None,
     query: Query | None = None,
     headers: Headers | None = None,
-    key_time: KeyTime | None = None,
+    key_time: Span | None = None,
     query_cols: Sequence[str] = (),
     on_error: OnError = "raise",
 ) -> None:
@@ -64,12 +66,17 @@ def register(
     columns = {"keys": "key", **{f"query[{each!r}]": each for each in query_cols}}
 
     def presigned(instants: Any, keys: Any, *values: Any) -> Any:
-        fixed = signer.at(instants[0].as_py() - 1) if signer._begins is None else signer
+        fixed = signer.at(instants[0].as_py() - 1) if signer.start is None else signer
         try:
             signed = fixed.presign_arrow(
-                keys, method=method, expires=expires, query={**given, **dict(zip(query_cols, values, strict=True))},
-                headers=headers, key_time=key_time, on_error=on_error,
-            )  # fmt: skip
+                keys,
+                method=method,
+                expires=expires,
+                query={**given, **dict(zip(query_cols, values, strict=True))},
+                headers=headers,
+                key_time=key_time,
+                on_error=on_error,
+            )
             return whole_column(signed)
         except ParameterError as error:
             where = "" if error.index is None else f"key {short(keys[error.index])}"
@@ -83,9 +90,13 @@ def register(
     text = duckdb.sqltype("VARCHAR")
     function = f"{name}_{next(_numbers)}"  # one of a cursor's cannot be replaced
     connection.create_function(  # type: ignore[call-overload]
-        function, presigned, [duckdb.sqltype("BIGINT"), *[text for _ in names]], text, type="arrow",
+        function,
+        presigned,
+        [duckdb.sqltype("BIGINT"), *[text for _ in names]],
+        text,
+        type="arrow",
         null_handling="special",
-    )  # fmt: skip
+    )
     values = ", ".join(f"{each}::VARCHAR" for each in names)
     connection.execute(
         f"CREATE OR REPLACE TEMPORARY MACRO {name}({', '.join(names)}) AS "

@@ -21,7 +21,9 @@ import pyarrow as pa
 
 from cossign.errors import ParameterError
 from cossign.integrations.columns import OnError, named_error, short, whole_column
-from cossign.signer import Headers, KeyTime, Signer
+from cossign.key_time import Span
+from cossign.request import Headers
+from cossign.signer import Signer
 
 __all__ = ["presign"]
 
@@ -34,7 +36,7 @@ def presign(
     expires: Any = None,
     query: Mapping[str, Any] | None = None,
     headers: Headers | None = None,
-    key_time: KeyTime | None = None,
+    key_time: Span | None = None,
     on_error: OnError = "raise",
     threads: int = 1,
 ) -> pd.Series[Any]:
@@ -68,10 +70,15 @@ def presign(
     arrow = {name: _arrow(each, columns.get(name, "")) for name, each in given.items()}
     try:
         signed = signer.presign_arrow(
-            arrow["keys"], method=arrow["method"], expires=arrow["expires"],
+            arrow["keys"],
+            method=arrow["method"],
+            expires=arrow["expires"],
             query={name: arrow[f"query[{name!r}]"] for name in values},
-            headers=headers, key_time=key_time, on_error=on_error, threads=threads,
-        )  # fmt: skip
+            headers=headers,
+            key_time=key_time,
+            on_error=on_error,
+            threads=threads,
+        )
         urls = whole_column(signed)
     except ParameterError as error:
         where = ""

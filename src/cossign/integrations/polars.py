@@ -20,7 +20,9 @@ import polars as pl
 
 from cossign.errors import CosSignError, ParameterError
 from cossign.integrations.columns import OnError, named_error, row_text
-from cossign.signer import Headers, KeyTime, Signer
+from cossign.key_time import Span
+from cossign.request import Headers
+from cossign.signer import Signer
 
 __all__ = ["presign"]
 
@@ -33,7 +35,7 @@ def presign(
     expires: int | pl.Expr | None = None,
     query: Mapping[str, Any] | None = None,
     headers: Headers | None = None,
-    key_time: KeyTime | None = None,
+    key_time: Span | None = None,
     on_error: OnError = "raise",
     threads: int = 1,
 ) -> pl.Expr:
@@ -68,10 +70,15 @@ def presign(
         keys = parts["keys"]
         try:
             signed = fixed.presign_arrow(
-                keys, method=parts.get("method", method), expires=parts.get("expires", expires),
+                keys,
+                method=parts.get("method", method),
+                expires=parts.get("expires", expires),
                 query={name: parts.get(f"query[{name!r}]", each) for name, each in values.items()},
-                headers=headers, key_time=key_time, on_error=on_error, threads=threads,
-            )  # fmt: skip
+                headers=headers,
+                key_time=key_time,
+                on_error=on_error,
+                threads=threads,
+            )
             try:
                 return pl.Series(signed)
             except pl.exceptions.PolarsError:  # a bad row, of which polars knows the text alone

@@ -28,7 +28,8 @@ from cossign.batch.inventory import check_sizes, found_report
 from cossign.batch.tables import decoded_keys
 from cossign.errors import ParameterError
 from cossign.integrations.columns import ColumnSigning, OnError, SignerConfig, check_there, marks, short
-from cossign.signer import Headers, KeyTime, Query
+from cossign.key_time import Span
+from cossign.request import Headers, Query
 
 __all__ = ["Presign", "presign", "read_inventory"]
 
@@ -45,7 +46,7 @@ def presign(
     expires: int | None = None,
     query: Query | None = None,
     headers: Headers | None = None,
-    key_time: KeyTime | None = None,
+    key_time: Span | None = None,
     method_col: str | None = None,
     expires_col: str | None = None,
     query_cols: Mapping[str, str] | None = None,
@@ -84,18 +85,33 @@ def presign(
             actor without credentials, ends the job with an error that names the column, the block and the row.
     """
     signing = ColumnSigning.planned(
-        signer_config, ray.cloudpickle.dumps, key_col, method=method, expires=expires, query=query, headers=headers,
-        key_time=key_time, method_col=method_col, expires_col=expires_col, query_cols=query_cols, on_error=on_error,
+        signer_config,
+        ray.cloudpickle.dumps,
+        key_col,
+        method=method,
+        expires=expires,
+        query=query,
+        headers=headers,
+        key_time=key_time,
+        method_col=method_col,
+        expires_col=expires_col,
+        query_cols=query_cols,
+        on_error=on_error,
         error_col=error_col,
-    )  # fmt: skip
+    )
     least, most = concurrency if isinstance(concurrency, tuple) else (concurrency or 1, concurrency)
     pool = ray.data.ActorPoolStrategy(min_size=least, max_size=most)
     each = options.get("num_cpus")
     _check_cpus(least * (1 if each is None else each))
     return ds.map_batches(
-        Presign, fn_constructor_args=(signing, url_col, error_col), compute=pool, batch_format="pyarrow",
-        batch_size=None, zero_copy_batch=True, **options,
-    )  # fmt: skip
+        Presign,
+        fn_constructor_args=(signing, url_col, error_col),
+        compute=pool,
+        batch_format="pyarrow",
+        batch_size=None,
+        zero_copy_batch=True,
+        **options,
+    )
 
 
 def _check_cpus(kept: float) -> None:
@@ -187,9 +203,12 @@ def read_inventory(manifest: str, *, filesystem: Any = None, **options: Any) -> 
     types = {name: pa.int64() if name == "Size" else pa.string() for name in report.fields or ()}
     types["Key"] = pa.binary()
     return ray.data.read_csv(
-        paths, filesystem=filesystem, read_options=pyarrow.csv.ReadOptions(column_names=list(report.fields or ())),
-        convert_options=pyarrow.csv.ConvertOptions(column_types=types), **options,
-    ).map_batches(_decoded, batch_format="pyarrow", batch_size=None)  # fmt: skip
+        paths,
+        filesystem=filesystem,
+        read_options=pyarrow.csv.ReadOptions(column_names=list(report.fields or ())),
+        convert_options=pyarrow.csv.ConvertOptions(column_types=types),
+        **options,
+    ).map_batches(_decoded, batch_format="pyarrow", batch_size=None)
 
 
 def _decoded(block: pa.Table) -> pa.Table:

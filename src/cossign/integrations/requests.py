@@ -15,7 +15,7 @@ import requests
 from requests.auth import AuthBase
 
 from cossign.integrations import wire
-from cossign.parameters import signed_by_sdk
+from cossign.request import signed_by_sdk
 from cossign.signer import Signer
 
 __all__ = ["CosAuth"]

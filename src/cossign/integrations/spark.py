@@ -40,7 +40,8 @@ from pyspark.sql.types import (
 from cossign.batch.inventory import check_sizes, found_report
 from cossign.errors import ParameterError
 from cossign.integrations.columns import ColumnSigning, OnError, SignerConfig, check_there, marks
-from cossign.signer import Headers, KeyTime, Query
+from cossign.key_time import Span
+from cossign.request import Headers, Query
 
 __all__ = ["presign", "read_inventory", "register"]
 
@@ -57,7 +58,7 @@ def presign(
     expires: int | None = None,
     query: Query | None = None,
     headers: Headers | None = None,
-    key_time: KeyTime | None = None,
+    key_time: Span | None = None,
     method_col: str | None = None,
     expires_col: str | None = None,
     query_cols: Mapping[str, str] | None = None,
@@ -89,10 +90,20 @@ def presign(
             executor without credentials, ends the job with an error that names column, partition and row.
     """
     signing = ColumnSigning.planned(
-        signer_config, cloudpickle.dumps, key_col, method=method, expires=expires, query=query, headers=headers,
-        key_time=key_time, method_col=method_col, expires_col=expires_col, query_cols=query_cols, on_error=on_error,
+        signer_config,
+        cloudpickle.dumps,
+        key_col,
+        method=method,
+        expires=expires,
+        query=query,
+        headers=headers,
+        key_time=key_time,
+        method_col=method_col,
+        expires_col=expires_col,
+        query_cols=query_cols,
+        on_error=on_error,
         error_col=error_col,
-    )  # fmt: skip
+    )
     places = {parameter: _place(df, parameter, column) for parameter, column in signing.columns.items()}
     added = [("url_col", url_col), *([] if error_col is None else [("error_col", error_col)])]
     names = [name.lower() for name in df.columns]
@@ -163,7 +174,7 @@ def register(
     expires: int | None = None,
     query: Query | None = None,
     headers: Headers | None = None,
-    key_time: KeyTime | None = None,
+    key_time: Span | None = None,
     query_cols: Sequence[str] = (),
     on_error: OnError = "raise",
 ) -> Callable[..., Column]:
@@ -190,9 +201,17 @@ def register(
     if not name.isidentifier():
         raise ParameterError("name", f"must be a name that SQL takes without quotes, not {name!r}")
     signing = ColumnSigning.planned(
-        signer_config, cloudpickle.dumps, "key", method=method, expires=expires, query=query, headers=headers,
-        key_time=key_time, query_cols={each: each for each in query_cols}, on_error=on_error,
-    )  # fmt: skip
+        signer_config,
+        cloudpickle.dumps,
+        "key",
+        method=method,
+        expires=expires,
+        query=query,
+        headers=headers,
+        key_time=key_time,
+        query_cols={each: each for each in query_cols},
+        on_error=on_error,
+    )
     knows_instant = int(spark.version.partition(".")[0]) >= 4
     function = f"{name}_at" if knows_instant else name
     spark.udf.register(function, _vectorised(functools.partial(_urls, signing, knows_instant)))

@@ -195,21 +195,11 @@ static inline int64_t number_at(const ColumnType *column, const void *buffer, in
 
 static size_t put_integer(uint8_t *out, int64_t value, int is_unsigned)
 {
-    uint8_t digits[COLUMN_DIGITS];
-    uint64_t rest = (uint64_t)value;
-    size_t count = 0, size = 0;
-    if (!is_unsigned && value < 0) {
-        rest = 0 - rest;
-        out[size++] = '-';
+    if (is_unsigned || value >= 0) {
+        return put_number(out, (uint64_t)value);
     }
-    do {
-        digits[count++] = (uint8_t)('0' + rest % 10);
-        rest /= 10;
-    } while (rest);
-    while (count) {
-        out[size++] = digits[--count];
-    }
-    return size;
+    out[0] = '-';
+    return 1 + put_number(out + 1, 0 - (uint64_t)value);
 }
 
 static const char *read_runs(const ColumnType *column, const ArrowArray *array, int64_t first, int64_t count,

@@ -69,7 +69,7 @@ TARGET static void compress_one(uint32_t state[5], const uint8_t *block)
     state[4] += e;
 }
 
-static void compress(uint32_t (*states)[5], const uint8_t *const *blocks, size_t streams)
+void sha1_compress_armv8(uint32_t (*states)[5], const uint8_t *const *blocks, size_t streams)
 {
     for (size_t i = 0; i < streams; i++) {
         compress_one(states[i], blocks[i]);
@@ -78,7 +78,7 @@ static void compress(uint32_t (*states)[5], const uint8_t *const *blocks, size_t
 
 void sha1_sign_armv8(const sha1_key *key, const sha1_row *const *rows, size_t count)
 {
-    sha1_streams(key, rows, count, compress);
+    sha1_streams(key, rows, count, sha1_compress_armv8);
 }
 #else
 typedef int sha1_no_armv8;

@@ -35,29 +35,32 @@ static int has_armv8(void)
 size_t sha1_engines(sha1_engine engines[SHA1_ENGINES])
 {
     size_t count = 0;
-    sha1_engine stream = {"portable", 1, sha1_sign_portable, sha1_sign_portable, 0, NULL};
+    sha1_engine stream = {"portable", 1, sha1_sign_portable, sha1_sign_portable, 0, sha1_compress_portable, NULL};
 #ifdef ENGINES_X86
     __builtin_cpu_init();
     int shani = has_shani();
     sha1_signer *rest = shani ? sha1_sign_shani : sha1_sign_portable;
+    sha1_compressor *compress = shani ? sha1_compress_shani : sha1_compress_portable;
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
-        engines[count++] = (sha1_engine){"avx512", 16, sha1_sign_avx512, rest, shani ? 6 : 2, frame_lay_avx512};
+        engines[count++] =
+            (sha1_engine){"avx512", 16, sha1_sign_avx512, rest, shani ? 6 : 2, compress, frame_lay_avx512};
     }
     if (__builtin_cpu_supports("avx2")) {
-        engines[count++] = (sha1_engine){"avx2", 8, sha1_sign_avx2, rest, shani ? 4 : 1, frame_lay_avx2};
+        engines[count++] = (sha1_engine){"avx2", 8, sha1_sign_avx2, rest, shani ? 4 : 1, compress, frame_lay_avx2};
     }
     if (shani) {
-        engines[count++] = (sha1_engine){"shani", 1, sha1_sign_shani, sha1_sign_shani, 0, frame_lay_sse2};
+        engines[count++] = (sha1_engine){"shani", 1, sha1_sign_shani, sha1_sign_shani, 0, compress, frame_lay_sse2};
     }
-    engines[count++] = (sha1_engine){"sse2", 4, sha1_sign_sse2, rest, shani ? 4 : 1, frame_lay_sse2};
+    engines[count++] = (sha1_engine){"sse2", 4, sha1_sign_sse2, rest, shani ? 4 : 1, compress, frame_lay_sse2};
 #endif
 #ifdef ENGINES_ARM
     int armv8 = has_armv8();
     if (armv8) {
-        engines[count++] = (sha1_engine){"armv8", 1, sha1_sign_armv8, sha1_sign_armv8, 0, frame_lay_neon};
+        engines[count++] =
+            (sha1_engine){"armv8", 1, sha1_sign_armv8, sha1_sign_armv8, 0, sha1_compress_armv8, frame_lay_neon};
     }
-    engines[count++] =
-        (sha1_engine){"neon", 4, sha1_sign_neon, armv8 ? sha1_sign_armv8 : sha1_sign_portable, 1, frame_lay_neon};
+    engines[count++] = (sha1_engine){"neon", 4, sha1_sign_neon, armv8 ? sha1_sign_armv8 : sha1_sign_portable, 1,
+        armv8 ? sha1_compress_armv8 : sha1_compress_portable, frame_lay_neon};
 #endif
     engines[count++] = stream;
     return count;

@@ -15,13 +15,14 @@ typedef struct {
     sha1_signer *sign;
     sha1_signer *rest; /* for rows that would leave most lanes empty: */
     size_t few;        /* up to so many */
-    frame_layer *lay;  /* NULL if it has none */
+    sha1_compressor *compress;
+    frame_layer *lay; /* NULL if it has none */
 } sha1_engine;
 
 /* The engines that this CPU has, fastest first; returns how many. */
 size_t sha1_engines(sha1_engine engines[SHA1_ENGINES]);
 
-/* Fill every row's hole. */
+/* Fill every row's hole; without a `key` by the row's own, whose heads have one size. */
 void sha1_sign(const sha1_engine *engine, const sha1_key *key, const sha1_row *rows, size_t count);
 
 #endif

@@ -177,17 +177,23 @@ INLINE vec load_words(const uint8_t *block, int part)
     return (vec) * (const loose_vec *)(const void *)(block + 4 * LANES * part);
 }
 
-/* A block of every lane's message as 16 words of all lanes. */
-INLINE void load_blocks(vec w[16], const uint8_t *const blocks[LANES])
+/* 16 words of every lane as 16 vectors. */
+INLINE void load_lanes(vec w[16], const uint8_t *const words[LANES])
 {
     for (int part = 0; part < 16; part += LANES) {
         for (int lane = 0; lane < LANES; lane++) {
-            w[part + lane] = load_words(blocks[lane], part / LANES);
+            w[part + lane] = load_words(words[lane], part / LANES);
         }
         transpose(w + part);
-        for (int i = part; i < part + LANES; i++) {
-            w[i] = BYTESWAP(w[i]);
-        }
+    }
+}
+
+/* The same of a block of every lane's message, whose words are big-endian. */
+INLINE void load_blocks(vec w[16], const uint8_t *const blocks[LANES])
+{
+    load_lanes(w, blocks);
+    for (int i = 0; i < 16; i++) {
+        w[i] = BYTESWAP(w[i]);
     }
 }
 
@@ -235,8 +241,9 @@ INLINE void store_signatures(uint8_t *const holes[LANES], const vec state[5])
 
 /* --- The chain ------------------------------------------------------------------------------------------------------- */
 
-/* StringToSign in the lanes: the hex digits of `state` from byte `head` on, between the constant `words`. */
-INLINE void compose_string(vec w[32], const vec state[5], const uint32_t words[32], uint32_t head)
+/* StringToSign in the lanes: the hex digits of `state` from byte `head` on. The words in which they begin and end are
+   `before` and `after`, without them. */
+INLINE void compose_string(vec w[32], const vec state[5], vec before, vec after, uint32_t head)
 {
     vec hex[10];
     uint32_t first = head / 4, left = 8 * (head % 4), right = 32 - left;
@@ -247,11 +254,11 @@ INLINE void compose_string(vec w[32], const vec state[5], const uint32_t words[3
         }
         return;
     }
-    w[first] = splat(words[first]) | hex[0] >> left;
+    w[first] = before | hex[0] >> left;
     for (uint32_t i = 1; i < 10; i++) {
         w[first + i] = hex[i - 1] << right | hex[i] >> left;
     }
-    w[first + 10] = splat(words[first + 10]) | hex[9] << right;
+    w[first + 10] = after | hex[9] << right;
 }
 
 /* What neighbours share, kept from one group of lanes to the next. */
@@ -371,6 +378,33 @@ INLINE void hash_rows(vec state[5], const sha1_row *const rows[LANES], shared_st
     }
 }
 
+/* A key of every lane: the words of StringToSign that differ, and HMAC's two states. */
+INLINE void load_keys(vec string[16], vec states[16], const sha1_row *const rows[LANES])
+{
+    const uint8_t *keys[LANES], *words[LANES];
+    static_assert(offsetof(sha1_key, inner) == 0 && offsetof(sha1_key, outer) == 20, "the states are ten words");
+    static_assert(SHA1_HEAD_MAX / 4 < 16, "only the first block of StringToSign differs by key");
+    for (int lane = 0; lane < LANES; lane++) {
+        keys[lane] = (const uint8_t *)rows[lane]->key;
+        words[lane] = (const uint8_t *)rows[lane]->key->string_words;
+    }
+    load_lanes(string, words);
+    load_lanes(states, keys);
+}
+
+/* What is constant in StringToSign, and in the message of HMAC's outer hash, is put once. */
+INLINE void begin_messages(vec string[32], vec outer[16], const sha1_key *key)
+{
+    for (int i = 0; i < 32; i++) {
+        string[i] = splat(key->string_words[i]);
+    }
+    outer[5] = splat(0x80000000);
+    for (int i = 6; i < 15; i++) {
+        outer[i] = splat(0);
+    }
+    outer[15] = splat((SHA1_BLOCK + 20) * 8);
+}
+
 /* Each step is taken for PAIR groups of lanes in turn: one group's last rounds overlap the other's first. */
 enum { PAIR = 2 };
 
@@ -379,17 +413,15 @@ TARGET void SIGN(const sha1_key *key, const sha1_row *const *rows, size_t count)
     shared_start start;
     shared_block shared;
     vec string[PAIR][32], outer[PAIR][16]; /* StringToSign, and the message of HMAC's outer hash */
+    vec states[PAIR][16];                  /* HMAC's two, of ten words, where each row has its own key */
+    const sha1_key *any_key = key ? key : rows[0]->key;
+    const uint32_t head = any_key->head_size;
+    vec before[PAIR], after = splat(any_key->string_words[head / 4 + 10]);
     start.known = 0;
     shared.known = 0;
-    for (int g = 0; g < PAIR; g++) { /* what is constant in both is put once */
-        for (int i = 0; i < 32; i++) {
-            string[g][i] = splat(key->string_words[i]);
-        }
-        outer[g][5] = splat(0x80000000);
-        for (int i = 6; i < 15; i++) {
-            outer[g][i] = splat(0);
-        }
-        outer[g][15] = splat((SHA1_BLOCK + 20) * 8);
+    for (int g = 0; g < PAIR; g++) {
+        begin_messages(string[g], outer[g], any_key);
+        before[g] = splat(any_key->string_words[head / 4]);
     }
     for (size_t i = 0; i < count; i += PAIR * LANES) {
         uint8_t *holes[PAIR][LANES], unused[SHA1_HEX];
@@ -404,18 +436,22 @@ TARGET void SIGN(const sha1_key *key, const sha1_row *const *rows, size_t count)
                 holes[g][lane] = lane < left ? group[lane]->hole : unused;
             }
             hash_rows(state[g], group, &start, &shared);
+            if (!key) {
+                load_keys(string[g], states[g], group);
+                before[g] = string[g][head / 4];
+            }
         }
         for (int g = 0; g < groups; g++) {
-            if (key->head_size == 27) { /* two times of ten digits: every KeyTime from 2001 to 2286 */
-                compose_string(string[g], state[g], key->string_words, 27);
+            if (head == 27) { /* two times of ten digits: every KeyTime from 2001 to 2286 */
+                compose_string(string[g], state[g], before[g], after, 27);
             } else {
-                compose_string(string[g], state[g], key->string_words, key->head_size);
+                compose_string(string[g], state[g], before[g], after, head);
             }
             for (int j = 0; j < 5; j++) {
-                state[g][j] = splat(key->inner[j]);
+                state[g][j] = key ? splat(key->inner[j]) : states[g][j];
             }
         }
-        for (uint32_t block = 0; block < key->string_blocks; block++) {
+        for (uint32_t block = 0; block < any_key->string_blocks; block++) {
             for (int g = 0; g < groups; g++) {
                 compress(state[g], string[g] + 16 * block);
             }
@@ -423,7 +459,7 @@ TARGET void SIGN(const sha1_key *key, const sha1_row *const *rows, size_t count)
         for (int g = 0; g < groups; g++) {
             for (int j = 0; j < 5; j++) {
                 outer[g][j] = state[g][j];
-                state[g][j] = splat(key->outer[j]);
+                state[g][j] = key ? splat(key->outer[j]) : states[g][5 + j];
             }
         }
         for (int g = 0; g < groups; g++) {

@@ -81,6 +81,15 @@ static void put_hex(uint8_t *out, const uint32_t state[5])
     }
 }
 
+/* The message of HMAC's outer hash, padded: the digest of the inner one. */
+static void put_outer(uint8_t message[2 * SHA1_BLOCK], const uint32_t digest[5])
+{
+    for (int i = 0; i < 5; i++) {
+        put_big_endian(message + 4 * i, digest[i]);
+    }
+    sha1_pad(message, 20, SHA1_BLOCK);
+}
+
 /* One pair of rows, or one row. */
 static void sign_streams(const sha1_key *key, const sha1_row *const *rows, size_t streams, sha1_compressor *compress)
 {
@@ -89,7 +98,9 @@ static void sign_streams(const sha1_key *key, const sha1_row *const *rows, size_
     uint8_t outer[2][2 * SHA1_BLOCK];
     const uint8_t *blocks[2];
     size_t counts[2] = {0, 0};
+    const sha1_key *keys[2] = {key, key};
     for (size_t i = 0; i < streams; i++) {
+        keys[i] = key ? key : rows[i]->key;
         memcpy(states[i], sha1_initial, sizeof states[i]);
         blocks[i] = rows[i]->http;
         counts[i] = sha1_blocks(rows[i]->size);
@@ -104,22 +115,19 @@ static void sign_streams(const sha1_key *key, const sha1_row *const *rows, size_
             compress(states + i, blocks + i, 1);
             blocks[i] += SHA1_BLOCK;
         }
-        memcpy(strings[i], key->string, sizeof strings[i]);
-        put_hex(strings[i] + key->head_size, states[i]);
-        memcpy(states[i], key->inner, sizeof states[i]);
+        memcpy(strings[i], keys[i]->string, sizeof strings[i]);
+        put_hex(strings[i] + keys[i]->head_size, states[i]);
+        memcpy(states[i], keys[i]->inner, sizeof states[i]);
     }
-    for (size_t part = 0; part < key->string_blocks; part++) {
+    for (size_t part = 0; part < keys[0]->string_blocks; part++) {
         for (size_t i = 0; i < streams; i++) {
             blocks[i] = strings[i] + part * SHA1_BLOCK;
         }
         compress(states, blocks, streams);
     }
     for (size_t i = 0; i < streams; i++) {
-        for (int j = 0; j < 5; j++) {
-            put_big_endian(outer[i] + 4 * j, states[i][j]);
-        }
-        sha1_pad(outer[i], 20, SHA1_BLOCK);
-        memcpy(states[i], key->outer, sizeof states[i]);
+        put_outer(outer[i], states[i]);
+        memcpy(states[i], keys[i]->outer, sizeof states[i]);
         blocks[i] = outer[i];
     }
     compress(states, blocks, streams);
@@ -139,27 +147,28 @@ void sha1_streams(const sha1_key *key, const sha1_row *const *rows, size_t count
     }
 }
 
-int sha1_prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uint8_t *head, size_t head_size)
+static int prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uint8_t *head, size_t head_size,
+    sha1_compressor *compress)
 {
     if (size > SHA1_BLOCK || head_size > SHA1_HEAD_MAX) {
         return -1;
     }
-    uint8_t pad[SHA1_BLOCK];
-    volatile uint8_t *wiped = pad;
-    memset(pad, 0x36, sizeof pad);
+    uint8_t pads[2][SHA1_BLOCK];
+    const uint8_t *blocks[2] = {pads[0], pads[1]};
+    uint32_t states[2][5];
+    memset(pads[0], 0x36, sizeof pads[0]);
+    memset(pads[1], 0x5c, sizeof pads[1]);
     for (size_t i = 0; i < size; i++) {
-        pad[i] ^= hmac_key[i];
+        pads[0][i] ^= hmac_key[i];
+        pads[1][i] ^= hmac_key[i];
     }
-    memcpy(key->inner, sha1_initial, sizeof key->inner);
-    compress_one(key->inner, pad);
-    for (size_t i = 0; i < sizeof pad; i++) {
-        pad[i] ^= 0x36 ^ 0x5c;
-    }
-    memcpy(key->outer, sha1_initial, sizeof key->outer);
-    compress_one(key->outer, pad);
-    for (size_t i = 0; i < sizeof pad; i++) {
-        wiped[i] = 0;
-    }
+    memcpy(states[0], sha1_initial, sizeof states[0]);
+    memcpy(states[1], sha1_initial, sizeof states[1]);
+    compress(states, blocks, 2);
+    memcpy(key->inner, states[0], sizeof key->inner);
+    memcpy(key->outer, states[1], sizeof key->outer);
+    wipe(pads, sizeof pads);
+    wipe(states, sizeof states);
     key->head_size = (uint32_t)head_size;
     key->string_blocks = (uint32_t)sha1_blocks(head_size + SHA1_HEX + 1);
     uint8_t string[3 * SHA1_BLOCK] = {0};
@@ -170,5 +179,38 @@ int sha1_prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uint
     for (int i = 0; i < 32; i++) {
         key->string_words[i] = big_endian(key->string + 4 * i);
     }
+    return 0;
+}
+
+int sha1_prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uint8_t *head, size_t head_size)
+{
+    return prepare(key, hmac_key, size, head, head_size, sha1_compress_portable);
+}
+
+int sha1_prepare_key_time(
+    sha1_key *key, const sha1_key *secret, const uint8_t *key_time, size_t size, sha1_compressor *compress)
+{
+    static const uint8_t first_line[] = {'s', 'h', 'a', '1', '\n'};
+    enum { AROUND = sizeof first_line + 1 }; /* before KeyTime, and a line's end after it */
+    uint8_t message[2 * SHA1_BLOCK], head[SHA1_HEAD_MAX], sign_key[SHA1_HEX];
+    const uint8_t *block = message;
+    uint32_t state[5];
+    if (size > SHA1_HEAD_MAX - AROUND) {
+        return -1;
+    }
+    memcpy(message, key_time, size);
+    sha1_pad(message, size, SHA1_BLOCK);
+    memcpy(state, secret->inner, sizeof state);
+    compress(&state, &block, 1);
+    put_outer(message, state);
+    memcpy(state, secret->outer, sizeof state);
+    compress(&state, &block, 1);
+    put_hex(sign_key, state);
+    memcpy(head, first_line, sizeof first_line);
+    memcpy(head + sizeof first_line, key_time, size);
+    head[sizeof first_line + size] = '\n';
+    prepare(key, sign_key, sizeof sign_key, head, size + AROUND, compress);
+    wipe(sign_key, sizeof sign_key);
+    wipe(state, sizeof state);
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "../compiler.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -24,23 +25,33 @@ typedef struct {
     uint32_t outer[5];
     uint32_t head_size;
     uint32_t string_blocks;                    /* of StringToSign: 1 or 2 */
-    uint8_t string[2 * SHA1_BLOCK];            /* StringToSign with its padding, the hex digits still 0 */
-    uint32_t string_words[2 * SHA1_BLOCK / 4]; /* the same as big-endian words */
+    uint32_t string_words[2 * SHA1_BLOCK / 4]; /* its StringToSign with the padding, the hex digits still 0 */
+    uint8_t string[2 * SHA1_BLOCK];            /* the same as bytes */
 } sha1_key;
 
 /* An HttpString, padded (see sha1_pad) in sha1_blocks(size) * SHA1_BLOCK bytes, and where its signature goes. */
 typedef struct {
     const uint8_t *http;
     size_t size;
-    uint8_t *hole; /* SHA1_HEX characters */
+    uint8_t *hole;       /* SHA1_HEX characters */
+    const sha1_key *key; /* of this row alone; read only where the batch has none */
 } sha1_row;
 
-/* Fills every row's hole; the rows need not lie one after the other. */
+/* Fills every row's hole; the rows need not lie one after the other. Without a `key` each row has its own, and the
+   heads of all have one size. */
 typedef void sha1_signer(const sha1_key *key, const sha1_row *const *rows, size_t count);
+
+/* `streams` (1 or 2) states, each changed by its own block. */
+typedef void sha1_compressor(uint32_t (*states)[5], const uint8_t *const *blocks, size_t streams);
 
 /* Prepare a batch: `hmac_key`, at most SHA1_BLOCK bytes, and the head of StringToSign, at most SHA1_HEAD_MAX bytes.
    Returns 0; or -1 if one of them is longer, and then nothing is written. */
 int sha1_prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uint8_t *head, size_t head_size);
+
+/* The same with the SignKey of a KeyTime: hex(HMAC-SHA1(SecretKey, KeyTime)). `secret` is prepared with the SecretKey
+   and no head. */
+int sha1_prepare_key_time(
+    sha1_key *key, const sha1_key *secret, const uint8_t *key_time, size_t size, sha1_compressor *compress);
 
 static inline size_t sha1_blocks(size_t size)
 {
@@ -60,10 +71,16 @@ static inline void sha1_pad(uint8_t *message, size_t size, size_t before)
     }
 }
 
-/* --- Between the engines ------------------------------------------------------------------------------------------ */
+/* Overwrite a secret; no compiler leaves it out. */
+static inline void wipe(void *memory, size_t size)
+{
+    volatile uint8_t *bytes = memory;
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = 0;
+    }
+}
 
-/* `streams` (1 or 2) states, each changed by its own block. */
-typedef void sha1_compressor(uint32_t (*states)[5], const uint8_t *const *blocks, size_t streams);
+/* --- Between the engines ------------------------------------------------------------------------------------------ */
 
 /* The chain from HttpString to signature over single streams. */
 void sha1_streams(const sha1_key *key, const sha1_row *const *rows, size_t count, sha1_compressor *compress);
@@ -72,7 +89,7 @@ void sha1_streams(const sha1_key *key, const sha1_row *const *rows, size_t count
 extern const uint32_t sha1_initial[5];
 extern const uint32_t sha1_k[4];
 
-sha1_compressor sha1_compress_portable;
+sha1_compressor sha1_compress_portable, sha1_compress_shani, sha1_compress_armv8;
 sha1_signer sha1_sign_portable, sha1_sign_sse2, sha1_sign_avx2, sha1_sign_avx512, sha1_sign_shani, sha1_sign_neon,
     sha1_sign_armv8;
 

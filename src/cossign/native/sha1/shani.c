@@ -83,7 +83,7 @@
 COMPRESS(compress_one, 1)
 COMPRESS(compress_two, 2)
 
-static void compress(uint32_t (*states)[5], const uint8_t *const *blocks, size_t streams)
+void sha1_compress_shani(uint32_t (*states)[5], const uint8_t *const *blocks, size_t streams)
 {
     if (streams == 2) {
         compress_two(states, blocks);
@@ -94,7 +94,7 @@ static void compress(uint32_t (*states)[5], const uint8_t *const *blocks, size_t
 
 void sha1_sign_shani(const sha1_key *key, const sha1_row *const *rows, size_t count)
 {
-    sha1_streams(key, rows, count, compress);
+    sha1_streams(key, rows, count, sha1_compress_shani);
 }
 #else
 typedef int sha1_no_shani;

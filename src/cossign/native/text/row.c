@@ -73,6 +73,7 @@ Fault form_lay_out(const Form *form, Space *space, sha1_row *row, Text *text, Te
         http = laid.raw + key.size + TEXT_SLACK;
     }
     row->http = http;
+    http = put_text(http, form->head.data, form->head.size);
     for (const Piece *piece = form->pieces; piece < form->pieces + form->http_count; piece++) {
         if (piece->kind == PIECE_TEXT) {
             http = put_text(http, piece->text.data, piece->text.size);

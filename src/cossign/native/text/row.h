@@ -27,6 +27,7 @@ typedef struct {
 
 /* What a batch's rows have in common: the pieces of their HttpStrings, then those of their texts. */
 typedef struct {
+    Text head; /* HttpString's constant beginning, with TEXT_SLACK readable bytes after it */
     const Piece *pieces;
     size_t http_count;
     size_t count;
@@ -37,7 +38,8 @@ typedef struct {
     size_t http_keys; /* how many pieces of HttpString are the key */
     size_t text_keys; /* the same of the text */
     size_t columns;
-    frame_layer *lay; /* of the usual row; NULL if the pieces are not a frame, or the engine has none */
+    size_t end_back[2]; /* how far before the signature the digits of KeyTime's end are, twice; 0 if they are not */
+    frame_layer *lay;   /* of the usual row; NULL if the pieces are not a frame, or the engine has none */
     Frame frame;
 } Form;
 

@@ -61,4 +61,19 @@ ALWAYS_INLINE uint8_t *put_exact(uint8_t *out, const uint8_t *text, size_t size)
     return out + size;
 }
 
+/* Write a number's decimal digits, at most 20; returns how many. */
+static inline size_t put_number(uint8_t *out, uint64_t number)
+{
+    uint8_t digits[20];
+    size_t size = 0;
+    do {
+        digits[size++] = (uint8_t)('0' + number % 10);
+        number /= 10;
+    } while (number);
+    for (size_t i = 0; i < size; i++) {
+        out[i] = digits[size - 1 - i];
+    }
+    return size;
+}
+
 #endif

@@ -18,7 +18,7 @@ int pattern_fits(const UrlPattern *pattern, Text url, Text *key)
         return 0;
     }
     return memcmp(place, middle->data, middle->size) == 0 && memcmp(url.data, head->data, head->size) == 0
-           && memcmp(end, tail->data, tail->size) == 0;
+           && (tail->size == 0 || memcmp(end, tail->data, tail->size) == 0);
 }
 
 /* A row that the engine does not lay out. Returns where the next one goes. */
@@ -30,7 +30,7 @@ static uint8_t *lay_out_odd(const Frame *frame, Text key, uint8_t *http, sha1_ro
         end = start; /* hashed in vain: such rows are rare */
     }
     end = put_exact(end, frame->http[1].data, frame->http[1].size);
-    *row = (sha1_row){http, (size_t)(end - http), hole};
+    *row = (sha1_row){http, (size_t)(end - http), hole, NULL};
     sha1_pad(http, row->size, 0);
     return http + sha1_blocks(row->size) * SHA1_BLOCK;
 }

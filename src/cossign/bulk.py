@@ -1,0 +1,228 @@
+"""Many keys at a time: sequences and columns of Arrow, whose method, expiry and parameters may differ by row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from cossign import _core
+from cossign._arrow import Memory, SignedColumn
+from cossign._core import UTF8, Column, Template, Varying
+from cossign.errors import ParameterError
+from cossign.key_time import Times, seconds_of
+from cossign.request import Canonical, SigningRequest, checked_mapping, checked_method, without_columns
+
+__all__ = ["BulkResult"]
+
+
+class BulkResult(list[str | None]):
+    """What a bulk call with ``on_error="null"`` returns: the list, and what was wrong with the rows that are None.
+
+    Attributes:
+        errors: ``(index, reason)`` for each bad row.
+    """
+
+    def __init__(self, values: Iterable[str | None] = (), errors: Sequence[tuple[int, str]] = ()) -> None:
+        super().__init__(values)
+        self.errors = list(errors)
+
+
+class Chunks(NamedTuple):
+    """How the chunks of a signed column are made.
+
+    Attributes:
+        threads: how many threads sign.
+        keep_errors: whether a bad row is a null, and its reason is kept.
+        end: what follows each URL.
+        memory: where the chunks lie, for several columns that are read one after the other.
+        as_keys: whether they are string views if the keys are.
+    """
+
+    threads: int
+    keep_errors: bool
+    end: bytes = b""
+    memory: Memory | None = None
+    as_keys: bool = False
+
+
+def sequence(value: Any) -> Sequence[Any] | None:
+    """A parameter's values by row, or None if there is one for all rows."""
+    if isinstance(value, (str, bytes)):
+        return None
+    if isinstance(value, Sequence):
+        return value
+    if hasattr(value, "tolist") and getattr(value, "ndim", 0) == 1:  # numpy, pandas
+        return value.tolist()  # type: ignore[no-any-return]
+    return None
+
+
+def arrow_column(value: Any) -> Any:
+    """The same of Arrow."""
+    return value if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__") else None
+
+
+class Columns:
+    """The parameters of a batch, and those of them that differ by row.
+
+    Args:
+        query, method, expires: as they were given.
+        column: gives a parameter's column, or None if it is the same for all rows.
+
+    Attributes:
+        query: with a `Column` for each value that differs.
+        method, expires: those of a row that differs in nothing.
+        sources: the columns: those of the query, in order, then those of `own`.
+        names: what each is called in an error.
+        own: which of method and expires differ.
+    """
+
+    def __init__(self, query: Any, method: Any, expires: Any, column: Callable[[Any], Any]) -> None:
+        self.query: dict[str, Any] = {}
+        self.sources: list[Any] = []
+        self.names: list[str] = []
+        self.method, self.expires = method, expires
+        for name, value in checked_mapping(query, "query").items():
+            source = column(value)
+            self.query[name] = value if source is None else Column(len(self.sources))
+            if source is not None:
+                self._add(f"query[{name!r}]", source)
+        count = len(self.names)
+        if (methods := column(method)) is not None:
+            self.method = "GET"
+            self._add("method", methods)
+        if (times := column(expires)) is not None:
+            self.expires = None
+            self._add("expires", times)
+        self.own = tuple(self.names[count:])
+
+    def _add(self, name: str, source: Any) -> None:
+        self.names.append(name)
+        self.sources.append(source)
+
+
+class _Rows:
+    """Makes the templates of rows that differ."""
+
+    def __init__(self, request: SigningRequest, times: Times | None, columns: Columns, end: bytes = b"") -> None:
+        self._request = request
+        self._times = times
+        self._columns = columns
+        self._end = end
+        self.refused: dict[str, ParameterError] = {}  # values that were refused before, by what stands for them
+        self.template = request.url("keys", end)
+        secret, _ = request.credentials.secrets()
+        common = None if times is None else (times.window_start, times.added)
+        self.varying = Varying(self.template, self._make, columns.own, secret, common)
+
+    def _make(self, texts: tuple[str | None, ...], absent: tuple[int, ...]) -> Template:
+        """A row's template, of the texts in its columns of method and expiry, and without the parameters it lacks."""
+        row = dict(zip(self._columns.own, texts, strict=True))
+        for text in texts:
+            if text in self.refused:
+                raise self.refused[text]
+        method = checked_method(row["method"]) if "method" in row else self._request.method
+        key_time = self._request.key_time
+        if self._times is not None and row.get("expires") is not None:
+            key_time = self._times.key_time(_seconds(row["expires"] or ""))
+        query = Canonical.of(without_columns(self._columns.query, absent), "query") if absent else None
+        return self._request.differing(method=method, key_time=key_time, query=query).url("keys", self._end)
+
+
+def _seconds(text: str) -> int:
+    """The seconds that a column's text holds."""
+    if re.fullmatch("[0-9]{1,10}[smhd]", text):
+        return seconds_of(text, "expires")
+    if not re.fullmatch("-?[0-9]{1,20}", text):
+        raise ParameterError("expires", "must be a whole number of seconds")
+    return int(text)
+
+
+def presigned_list(
+    request: SigningRequest,
+    times: Times | None,
+    keys: Iterable[Any],
+    columns: Columns,
+    errors: list[tuple[int, str]] | None,
+    threads: int,
+) -> list[Any]:
+    """The URLs of `Signer.presign_many`.
+
+    Args:
+        request: that of a row that differs in nothing.
+        times: what the rows' KeyTimes have in common; None if all have the request's.
+        keys: the keys.
+        columns: what differs by row.
+        errors: None to raise at the first bad row; a list to append (index, reason) to instead.
+        threads: how many threads share the signing.
+    """
+    sources = columns.sources
+    if sources:
+        keys = keys if isinstance(keys, Sequence) else list(keys)
+        for name, column in zip(columns.names, sources, strict=True):
+            if len(column) != len(keys):
+                raise ParameterError(name, f"must be as long as keys: {len(keys)} rows, not {len(column)}")
+    if not columns.own and not any(None in column for column in sources):
+        return _core.sign_many(request.url("keys"), keys, tuple(sources), tuple(columns.names), errors, threads)
+    rows = _Rows(request, times, columns)
+    own = len(sources) - len(columns.own)
+    sources = sources[:own] + [
+        source
+        if set(map(type, source)) == {str if name == "method" else int}
+        else [_plain(name, value, rows.refused) for value in source]
+        for name, source in zip(columns.own, sources[own:], strict=True)
+    ]
+    return _core.sign_many(rows.template, keys, tuple(sources), tuple(columns.names), errors, threads, rows.varying)
+
+
+def _plain(name: str, value: Any, refused: dict[str, ParameterError]) -> int | str | None:
+    """A row's method as a str, or its expiry as seconds; for a value that is neither, a text that is refused later."""
+    if type(value) is (str if name == "method" else int):
+        return value
+    try:
+        if name == "method":
+            return checked_method(value)
+        return None if value is None else seconds_of(value, name)
+    except ParameterError as error:
+        stand_in = f"{name} {len(refused)}"
+        refused[stand_in] = error
+        return stand_in
+
+
+def signed_column(
+    request: SigningRequest, times: Times | None, keys: Any, columns: Columns, chunks: Chunks
+) -> SignedColumn:
+    """The URLs of `Signer.presign_arrow`; `request` and `times` are as in `presigned_list`."""
+    rows = _Rows(replace(request, rules=request.rules | UTF8), times, columns, chunks.end)
+    return SignedColumn(
+        rows.template,
+        keys,
+        tuple(columns.sources),
+        tuple(columns.names),
+        rows.varying,
+        keep_errors=chunks.keep_errors,
+        threads=chunks.threads,
+        memory=chunks.memory,
+        as_keys=chunks.as_keys,
+    )
+
+
+def is_scalar(expires: Any) -> bool:
+    """Whether an expiry is one for all rows."""
+    return expires is None or isinstance(expires, (int, str, timedelta))
+
+
+def checked_on_error(on_error: Any) -> bool:
+    """Whether bad rows are kept as nulls, rather than raised."""
+    if on_error not in ("raise", "null"):
+        raise ParameterError("on_error", 'must be "raise" or "null"')
+    return bool(on_error == "null")
+
+
+def checked_keys(keys: Any) -> Iterable[Any]:
+    """An iterable of keys, which one str is not."""
+    if type(keys) is not list and (isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable)):
+        raise ParameterError("keys", f"must be an iterable of str, not {type(keys).__name__}")
+    return keys

@@ -1,0 +1,51 @@
+/* Rows that differ by their method, or by when their signature ends: each has a form and a key of its own. */
+#ifndef COSSIGN_VARIED_H
+#define COSSIGN_VARIED_H
+
+#include "../sha1/engine.h"
+#include "row.h"
+
+enum {
+    END_DIGITS = 10 /* of a KeyTime's end, from 2001 to 2286 */
+};
+
+/* What one row is laid out and signed by. */
+typedef struct {
+    const Form *form;
+    const sha1_key *key;
+    const uint8_t *end; /* END_DIGITS characters instead of the form's own; NULL for these */
+} RowForm;
+
+/* How rows differ. */
+typedef struct {
+    const Form *form; /* of a row that differs in nothing; it has end_back, and its head is a method and a line end */
+    const sha1_key *key;    /* likewise */
+    const sha1_key *secret; /* prepared with the SecretKey and no head */
+    sha1_compressor *compress;
+    ptrdiff_t method; /* the number of the value that is a row's method, and of the one that is its seconds; or -1 */
+    ptrdiff_t expires;
+    uint64_t start; /* a row's KeyTime is from `start` to `start` + its seconds + `extra` */
+    uint64_t extra;
+} Differences;
+
+/* The forms and keys of a thread, made as rows need them; they take some 3 MiB at most. */
+typedef struct Varied Varied;
+
+/* NULL if there is no memory. What `differences` points to must last as long. */
+Varied *varied_new(const Differences *differences);
+void varied_free(Varied *varied);
+
+/* Begin a tile: what earlier ones found may be replaced. */
+void varied_begin(Varied *varied);
+
+/* Find the forms of the rows first ... last - 1 that have no fault, of one tile; `forms` begins with the first row's.
+   Returns `last`, or the first row without one: *full tells whether there is no place left in this tile; otherwise the
+   row's values are not understood here. */
+size_t varied_find(Varied *varied, const Rows *rows, size_t first, size_t last, RowForm *forms, int *full);
+
+/* As form_tile_bound and form_lay_out_tile, for rows that have forms of their own; `forms` begins with that of `done`. */
+size_t varied_tile_bound(const RowForm *forms, const Rows *rows, size_t done, size_t last);
+size_t varied_lay_out_tile(const RowForm *forms, const Rows *rows, size_t done, size_t last, Space *space,
+    sha1_row *signed_rows, size_t *count);
+
+#endif
