@@ -179,6 +179,10 @@ def test_headers_and_host() -> None:
 
 
 def test_key_time() -> None:
+    assert "q-sign-time=0000000001;2&q-key-time=0000000001;2" in authorization(KeyTime="0000000001;2")  # as it is given
+    for wrong in ("00000000001;2", "1;20000000000"):
+        with pytest.raises(ParameterError, match="KeyTime must be '<start>;<end>'"):
+            authorization(KeyTime=wrong)
     assert "q-sign-time=1;2&q-key-time=1;2" in authorization(KeyTime="1;2", Expires=60)
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import pickle
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -26,9 +27,11 @@ from cossign import (
     KeyNameError,
     ParameterError,
     Signer,
+    _core,
     engines,
 )
 from cossign._core import Column
+from cossign.bulk import _Rows
 from tests import reference
 from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY
 
@@ -248,6 +251,89 @@ def test_more_expiries_and_methods_than_are_kept(signer: Signer) -> None:
                 keys[index],
                 **{name: column[index] for name, column in columns.items()},  # type: ignore[arg-type]
             )
+
+
+def test_what_stands_for_a_refused_value_is_no_value_of_a_caller(signer: Signer) -> None:
+    values = [5, None, "method 0", 5, "GET"]
+    found = signer.presign_many(["a"] * 5, method=values, on_error="null")  # type: ignore[arg-type]
+    assert isinstance(found, BulkResult)
+    assert [reason for _, reason in found.errors] == [
+        "method must be a str, not int", "method must be a str, not NoneType", 'method must be an HTTP method, such as "GET"',
+        "method must be a str, not int",
+    ]  # fmt: skip
+    for number in (2**70, -(2**70), 10**25, 10**5000):
+        with pytest.raises(ParameterError, match=r"expires\[1\]") as raised:
+            signer.presign_many(["a", "b"], expires=[900, number])
+        if abs(number) < 10**4000:
+            with pytest.raises(ParameterError) as alone:
+                signer.presign("b", expires=number)
+            assert raised.value.reason == alone.value.reason
+    many = {f"p{number}": ["1"] for number in range(1024)}
+    assert signer.presign_many(["a"], query=many, method=["GET"]) == signer.presign_many(["a"], query=many)
+
+
+def test_with_a_key_time_expiries_are_not_read(signer: Signer) -> None:
+    wanted = signer.presign("a", key_time=TIMES)
+    junk: Any = ["junk", None]
+    assert signer.presign("a", key_time=TIMES, expires="junk") == wanted
+    assert signer.presign_many(["a", "a"], key_time=TIMES, expires=junk) == [wanted, wanted]
+    column = pyarrow.array(["junk", None])
+    signed = signer.presign_arrow(pyarrow.array(["a", "a"]), key_time=TIMES, expires=column)
+    assert pyarrow.chunked_array(signed).to_pylist() == [wanted, wanted]
+
+
+def test_a_row_that_is_larger_than_a_chunk_differs(signer: Signer) -> None:
+    query = {"q": "x" * 600_000}
+    found = pyarrow.chunked_array(
+        signer.presign_arrow(pyarrow.array(["a", "b"]), query=query, expires=pyarrow.array([60, 120]))
+    )
+    assert [len(url) for url in found.to_pylist()] == [len(signer.presign("a", query=query))] * 2
+
+
+def test_rows_that_differ_leave_nothing_behind(signer: Signer) -> None:
+    """What holds a secret is wiped when the call is over, and not when Python looks for circles."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            signer.presign_many(["a", "b"], expires=[60, "1m"], method=["GET", 5], on_error="null")  # type: ignore[list-item]
+            pyarrow.chunked_array(
+                signer.presign_arrow(pyarrow.array(["a"]), expires=pyarrow.array([-5]), on_error="null")
+            )
+        assert not [each for each in gc.get_objects() if isinstance(each, (_core.Varying, _Rows))]
+    finally:
+        gc.enable()
+
+
+def test_a_call_asks_for_its_credentials_once() -> None:
+    asked: list[str] = []
+
+    class Provider:
+        def get(self) -> Credentials:
+            asked.append("x")
+            return Credentials(SECRET_ID, SECRET_KEY)
+
+    signer = Signer(Provider(), bucket=BUCKET, region=REGION)
+    calls: list[Callable[[], Any]] = [
+        lambda: signer.presign("a"), lambda: signer.presign("a", query={"b": "1"}), lambda: signer.presign("a", key_time=TIMES),
+        lambda: signer.presign_many(["a"]), lambda: signer.presign_many(["a"], expires=[5]),
+        lambda: signer.presign_arrow(pyarrow.array(["a"])), lambda: signer.authorization("GET", "a", headers={"a": "b"}),
+        lambda: signer.sign_request("GET", "/a", {"host": HOST}), lambda: signer.post_policy("a"),
+    ]  # fmt: skip
+    for call in calls:
+        asked.clear()
+        call()
+        assert asked == ["x"]
+
+
+def test_a_signer_does_not_change(signer: Signer) -> None:
+    for name in ("bucket", "start", "expires", "anything"):
+        with pytest.raises(AttributeError, match="immutable"):
+            setattr(signer, name, None)
+        with pytest.raises(AttributeError, match="immutable"):
+            delattr(signer, name)
+    assert "where" in dir(Signer(signer.credentials))
+    assert {name for name in dir(signer) if not name.startswith("_")} >= {"bucket", "clock", "start", "verify"}
 
 
 def test_a_value_is_refused_in_the_order_of_its_row(signer: Signer) -> None:

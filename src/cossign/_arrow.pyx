@@ -1000,7 +1000,10 @@ cdef int sign_slot(SignedColumn whole, Template template, Pool* pool, Task* task
     """Sign as many rows of a task as fit into one slot."""
     cdef size_t bound
     cdef size_t row_size = template.form.text_size + (17 if task.views else 5)  # with its offset or view, and validity
-    task.open = slot_new(pool, 0, min(pool_slot(pool) // POOL_ROW, pool_slot(pool) // row_size), task.views)
+    # at least one row is read, so that a row larger than a slot is known
+    task.open = slot_new(
+        pool, 0, max(<size_t>1, min(pool_slot(pool) // POOL_ROW, pool_slot(pool) // row_size)), task.views
+    )
     if task.open == NULL:
         with gil:
             raise MemoryError

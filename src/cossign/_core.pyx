@@ -170,6 +170,8 @@ cdef bytes checked_value(object value, str parameter, object index):
         return value_bytes(value)
     except UnicodeEncodeError:
         raise ParameterError(parameter, "is not valid Unicode: it holds a lone surrogate", index) from None
+    except ValueError:  # Python writes no more than 4,300 digits
+        raise ParameterError(parameter, "is a number that is too long to be written", index) from None
     except TypeError:
         reason = f"must be a str, a number, a bool or None, not {type(value).__name__}"
         raise ParameterError(parameter, reason, index) from None
@@ -414,10 +416,16 @@ cdef class Secret:
     cdef int prepare(self, sha1_key* key) except -1:
         """HMAC's states of the secret itself, for sha1_prepare_key_time."""
         cdef Text secret = Text(self.data, <size_t>self.size)
+        cdef bytes digest = None
         if secret.size > SHA1_BLOCK:  # RFC 2104: its digest instead
-            digest = sha1(self.data[:self.size]).digest()
+            copy = self.data[:self.size]
+            digest = sha1(copy).digest()
+            wipe(PyBytes_AS_STRING(copy), secret.size)  # nobody else has it
             secret = text_of(digest)
-        return sha1_prepare(key, secret.data, secret.size, secret.data, 0)
+        sha1_prepare(key, secret.data, secret.size, secret.data, 0)
+        if digest is not None:
+            wipe(PyBytes_AS_STRING(digest), 20)
+        return 0
 
 
 # --- Engines ----------------------------------------------------------------------------------------------------------
@@ -444,10 +452,12 @@ cdef class Engine:
 cdef bint agrees(Engine engine) except -1:
     """Sign the same HttpStrings natively and by hashlib: as many and as long as lead through every path of the lanes.
 
-    Then the same URLs, of plain and of escaped keys: the engine lays the rows out, too.
+    Then the same URLs, of plain and of escaped keys: the engine lays the rows out, too. Last, URLs whose methods and
+    expiries differ.
     """
     cdef Engine hashlib = ENGINES[-1]
-    cdef SignKey key = Secret(os.urandom(18).hex()).sign_key("1557989753;1557996953")
+    cdef Secret secret = Secret(os.urandom(18).hex())
+    cdef SignKey key = secret.sign_key("1557989753;1557996953")
     cdef list http_strings = [os.urandom(110 if number < 16 else 11 * number) for number in range(31)]
     cdef list keys = [
         os.urandom(2 * number + 1).hex() + ("", "", " ", "\u4e2d/.x", "\xe9+%")[number % 5] + "a" * (number % 7)
@@ -462,7 +472,25 @@ cdef bint agrees(Engine engine) except -1:
             [b"https://example.com", KEY, b"?q-signature=", SIGNATURE], key, STRICT, "keys", each,
         )
         found.append(sign_many(template, keys, (), (), None))
-    return found[0] == found[1]
+        found.append(_varied_urls(each, secret, keys[:30]))
+    return found[:2] == found[2:]
+
+
+def _varied_urls(Engine engine not None, Secret secret not None, list keys not None):
+    """URLs of keys, of which each has its own method and expiry."""
+    def make(texts, absent):
+        method, seconds = texts
+        times = f"1557989753%3B{1557989753 + int(seconds)}"
+        return Template(
+            [f"{method.lower()}\n".encode(), KEY, b"\n\nhost=example.com\n"],
+            [b"https://example.com", KEY, f"?a&q-sign-time={times}&q-key-time={times}&q-signature=".encode(), SIGNATURE],
+            secret.sign_key(times.replace("%3B", ";")), STRICT, "keys", engine,
+        )
+    methods = ["GET", "PUT", "delete"] * len(keys)
+    seconds = [60 * (1 + number % 11) for number in range(len(keys))]
+    template = make(("GET", "7200"), ())
+    varying = Varying(template, make, ("method", "expires"), secret, (1557989753, 0))
+    return sign_many(template, keys, (methods, seconds), ("method", "expires"), None, 1, varying)
 
 
 cdef tuple probed():
@@ -617,7 +645,8 @@ cdef class Template:
 
 cdef int set_end_back(Template template, list text) except -1:
     """Where KeyTime's end stands in a URL: it is written over in the rows of another one."""
-    cdef bytes before = text[text.index(SIGNATURE) - 1] if isinstance(text[text.index(SIGNATURE) - 1], bytes) else b""
+    cdef Py_ssize_t at = text.index(SIGNATURE)
+    cdef bytes before = text[at - 1] if at > 0 and isinstance(text[at - 1], bytes) else b""
     start, _, last = template.sign_key.key_time.partition(";")
     times = percent_encode(template.sign_key.key_time.encode(), COMPONENT)
     place = before.find(b"&q-sign-time=%b&q-key-time=%b&" % (times, times))
@@ -748,13 +777,14 @@ cdef class Workspace:
     """The memory of a bulk call, used again for each of its blocks."""
 
     def __cinit__(self, Py_ssize_t columns):
-        if not 0 <= columns <= MOST_COLUMNS:
+        if not 0 <= columns <= MOST_COLUMNS + 2:  # those of a query, method and expiry
             raise ValueError(f"a batch has at most {MOST_COLUMNS} columns")
         self.width = columns
         self.values = <Text*>PyMem_RawMalloc(<size_t>(columns * BLOCK + 1) * sizeof(Text))
         self.digits = <uint8_t*>PyMem_RawMalloc(<size_t>((columns + 1) * BLOCK * COLUMN_DIGITS))
         if self.values == NULL or self.digits == NULL:
             raise MemoryError
+        memset(self.values, 0, <size_t>(columns * BLOCK + 1) * sizeof(Text))
         self.rows = Rows(&self.keys[0], self.values, <size_t>columns, &self.faults[0], &self.texts[0])
 
     def __dealloc__(self):
@@ -865,7 +895,7 @@ cdef class Varying:
             try:
                 found = self.make(*asked)
             except ParameterError as error:
-                found = error
+                found = error.with_traceback(None)  # whose frames would keep `make` alive
             if len(self.templates) >= MOST_TEMPLATES:
                 self.templates.clear()
             self.templates[asked] = found
@@ -875,16 +905,17 @@ cdef class Varying:
         """The tables of a workspace."""
         cdef Template template = self.template
         cdef Differences differences
-        work.varying = self
+        varied_free(work.varied)
+        work.varied = NULL
         if self.is_quick:
             differences = Differences(
                 &template.form, &template.sign_key.native, &self.secret, template.engine.native.compress,
                 self.method, self.expires, self.start, self.extra,
             )
-            varied_free(work.varied)
             work.varied = varied_new(&differences)
             if work.varied == NULL:
                 raise MemoryError
+        work.varying = self
         return 0
 
     cdef bint find(self, Workspace work, Py_ssize_t i, RowForm* form) except -1:
@@ -921,10 +952,15 @@ cdef Py_ssize_t sign_varied(
         last = find_forms(varying, work, done, min(done + SHA1_TILE, count), &is_alone)
         if is_alone and last == done:
             with gil:
-                last = sign_rows(varying.template_of(work, done), work, done, done + 1, place, end)
-            if last == done:
+                template = varying.template_of(work, done)
+                last = done + 1
+                while last < count and (
+                    work.faults[last] != FAULT_NONE or varying.template_of(work, last) is template
+                ):
+                    last += 1
+                done = sign_rows(template, work, done, last, place, end)
+            if done < last:
                 break
-            done = last
             continue
         hold(&work.http, &work.http_size, varied_tile_bound(work.forms, &work.rows, <size_t>done, <size_t>last))
         space = Space(aligned(work.http), place[0], end)

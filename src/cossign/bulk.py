@@ -60,7 +60,7 @@ def sequence(value: Any) -> Sequence[Any] | None:
 
 
 def arrow_column(value: Any) -> Any:
-    """The same of Arrow."""
+    """A parameter's column of Arrow, or None if there is one value for all rows."""
     return value if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__") else None
 
 
@@ -106,18 +106,14 @@ class Columns:
 class _Rows:
     """Makes the templates of rows that differ."""
 
-    def __init__(self, request: SigningRequest, times: Times | None, columns: Columns, end: bytes = b"") -> None:
+    def __init__(self, request: SigningRequest, times: Times, columns: Columns, end: bytes = b"") -> None:
         self._request = request
         self._times = times
         self._columns = columns
         self._end = end
-        self.refused: dict[str, ParameterError] = {}  # values that were refused before, by what stands for them
-        self.template = request.url("keys", end)
-        secret, _ = request.credentials.secrets()
-        common = None if times is None else (times.window_start, times.added)
-        self.varying = Varying(self.template, self._make, columns.own, secret, common)
+        self.refused: dict[str, ParameterError] = {}  # by the text that stands for values of this kind
 
-    def _make(self, texts: tuple[str | None, ...], absent: tuple[int, ...]) -> Template:
+    def make(self, texts: tuple[str | None, ...], absent: tuple[int, ...]) -> Template:
         """A row's template, of the texts in its columns of method and expiry, and without the parameters it lacks."""
         row = dict(zip(self._columns.own, texts, strict=True))
         for text in texts:
@@ -125,24 +121,47 @@ class _Rows:
                 raise self.refused[text]
         method = checked_method(row["method"]) if "method" in row else self._request.method
         key_time = self._request.key_time
-        if self._times is not None and row.get("expires") is not None:
-            key_time = self._times.key_time(_seconds(row["expires"] or ""))
+        if (seconds := row.get("expires")) is not None:
+            key_time = self._times.key_time(_seconds(seconds))
         query = Canonical.of(without_columns(self._columns.query, absent), "query") if absent else None
         return self._request.differing(method=method, key_time=key_time, query=query).url("keys", self._end)
+
+    def varying(self, template: Template) -> Varying:
+        """What rows are signed with, beside the template of a row that differs in nothing."""
+        secret, _ = self._request.credentials.secrets()
+        return Varying(template, self.make, self._columns.own, secret, (self._times.window_start, self._times.added))
+
+    def plain(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
+        """Methods as str, or expiries as seconds; for a value that is neither, a text that `make` refuses."""
+        if set(map(type, values)) == {str if name == "method" else int}:
+            return values
+        return [self._plain(name, value) for value in values]
+
+    def _plain(self, name: str, value: Any) -> int | str | None:
+        if type(value) is (str if name == "method" else int):
+            return value
+        try:
+            if name == "method":
+                return checked_method(value)
+            return None if value is None else seconds_of(value, name)
+        except ParameterError as error:
+            text = f"\0{error}"
+            self.refused.setdefault(text, error.with_traceback(None))
+            return text
 
 
 def _seconds(text: str) -> int:
     """The seconds that a column's text holds."""
     if re.fullmatch("[0-9]{1,10}[smhd]", text):
         return seconds_of(text, "expires")
-    if not re.fullmatch("-?[0-9]{1,20}", text):
+    if not re.fullmatch("-?[0-9]{1,4000}", text):
         raise ParameterError("expires", "must be a whole number of seconds")
     return int(text)
 
 
 def presigned_list(
     request: SigningRequest,
-    times: Times | None,
+    times: Times,
     keys: Iterable[Any],
     columns: Columns,
     errors: list[tuple[int, str]] | None,
@@ -152,7 +171,7 @@ def presigned_list(
 
     Args:
         request: that of a row that differs in nothing.
-        times: what the rows' KeyTimes have in common; None if all have the request's.
+        times: what the KeyTimes of rows with their own expiry have in common.
         keys: the keys.
         columns: what differs by row.
         errors: None to raise at the first bad row; a list to append (index, reason) to instead.
@@ -164,44 +183,26 @@ def presigned_list(
         for name, column in zip(columns.names, sources, strict=True):
             if len(column) != len(keys):
                 raise ParameterError(name, f"must be as long as keys: {len(keys)} rows, not {len(column)}")
+    template, names = request.url("keys"), tuple(columns.names)
     if not columns.own and not any(None in column for column in sources):
-        return _core.sign_many(request.url("keys"), keys, tuple(sources), tuple(columns.names), errors, threads)
+        return _core.sign_many(template, keys, tuple(sources), names, errors, threads)
     rows = _Rows(request, times, columns)
-    own = len(sources) - len(columns.own)
-    sources = sources[:own] + [
-        source
-        if set(map(type, source)) == {str if name == "method" else int}
-        else [_plain(name, value, rows.refused) for value in source]
-        for name, source in zip(columns.own, sources[own:], strict=True)
+    sources = [
+        rows.plain(name, source) if name in columns.own else source for name, source in zip(names, sources, strict=True)
     ]
-    return _core.sign_many(rows.template, keys, tuple(sources), tuple(columns.names), errors, threads, rows.varying)
+    return _core.sign_many(template, keys, tuple(sources), names, errors, threads, rows.varying(template))
 
 
-def _plain(name: str, value: Any, refused: dict[str, ParameterError]) -> int | str | None:
-    """A row's method as a str, or its expiry as seconds; for a value that is neither, a text that is refused later."""
-    if type(value) is (str if name == "method" else int):
-        return value
-    try:
-        if name == "method":
-            return checked_method(value)
-        return None if value is None else seconds_of(value, name)
-    except ParameterError as error:
-        stand_in = f"{name} {len(refused)}"
-        refused[stand_in] = error
-        return stand_in
-
-
-def signed_column(
-    request: SigningRequest, times: Times | None, keys: Any, columns: Columns, chunks: Chunks
-) -> SignedColumn:
+def signed_column(request: SigningRequest, times: Times, keys: Any, columns: Columns, chunks: Chunks) -> SignedColumn:
     """The URLs of `Signer.presign_arrow`; `request` and `times` are as in `presigned_list`."""
-    rows = _Rows(replace(request, rules=request.rules | UTF8), times, columns, chunks.end)
+    request = replace(request, rules=request.rules | UTF8)
+    template = request.url("keys", chunks.end)
     return SignedColumn(
-        rows.template,
+        template,
         keys,
         tuple(columns.sources),
         tuple(columns.names),
-        rows.varying,
+        _Rows(request, times, columns, chunks.end).varying(template),
         keep_errors=chunks.keep_errors,
         threads=chunks.threads,
         memory=chunks.memory,
@@ -214,15 +215,14 @@ def is_scalar(expires: Any) -> bool:
     return expires is None or isinstance(expires, (int, str, timedelta))
 
 
-def checked_on_error(on_error: Any) -> bool:
-    """Whether bad rows are kept as nulls, rather than raised."""
+def keeps_errors(on_error: Any) -> bool:
+    """Whether bad rows become nulls, by the parameter `on_error`; otherwise the first one is raised."""
     if on_error not in ("raise", "null"):
         raise ParameterError("on_error", 'must be "raise" or "null"')
     return bool(on_error == "null")
 
 
-def checked_keys(keys: Any) -> Iterable[Any]:
-    """An iterable of keys, which one str is not."""
+def check_keys(keys: Any) -> None:
+    """Refuse what is not an iterable of keys, such as one str."""
     if type(keys) is not list and (isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable)):
         raise ParameterError("keys", f"must be an iterable of str, not {type(keys).__name__}")
-    return keys

@@ -58,7 +58,7 @@ class Times(NamedTuple):
         start: Unix seconds at which they begin.
         expires: seconds that a signature holds, unless its call gives another time.
         round_to: seconds of the window that they begin with, or None.
-        early: seconds by which `start` is earlier than a second ago; a signature holds that much longer.
+        early: seconds of `backdate` beyond the usual one: a KeyTime is that much longer.
     """
 
     start: int

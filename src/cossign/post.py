@@ -78,6 +78,7 @@ class VerifiedPost:
 
     def __init__(
         self,
+        *,
         secret_id: str,
         key: str,
         key_time: tuple[int, int],
@@ -101,11 +102,12 @@ class VerifiedPost:
 # --- Making -----------------------------------------------------------------------------------------------------------
 
 
-def made(
+def signed_policy(
     url: str,
     bucket: str | None,
     credentials: Credentials,
     key_time: KeyTime,
+    *,
     key: str | None,
     key_prefix: str | None,
     size: tuple[int, int] | None,
@@ -129,24 +131,11 @@ def made(
         raise MissingParameter("key", "or key_prefix; give key_prefix='' if the form may name any key")
     if size is not None:
         conditions.append([_RANGE, *_checked_size(size)])
-    seen = {"key"}
-    for parameter, given in (("fields", fields), ("starts_with", starts_with)):
-        for name, value in given.items():
-            where = f"{parameter}[{name!r}]"
-            if not isinstance(name, str) or not name:
-                raise ParameterError(parameter, "must have names that are str")
-            if name.lower() in _BESIDE or name.lower() in ("bucket", _RANGE):
-                raise ParameterError(where, "must not be given: it is not the form's to say")
-            if name.lower() in seen:
-                raise ParameterError(where, "is given twice")
-            seen.add(name.lower())
-            if isinstance(value, bool) or not isinstance(value, (str, int)):
-                raise ParameterError(where, f"must be a str or an int, not {type(value).__name__}")
-            if parameter == "fields":
-                form[name] = str(value)
-                conditions.append({name: str(value)})
-            else:
-                conditions.append(["starts-with", f"${name}", str(value)])
+    _check_fields(fields, starts_with)
+    for name, value in fields.items():
+        form[name] = str(value)
+        conditions.append({name: str(value)})
+    conditions += [["starts-with", f"${name}", str(value)] for name, value in starts_with.items()]
     signed = {"q-sign-algorithm": "sha1", "q-ak": credentials.secret_id}
     conditions += [{name: value} for name, value in (*signed.items(), ("q-sign-time", str(key_time)))]
     end = time.gmtime(key_time.end)
@@ -162,6 +151,23 @@ def made(
     if credentials.token is not None:
         form[_TOKEN] = credentials.token
     return PostPolicy(url, form, policy.decode())
+
+
+def _check_fields(fields: Mapping[str, Any], starts_with: Mapping[str, Any]) -> None:
+    """Refuse fields that a form's caller must not set, and those without a text."""
+    seen = {"key"}
+    for parameter, values in (("fields", fields), ("starts_with", starts_with)):
+        for name, value in values.items():
+            where = f"{parameter}[{name!r}]"
+            if not isinstance(name, str) or not name:
+                raise ParameterError(parameter, "must have names that are str")
+            if name.lower() in _BESIDE or name.lower() in ("bucket", _RANGE):
+                raise ParameterError(where, "must not be given: cossign sets it")
+            if name.lower() in seen:
+                raise ParameterError(where, "is given twice")
+            seen.add(name.lower())
+            if isinstance(value, bool) or not isinstance(value, (str, int)):
+                raise ParameterError(where, f"must be a str or an int, not {type(value).__name__}")
 
 
 def _checked_size(size: Any) -> tuple[int, int]:
@@ -183,6 +189,7 @@ def _signature(sign_key: SignKey, policy: bytes) -> str:
 def judged(
     fields: Mapping[str, Any],
     secrets: Mapping[str, Any],
+    *,
     bucket: str | None,
     now: int,
     skew: int,
@@ -221,13 +228,15 @@ def judged(
         _check(conditions, {**form, "key": key, "q-sign-time": form["q-key-time"]}, bucket, size)
         limited = {name.lower() for _, name, _ in conditions if isinstance(name, str)}
         verified = VerifiedPost(
-            form["q-ak"],
-            key,
-            span,
-            form["q-signature"],
-            conditions,
-            tuple(name for name in fields if name.lower() not in limited and name.lower() not in _BESIDE),
-            policy.decode(),
+            secret_id=form["q-ak"],
+            key=key,
+            key_time=span,
+            signature=form["q-signature"],
+            conditions=conditions,
+            unsigned_fields=tuple(
+                name for name in fields if name.lower() not in limited and name.lower() not in _BESIDE
+            ),
+            policy=policy.decode(),
         )
         if terms is not None:
             terms.check_form(verified)

@@ -96,7 +96,7 @@ class Canonical(NamedTuple):
     Attributes:
         names: UrlParamList or HeaderList.
         http: the pieces of HttpParameters or HttpHeaders.
-        text: the pieces of a URL's query, names in their own case.
+        text: the same pieces for a URL's query, names in their own case.
     """
 
     names: bytes
@@ -116,7 +116,7 @@ class SigningRequest:
         method: its HTTP method.
         query, headers: what is signed of them.
         credentials: who signs.
-        key_time: from when to when the signature holds.
+        key_time: from when to when the signature holds; or the text that stands for it.
         base: a URL up to the object's path, without a last slash.
         rules: what is done with keys; see `Template`.
         engine: what signs.
@@ -126,7 +126,7 @@ class SigningRequest:
     query: Canonical
     headers: Canonical
     credentials: Credentials
-    key_time: KeyTime
+    key_time: KeyTime | str
     base: bytes
     rules: int
     engine: Engine
@@ -169,7 +169,7 @@ class SigningRequest:
         """An Authorization header's value; `path` is a constant that is signed instead of the key."""
         return self._template([self._fields(self.query.names), SIGNATURE], parameter, path)
 
-    def differing(self, *, method: str, key_time: KeyTime, query: Canonical | None = None) -> SigningRequest:
+    def differing(self, *, method: str, key_time: KeyTime | str, query: Canonical | None = None) -> SigningRequest:
         """The same request by another method, of another KeyTime, or with other parameters."""
         return replace(self, method=method, key_time=key_time, query=self.query if query is None else query)
 
@@ -195,9 +195,9 @@ class SigningRequest:
         return Template(http, text, sign_key, self.rules, parameter, self.engine)
 
 
-def unsigned_url(base: bytes, query: Sequence[bytes | int], rules: int, parameter: str, engine: Engine) -> Template:
-    """A URL without a signature, whose query has these pieces; or what else follows its key."""
-    return Template([], [base, KEY, *query], None, rules, parameter, engine)
+def constant_url(base: bytes, after: Sequence[bytes | int], rules: int, parameter: str, engine: Engine) -> Template:
+    """A URL that nothing is signed for here: `base`, the key, and the pieces `after` it, which begin with "?"."""
+    return Template([], [base, KEY, *after], None, rules, parameter, engine)
 
 
 def without_columns(query: Mapping[str, Any], absent: Sequence[int]) -> Mapping[str, Any]:

@@ -27,8 +27,8 @@ from cossign.request import (
     checked_headers,
     checked_mapping,
     checked_method,
+    constant_url,
     signed_by_sdk,
-    unsigned_url,
 )
 
 __all__ = ["COS", "getAuthorization"]
@@ -276,7 +276,7 @@ def _authorization(
         query=Canonical.of(query, "Query"),
         headers=Canonical.of(signed, "Headers"),
         credentials=credentials,
-        key_time=_given_key_time(parameters, now),
+        key_time=_asked_key_time(parameters, now),
         base=b"",
         rules=rules | (0 if raw else _core.KEEP_SLASH),
         engine=engine,
@@ -284,16 +284,17 @@ def _authorization(
     return request.authorization(name, path)
 
 
-def _given_key_time(parameters: dict[str, Any], now: float) -> KeyTime:
-    """The KeyTime that getAuthorization's parameters ask for."""
+def _asked_key_time(parameters: dict[str, Any], now: float) -> KeyTime | str:
+    """The KeyTime that getAuthorization's parameters ask for; where it is a parameter, its own text."""
     text = _text(parameters, "KeyTime")
     if not text:
         expires, round_to = (_seconds(parameters.get(each), each) for each in ("Expires", "RoundTo"))
         return _key_time(now, expires, round_to)
-    found = KeyTime.read(text)
-    if found is None:
+    span = KeyTime.read(text)
+    if span is None or not re.fullmatch("[0-9]{1,10};[0-9]{1,10}", text):
         raise ParameterError("KeyTime", "must be '<start>;<end>' in Unix seconds")
-    return KeyTime.checked(*found, "KeyTime")
+    KeyTime.checked(*span, "KeyTime")
+    return text
 
 
 def getAuthorization(parameters: Mapping[str, Any] | None = None, /, **named: Any) -> str:
@@ -402,7 +403,7 @@ class _Request:
         query = [between] if between else []
         if self.query_text:
             query.append((b"&" if between else b"?") + self.query_text)
-        return unsigned_url(self.endpoint.base.encode(), query, _URL_RULES, self.name, self.engine)
+        return constant_url(self.endpoint.base.encode(), query, _URL_RULES, self.name, self.engine)
 
     def signed(self, credentials: Credentials, start: int | None, end: int | None, extra: bytes = b"") -> Template:
         """A URL signed here; start and end are those of the options or of temporary credentials."""

@@ -71,19 +71,26 @@ class Settings:
         given = (
             bucket, region, domain, scheme, expires, sign_host, accelerate, strict, engine, round_to, backdate, clock,
         )  # fmt: skip
-        self._set(credentials, dict(zip(_PARAMETERS, given, strict=True)), None)
+        self._set(credentials, dict(zip(_PARAMETERS, given, strict=True)))
         _warn_of_region(region)
 
     @classmethod
-    def _made(cls, credentials: CredentialsProvider, parameters: dict[str, Any], start: int | None) -> Self:
+    def _made(
+        cls, credentials: CredentialsProvider, parameters: dict[str, Any], start: int | None, before: Self | None = None
+    ) -> Self:
         """A Signer of the parameters of another one, which has given its warnings."""
         signer = cls.__new__(cls)
-        signer._set(credentials, parameters, start)
+        signer._set(credentials, parameters, start, before)
         return signer
 
-    def _set(self, credentials: CredentialsProvider, parameters: dict[str, Any], start: int | None) -> None:
+    def _set(
+        self,
+        credentials: CredentialsProvider,
+        given: dict[str, Any],
+        start: int | None = None,
+        before: Self | None = None,
+    ) -> None:
         """Check the parameters, and set what calls use."""
-        given = parameters
         if not callable(getattr(credentials, "get", None)) or isinstance(credentials, Mapping):
             raise ParameterError("credentials", "must be Credentials, or a provider with get() -> Credentials")
         for name in ("sign_host", "accelerate", "strict"):
@@ -102,12 +109,15 @@ class Settings:
         }  # fmt: skip
         for name, value in values.items():
             object.__setattr__(self, name, value)
-        self._begin(None)
+        self._begin(before)
 
     def _begin(self, before: Self | None) -> None:
         """Set what calls keep; or take it over from a Signer that differs in its start alone."""
 
     def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("a Signer is immutable: make a new one")
+
+    def __delattr__(self, name: str) -> None:
         raise AttributeError("a Signer is immutable: make a new one")
 
     def _parameters(self) -> dict[str, Any]:
@@ -130,8 +140,7 @@ class Settings:
         """The Host of its bucket or domain, or None if it was made for no bucket."""
         return None if self._endpoint is None else self._endpoint.host
 
-    @property
-    def endpoint(self) -> Endpoint:
+    def where(self) -> Endpoint:
         """Where its URLs lead; a ParameterError if it was made for no bucket."""
         if self._endpoint is None:
             missing = [name for name in ("bucket", "region") if getattr(self, name) is None]
@@ -185,9 +194,7 @@ class Settings:
         """
         start = self._start() if start is None else whole_seconds(start, "start")
         KeyTime.checked(start, start + self.expires, "start")
-        signer = self._made(self.credentials, self._parameters(), start)
-        signer._begin(self)
-        return signer
+        return self._made(self.credentials, self._parameters(), start, self)
 
     # --- What calls ask for
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cossign import _core
@@ -14,9 +16,9 @@ from cossign.bulk import (
     Chunks,
     Columns,
     arrow_column,
-    checked_keys,
-    checked_on_error,
+    check_keys,
     is_scalar,
+    keeps_errors,
     presigned_list,
     sequence,
     signed_column,
@@ -37,8 +39,8 @@ from cossign.request import (
     checked_mapping,
     checked_method,
     checked_query,
+    constant_url,
     signed_by_clients,
-    unsigned_url,
 )
 from cossign.shortcuts import ShortCuts
 
@@ -153,7 +155,17 @@ class Signer(ShortCuts):
                 return _core.sign_one(known[2], key)
             template = self._usual_template(credentials, start, method, expires, "key")
         else:
-            template = self.prepare(method, expires=expires, query=query, headers=headers, key_time=key_time).url("key")
+            request = self._prepared(
+                credentials,
+                self._times(start),
+                self.where(),
+                method,
+                expires,
+                query=query,
+                headers=headers,
+                key_time=key_time,
+            )
+            template = request.url("key")
         return _core.sign_one(template, key)
 
     @overload
@@ -220,26 +232,26 @@ class Signer(ShortCuts):
         >>> len(signer.presign_many(f"{number}.jpg" for number in range(1000)))
         1000
         """
-        checked_keys(keys)
-        errors: list[tuple[int, str]] | None = [] if checked_on_error(on_error) else None
+        check_keys(keys)
+        errors: list[tuple[int, str]] | None = [] if keeps_errors(on_error) else None
         checked_threads(threads)
         if query is None and headers is None and key_time is None and isinstance(method, str) and is_scalar(expires):
             usual = self._usual_template(self.valid_credentials(), self._start(), method, expires, "keys")
             signed = _core.sign_many(usual, keys, (), (), errors, threads)
         else:
-            columns = Columns(query, method, expires, sequence)
+            columns = Columns(query, method, expires if key_time is None else None, sequence)
             times = self.times()
             request = self._prepared(
                 self.valid_credentials(),
                 times,
-                self.endpoint,
+                self.where(),
                 columns.method,
                 columns.expires,
                 query=columns.query,
                 headers=headers,
                 key_time=key_time,
             )
-            signed = presigned_list(request, times if key_time is None else None, keys, columns, errors, threads)
+            signed = presigned_list(request, times, keys, columns, errors, threads)
         return signed if errors is None else BulkResult(signed, errors)
 
     def presign_arrow(
@@ -292,7 +304,7 @@ class Signer(ShortCuts):
         memory = self._memory if hasattr(keys, "__len__") and len(keys) <= _FEW else None
         return self.sign_column(
             keys,
-            Chunks(threads, checked_on_error(on_error), memory=memory, as_keys=True),
+            Chunks(threads, keeps_errors(on_error), memory=memory, as_keys=True),
             method=method,
             expires=expires,
             query=query,
@@ -318,19 +330,19 @@ class Signer(ShortCuts):
             chunks: how the URLs come.
         """
         checked_threads(chunks.threads)
-        columns = Columns(query, method, expires, arrow_column)
+        columns = Columns(query, method, expires if key_time is None else None, arrow_column)
         times = self.times()
         request = self._prepared(
             self.valid_credentials(),
             times,
-            self.endpoint,
+            self.where(),
             columns.method,
             columns.expires,
             query=columns.query,
             headers=headers,
             key_time=key_time,
         )
-        return signed_column(request, times if key_time is None else None, keys, columns, chunks)
+        return signed_column(request, times, keys, columns, chunks)
 
     def authorization(
         self,
@@ -377,7 +389,7 @@ class Signer(ShortCuts):
         >>> signer.object_url("a b.txt")
         'https://b-1250000000.cos.ap-beijing.myqcloud.com/a%20b.txt'
         """
-        return _core.sign_one(self.target(query, self.endpoint.base.encode()), key)
+        return _core.sign_one(self.target(query, self.where().base.encode()), key)
 
     def sign_request(
         self,
@@ -485,19 +497,19 @@ class Signer(ShortCuts):
         span = self.times().key_time(expires, key_time)
         from cossign import post
 
-        return post.made(
-            self.endpoint.base + "/",
+        return post.signed_policy(
+            self.where().base + "/",
             self.bucket,
             credentials,
             span,
-            key,
-            key_prefix,
-            size,
-            checked_mapping(fields, "fields"),
-            checked_mapping(starts_with, "starts_with"),
+            key=key,
+            key_prefix=key_prefix,
+            size=size,
+            fields=checked_mapping(fields, "fields"),
+            starts_with=checked_mapping(starts_with, "starts_with"),
         )
 
-    async def ready(self) -> Signer:
+    async def ready(self) -> Self:
         """Wait, without blocking the event loop, until there are credentials: then a call signs without waiting.
 
         Returns:
@@ -532,7 +544,7 @@ class Signer(ShortCuts):
         return self._prepared(
             self.valid_credentials(),
             self.times(),
-            self.endpoint,
+            self.where(),
             method,
             expires,
             query=query,
@@ -541,9 +553,9 @@ class Signer(ShortCuts):
         )
 
     def target(self, query: Query | None, base: bytes = b"") -> Template:
-        """The template of what follows `base` in a URL without a signature."""
+        """The template of a URL without a signature, or of its path and query alone if `base` is empty."""
         pieces = Canonical.of(checked_mapping(query, "query"), "query").text
-        return unsigned_url(base, [b"?", *pieces] if pieces else [], self._rules(), "key", self._engine)
+        return constant_url(base, [b"?", *pieces] if pieces else [], self._rules(), "key", self._engine)
 
     def _rules(self) -> int:
         return STRICT if self.strict else 0
@@ -583,7 +595,7 @@ class Signer(ShortCuts):
                 value = value.lower() if isinstance(value, str) else value
             signed[name] = value
         if self.sign_host and not has_host:
-            signed["Host"] = self.endpoint.host
+            signed["Host"] = self.where().host
         return signed
 
     def _usual_template(
@@ -595,10 +607,10 @@ class Signer(ShortCuts):
         if known is None or known[1] != start or known[0] is not credentials:
             known = credentials, start, None, {}
         kind = method, expires, type(expires), parameter  # True and 1 are equal
-        keeps = type(method) is str and (expires is None or type(expires) in (int, str) or is_scalar(expires))
+        keeps = type(method) is str and type(expires) in (NoneType, int, str, timedelta)
         template = known[3].get(kind) if keeps else None
         if template is None:
-            where = self.endpoint if parameter else None
+            where = self.where() if parameter else None
             request = self._prepared(credentials, self._times(start), where, method, expires)
             template = request.url(parameter) if parameter else request.authorization("key")
             if keeps and len(known[3]) < _MOST_TEMPLATES:

@@ -163,12 +163,12 @@ class Verifier:
         return post.judged(
             checked_mapping(fields, "fields"),
             _secrets(self._accepted()),
-            bucket,
-            self._now(),
-            self._skew,
-            size,
-            filename,
-            self._terms,
+            bucket=bucket,
+            now=self._now(),
+            skew=self._skew,
+            size=size,
+            filename=filename,
+            terms=self._terms,
         )
 
     def _judge(self, method: str, headers: Mapping[str, Any] | None) -> Judge:

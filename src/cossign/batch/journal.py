@@ -130,7 +130,7 @@ class Journal:
         os.lseek(self._descriptor, 0, os.SEEK_END)
 
 
-def plan(job: Job, inputs: list[Input], versions: dict[str, str], suffix: str) -> dict[str, Any]:
+def job_plan(job: Job, inputs: list[Input], versions: dict[str, str], suffix: str) -> dict[str, Any]:
     """What a job is, without a secret: its output is the same if this is."""
     signer = job.signer
     probe = signer.presign("cossign", headers=dict(job.headers), key_time=(1, 2))

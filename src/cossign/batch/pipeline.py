@@ -16,10 +16,10 @@ from cossign import __version__
 from cossign.batch.ahead import Behind
 from cossign.batch.bad_rows import Bad, BadRows
 from cossign.batch.job import Estimate, Job, Progress, Report, RowError, SpaceError
-from cossign.batch.journal import Journal, Part, changes, plan
+from cossign.batch.journal import Journal, Part, changes, job_plan
 from cossign.batch.outputs import check_folder, check_outputs, complete_file, is_directory, is_stream, output_file
 from cossign.batch.rows import CORES, Rows, TextRows
-from cossign.batch.sense import Oddities, credentials_that_end, dead_urls, utc
+from cossign.batch.sense import Oddities, credentials_warning, expired_warning, utc
 from cossign.batch.sinks import Sink, Written, open_sink, output_format
 from cossign.batch.sources import GZIP, InputError, Position, Source, pyarrow
 from cossign.errors import ParameterError
@@ -89,15 +89,13 @@ class _Run:
     def __init__(
         self, job: Job, progress: Callable[[Progress], object] | None, warn: Callable[[str], object] | None
     ) -> None:
-        # One SecretKey for all rows: what a provider has later would be another job's.
-        signer = job.signer.replace(credentials=job.signer.valid_credentials())
-        self.job = job = replace(job, signer=signer.at(job.start))
+        self.job = job
         self.output = os.fspath(job.output)
         self._progress = progress
         self._warned = warn
         self._began = self._next = time.monotonic()
         self.directory = not is_stream(self.output) and (job.rows_per_part is not None or is_directory(self.output))
-        _check_parts(job, self.directory)
+        _check_choices(job, self.directory)
         self._filtered = bool(job.include or job.exclude or job.where)
         self._inputs = [os.fspath(each) for each in _several(job.inputs)]
         self.source = Source(self._inputs, job.input_format)
@@ -106,6 +104,9 @@ class _Run:
             raise ParameterError("keep_columns", "cannot be in text, which has the URLs alone: choose another format")
         self.plain = _is_plain(job, self.source, self.format.form, self._filtered)
         self._check_output()
+        # One SecretKey for all rows: what a provider has later would be another job's.
+        signer = job.signer.replace(credentials=job.signer.valid_credentials(), expires=job.expires)
+        self.job = job = replace(job, signer=signer.at(job.start))
         # What is wrong with a parameter is said before a byte is read or written.
         job.signer.presign("check", method=job.method, query=job.query, headers=job.headers, key_time=self._times())
         self.report = Report(
@@ -236,7 +237,7 @@ class _Run:
         from cossign.batch.table_rows import TableRows
 
         text = self.format.form == "txt"
-        return TableRows(self.job, source, at, threads, see, text, check)
+        return TableRows(self.job, source, at, threads, see, text=text, check=check)
 
     def _ended(self) -> Report:
         self._odd.judge()
@@ -300,11 +301,11 @@ class _Run:
     def _make_sense(self) -> None:
         """Warn of what cannot be meant."""
         end = self.report.key_time[1]
-        told = dead_urls(self.job.signer, end)
-        if told and not self._late:
+        warning = expired_warning(self.job.signer, end)
+        if warning and not self._late:
             self._late = True
-            self.warn(told)
-        if ends := credentials_that_end(self.job.signer, end):
+            self.warn(warning)
+        if ends := credentials_warning(self.job.signer, end):
             self.warn(ends)
 
     def _check_space(self) -> None:
@@ -355,7 +356,7 @@ class _Run:
             whole = tried < sample
             total, share = rows.total(), rows.kept / max(1, rows.read)
         exact = whole or (total is not None and not self._filtered)
-        total = tried if whole else source.estimated_rows() if total is None else total
+        total = tried if whole else (source.estimated_rows() if total is None else total)
         estimated = None if total is None else round(total * (1 if whole else share))
         if warnings:
             self._odd.judge()
@@ -415,7 +416,7 @@ class _Run:
             for each in self.source.inputs:
                 if each.size is None:
                     raise ParameterError("resume", f"cannot read {each.name} again: only files can be gone on with")
-        return plan(self.job, self.source.inputs, self._versions(), self.format.suffix)
+        return job_plan(self.job, self.source.inputs, self._versions(), self.format.suffix)
 
     def _versions(self) -> dict[str, str]:
         """Of what has a part in the output's bytes."""
@@ -462,7 +463,7 @@ def _names(job: Job) -> list[str]:
     return [job.key_column, *kept, job.url_column]
 
 
-def _check_parts(job: Job, directory: bool) -> None:
+def _check_choices(job: Job, directory: bool) -> None:
     """Refuse what does not go with the output: a directory of parts, or a file."""
     if job.on_error not in ("fail", "skip", "null"):
         raise ParameterError("on_error", 'must be "fail", "skip" or "null"')

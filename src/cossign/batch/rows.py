@@ -95,7 +95,7 @@ class TextRows(Rows):
         lines: Lines = Lines(self._taken(limit, lambda index, block: self._mark(marks, lines.rows, index, block)))
         column = job.signer.sign_column(
             lines,
-            Chunks(self._threads, True, b"\n"),
+            Chunks(self._threads, keep_errors=True, end=b"\n"),
             method=job.method,
             expires=job.expires,
             query=job.query,

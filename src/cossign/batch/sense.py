@@ -57,13 +57,13 @@ class Oddities:
         )
 
 
-def dead_urls(signer: Signer, end: int) -> str:
-    """What is to be said of URLs that end at an instant, if that is past; otherwise ""."""
+def expired_warning(signer: Signer, end: int) -> str:
+    """The warning about URLs that end at an instant, if that is past; otherwise ""."""
     return f"the URLs have expired already, at {utc(end)}" if end <= signer.now() else ""
 
 
-def credentials_that_end(signer: Signer, end: int) -> str:
-    """What is to be said of credentials that end before URLs do; otherwise ""."""
+def credentials_warning(signer: Signer, end: int) -> str:
+    """The warning about credentials that end before the URLs do; otherwise ""."""
     credentials_end = signer.valid_credentials().expires_at
     if credentials_end is None or credentials_end >= end:
         return ""

@@ -29,6 +29,7 @@ class TableRows(Rows):
         at: Position,
         threads: int | None,
         look: Callable[[Keys], object],
+        *,
         text: bool,
         check: bool,
     ) -> None:
@@ -36,13 +37,13 @@ class TableRows(Rows):
         self._every = "all" in job.keep_columns
         self._tables = Tables(
             source,
-            job.key_column,
-            [*columns, *(name for name in job.keep_columns if name != "all")],
-            self._every,
-            job.columns,
-            job.include,
-            job.exclude,
-            [Condition.parsed(each) for each in job.where],
+            key=job.key_column,
+            wanted=[*columns, *(name for name in job.keep_columns if name != "all")],
+            every=self._every,
+            columns=job.columns,
+            include=job.include,
+            exclude=job.exclude,
+            where=[Condition.parsed(each) for each in job.where],
         )
         super().__init__(job, ahead(self._tables.batches(at, check=check), 2), at, look)
         # Reading takes a core, too, and is slower than signing.
@@ -77,7 +78,7 @@ class TableRows(Rows):
         job, column = self._job, batch.table.column
         return job.signer.sign_column(
             batch.keys,
-            Chunks(self._threads, True, b"\n" if self.direct else b"", self._memory),
+            Chunks(self._threads, keep_errors=True, end=b"\n" if self.direct else b"", memory=self._memory),
             method=column(job.method_column) if job.method_column else job.method,
             expires=column(job.expires_column) if job.expires_column else job.expires,
             query={**job.query, **{name: column(each) for name, each in job.query_columns.items()}},

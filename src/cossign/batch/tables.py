@@ -161,6 +161,7 @@ class Tables:
     def __init__(
         self,
         source: Source,
+        *,
         key: str = "key",
         wanted: Sequence[str] = (),
         every: bool = False,

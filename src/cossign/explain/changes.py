@@ -295,7 +295,7 @@ def _spelled_paths(path: bytes, clues: Clues) -> Iterator[Change]:
 
 
 def _moved_paths(path: bytes, clues: Clues) -> Iterator[Change]:
-    """The path with something before it, or behind it."""
+    """The path with something before it, or after it."""
     for bucket in dict.fromkeys((clues.bucket, clues.bucket.rpartition("-")[0])):
         if bucket:
             prefix = b"/" + bucket.encode()

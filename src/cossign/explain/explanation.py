@@ -250,7 +250,7 @@ def _judged(cases: list[_Case], answer: ServiceError | None, known: dict[str, Cr
             found = search(base, case.reading.signature, case.clues, most)
             tried += found.tried
             if found.matches:
-                return (*_explained(case, base, by_service, found, answer, known, now), tried)
+                return (*_explained(case, base, by_service, found, answer, known=known, now=now), tried)
     case = max(cases, key=lambda each: (len(each.reading.fields), -len(each.evident)))  # the first of them
     return (*_unexplained(case, answer, known, now), tried)
 
@@ -308,6 +308,7 @@ def _explained(
     by_service: bool,
     found: Found,
     answer: ServiceError | None,
+    *,
     known: dict[str, Credentials],
     now: int,
 ) -> tuple[_Case, Signing | None, list[Finding], list[Finding]]:

@@ -343,7 +343,7 @@ cdef class Route:
         self.methods = frozenset(methods)
         self.params = Names(params)
         self.signer = signer
-        self.host = signer.endpoint.host.encode()
+        self.host = signer.where().host.encode()
         self.expires = expires
         self.rounded = signer.round_to or 0
         self.unusual = unusual
@@ -646,8 +646,8 @@ cdef bint is_signatures(str lower) except -1:
     return lower.startswith("q-") or lower == "sign" or lower == "x-cos-security-token"
 
 
-cdef class Judging:
-    """Who asks, for which key, and whether a rule allows it: what `Gate` asks of every request."""
+cdef class RequestJudge:
+    """Judges requests: who asks, for which key, and whether a rule allows it. `Gate` describes its parameters."""
 
     cdef tuple routes
     cdef dict headers
@@ -920,7 +920,7 @@ cdef class Judging:
 
 
 @cython.final
-cdef class Gate(Judging):
+cdef class Gate(RequestJudge):
     """A gateway's policy, made ready.
 
     Args:
@@ -954,10 +954,14 @@ cdef class Gate(Judging):
     cdef Counter[KINDS * (SLOWEST_BUCKET + 2)] times
 
     def __init__(
-        self, *, routes, endpoints, headers, bint nginx, Board board not None, bint logs, help=None, **callers
+        self, *, routes, endpoints, headers, by_token, by_certificate, by_secret_id, Caller anonymous, hosts, trusts,
+        bint nginx, Board board not None, bint logs, engine, help=None,
     ):
         cdef Route route
-        super().__init__(routes, headers, **callers)
+        super().__init__(
+            routes, headers, by_token=by_token, by_certificate=by_certificate, by_secret_id=by_secret_id,
+            anonymous=anonymous, hosts=hosts, trusts=trusts, engine=engine,
+        )
         self.by_name = {}
         for route in self.routes:
             self.by_name[route.name] = route

@@ -398,7 +398,7 @@ class _Work:
         lines = Lines(self._permitted(blocks))
         return lines, signer.sign_column(
             lines,
-            Chunks(self.limits.threads, True, end),
+            Chunks(self.limits.threads, keep_errors=True, end=end),
             method=self._method,
             expires=self._seconds,
             query=self._query,

@@ -212,5 +212,6 @@ int sha1_prepare_key_time(
     prepare(key, sign_key, sizeof sign_key, head, size + AROUND, compress);
     wipe(sign_key, sizeof sign_key);
     wipe(state, sizeof state);
+    wipe(message, sizeof message);
     return 0;
 }

@@ -58,24 +58,30 @@ Varied *varied_new(const Differences *differences)
     return varied;
 }
 
-void varied_free(Varied *varied)
+/* Wipe the keys: they sign like the SecretKey that they were made of. */
+static void wipe_keys(Varied *varied)
 {
-    if (!varied) {
-        return;
-    }
-    for (size_t set = 0; set < KEY_SETS; set++) { /* keys sign like the SecretKey that they were made of */
+    for (size_t set = 0; set < KEY_SETS; set++) {
         for (size_t way = 0; way < KEY_WAYS; way++) {
             if (varied->sets[set].used[way]) {
                 wipe(&varied->keys[set][way], offsetof(sha1_key, head_size)); /* HMAC's states */
             }
         }
     }
-    free(varied);
+}
+
+void varied_free(Varied *varied)
+{
+    if (varied) {
+        wipe_keys(varied);
+        free(varied);
+    }
 }
 
 void varied_begin(Varied *varied)
 {
     if (++varied->tile == 0) { /* after 2^32 tiles: nothing is known any more */
+        wipe_keys(varied);
         memset(varied->methods, 0, sizeof varied->methods);
         memset(varied->sets, 0, sizeof varied->sets);
         varied->tile = 1;
