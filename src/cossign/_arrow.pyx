@@ -211,11 +211,11 @@ cdef class ArrowColumn:
             message = self.stream.get_last_error(&self.stream)
         return "cannot be read: " + (as_text(message) or "its Arrow stream failed without saying why")
 
-    cdef int take(self, ArrowArray* given) except -1:
+    cdef int take(self, ArrowArray* array) except -1:
         cdef const char* fault
         cdef ArrowChunk chunk = ArrowChunk()
-        chunk.array = given[0]
-        given.release = NULL
+        chunk.array = array[0]
+        array.release = NULL
         fault = column_fault(self.type, &chunk.array)
         if fault != NULL:
             raise ParameterError(self.parameter, f"is a malformed Arrow array: {as_text(fault)}", self.row)
@@ -990,9 +990,9 @@ cdef size_t row_bound(SignedColumn whole, Template template, Workspace work) exc
     """The most bytes of the first row's URL, by the row's own template."""
     if whole.varying.columns or has_nulls(work, 1):
         with gil:
-            found = whole.varying.template_of(work, 0)
-            if isinstance(found, Template):
-                template = found
+            result = whole.varying.template_of(work, 0)
+            if isinstance(result, Template):
+                template = result
     return form_text_bound(&template.form, work.keys[0], work.values) + TEXT_SLACK
 
 
@@ -1091,10 +1091,10 @@ cdef int fill_slot(SignedColumn whole, Template template, Task* task, Workspace 
 cdef bint has_nulls(Workspace work, Py_ssize_t count) noexcept nogil:
     """Whether a value of the first `count` rows is null."""
     cdef Py_ssize_t i
-    cdef bint found = False
+    cdef bint has_null = False
     for i in range(count * work.width):
-        found |= work.values[i].data == NULL
-    return found
+        has_null |= work.values[i].data == NULL
+    return has_null
 
 
 cdef int report(SignedColumn whole, Task* task, Workspace work, Py_ssize_t done) except -1:

@@ -463,7 +463,7 @@ cdef bint agrees(Engine engine) except -1:
         os.urandom(2 * number + 1).hex() + ("", "", " ", "\u4e2d/.x", "\xe9+%")[number % 5] + "a" * (number % 7)
         for number in range(80)
     ]
-    cdef list found = []
+    cdef list urls = []
     if signatures(engine, key, http_strings) != signatures(hashlib, key, http_strings):
         return False
     for each in (engine, hashlib):
@@ -471,9 +471,9 @@ cdef bint agrees(Engine engine) except -1:
             [b"get\n", KEY, b"\n\nhost=example.com\n"],
             [b"https://example.com", KEY, b"?q-signature=", SIGNATURE], key, STRICT, "keys", each,
         )
-        found.append(sign_many(template, keys, (), (), None))
-        found.append(_varied_urls(each, secret, keys[:30]))
-    return found[:2] == found[2:]
+        urls.append(sign_many(template, keys, (), (), None))
+        urls.append(_varied_urls(each, secret, keys[:30]))
+    return urls[:2] == urls[2:]
 
 
 def _varied_urls(Engine engine not None, Secret secret not None, list keys not None):
@@ -497,17 +497,17 @@ cdef tuple probed():
     """The engines of this CPU, fastest first; "hashlib" is always last and always there."""
     cdef sha1_engine[SHA1_ENGINES] natives
     cdef Engine engine
-    cdef list found = []
+    cdef list engines = []
     cdef size_t i
     for i in range(sha1_engines(natives)):
         engine = Engine()
         engine.name = natives[i].name.decode()
         engine.native = natives[i]
         engine.is_native = True
-        found.append(engine)
+        engines.append(engine)
     engine = Engine()
     engine.name = "hashlib"
-    return (*found, engine)
+    return (*engines, engine)
 
 
 cdef tuple ENGINES = probed()
@@ -889,17 +889,17 @@ cdef class Varying:
                 texts.append(None if value.data == NULL else value.data[:value.size].decode())
             elif value.data == NULL:
                 absent.append(column)
-        asked = tuple(texts), tuple(absent)
-        found = self.templates.get(asked)
-        if found is None:
+        row = tuple(texts), tuple(absent)
+        result = self.templates.get(row)
+        if result is None:
             try:
-                found = self.make(*asked)
+                result = self.make(*row)
             except ParameterError as error:
-                found = error.with_traceback(None)  # whose frames would keep `make` alive
+                result = error.with_traceback(None)  # whose frames would keep `make` alive
             if len(self.templates) >= MOST_TEMPLATES:
                 self.templates.clear()
-            self.templates[asked] = found
-        return found
+            self.templates[row] = result
+        return result
 
     cdef int prepare(self, Workspace work) except -1:
         """The tables of a workspace."""
@@ -925,11 +925,11 @@ cdef class Varying:
             Whether the row must be signed alone: by hashlib, or with a KeyTime of another length.
         """
         cdef Template template
-        found = self.template_of(work, i)
-        if isinstance(found, ParameterError):
+        result = self.template_of(work, i)
+        if isinstance(result, ParameterError):
             work.faults[i] = FAULT_BAD_TEMPLATE
             return False
-        template = found
+        template = result
         if not self.is_quick or template.sign_key.native.head_size != self.template.sign_key.native.head_size:
             return True
         work.alive.append(template)
@@ -1168,8 +1168,8 @@ cdef int sign_block(
         if fault == FAULT_NULL_ROW:
             continue
         if fault == FAULT_BAD_TEMPLATE:
-            found = varying.template_of(work, i)
-            refused[i] = type(found)(found.parameter, found.reason, start + i)
+            refusal = varying.template_of(work, i)
+            refused[i] = type(refusal)(refusal.parameter, refusal.reason, start + i)
         error = refused[i] if i in refused else key_error(template, fault, block[i], start + i)
         if errors is None:
             raise error
@@ -1270,10 +1270,10 @@ cdef list sign_in_threads(
     shares = [
         (template, keys, start, columns, names, errors is not None, varying) for start in range(0, len(keys), SHARE)
     ]
-    for signed, found in in_threads(_sign_share, shares, threads):
+    for signed, bad_rows in in_threads(_sign_share, shares, threads):
         result += signed
-        if found:
-            errors += found
+        if bad_rows:
+            errors += bad_rows
     return result
 
 

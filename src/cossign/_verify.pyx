@@ -244,18 +244,18 @@ cdef class RequestSigner:
         cdef bytes data = checked_value(url, "url", None)
         if not target_split(text_of(data), &target):
             raise ParameterError("url", "must begin with https://, http:// or /")
-        return self.signed(PyUnicode_AsUTF8String(method.lower()), &target, signed_params(&target),
-                           self.signed_headers(&target, headers))
+        params, pairs = signed_params(&target), self.signed_headers(&target, headers)
+        return self.text_of_request(PyUnicode_AsUTF8String(method.lower()), &target, params, pairs)
 
     cdef list signed_headers(self, const Target* target, headers):
         """The (name, value) of the headers that are signed, in their order; Host among them."""
         cdef bytes name, host
-        cdef list signed = []
+        cdef list pairs = []
         cdef bint has_host = False
-        given = None
+        raw_name = None
         try:
-            for given, value in headers:
-                name = self.signed_name(given)
+            for raw_name, value in headers:
+                name = self.signed_name(raw_name)
                 if name is None:
                     continue
                 if name == b"host":
@@ -264,18 +264,18 @@ cdef class RequestSigner:
                     has_host = True
                 if not isinstance(value, bytes):
                     value = value_bytes(value)
-                signed.append((name, (<bytes>value).strip(b" \t")))
+                pairs.append((name, (<bytes>value).strip(b" \t")))
         except (TypeError, ValueError):
-            where = "headers" if given is None else f"headers[{given!r}]"
+            where = "headers" if raw_name is None else f"headers[{raw_name!r}]"
             raise ParameterError(where, "must be a name and a value in str or bytes, without a lone surrogate") from None
         if self.sign_host and not has_host:
             host = target_host(target) or self.host
             if host is None:
                 raise ParameterError("headers", "must have a Host, as the URL names none")
-            signed.append((b"host", host))
-        return sort_by_name(signed)
+            pairs.append((b"host", host))
+        return sort_by_name(pairs)
 
-    cdef str signed(self, bytes lower, const Target* target, list params, list signed):
+    cdef str text_of_request(self, bytes lower, const Target* target, list params, list signed):
         """The Authorization of a request of a method, in lower case, to a path, with what is signed."""
         cdef Text text
         cdef sha1_row row
@@ -408,7 +408,7 @@ cdef class Terms:
     """What a right signature must keep to.
 
     Args:
-        headers: (name as it is signed, name as it was given) of the headers that must be signed.
+        headers: (name as it is signed, the caller's own name) of the headers that must be signed.
         params: the same of parameters.
         longest: the seconds that a signature may hold at most, or None.
         revoked: a collection of SecretIds and signatures, or a function that is asked about a Verified, or None.
@@ -432,9 +432,9 @@ cdef class Terms:
         for what, required, signed in (
             ("header", self.headers, "header_list"), ("parameter", self.params, "url_param_list")
         ):
-            for name, given in required:
+            for name, own_name in required:
                 if name not in getattr(verified, signed):
-                    raise SignatureRefused(f"the {what} {given!r} must be signed, and is not")
+                    raise SignatureRefused(f"the {what} {own_name!r} must be signed, and is not")
         self.check_form(verified)
 
     def check_form(self, verified):
@@ -461,7 +461,7 @@ cdef class Terms:
         return self.longest is None or parts.end - parts.start <= self.longest
 
 
-cdef class Known:
+cdef class Account:
     """A SecretId whose signatures are accepted, as URLs in the usual form need it."""
 
     cdef str secret_id
@@ -486,7 +486,7 @@ cdef class Judge:
     cdef bytes lower      # the method as it is signed
     cdef list headers
     cdef dict secrets
-    cdef dict known       # SecretId to Known, of those that were met
+    cdef dict accounts    # by SecretId, of those that were met
     cdef long long skew
     cdef Terms terms
     cdef Engine engine
@@ -508,7 +508,7 @@ cdef class Judge:
         self.terms = terms
         self.engine = engine
         self.is_usual = True
-        self.known = {}
+        self.accounts = {}
         if headers:
             self.read_host()
 
@@ -564,10 +564,10 @@ cdef class Judge:
         in a call. A wrong signature is not asked about."""
         if self.terms is None or self.terms.revoked is None or self.terms.is_function:
             return False
-        found = asked.get(secret_id)
-        if found is None:
-            found = asked[secret_id] = secret_id in self.terms.revoked
-        return found or PyUnicode_DecodeASCII(<const char*>signature, SHA1_HEX, NULL) in self.terms.revoked
+        is_revoked = asked.get(secret_id)
+        if is_revoked is None:
+            is_revoked = asked[secret_id] = secret_id in self.terms.revoked
+        return is_revoked or PyUnicode_DecodeASCII(<const char*>signature, SHA1_HEX, NULL) in self.terms.revoked
 
     cdef uint8_t* put_http(self, uint8_t* out, Presigned* parts, Text token) noexcept nogil:
         """HttpString; NULL for what `examine` must look at."""
@@ -578,7 +578,7 @@ cdef class Judge:
         """The Verified of one URL in the usual form; None for what `examine` must look at."""
         cdef Presigned parts
         cdef Text text
-        cdef Known known
+        cdef Account account
         cdef list alive = []
         cdef uint8_t[2048] small
         cdef uint8_t[SHA1_HEX] signature
@@ -589,8 +589,8 @@ cdef class Judge:
         cdef Verified verified
         if not self.is_usual or key_text(url, &text, alive) != FAULT_NONE or not self.read_usual(text, &parts, now):
             return None
-        known = self.known_of(&parts)
-        if known is None or not self.allows(&parts):
+        account = self.account_of(&parts)
+        if account is None or not self.allows(&parts):
             return None
         self.put_host(&parts)
         bound = self.http_room(text)
@@ -599,16 +599,16 @@ cdef class Judge:
             if http == NULL:
                 raise MemoryError
         try:
-            end = self.put_http(http, &parts, token_of(known))
+            end = self.put_http(http, &parts, token_of(account))
             if end == NULL:
                 return None
             row = sha1_row(http, <size_t>(end - http), &signature[0])
             sha1_pad(http, row.size, 0)
             memset(signature, 0, SHA1_HEX)
-            hash_rows(self.engine, known.secret.sign_key(key_time_text(&parts)), &row, 1)
+            hash_rows(self.engine, account.secret.sign_key(key_time_text(&parts)), &row, 1)
             if not equal_in_constant_time(signature, parts.signature.data, SHA1_HEX):
                 return None
-            if self.is_revoked(parts.signature.data, known.secret_id, {}):
+            if self.is_revoked(parts.signature.data, account.secret_id, {}):
                 return None
             verified = self.usual_verified(&parts, http, end)
         finally:
@@ -618,18 +618,18 @@ cdef class Judge:
             self.check_terms(verified)
         return verified
 
-    cdef Known known_of(self, const Presigned* parts):
-        """What is known of a URL's SecretId; None if it is not accepted."""
-        cdef Known known
+    cdef Account account_of(self, const Presigned* parts):
+        """The account of a URL's SecretId; None if it is not accepted."""
+        cdef Account account
         cdef str secret_id = secret_id_of(parts)
-        known = self.known.get(secret_id)
-        if known is None and secret_id in self.secrets:
-            known = Known()
-            known.secret_id = secret_id
-            known.secret, token = self.secrets[secret_id]
-            known.url_token = None if token is None else percent_encode(token.reveal().encode(), COMPONENT)
-            self.known[secret_id] = known
-        return known
+        account = self.accounts.get(secret_id)
+        if account is None and secret_id in self.secrets:
+            account = Account()
+            account.secret_id = secret_id
+            account.secret, token = self.secrets[secret_id]
+            account.url_token = None if token is None else percent_encode(token.reveal().encode(), COMPONENT)
+            self.accounts[secret_id] = account
+        return account
 
     cdef void put_host(self, Presigned* parts) noexcept nogil:
         """What is signed as Host: that of the headers, or the URL's."""
@@ -665,14 +665,14 @@ cdef class Judge:
         cdef list alive = []
         cdef bytes http
         cdef uint8_t* start
-        cdef Known known
+        cdef Account account
         key_text(url, &text, alive)
         presigned_parse(text, &parts)
-        known = self.known_of(&parts)
+        account = self.account_of(&parts)
         self.put_host(&parts)
         http = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>self.http_room(text))
         start = <uint8_t*>PyBytes_AS_STRING(http)
-        return self.usual_verified(&parts, start, self.put_http(start, &parts, token_of(known)))
+        return self.usual_verified(&parts, start, self.put_http(start, &parts, token_of(account)))
 
     cdef int check_terms(self, Verified verified) except -1:
         try:
@@ -808,8 +808,8 @@ cdef tuple find_fields(list pairs, authorization):
     raise MalformedSignature("there is no signature: neither q-signature nor sign in the URL, nor an Authorization")
 
 
-cdef Text token_of(Known known) noexcept:
-    return Text(NULL, 0) if known.url_token is None else text_of(known.url_token)
+cdef Text token_of(Account account) noexcept:
+    return Text(NULL, 0) if account.url_token is None else text_of(account.url_token)
 
 
 cdef str key_time_text(const Presigned* parts):
@@ -824,7 +824,7 @@ cdef class Pattern:
     cdef UrlPattern native
     cdef bytes url
     cdef bytes frame_text
-    cdef Known known
+    cdef Account account
     cdef SignKey sign_key
 
 
@@ -848,7 +848,7 @@ cdef class JudgingSpace:
     cdef sha1_row[BLOCK] signed   # what is hashed at a time
     cdef const uint8_t* wanted[BLOCK]  # the signatures in the URLs that were compared
     cdef Py_ssize_t[BLOCK] owners # whose they are, by number in
-    cdef list known               # what is known of the block's SecretIds
+    cdef list accounts            # of the block's SecretIds
     cdef uint8_t* http
     cdef size_t http_size
     cdef Pattern pattern
@@ -957,7 +957,7 @@ cdef class Judgement:
         if space.state[0] == UNKNOWN:
             self.set_pattern(space)
         memset(space.owners, 0, sizeof(space.owners))
-        space.known = [None if space.pattern is None else space.pattern.known]
+        space.accounts = [None if space.pattern is None else space.pattern.account]
         if space.pattern is not None:
             with nogil:
                 fits = space.judge_fitting(count, judge.engine)
@@ -978,7 +978,7 @@ cdef class Judgement:
         try:
             if judge.terms.is_function:
                 judge.check_terms(judge.usual(self.urls[first + i]))
-            elif judge.is_revoked(space.wanted[i], (<Known>space.known[space.owners[i]]).secret_id, self.asked):
+            elif judge.is_revoked(space.wanted[i], (<Account>space.accounts[space.owners[i]]).secret_id, self.asked):
                 judge.examine(str(self.urls[first + i]), self.now)
         except BadSignature as error:
             self.others[first + i] = error.with_traceback(None)
@@ -1000,30 +1000,30 @@ cdef class Judgement:
         cdef Pattern pattern = Pattern()
         cdef UrlPattern* native = &pattern.native
         cdef Presigned parts
-        cdef Known known
+        cdef Account account
         cdef bytes http
         cdef uint8_t* end
         pattern.url = url.data[:url.size]
         url = text_of(pattern.url)
         if not judge.read_usual(url, &parts, self.now) or not judge.allows(&parts):
             return None
-        known = judge.known_of(&parts)
-        if known is None:
+        account = judge.account_of(&parts)
+        if account is None:
             return None
         native.head = Text(url.data, <size_t>(parts.path.data - url.data))
         end = <uint8_t*>parts.path.data + parts.path.size
         native.middle = Text(end, <size_t>(parts.signature.data - end))
         end = <uint8_t*>parts.signature.data + parts.signature.size
         native.tail = Text(end, <size_t>(url.data + url.size - end))
-        native.has_token = known.url_token is not None
+        native.has_token = account.url_token is not None
         native.frame.escapes = False  # they stand in the URL already
         judge.put_host(&parts)
         http = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>judge.http_room(url))
-        end = put_http_tail(<uint8_t*>PyBytes_AS_STRING(http), &parts, token_of(known))
+        end = put_http_tail(<uint8_t*>PyBytes_AS_STRING(http), &parts, token_of(account))
         if end == NULL:
             return None
-        pattern.known = known
-        pattern.sign_key = known.secret.sign_key(key_time_text(&parts))
+        pattern.account = account
+        pattern.sign_key = account.secret.sign_key(key_time_text(&parts))
         pattern.frame_text = put_frame(
             &native.frame, [judge.lower + b"\n/", http[:end - <uint8_t*>PyBytes_AS_STRING(http)], b"", b"", b""]
         )
@@ -1033,7 +1033,7 @@ cdef class Judgement:
         """Judge the rows that are UNKNOWN, each taken apart."""
         cdef Judge judge = self.judge
         cdef Py_ssize_t i, first
-        cdef Known known
+        cdef Account account
         cdef Text secret_id, token
         cdef uint8_t* out = space.http
         with nogil:
@@ -1047,21 +1047,21 @@ cdef class Judgement:
         for first in range(count):  # all rows of one SecretId at a time
             if space.state[first] != UNKNOWN:
                 continue
-            known = judge.known_of(&space.parts[first])
-            if known is None:
+            account = judge.account_of(&space.parts[first])
+            if account is None:
                 space.state[first] = LEFT
                 continue
             secret_id = space.parts[first].secret_id
-            token = token_of(known)
+            token = token_of(account)
             with nogil:
                 out = self.lay_out_parsed(space, count, secret_id, token, out)
-            space.known.append(known)
+            space.accounts.append(account)
             for i in range(first, count):
                 if space.state[i] == READY:
-                    self.hash_alike(space, i, count, known)
+                    self.hash_alike(space, i, count, account)
             for i in range(first, count):
                 if space.state[i] == HASHED:
-                    space.owners[i] = len(space.known) - 1
+                    space.owners[i] = len(space.accounts) - 1
                     space.compare(i, space.rows[i].hole, space.parts[i].signature.data)
         return 0
 
@@ -1087,12 +1087,12 @@ cdef class Judgement:
             space.state[i] = READY
         return out
 
-    cdef int hash_alike(self, JudgingSpace space, Py_ssize_t first, Py_ssize_t count, Known known) except -1:
+    cdef int hash_alike(self, JudgingSpace space, Py_ssize_t first, Py_ssize_t count, Account account) except -1:
         """Sign the READY rows from `first` on that have its KeyTime."""
         cdef Presigned* parts = &space.parts[first]
         cdef Py_ssize_t i
         cdef Py_ssize_t alike = 0
-        cdef SignKey key = known.secret.sign_key(key_time_text(parts))
+        cdef SignKey key = account.secret.sign_key(key_time_text(parts))
         with nogil:
             for i in range(first, count):
                 if space.state[i] == READY and text_is(

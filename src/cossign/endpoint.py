@@ -44,7 +44,7 @@ def nearest_region(region: str) -> str:
 
     if region in _SHORT_REGIONS:
         return _SHORT_REGIONS[region]
-    cities = {known.partition("-")[2]: known for known in REGIONS}
+    cities = {name.partition("-")[2]: name for name in REGIONS}
     near = difflib.get_close_matches(region, REGIONS, 1, 0.85) or difflib.get_close_matches(region, cities, 1, 0.85)
     return cities.get(near[0], near[0]) if near else ""
 
@@ -137,10 +137,10 @@ def endpoint(
     twice = {"{{appid}}": appid, "{{bucket}}": short, "{{region}}": region}
     url = re.sub(r"\{\{.*?\}\}", lambda name: twice.get(name[0].lower(), ""), domain)
     url = re.sub(r"\{.*?\}", lambda name: once.get(name[0].lower(), ""), url)
-    found = _SCHEME.match(url)
-    if not found:
+    match = _SCHEME.match(url)
+    if not match:
         url = f"{scheme}://{url}"
-    elif found[1].lower() not in ("https", "http"):
+    elif match[1].lower() not in ("https", "http"):
         raise ParameterError(named[2], "must be an https:// or http:// host")
     url = url.removesuffix("/")
     host, slash, _ = url.partition("://")[2].partition("/")

@@ -47,8 +47,8 @@ class KeyTime(NamedTuple):
         >>> KeyTime.read("1557989753;1557996953")
         KeyTime(start=1557989753, end=1557996953)
         """
-        found = re.fullmatch(r"([0-9]{1,15});([0-9]{1,15})", text)
-        return None if found is None else cls(int(found[1]), int(found[2]))
+        match = re.fullmatch(r"([0-9]{1,15});([0-9]{1,15})", text)
+        return None if match is None else cls(int(match[1]), int(match[2]))
 
 
 class Times(NamedTuple):
@@ -107,10 +107,10 @@ def duration(value: Any) -> int:
         return value // timedelta(seconds=1)
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
-    found = re.fullmatch(r"([0-9]{1,10})([smhd]?)", value) if isinstance(value, str) else None
-    if found is None or int(found[1]) == 0:
+    match = re.fullmatch(r"([0-9]{1,10})([smhd]?)", value) if isinstance(value, str) else None
+    if match is None or int(match[1]) == 0:
         raise ValueError("is not a duration: write 900, 15m, 2h or 7d")
-    return int(found[1]) * _UNITS[found[2]]
+    return int(match[1]) * _UNITS[match[2]]
 
 
 def whole_seconds(value: Any, parameter: str) -> int:

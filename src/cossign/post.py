@@ -186,7 +186,7 @@ def _signature(sign_key: SignKey, policy: bytes) -> str:
 # --- Judging ----------------------------------------------------------------------------------------------------------
 
 
-def judged(
+def judge_form(
     fields: Mapping[str, Any],
     secrets: Mapping[str, Any],
     *,
@@ -264,17 +264,17 @@ def _read(encoded: str) -> tuple[bytes, int, list[tuple[Any, ...]]]:
     """A policy's text, its expiration in Unix seconds, its conditions."""
     try:
         policy = base64.b64decode(encoded, validate=True)
-        found = json.loads(policy.decode())
+        content = json.loads(policy.decode())
     except (binascii.Error, ValueError, RecursionError):
         raise MalformedSignature("the policy must be JSON in UTF-8 in base64") from None
-    if not isinstance(found, dict) or not isinstance(found.get("conditions"), list):
+    if not isinstance(content, dict) or not isinstance(content.get("conditions"), list):
         raise MalformedSignature("the policy must be a JSON object with expiration and conditions")
     try:
-        expiration = datetime.fromisoformat(str(found.get("expiration")).replace("Z", "+00:00"))
+        expiration = datetime.fromisoformat(str(content.get("expiration")).replace("Z", "+00:00"))
     except ValueError:
         raise MalformedSignature("the policy's expiration must be a time such as 2019-08-30T09:38:12.414Z") from None
     conditions: list[tuple[Any, ...]] = []
-    for each in found["conditions"]:
+    for each in content["conditions"]:
         if isinstance(each, dict) and each:
             conditions += [("eq", name, _text(value)) for name, value in each.items()]
         elif isinstance(each, list) and len(each) == 3 and each[0] in ("eq", "starts-with") and _dollar(each[1]):
@@ -325,12 +325,12 @@ def _check(conditions: list[tuple[Any, ...]], form: Mapping[str, str], bucket: s
             if not name <= size <= value:
                 raise SignatureMismatch(f"the file has {size} bytes, and the policy wants {name} to {value}")
             continue
-        given = bucket if name.lower() == "bucket" else form.get(name.lower())
+        field = bucket if name.lower() == "bucket" else form.get(name.lower())
         if name.lower() == "bucket" and bucket is None:
             continue  # a verifier that is not for one bucket alone
-        if given is None:
+        if field is None:
             raise SignatureMismatch(f"the field {name!r} is missing, and the policy speaks of it")
-        if operator == "eq" and given != value:
+        if operator == "eq" and field != value:
             raise SignatureMismatch(f"the field {name!r} is not what the policy says")
-        if operator == "starts-with" and not given.startswith(value):
+        if operator == "starts-with" and not field.startswith(value):
             raise SignatureMismatch(f"the field {name!r} does not begin as the policy says")

@@ -51,12 +51,12 @@ def checked_mapping(value: Any, parameter: str) -> Mapping[str, Any]:
 
 def checked_headers(headers: Any, parameter: str) -> Mapping[str, Any]:
     """A mapping of headers, whose names and values do not break the request apart."""
-    given = checked_mapping(headers, parameter)
-    for name, value in given.items():
+    mapping = checked_mapping(headers, parameter)
+    for name, value in mapping.items():
         for part in (name, value):
             if isinstance(part, str) and ("\r" in part or "\n" in part or "\0" in part):
                 raise ParameterError(f"{parameter}[{name!r}]", "must not hold CR, LF or NUL")
-    return given
+    return mapping
 
 
 def checked_query(value: Any, has_token: bool) -> Mapping[str, Any]:

@@ -77,23 +77,23 @@ class ObjectUrl(dict[str, Any]):
 # --- Parameters -------------------------------------------------------------------------------------------------------
 
 
-def _parameters(given: Any, named: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    """One mapping or keywords as a dict of what was given; None counts as not given."""
-    if given is not None and not isinstance(given, Mapping):
-        raise ParameterError("parameters", f"must be keywords or one mapping, not {type(given).__name__}")
-    parameters = {**given, **named} if given else named
-    if not known.issuperset(parameters):
-        _refuse_unknown(parameters, known)
+def _parameters(mapping: Any, keywords: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    """One mapping or keywords as a dict of what a call has; None counts as not given."""
+    if mapping is not None and not isinstance(mapping, Mapping):
+        raise ParameterError("parameters", f"must be keywords or one mapping, not {type(mapping).__name__}")
+    parameters = {**mapping, **keywords} if mapping else keywords
+    if not names.issuperset(parameters):
+        _refuse_unknown(parameters, names)
     return {name: value for name, value in parameters.items() if value is not None}
 
 
-def _refuse_unknown(parameters: Mapping[Any, Any], known: frozenset[str]) -> None:
+def _refuse_unknown(parameters: Mapping[Any, Any], names: frozenset[str]) -> None:
     import difflib
 
-    names = {name.lower(): name for name in sorted(known)}
-    unknown = next(str(name) for name in parameters if name not in known)
-    near = difflib.get_close_matches(unknown.lower(), list(names), 1, 0.5)
-    hint = f"did you mean {names[near[0]]}?" if near else f"known are {', '.join(names.values())}"
+    lower_names = {name.lower(): name for name in sorted(names)}
+    unknown = next(str(name) for name in parameters if name not in names)
+    near = difflib.get_close_matches(unknown.lower(), list(lower_names), 1, 0.5)
+    hint = f"did you mean {lower_names[near[0]]}?" if near else f"known are {', '.join(lower_names.values())}"
     raise ParameterError(unknown, f"is an unknown parameter: {hint}")
 
 
@@ -225,15 +225,15 @@ class _Last:
     def __init__(self) -> None:
         self._kept: tuple[dict[str, Any], Template] | None = None
 
-    def found(self, parameters: dict[str, Any], now: float) -> tuple[dict[str, Any] | None, Template | None]:
+    def lookup(self, parameters: dict[str, Any], now: float) -> tuple[dict[str, Any] | None, Template | None]:
         """What to `keep` the template under, if it can be, and the template of an equal call."""
         rest = {**parameters, "Key": _second(now)}
         for value in rest.values():
             # Only values that equal each other in their text, too, can be compared: 1 == True, but it is another value.
             if type(value) not in _PLAIN and (type(value) is not dict or value):
                 return None, None
-        kept = self._kept
-        return rest, kept[1] if kept is not None and kept[0] == rest else None
+        last = self._kept
+        return rest, last[1] if last is not None and last[0] == rest else None
 
     def keep(self, rest: dict[str, Any] | None, now: float, template: Template) -> None:
         if rest is not None and rest["Key"] == _second(now):
@@ -327,11 +327,11 @@ def getAuthorization(parameters: Mapping[str, Any] | None = None, /, **named: An
     ...                  Query={}, Headers={}).partition("&")[0]
     'q-sign-algorithm=sha1'
     """
-    given = _parameters(parameters, named, _AUTHORIZATION)
-    key, now = _text(given, "Key"), _now(given)
-    rest, template = _last.found(given, now)
+    arguments = _parameters(parameters, named, _AUTHORIZATION)
+    key, now = _text(arguments, "Key"), _now(arguments)
+    rest, template = _last.lookup(arguments, now)
     if template is None:
-        template = _authorization(given, _credentials(given), 0, "Key", _engine(), now)
+        template = _authorization(arguments, _credentials(arguments), 0, "Key", _engine(), now)
         _last.keep(rest, now, template)
     return _core.sign_one(template, key)
 
@@ -344,9 +344,9 @@ def getAuthorizations(parameters: Mapping[str, Any] | None = None, /, **named: A
     >>> len(getAuthorizations(SecretId="AKIDEXAMPLE", SecretKey="example-key", Method="get", Keys=["a.jpg", "b.jpg"]))
     2
     """
-    given = _parameters(parameters, named, _AUTHORIZATION - {"Key"} | _BULK)
-    template = _authorization(given, _credentials(given), _core.NO_NULL, "Keys", _engine(), _now(given))
-    return _core.sign_many(template, _keys(given), (), (), None)
+    arguments = _parameters(parameters, named, _AUTHORIZATION - {"Key"} | _BULK)
+    template = _authorization(arguments, _credentials(arguments), _core.NO_NULL, "Keys", _engine(), _now(arguments))
+    return _core.sign_many(template, _keys(arguments), (), (), None)
 
 
 # --- getObjectUrl -----------------------------------------------------------------------------------------------------
@@ -364,11 +364,11 @@ class _Request:
                 raise MissingParameter(required, "which getObjectUrl needs")
         if _text({**options, **parameters}, "Protocol") not in ("", "https", "http", "https:", "http:"):
             raise ParameterError("Protocol", 'must be "https:" or "http:"')
-        merged = {**options, **parameters}
-        accelerate = _flag(merged, "UseAccelerate", False)
+        settings = {**options, **parameters}
+        accelerate = _flag(settings, "UseAccelerate", False)
         self.bucket, self.region = parameters["Bucket"], parameters["Region"]
         self.endpoint: Endpoint = endpoint(
-            self.bucket, self.region, domain=_text(merged, "Domain"), accelerate=accelerate, named=_NAMED
+            self.bucket, self.region, domain=_text(settings, "Domain"), accelerate=accelerate, named=_NAMED
         )
         self.sign = _flag(parameters, "Sign", True)
         self.method = checked_method(_text(parameters, "Method") or "get", "Method")
@@ -390,13 +390,13 @@ class _Request:
                 self.query_text += (b"&" if self.query_text else b"") + extra.encode()
             except UnicodeEncodeError:
                 raise ParameterError("QueryString", "is not valid Unicode: it holds a lone surrogate") from None
-        given = checked_mapping(parameters.get("Headers"), "Headers")
-        kept = {
+        headers = checked_mapping(parameters.get("Headers"), "Headers")
+        signable = {
             name: value
-            for name, value in given.items()
+            for name, value in headers.items()
             if value != "" and str(name).lower() not in ("content-type", "cache-control")
         }
-        self.headers = _signed_headers(kept, self.endpoint.host if self.force_host else None)
+        self.headers = _signed_headers(signable, self.endpoint.host if self.force_host else None)
 
     def unsigned(self, between: bytes = b"") -> Template:
         """A URL that is not signed here, with `between` its path and its own query."""
@@ -429,40 +429,40 @@ class _Request:
 class _Answer:
     """A provider's answer: ready credentials, or a ready Authorization for one key."""
 
-    def __init__(self, given: Any, scope: Any, sts: bool) -> None:
+    def __init__(self, answer: Any, scope: Any, sts: bool) -> None:
         source = "getSTS" if sts else "getAuthorization"
-        if isinstance(given, str):
-            given = {"Authorization": given}
-        if not isinstance(given, Mapping):
+        if isinstance(answer, str):
+            answer = {"Authorization": answer}
+        if not isinstance(answer, Mapping):
             raise ParameterError(
-                source, f"callback params format error: {type(given).__name__} is no mapping and no str"
+                source, f"callback params format error: {type(answer).__name__} is no mapping and no str"
             )
         self.scope = scope
-        self.scope_limit = bool(given.get("ScopeLimit"))
+        self.scope_limit = bool(answer.get("ScopeLimit"))
         self.credentials: Credentials | None = None
         self.start: int | None = None
         self.end: int | None = None
         self.between = b""
         self.extra = b"".join(
-            b"&%b=%b" % (name, _text(given, key).encode())
+            b"&%b=%b" % (name, _text(answer, key).encode())
             for name, key in ((b"clientIP", "ClientIP"), (b"clientUA", "ClientUA"), (b"token", "Token"))
-            if given.get(key)
+            if answer.get(key)
         )
-        token = given.get("SecurityToken") or given.get("XCosSecurityToken")
-        authorization = None if sts else given.get("Authorization")
+        token = answer.get("SecurityToken") or answer.get("XCosSecurityToken")
+        authorization = None if sts else answer.get("Authorization")
         if authorization:
             self.between = self._ready(authorization, token, source)
             return
         values = []
         for field, other in (("TmpSecretId", "SecretId"), ("TmpSecretKey", "SecretKey")):
-            value = given.get(field) or (given.get(other) if sts else None)
+            value = answer.get(field) or (answer.get(other) if sts else None)
             if not value:
                 raise ParameterError(source, f'callback params missing "{field}"')
             values.append(value)
         if not token:
             raise ParameterError(source, 'callback params missing "SecurityToken"')
-        self.start = _ten_digits(given, "StartTime", f"{source} callback params")
-        self.end = _ten_digits(given, "ExpiredTime", f"{source} callback params")
+        self.start = _ten_digits(answer, "StartTime", f"{source} callback params")
+        self.end = _ten_digits(answer, "ExpiredTime", f"{source} callback params")
         if self.end is None:
             raise ParameterError(source, 'callback params missing "ExpiredTime"')
         self.credentials = _checked(Credentials, *values, token)
@@ -531,19 +531,21 @@ class COS:
     def __init__(self, options: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         if options is not None and not isinstance(options, Mapping):
             raise ParameterError("options", f"must be keywords or one mapping, not {type(options).__name__}")
-        given = {
+        settings = {
             name: value
             for name, value in {**(options or {}), **named}.items()
             if name not in _WITHOUT_EFFECT and not (name == "ForcePathStyle" and not value)
         }
-        if "ForcePathStyle" in given:
+        if "ForcePathStyle" in settings:
             raise ParameterError("ForcePathStyle", "is not supported: COS takes virtual-hosted-style URLs only")
-        given = _parameters(given, {}, _OPTIONS)
+        settings = _parameters(settings, {}, _OPTIONS)
         for name in ("getAuthorization", "getSTS"):
-            if name in given and not callable(given[name]):
-                raise ParameterError(name, f"must be a function (options, callback), not {type(given[name]).__name__}")
-        token = given.pop("SecurityToken", "") or given.pop("XCosSecurityToken", "")
-        secret_id, secret_key = given.pop("SecretId", ""), given.pop("SecretKey", "")
+            if name in settings and not callable(settings[name]):
+                raise ParameterError(
+                    name, f"must be a function (options, callback), not {type(settings[name]).__name__}"
+                )
+        token = settings.pop("SecurityToken", "") or settings.pop("XCosSecurityToken", "")
+        secret_id, secret_key = settings.pop("SecretId", ""), settings.pop("SecretKey", "")
         self._secret_id: Any = secret_id
         self._credentials: Credentials | None = None
         if secret_id and secret_key:
@@ -552,7 +554,7 @@ class COS:
             self._missing = "SecretKey" if secret_id else "SecretId"
         else:
             self._missing = "SecretId"
-        self._options = given
+        self._options = settings
         self._engine = chosen_engine()
         self._last = _Last()
         self._temporary: list[_Answer] = []
@@ -566,20 +568,20 @@ class COS:
         >>> COS(SecretId="AKIDEXAMPLE", SecretKey="example-key").getAuth(Method="get", Key="a.jpg").partition("&")[0]
         'q-sign-algorithm=sha1'
         """
-        given = _parameters(parameters, named, _AUTHORIZATION)
+        arguments = _parameters(parameters, named, _AUTHORIZATION)
         if self._options.get("SystemClockOffset") is not None:
-            given.setdefault("SystemClockOffset", self._options["SystemClockOffset"])
-        if self._credentials is None or given.get("SecretId") or given.get("SecretKey"):
+            arguments.setdefault("SystemClockOffset", self._options["SystemClockOffset"])
+        if self._credentials is None or arguments.get("SecretId") or arguments.get("SecretKey"):
             credentials = _credentials(
                 {
-                    "SecretId": given.get("SecretId") or self._secret_id,
-                    "SecretKey": given.get("SecretKey") or (self._credentials and self._credentials.secret_key),
+                    "SecretId": arguments.get("SecretId") or self._secret_id,
+                    "SecretKey": arguments.get("SecretKey") or (self._credentials and self._credentials.secret_key),
                 }
             )
         else:
             credentials = self._credentials
-        template = _authorization(given, credentials, _core.DROP_SLASH, "Key", self._engine, _now(given))
-        return _core.sign_one(template, _text(given, "Key"))
+        template = _authorization(arguments, credentials, _core.DROP_SLASH, "Key", self._engine, _now(arguments))
+        return _core.sign_one(template, _text(arguments, "Key"))
 
     def getObjectUrl(
         self, parameters: Mapping[str, Any] | None = None, callback: Callback | None = None, /, **named: Any
@@ -617,14 +619,14 @@ class COS:
         callback = named.pop("callback", callback)
 
         def work() -> tuple[str, bool]:
-            given = _parameters(parameters, named, _OBJECT_URL)
-            key = _text(given, "Key")
+            arguments = _parameters(parameters, named, _OBJECT_URL)
+            key = _text(arguments, "Key")
             if not key:
                 raise MissingParameter("Key", "the object's name, such as 'picture.jpg'")
-            rest, known = self._last.found(given, _now(self._options))
-            if known is not None:
-                return _core.sign_one(known, key), False
-            request = _Request(self._options, given, "Key", self._engine)
+            rest, template = self._last.lookup(arguments, _now(self._options))
+            if template is not None:
+                return _core.sign_one(template, key), False
+            request = _Request(self._options, arguments, "Key", self._engine)
             if request.sign and self._provider:
                 urls, later = self._provided(
                     request, [key], lambda got: self._deliver(callback, "Url", got[0] if isinstance(got, list) else got)
@@ -653,9 +655,9 @@ class COS:
         callback = named.pop("callback", callback)
 
         def work() -> tuple[list[str], bool]:
-            given = _parameters(parameters, named, _OBJECT_URL - {"Key"} | _BULK)
-            request = _Request(self._options, given, "Keys", self._engine)
-            keys = _keys(given)
+            arguments = _parameters(parameters, named, _OBJECT_URL - {"Key"} | _BULK)
+            request = _Request(self._options, arguments, "Keys", self._engine)
+            keys = _keys(arguments)
             if request.sign and self._provider:
                 return self._provided(request, list(keys), lambda urls: self._deliver(callback, "Urls", urls))
             return _core.sign_many(self._own_template(request), keys, (), (), None), False
@@ -758,8 +760,8 @@ class COS:
         scope = [{"action": action, "bucket": request.bucket, "region": request.region, "prefix": key}]
         with self._lock:
             moment = _second(request.now) + 30
-            self._temporary = [known for known in self._temporary if known.serves(moment)]
-            fitting = [known for known in self._temporary if known.shared or known.scope == scope]
+            self._temporary = [each for each in self._temporary if each.serves(moment)]
+            fitting = [each for each in self._temporary if each.shared or each.scope == scope]
         if fitting and fitting[-1].end is not None and fitting[-1].end - request.now > 60:
             receive(fitting[-1])
             return
@@ -778,18 +780,18 @@ class COS:
             )
         once = threading.Lock()
 
-        def answer(given: Any = None) -> None:
+        def answer(content: Any = None) -> None:
             if not once.acquire(blocking=False):
                 return
             try:
-                found = _Answer(given, scope, sts)
+                reply = _Answer(content, scope, sts)
             except CosSignError as error:
                 receive(error)
                 return
-            if found.credentials is not None:
+            if reply.credentials is not None:
                 with self._lock:
-                    self._temporary.append(found)
-            receive(found)
+                    self._temporary.append(reply)
+            receive(reply)
 
         assert self._provider is not None
         self._provider(asked, answer)

@@ -68,17 +68,17 @@ class Settings:
         backdate: int = 1,
         clock: Clock | None = None,
     ) -> None:
-        given = (
+        values = (
             bucket, region, domain, scheme, expires, sign_host, accelerate, strict, engine, round_to, backdate, clock,
         )  # fmt: skip
-        self._set(credentials, dict(zip(_PARAMETERS, given, strict=True)))
+        self._set(credentials, dict(zip(_PARAMETERS, values, strict=True)))
         _warn_of_region(region)
 
     @classmethod
     def _made(
         cls, credentials: CredentialsProvider, parameters: dict[str, Any], start: int | None, before: Self | None = None
     ) -> Self:
-        """A Signer of the parameters of another one, which has given its warnings."""
+        """A Signer of the parameters of another one, which gave its warnings."""
         signer = cls.__new__(cls)
         signer._set(credentials, parameters, start, before)
         return signer
@@ -86,7 +86,7 @@ class Settings:
     def _set(
         self,
         credentials: CredentialsProvider,
-        given: dict[str, Any],
+        parameters: dict[str, Any],
         start: int | None = None,
         before: Self | None = None,
     ) -> None:
@@ -94,18 +94,20 @@ class Settings:
         if not callable(getattr(credentials, "get", None)) or isinstance(credentials, Mapping):
             raise ParameterError("credentials", "must be Credentials, or a provider with get() -> Credentials")
         for name in ("sign_host", "accelerate", "strict"):
-            if not isinstance(given[name], bool):
-                raise ParameterError(name, f"must be True or False, not {type(given[name]).__name__}")
-        clock = given["clock"]
+            if not isinstance(parameters[name], bool):
+                raise ParameterError(name, f"must be True or False, not {type(parameters[name]).__name__}")
+        clock = parameters["clock"]
         if clock is not None and not isinstance(clock, Clock):
             raise ParameterError("clock", f"must be a cossign.Clock, not {type(clock).__name__}")
-        where = _where(given)
-        expires, round_to, backdate = _checked_times(given["expires"], given["round_to"], given["backdate"])
+        where = _where(parameters)
+        expires, round_to, backdate = _checked_times(
+            parameters["expires"], parameters["round_to"], parameters["backdate"]
+        )
         values = {
-            **given, "expires": expires, "round_to": round_to, "backdate": backdate,
+            **parameters, "expires": expires, "round_to": round_to, "backdate": backdate,
             "credentials": credentials, "start": start,
-            "_endpoint": where, "_engine": chosen_engine(given["engine"]),
-            "_verifier": Verifier(credentials, engine=given["engine"], clock=clock),
+            "_endpoint": where, "_engine": chosen_engine(parameters["engine"]),
+            "_verifier": Verifier(credentials, engine=parameters["engine"], clock=clock),
         }  # fmt: skip
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -228,11 +230,11 @@ def _warn_of_region(region: str | None) -> None:
         warnings.warn(f"region {region!r} is not one that COS is known to have: did you mean {near!r}?", stacklevel=3)
 
 
-def _where(given: Mapping[str, Any]) -> Endpoint | None:
+def _where(parameters: Mapping[str, Any]) -> Endpoint | None:
     """Where a Signer's URLs lead; None if it has no bucket, no region and no domain."""
-    bucket, region, domain = given["bucket"], given["region"], given["domain"]
+    bucket, region, domain = parameters["bucket"], parameters["region"], parameters["domain"]
     if domain or (bucket is not None and region is not None):
-        return endpoint(bucket, region, domain=domain, scheme=given["scheme"], accelerate=given["accelerate"])
+        return endpoint(bucket, region, domain=domain, scheme=parameters["scheme"], accelerate=parameters["accelerate"])
     if bucket is not None:
         check_bucket(bucket)
     if region is not None:

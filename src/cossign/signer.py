@@ -143,16 +143,16 @@ class Signer(ShortCuts):
         credentials = self.valid_credentials()
         start = self._start()
         if query is None and headers is None and key_time is None:
-            known = self._templates
+            cache = self._templates
             if (
-                known is not None
-                and known[1] == start
-                and known[0] is credentials
+                cache is not None
+                and cache[1] == start
+                and cache[0] is credentials
                 and expires is None
                 and method == "GET"
-                and known[2] is not None
+                and cache[2] is not None
             ):
-                return _core.sign_one(known[2], key)
+                return _core.sign_one(cache[2], key)
             template = self._usual_template(credentials, start, method, expires, "key")
         else:
             request = self._prepared(
@@ -429,12 +429,12 @@ class Signer(ShortCuts):
             raise ParameterError("url", f"must be a str, not {type(url).__name__}")
         credentials = self.valid_credentials()
         start = self._start()
-        known = self._last_request[0] if self._last_request else None  # once: another thread may put its own there
+        last = self._last_request[0] if self._last_request else None  # once: another thread may put its own there
         if (
-            known is None
-            or known[0] is not credentials
-            or known[1:3] != (start, expires)
-            or type(known[2]) is not type(expires)
+            last is None
+            or last[0] is not credentials
+            or last[1:3] != (start, expires)
+            or type(last[2]) is not type(expires)
             or key_time is not None
         ):
             host = None if self.host is None else self.host.encode()
@@ -445,7 +445,7 @@ class Signer(ShortCuts):
             if key_time is None:
                 self._last_request[:] = [(credentials, start, expires, requests)]
         else:
-            requests = known[3]
+            requests = last[3]
         pairs = headers.items() if type(headers) is not list and isinstance(headers, Mapping) else headers
         authorization = requests.authorization(checked_method(method), url, pairs)  # pyright: ignore[reportArgumentType]
         token = credentials.token
@@ -603,18 +603,18 @@ class Signer(ShortCuts):
     ) -> Template:
         """A template without parameters and headers, kept until KeyTime changes: of a URL, whose keys are called
         `parameter`; or, if that is empty, of an Authorization."""
-        known = self._templates
-        if known is None or known[1] != start or known[0] is not credentials:
-            known = credentials, start, None, {}
+        cache = self._templates
+        if cache is None or cache[1] != start or cache[0] is not credentials:
+            cache = credentials, start, None, {}
         kind = method, expires, type(expires), parameter  # True and 1 are equal
         keeps = type(method) is str and type(expires) in (NoneType, int, str, timedelta)
-        template = known[3].get(kind) if keeps else None
+        template = cache[3].get(kind) if keeps else None
         if template is None:
             where = self.where() if parameter else None
             request = self._prepared(credentials, self._times(start), where, method, expires)
             template = request.url(parameter) if parameter else request.authorization("key")
-            if keeps and len(known[3]) < _MOST_TEMPLATES:
-                known[3][kind] = template
-            plain = template if keeps and kind == _PLAIN else known[2]
-            object.__setattr__(self, "_templates", (credentials, start, plain, known[3]))  # whole: threads share it
+            if keeps and len(cache[3]) < _MOST_TEMPLATES:
+                cache[3][kind] = template
+            plain = template if keeps and kind == _PLAIN else cache[2]
+            object.__setattr__(self, "_templates", (credentials, start, plain, cache[3]))  # whole: threads share it
         return template

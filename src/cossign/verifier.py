@@ -160,7 +160,7 @@ class Verifier:
         """
         from cossign import post
 
-        return post.judged(
+        return post.judge_form(
             checked_mapping(fields, "fields"),
             _secrets(self._accepted()),
             bucket=bucket,
