@@ -292,15 +292,20 @@ def test_a_row_that_is_larger_than_a_chunk_differs(signer: Signer) -> None:
 
 def test_rows_that_differ_leave_nothing_behind(signer: Signer) -> None:
     """What holds a secret is wiped when the call is over, and not when Python looks for circles."""
+
+    def kept() -> int:
+        return sum(isinstance(each, (_core.Varying, _Rows)) for each in gc.get_objects())
+
     gc.collect()
     gc.disable()
+    before = kept()
     try:
         for _ in range(3):
             signer.presign_many(["a", "b"], expires=[60, "1m"], method=["GET", 5], on_error="null")  # type: ignore[list-item]
             pyarrow.chunked_array(
                 signer.presign_arrow(pyarrow.array(["a"]), expires=pyarrow.array([-5]), on_error="null")
             )
-        assert not [each for each in gc.get_objects() if isinstance(each, (_core.Varying, _Rows))]
+        assert kept() == before
     finally:
         gc.enable()
 
@@ -324,6 +329,36 @@ def test_a_call_asks_for_its_credentials_once() -> None:
         asked.clear()
         call()
         assert asked == ["x"]
+
+
+def test_other_credentials_in_the_same_second() -> None:
+    """What is kept for the next call is of one SecretKey."""
+    every = [Credentials(SECRET_ID, SECRET_KEY), Credentials("AKIDOTHER", "other")]
+
+    class Rotating:
+        place = 0
+
+        def get(self) -> Credentials:
+            return every[self.place]
+
+    provider = Rotating()
+    signer = Signer(provider, bucket=BUCKET, region=REGION).at(TIMES[0])
+    alone = [Signer(each, bucket=BUCKET, region=REGION).at(TIMES[0]) for each in every]
+    calls: list[Callable[[Signer], Any]] = [
+        lambda signer: signer.presign("a"), lambda signer: signer.presign("a", method="PUT"),
+        lambda signer: signer.presign_many(["a"]), lambda signer: signer.authorization("GET", "a"),
+        lambda signer: signer.sign_request("GET", "/a", {"host": HOST}),
+    ]  # fmt: skip
+    for place in (0, 1, 0):
+        provider.place = place
+        for call in calls:
+            assert call(signer) == call(alone[place])
+
+
+def test_at_shares_the_memory_of_results(signer: Signer) -> None:
+    """New pages cost more than signing does."""
+    assert signer.at(TIMES[0])._memory is signer._memory
+    assert signer.replace(expires=60)._memory is not signer._memory
 
 
 def test_a_signer_does_not_change(signer: Signer) -> None:

@@ -77,5 +77,5 @@ class Varying:
         make: Callable[[tuple[str | None, ...], tuple[int, ...]], Template],
         names: tuple[str, ...],
         secret: Secret,
-        times: tuple[int, int] | None,
+        times: tuple[int, int],
     ) -> None: ...

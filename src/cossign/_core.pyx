@@ -477,7 +477,7 @@ cdef bint agrees(Engine engine) except -1:
 
 
 def _varied_urls(Engine engine not None, Secret secret not None, list keys not None):
-    """URLs of keys, of which each has its own method and expiry."""
+    """The URLs of some keys. Each key has its own method and expiry."""
     def make(texts, absent):
         method, seconds = texts
         times = f"1557989753%3B{1557989753 + int(seconds)}"
@@ -853,21 +853,20 @@ cdef class Varying:
             numbers of those of its own that are null; or a ParameterError that says why there is none.
         names: what the columns after the template's own are: "method", "expires".
         secret: the SecretKey.
-        times: (start, extra): a row's KeyTime is from `start` to `start` + its seconds + `extra`. None if no row has
-            its own.
+        times: (start, extra): a row's KeyTime is from `start` to `start` + its seconds + `extra`.
     """
 
-    def __init__(self, Template template not None, make, tuple names not None, Secret secret not None, times):
+    def __init__(
+        self, Template template not None, make, tuple names not None, Secret secret not None, tuple times not None
+    ):
         self.template = template
         self.make = make
         self.columns = len(names)
         self.templates = {}
         own = <Py_ssize_t>template.form.columns
         self.method = own + names.index("method") if "method" in names else -1
-        self.expires = -1
-        if "expires" in names and times is not None:
-            self.expires = own + names.index("expires")
-            self.start, self.extra = times
+        self.expires = own + names.index("expires") if "expires" in names else -1
+        self.start, self.extra = times
         head = template.form.head.data[:template.form.head.size]
         self.is_quick = (
             template.engine.is_native and template.form.end_back[0] > 0 and head.endswith(b"\n") and head.count(b"\n") == 1

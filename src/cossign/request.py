@@ -110,12 +110,12 @@ class Canonical(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SigningRequest:
-    """A request as it is signed, but for its key; every value was checked.
+    """A request as it is signed, without its key. All values have been checked.
 
     Attributes:
         method: its HTTP method.
         query, headers: what is signed of them.
-        credentials: who signs.
+        credentials: the signer's.
         key_time: from when to when the signature holds; or the text that stands for it.
         base: a URL up to the object's path, without a last slash.
         rules: what is done with keys; see `Template`.

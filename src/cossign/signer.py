@@ -240,18 +240,7 @@ class Signer(ShortCuts):
             signed = _core.sign_many(usual, keys, (), (), errors, threads)
         else:
             columns = Columns(query, method, expires if key_time is None else None, sequence)
-            times = self.times()
-            request = self._prepared(
-                self.valid_credentials(),
-                times,
-                self.where(),
-                columns.method,
-                columns.expires,
-                query=columns.query,
-                headers=headers,
-                key_time=key_time,
-            )
-            signed = presigned_list(request, times, keys, columns, errors, threads)
+            signed = presigned_list(*self._batch(columns, headers, key_time), keys, columns, errors, threads)
         return signed if errors is None else BulkResult(signed, errors)
 
     def presign_arrow(
@@ -331,18 +320,7 @@ class Signer(ShortCuts):
         """
         checked_threads(chunks.threads)
         columns = Columns(query, method, expires if key_time is None else None, arrow_column)
-        times = self.times()
-        request = self._prepared(
-            self.valid_credentials(),
-            times,
-            self.where(),
-            columns.method,
-            columns.expires,
-            query=columns.query,
-            headers=headers,
-            key_time=key_time,
-        )
-        return signed_column(request, times, keys, columns, chunks)
+        return signed_column(*self._batch(columns, headers, key_time), keys, columns, chunks)
 
     def authorization(
         self,
@@ -583,6 +561,21 @@ class Signer(ShortCuts):
             rules=self._rules(),
             engine=self._engine,
         )
+
+    def _batch(self, columns: Columns, headers: Any, key_time: Any) -> tuple[SigningRequest, Times]:
+        """The request of a row that differs in nothing, and what the KeyTimes of the others have in common with it."""
+        times = self.times()
+        request = self._prepared(
+            self.valid_credentials(),
+            times,
+            self.where(),
+            columns.method,
+            columns.expires,
+            query=columns.query,
+            headers=headers,
+            key_time=key_time,
+        )
+        return request, times
 
     def _signed_headers(self, headers: Any) -> Mapping[str, Any]:
         """The headers as they are signed, Host added."""

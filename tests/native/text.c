@@ -27,6 +27,8 @@ static size_t encode(uint8_t *out, const uint8_t *data, size_t size, int where)
     return end;
 }
 
+static const char *check_tables(void);
+
 /* The two forms of the one rule, for every byte. */
 static const char *check_start(void)
 {
@@ -48,7 +50,7 @@ static const char *check_start(void)
             return "hex_digit is wrong";
         }
     }
-    return NULL;
+    return check_tables();
 }
 
 /* Bytes of which most are safe; returns their number. */
@@ -383,6 +385,77 @@ static const char *check_varied(void)
     }
     varied_free(varied);
     return right ? NULL : "a row that differs is laid out or signed wrongly";
+}
+
+/* Texts of one place in a table: as many as fit, and more. Another hash needs others; check_tables says so. */
+static const char *const ALIKE_METHODS[] = {"M0000", "M0834", "M0963", "M1053", "M1758", "M1887"};
+static const char *const ALIKE_SECONDS[] = {
+    "1", "306", "749", "1054", "1802", "2550", "3298", "4046", "4794", "5099", "5542"};
+
+/* The result of varied_find for rows with these values; NULL is a null. */
+static size_t find_rows(
+    Varied *varied, const char *const *methods, const char *const *seconds, size_t count, RowForm *forms, int *full)
+{
+    Text keys[16] = {{0}}, values[32];
+    Fault faults[16] = {FAULT_NONE};
+    for (size_t i = 0; i < count; i++) {
+        const char *pair[] = {methods ? methods[i] : "get", seconds ? seconds[i] : NULL};
+        for (size_t j = 0; j < 2; j++) {
+            values[2 * i + j] = (Text){(const uint8_t *)pair[j], pair[j] ? strlen(pair[j]) : 0};
+        }
+    }
+    Rows rows = {keys, values, 2, faults, NULL};
+    return varied_find(varied, &rows, 0, count, forms, full);
+}
+
+static int has_head(const RowForm *found, const char *method)
+{
+    const Form *form = found->form;
+    size_t size = strlen(method);
+    return form->head.size == size + 1 && form->http_size == 3 + size + 1 && form->head.data[size] == '\n'
+           && form->head.data[0] == 'm' && memcmp(form->head.data + 1, method + 1, size - 1) == 0;
+}
+
+/* The tables' places: what a tile has found stays until the tile ends, and what was used last stays longest. */
+static const char *check_tables(void)
+{
+    enum { WAYS = 4, KEY_WAYS = 8 };
+    sha1_key secret, usual;
+    Form form = {.head = {(const uint8_t *)"get\n", 4}, .http_size = 7};
+    RowForm forms[16];
+    int full, right = 1;
+    sha1_prepare(&secret, (const uint8_t *)"key", 3, (const uint8_t *)"", 0);
+    sha1_prepare_key_time(&usual, &secret, (const uint8_t *)"1764000000;1764000900", 21, sha1_compress_portable);
+    const Differences differences = {&form, &usual, &secret, sha1_compress_portable, 0, 1, 1764000000, 0};
+    Varied *varied = varied_new(&differences);
+    varied_begin(varied);
+    right &= find_rows(varied, ALIKE_METHODS, NULL, 6, forms, &full) == WAYS && full;
+    right &= find_rows(varied, NULL, ALIKE_SECONDS, 11, forms + 5, &full) == KEY_WAYS && full;
+    for (int i = 0; i < WAYS; i++) {
+        right &= has_head(&forms[i], ALIKE_METHODS[i]) && forms[i].key == &usual && !forms[i].end;
+    }
+    varied_begin(varied); /* one more method takes the place of one that was not used again */
+    const char *again[] = {ALIKE_METHODS[0], ALIKE_METHODS[4]};
+    right &= find_rows(varied, again, NULL, 2, forms, &full) == 2;
+    right &= has_head(&forms[0], again[0]) && has_head(&forms[1], again[1]);
+    const char *odd[] = {"", "1x", "x", "-5", " 5", "0", "00000000900", "9999999999", "18446744073709551617"};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        right &= find_rows(varied, NULL, &odd[i], 1, forms, &full) == 0 && !full;
+    }
+    const char *whole[] = {"900", NULL, "0000000900"};
+    right &= find_rows(varied, NULL, whole, 3, forms, &full) == 3;
+    right &= memcmp(forms[0].end, "1764000900", END_DIGITS) == 0 && !forms[1].end && forms[2].key == forms[0].key;
+    const char *nothing = NULL;
+    right &= find_rows(varied, &nothing, NULL, 1, forms, &full) == 0 && !full;
+    varied_free(varied);
+    form.columns = 1; /* the first value is a parameter's, and a null is left to the caller */
+    const Differences with_column = {&form, &usual, &secret, sha1_compress_portable, -1, 1, 1764000000, 0};
+    varied = varied_new(&with_column);
+    varied_begin(varied);
+    right &= find_rows(varied, NULL, NULL, 1, forms, &full) == 1;
+    right &= find_rows(varied, &nothing, NULL, 1, forms, &full) == 0 && !full;
+    varied_free(varied);
+    return right ? NULL : "the tables of rows that differ are wrong, or their hash has changed";
 }
 
 static const char *check_names(void)

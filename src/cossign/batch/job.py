@@ -38,7 +38,7 @@ class Job:
         method_column: the column of the methods, which then differ by row.
         expires_column: the column of the seconds that a row's signature holds.
         input_format: "txt", "csv", "jsonl", "parquet", "arrow", "orc" or "inventory"; None to go by each suffix.
-        output_format: "txt", "csv", "jsonl", "parquet" or "arrow", with ".gz" or ".zst" behind it or not; None to go
+        output_format: "txt", "csv", "jsonl", "parquet" or "arrow", with ".gz" or ".zst" after it or not; None to go
             by the suffix. Text has the URLs alone; all others have columns.
         key_column: the column of the keys; ``meta.key`` is the field of a struct. An inventory's is always Key.
         columns: the columns' names in CSV without a header.

@@ -447,18 +447,18 @@ class _Run:
 
 
 def _several(inputs: Any) -> list[Any]:
-    """A job's inputs, of which one may be given alone."""
+    """A job's inputs as a list; the job may have a single path instead."""
     return [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
 
 
 def _is_plain(job: Job, source: Source, form: str, filtered: bool) -> bool:
-    """Whether it is text to text, of which nothing but the keys is asked."""
+    """Whether a job turns lines of text into lines of text, and reads nothing but keys."""
     columns = (job.query_columns, job.method_column, job.expires_column, job.keep_columns, job.columns)
     return form == "txt" and all(each.form == "txt" for each in source.inputs) and not any(columns) and not filtered
 
 
 def _names(job: Job) -> list[str]:
-    """The output's columns, if there is no row to say more."""
+    """The columns of an output that has no rows."""
     kept = [name for name in job.keep_columns if name not in ("all", job.key_column)]
     return [job.key_column, *kept, job.url_column]
 

@@ -37,7 +37,7 @@ def output_format(output: str, stated: str | None, directory: bool) -> Format:
         form, _, packing = stated.partition(".")
         if form not in FORMATS or (packing and f".{packing}" not in PACKINGS):
             raise ParameterError(
-                "output_format", f"must be one of {', '.join(FORMATS)}, with .gz or .zst behind it or not"
+                "output_format", f"must be one of {', '.join(FORMATS)}, with .gz or .zst after it or not"
             )
         return Format(form, f".{packing}" if packing else _packing(output))
     found = format_of(output.rstrip("/" + os.sep))

@@ -519,7 +519,7 @@ def _arrow_errors(each: Input) -> Iterator[None]:
 
 
 class _Joined(io.RawIOBase):
-    """What was read of a stream already, and what is behind it."""
+    """What was read of a stream already, and what follows it."""
 
     def __init__(self, start: bytes, data: IO[bytes]) -> None:
         self._start = start
@@ -593,7 +593,7 @@ def _records(data: IO[bytes], name: str) -> Iterator[bytes]:
 
 
 def _header(block: bytes, name: str) -> tuple[list[str], bytes]:
-    """The names in the first row, and the rows behind it."""
+    """The names in the first row, and the rows after it."""
     text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
     try:
         names = next((row for row in csv.reader(text) if row), None)

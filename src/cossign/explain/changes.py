@@ -105,9 +105,9 @@ def of_key(key: str, clues: Clues) -> Iterator[Change]:
                 other, "other-secret-id", f"it says q-ak={clues.secret_id}, and the SecretKey of {secret_id} signed it"
             )
     around = {
-        "a line's end behind it": f"{key}\n", "CR and LF behind it": f"{key}\r\n", "a space behind it": f"{key} ",
+        "a line's end after it": f"{key}\n", "CR and LF after it": f"{key}\r\n", "a space after it": f"{key} ",
         "a space before it": f" {key}", "double quotes around it": f'"{key}"', "single quotes around it": f"'{key}'",
-        "a byte order mark before it": f"\ufeff{key}", "a tab behind it": f"{key}\t",
+        "a byte order mark before it": f"\ufeff{key}", "a tab after it": f"{key}\t",
     }  # fmt: skip
     for what, value in around.items():
         yield change(value, "secret-key-edited", f"the SecretKey that signed had {what}")
@@ -313,7 +313,7 @@ def _moved_paths(path: bytes, clues: Clues) -> Iterator[Change]:
     yield _path(path + b"/", "trailing-slash", "the path was signed with a slash at its end")
     yield _path(path.rstrip(b"/") or b"/", "trailing-slash", "the path was signed without the slash at its end")
     for blank, what in ((b"\n", "a line's end"), (b"\r\n", "CR and LF"), (b" ", "a space"), (b"\r", "CR")):
-        yield _path(path + blank, "key-blanks", f"the key was signed with {what} behind it")
+        yield _path(path + blank, "key-blanks", f"the key was signed with {what} after it")
         if path.endswith(blank):
             yield _path(
                 path.rstrip(b" \t\r\n"), "key-blanks", f"the request's path ends with {what}, which was not signed"
@@ -502,7 +502,7 @@ _VALUES: tuple[tuple[str, Encode], ...] = (
     ("was in upper case", bytes.upper),
     ("had no blanks around it", bytes.strip),
     ("had no doubled blanks", lambda value: b" ".join(value.split())),
-    ("had a space behind it", lambda value: value + b" "),
+    ("had a space after it", lambda value: value + b" "),
     ("had a space before it", lambda value: b" " + value),
     ("had no quotes around it", lambda value: value.strip(b'"')),
     ("had quotes around it", lambda value: b'"' + value + b'"'),
@@ -634,7 +634,7 @@ def _hosts(headers: Pairs, clues: Clues) -> Iterator[Change]:
             "headers",
             _with_value(headers, b"host", host + b"/"),
             "host-changed",
-            "Host was signed with a slash behind it",
+            "Host was signed with a slash after it",
         )
 
 

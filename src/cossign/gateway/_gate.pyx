@@ -647,7 +647,7 @@ cdef bint is_signatures(str lower) except -1:
 
 
 cdef class RequestJudge:
-    """Judges requests: who asks, for which key, and whether a rule allows it. `Gate` describes its parameters."""
+    """Judges a request: who asks, for which key, and whether a rule allows it. `Gate` describes the parameters."""
 
     cdef tuple routes
     cdef dict headers

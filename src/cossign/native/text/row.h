@@ -58,7 +58,7 @@ Fault form_lay_out(const Form *form, Space *space, sha1_row *row, Text *text, Te
 
 /* Lay out the rows done ... last - 1 that have no fault, at most SHA1_TILE: by the engine as far as they are usual.
    `signed_rows` gets those that have a signature, one after the other, and `count` how many they are.
-   Returns `last`; or, if there is no room at space->out, the first row that was not laid out. */
+   Returns `last`. If the room at space->out ends earlier, it returns the first row that has no room. */
 size_t form_lay_out_tile(
     const Form *form, const Rows *rows, size_t done, size_t last, Space *space, sha1_row *signed_rows, size_t *count);
 

@@ -31,16 +31,16 @@ typedef struct {
 /* The forms and keys of a thread, made as rows need them; they take some 3 MiB at most. */
 typedef struct Varied Varied;
 
-/* NULL if there is no memory. What `differences` points to must last as long. */
+/* Returns NULL if there is no memory. The caller keeps what `differences` points to until varied_free. */
 Varied *varied_new(const Differences *differences);
 void varied_free(Varied *varied);
 
 /* Begin a tile: what earlier ones found may be replaced. */
 void varied_begin(Varied *varied);
 
-/* Find the forms of the rows first ... last - 1 that have no fault, of one tile; `forms` begins with the first row's.
-   Returns `last`, or the first row without one: *full tells whether there is no place left in this tile; otherwise the
-   row's values are not understood here. */
+/* Find the forms of the rows first ... last - 1 that have no fault. They belong to one tile; `forms` begins with the first
+   row's. Returns `last` if all are found. Otherwise it returns the first row that has no form: with *full set, the tile
+   must end before this row; without, the row's values are not understood here. */
 size_t varied_find(Varied *varied, const Rows *rows, size_t first, size_t last, RowForm *forms, int *full);
 
 /* As form_tile_bound and form_lay_out_tile, for rows that have forms of their own; `forms` begins with that of `done`. */
