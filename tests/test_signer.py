@@ -305,7 +305,9 @@ def test_rows_that_differ_leave_nothing_behind(signer: Signer) -> None:
             pyarrow.chunked_array(
                 signer.presign_arrow(pyarrow.array(["a"]), expires=pyarrow.array([-5]), on_error="null")
             )
-        assert kept() == before
+            with pytest.raises(KeyNameError):  # the last row is never reached
+                signer.presign_many([""] * 601, method=[*["GET"] * 600, 5])  # type: ignore[list-item]
+        assert kept() <= before
     finally:
         gc.enable()
 
