@@ -82,8 +82,8 @@ def extension(name: str, *rooms: str) -> Extension:
 
 
 extensions = [
-    extension("_core", "sha1/*.c", "text/*.c"),
-    extension("_arrow", "columns/*.c"),
+    extension("_core", "sha1/*.c", "text/*.c", "threads/*.c"),
+    extension("_arrow", "columns/*.c", "threads/*.c"),
     extension("_verify", "url/*.c", "text/escape.c"),
     extension("gateway._gate"),
 ]

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from cossign import Credentials, ParameterError, Signer, _arrow, _core, _verify
 from cossign._arrow import decode_column
+from cossign.engine import chosen_engine
 from tests import reference
 from tests.conftest import BUCKET, REGION
 
@@ -163,7 +164,7 @@ def test_worked_examples_verify_with_their_intermediate_values(
 def test_secrets_do_not_pickle_or_print() -> None:
     secret = _core.Secret("hidden-key")
     key = secret.sign_key("1;2")
-    for each in (secret, key, _core.Template([], [b"x"], None, 0, "key", _core.engine("auto"))):
+    for each in (secret, key, _core.Template([], [b"x"], None, 0, "key", chosen_engine("auto"))):
         assert "hidden" not in repr(each)
         with pytest.raises(TypeError, match="pickled"):
             pickle.dumps(each)
@@ -250,7 +251,7 @@ def test_a_sign_time_that_the_engines_have_no_room_for_is_refused(size: int) -> 
             with pytest.raises(ParameterError, match="key_time must be"):
                 secret.sign_key(*times)
             continue
-        found = _core.signatures(_core.engine("auto"), secret.sign_key(*times), [b"a"])
+        found = _core.signatures(chosen_engine("auto"), secret.sign_key(*times), [b"a"])
         made = hmac.new(b"key", times[0].encode(), "sha1").hexdigest()
         string = f"sha1\n{signed or times[0]}\n{hashlib.sha1(b'a').hexdigest()}\n"
         assert found == [hmac.new(made.encode(), string.encode(), "sha1").hexdigest().encode()]
@@ -258,7 +259,7 @@ def test_a_sign_time_that_the_engines_have_no_room_for_is_refused(size: int) -> 
 
 def test_what_is_given_to_the_core_is_checked() -> None:
     signer = Signer(Credentials("AKID", "key"), bucket="b-1250000000", region="ap-beijing")
-    engine, key = _core.engine("auto"), _core.Secret("key").sign_key("1;2")
+    engine, key = chosen_engine("auto"), _core.Secret("key").sign_key("1;2")
     for index in (-7, -1, 1024, 2**62):
         with pytest.raises(ValueError, match="has no column"):
             _core.Column(index)
@@ -285,9 +286,9 @@ def test_what_is_given_to_the_core_is_checked() -> None:
 
 def test_templates_refuse_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match="SignKey"):
-        _core.Template([b"a"], [_core.SIGNATURE], None, 0, "key", _core.engine("auto"))
+        _core.Template([b"a"], [_core.SIGNATURE], None, 0, "key", chosen_engine("auto"))
     with pytest.raises(ValueError, match="columns"):
-        _core.sign_many(_core.Template([], [0], None, 0, "key", _core.engine("auto")), ["a"], (), (), None)
+        _core.sign_many(_core.Template([], [0], None, 0, "key", chosen_engine("auto")), ["a"], (), (), None)
 
 
 @given(

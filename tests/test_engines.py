@@ -10,6 +10,7 @@ import pytest
 from bench.kernels import hashing
 
 from cossign import Credentials, Signer, _core, engines
+from cossign.engine import chosen_engine
 from tests.conftest import BUCKET, ENGINES, REGION, SECRET_ID, SECRET_KEY, scaled
 
 KEY_TIME = "1557989753;1557996953"
@@ -30,7 +31,7 @@ def expected(secret: bytes, key_time: str, sign_time: str, http_strings: list[by
 def native(request: pytest.FixtureRequest) -> _core.Engine:
     if request.param not in engines():
         pytest.skip(f"this CPU has no engine {request.param}")
-    return _core.engine(request.param)
+    return chosen_engine(request.param)
 
 
 def check(

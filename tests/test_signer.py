@@ -294,7 +294,7 @@ def test_rows_that_differ_leave_nothing_behind(signer: Signer) -> None:
     """What holds a secret is wiped when the call is over, and not when Python looks for circles."""
 
     def kept() -> int:
-        return sum(isinstance(each, (_core.Varying, _Rows)) for each in gc.get_objects())
+        return sum(isinstance(each, (_core.RowDifferences, _Rows)) for each in gc.get_objects())
 
     gc.collect()
     gc.disable()

@@ -319,7 +319,7 @@ def test_no_python_in_the_batch_loop(generated: Path) -> None:
     assert max(scores.values()) > 10
     hot = {
         "_core": (" sign_rows(",),
-        "_arrow": (" next_task(", " finish(", " is_done("),
+        "_arrow": (" has_nulls(",),
         "_verify": (" judge_fitting(", " lay_out_parsed(", " read_usual(", " put_http("),
         "_gate": ("Reason decode_path(", "Reason judge_path(", "Reason judged(self, const"),
     }[generated.stem]  # fmt: skip

@@ -32,9 +32,9 @@ from cossign import (
     UnknownSecretId,
     Verified,
     Verifier,
-    _core,
 )
 from cossign._verify import Judge
+from cossign.engine import chosen_engine
 from tests import reference
 from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY, scaled
 from tests.test_signer import KEYS
@@ -759,7 +759,7 @@ def test_many_credentials_cost_what_one_costs() -> None:
 
     many = {f"AKID{number}": Credentials(f"AKID{number}", "k") for number in range(1000)}
     secrets = {name: (each.secrets()[0], Token()) for name, each in many.items()}
-    judge = Judge("GET", [], secrets, _core.engine("auto"))
+    judge = Judge("GET", [], secrets, chosen_engine("auto"))
     url = Signer(many["AKID7"], bucket=BUCKET, region=REGION).presign("a")
     with pytest.raises(SignatureMismatch, match="x-cos-security-token is missing"):
         judge.verify(url, int(time.time()))

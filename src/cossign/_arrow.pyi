@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from cossign._core import Template, Varying
+from cossign._core import RowDifferences, Template
 
 def decode_column(data: Any, offsets: Any, /) -> tuple[bytes, bytes]: ...
 def records_end(block: bytes, /) -> int: ...
@@ -16,7 +16,7 @@ class SignedColumn:
         keys: Any,
         sources: tuple[Any, ...],
         names: tuple[str, ...],
-        varying: Varying,
+        differences: RowDifferences,
         *,
         keep_errors: bool,
         threads: int,

@@ -18,12 +18,12 @@ from libc.string cimport memcpy, memset
 from cossign._core cimport (
     BLOCK,
     MOST_COLUMNS,
+    RowDifferences,
     Template,
-    Varying,
     Workspace,
     key_error,
+    sign_row_forms,
     sign_rows,
-    sign_varied,
     text_of,
 )
 from cossign._native cimport (
@@ -38,10 +38,10 @@ from cossign._native cimport (
     POOL_ROW,
     POOL_SLOT,
     SCHEMA_FINE,
-    SCHEMA_NO_MEMORY,
-    SCHEMA_NO_RUN_ENDS,
     SCHEMA_NOT_INTEGERS,
     SCHEMA_NOT_TEXT,
+    SCHEMA_NO_MEMORY,
+    SCHEMA_NO_RUN_ENDS,
     SCHEMA_TOO_DEEP,
     TEXT_SLACK,
     ArrowArray,
@@ -50,6 +50,8 @@ from cossign._native cimport (
     ColumnType,
     Fault,
     Pool,
+    Queue,
+    QueueTask,
     SchemaFault,
     Slot,
     Text,
@@ -66,6 +68,15 @@ from cossign._native cimport (
     pool_new,
     pool_slot,
     put_decoded,
+    queue_add,
+    queue_clear,
+    queue_finish,
+    queue_free,
+    queue_help,
+    queue_leave,
+    queue_new,
+    queue_take,
+    queue_wait,
     scan_utf8,
     schema_export,
     slot_add,
@@ -84,17 +95,9 @@ cdef extern from "Python.h":
     ctypedef struct PyObject
     ctypedef int (*PendingCall)(void* argument) except -1
     int Py_AddPendingCall(PendingCall function, void* argument) noexcept
-    # Python's portable locks, which need not its global one
-    ctypedef void* PyThread_type_lock
-    int WAIT_LOCK
-    PyThread_type_lock PyThread_allocate_lock() noexcept nogil
-    void PyThread_free_lock(PyThread_type_lock lock) noexcept nogil
-    int PyThread_acquire_lock(PyThread_type_lock lock, int wait) noexcept nogil
-    int PyThread_acquire_lock_timed(PyThread_type_lock lock, long long microseconds, int interruptible) noexcept nogil
-    void PyThread_release_lock(PyThread_type_lock lock) noexcept nogil
 
 cdef enum:
-    PATIENCE = 20_000  # microseconds that a thread waits for more work before it ends
+    PATIENCE = 20  # milliseconds that a thread waits for more work before it ends
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: pool_after_fork())
@@ -412,13 +415,6 @@ cdef void release_lines(ArrowArray* array) noexcept with gil:
 
 # --- Arrow out --------------------------------------------------------------------------------------------------------
 
-cdef PyThread_type_lock new_lock() except NULL:
-    cdef PyThread_type_lock lock = PyThread_allocate_lock()
-    if lock == NULL:
-        raise MemoryError
-    return lock
-
-
 cdef class Memory:
     """The pool of a `SignedColumn`'s chunks; one for several, if they are read one after the other.
 
@@ -450,6 +446,7 @@ cdef struct Slice:
 
 # What becomes of rows that are signed together: threads work on it without Python's lock.
 cdef struct Task:
+    QueueTask turn
     PyObject* share   # which it belongs to
     Slice* slices     # one of every column
     int64_t row       # the next one, in the whole
@@ -458,8 +455,6 @@ cdef struct Task:
     Slot* last
     Slot* open        # the one that is being filled
     bint views        # instead of offsets
-    bint done
-    Task* next        # of those that no thread has begun
 
 
 cdef class Share:
@@ -517,7 +512,7 @@ cdef class SignedColumn:
     cdef object keys
     cdef tuple sources
     cdef tuple names
-    cdef Varying varying
+    cdef RowDifferences differences
     cdef int threads
     cdef Memory memory
     cdef object first  # a stream that was opened to check its type
@@ -527,14 +522,14 @@ cdef class SignedColumn:
     cdef bint views    # the result is, instead of strings
 
     def __init__(
-        self, Template template not None, keys, tuple sources not None, tuple names not None, Varying varying not None,
+        self, Template template not None, keys, tuple sources not None, tuple names not None, RowDifferences differences not None,
         *, bint keep_errors, int threads, Memory memory=None, bint as_keys=False,
     ):
-        if not <Py_ssize_t>template.form.columns + varying.columns == len(sources) == len(names) <= MOST_COLUMNS:
+        if not <Py_ssize_t>template.form.columns + differences.columns == len(sources) == len(names) <= MOST_COLUMNS:
             raise ValueError("the template has other columns than were given")
         self.memory = memory
         self.template = template
-        self.varying = varying
+        self.differences = differences
         self.keys = keys
         self.sources = sources
         self.names = names
@@ -664,16 +659,8 @@ cdef class SigningStream:
     # several threads: they and the reader take tasks in turn
     cdef object ahead              # a deque of Shares, in order
     cdef int64_t most              # rows of the next one: they should just fit into one slot
-    cdef PyThread_type_lock lock   # of all below
-    cdef PyThread_type_lock bell   # threads without a task wait for it
-    cdef PyThread_type_lock news   # the reader waits for it, until a task is done
-    cdef Task* first               # of those that no thread has begun
-    cdef Task* last
-    cdef int at_work               # threads besides the reader
-    cdef int asleep
+    cdef Queue* queue
     cdef uint64_t forks            # when they were begun
-    cdef bint rung
-    cdef bint reader_waits
 
     def __cinit__(self, SignedColumn whole not None, list columns not None):
         if not columns:
@@ -684,12 +671,7 @@ cdef class SigningStream:
         self.most = <int64_t>(pool_slot(self.memory.pool) // POOL_ROW // 4)
 
     def __dealloc__(self):
-        if self.lock != NULL:
-            PyThread_free_lock(self.lock)
-        if self.bell != NULL:
-            PyThread_free_lock(self.bell)
-        if self.news != NULL:
-            PyThread_free_lock(self.news)
+        queue_free(self.queue)
 
     cdef Share next_share(self, int64_t most):
         """The next rows, at most so many; None at the end."""
@@ -754,13 +736,11 @@ cdef class SigningStream:
         if self.ahead is None:
             from collections import deque
 
-            self.ahead = deque()
             self.forks = pool_forks()
-            self.lock = new_lock()
-            self.bell = new_lock()
-            self.news = new_lock()
-            PyThread_acquire_lock(self.bell, WAIT_LOCK)
-            PyThread_acquire_lock(self.news, WAIT_LOCK)
+            self.queue = queue_new(self.whole.threads - 1)
+            if self.queue == NULL:
+                raise MemoryError
+            self.ahead = deque()
         if self.forks != pool_forks():
             raise RuntimeError("the URLs were begun by threads of another process: sign them anew after a fork")
         while not self.ended and len(self.ahead) <= 2 * self.whole.threads:
@@ -773,16 +753,15 @@ cdef class SigningStream:
         if not self.ahead:
             return 0
         share = self.ahead[0]
-        while not self.is_done(&share.task):
-            with nogil:
-                task = self.next_task(False)
+        while not queue_wait(self.queue, &share.task.turn, 0):
+            task = <Task*>queue_help(self.queue)
             if task != NULL:
                 sign_task(self, task, self.work)
             else:
                 with nogil:
-                    self.wait_for(&share.task)
+                    queue_wait(self.queue, &share.task.turn, PATIENCE)
         if share.failure is not None:
-            self.give_up()
+            queue_clear(self.queue)
             raise share.failure
         if share.task.signed == share.task.last and not share.task.last.single:
             self.most = slot_fitting_rows(share.task.last)
@@ -793,86 +772,15 @@ cdef class SigningStream:
 
     cdef int offer(self, Task* task) except -1:
         """Let any thread take a task; there is one more thread if all have something to do."""
-        cdef bint more
-        PyThread_acquire_lock(self.lock, WAIT_LOCK)
-        if self.first == NULL:
-            self.first = task
-        else:
-            self.last.next = task
-        self.last = task
-        self.ring()
-        more = not self.asleep and self.at_work < self.whole.threads - 1
-        self.at_work += more
-        PyThread_release_lock(self.lock)
-        if more:
+        if queue_add(self.queue, &task.turn):
             from threading import Thread
 
             try:
                 Thread(target=sign_ahead, args=(self,), name="cossign").start()
             except BaseException:
-                PyThread_acquire_lock(self.lock, WAIT_LOCK)
-                self.at_work -= 1
-                PyThread_release_lock(self.lock)
+                queue_leave(self.queue)
                 raise
         return 0
-
-    cdef void ring(self) noexcept nogil:
-        """Wake a thread, if one is asleep and there is something to do. The lock is held."""
-        if self.first != NULL and self.asleep and not self.rung:
-            self.rung = True
-            PyThread_release_lock(self.bell)
-
-    cdef Task* next_task(self, bint of_thread) noexcept nogil:
-        """A task that no thread has begun. If there is none, a thread waits for a while; at NULL it ends."""
-        cdef Task* task
-        PyThread_acquire_lock(self.lock, WAIT_LOCK)
-        if self.first == NULL and of_thread:
-            self.asleep += 1
-            PyThread_release_lock(self.lock)
-            heard = PyThread_acquire_lock_timed(self.bell, PATIENCE, 0)
-            PyThread_acquire_lock(self.lock, WAIT_LOCK)
-            self.asleep -= 1
-            if heard:
-                self.rung = False
-        task = self.first
-        if task != NULL:
-            self.first = task.next
-            self.ring()
-        elif of_thread:
-            self.at_work -= 1
-        PyThread_release_lock(self.lock)
-        return task
-
-    cdef bint is_done(self, Task* task) noexcept nogil:
-        cdef bint done
-        PyThread_acquire_lock(self.lock, WAIT_LOCK)
-        done = task.done
-        PyThread_release_lock(self.lock)
-        return done
-
-    cdef void finish(self, Task* task) noexcept nogil:
-        PyThread_acquire_lock(self.lock, WAIT_LOCK)
-        task.done = True
-        if self.reader_waits:
-            self.reader_waits = False
-            PyThread_release_lock(self.news)
-        PyThread_release_lock(self.lock)
-
-    cdef void wait_for(self, Task* task) noexcept nogil:
-        """Wait until a task is done, or another one is."""
-        cdef bint wait
-        PyThread_acquire_lock(self.lock, WAIT_LOCK)
-        wait = not task.done
-        self.reader_waits = wait
-        PyThread_release_lock(self.lock)
-        if wait:
-            PyThread_acquire_lock(self.news, WAIT_LOCK)
-
-    cdef void give_up(self) noexcept:
-        """Let no thread begin anything more."""
-        PyThread_acquire_lock(self.lock, WAIT_LOCK)
-        self.first = NULL
-        PyThread_release_lock(self.lock)
 
 
 def sign_ahead(SigningStream stream not None):
@@ -881,7 +789,7 @@ def sign_ahead(SigningStream stream not None):
     cdef Task* task
     while True:
         with nogil:
-            task = stream.next_task(True)
+            task = <Task*>queue_take(stream.queue, PATIENCE)
         if task == NULL:
             return
         sign_task(stream, task, work)
@@ -900,7 +808,7 @@ cdef int sign_task(SigningStream stream, Task* task, Workspace work) except -1:
         if not isinstance(error, Exception):
             raise
     finally:
-        stream.finish(task)
+        queue_finish(stream.queue, &task.turn)
     return 0
 
 
@@ -976,7 +884,7 @@ cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_
     cdef Py_ssize_t column
     cdef const Text* value
     if work.faults[i] == FAULT_BAD_TEMPLATE:
-        error = whole.varying.template_of(work, i)
+        error = whole.differences.template_of(work, i)
         return type(error)(error.parameter, error.reason, row)
     if work.faults[i] == FAULT_BAD_VALUE:
         for column in range(work.width):
@@ -988,9 +896,9 @@ cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_
 
 cdef size_t row_bound(SignedColumn whole, Template template, Workspace work) except? 0 nogil:
     """The most bytes of the first row's URL, by the row's own template."""
-    if whole.varying.columns or has_nulls(work, 1):
+    if whole.differences.columns or has_nulls(work, 1):
         with gil:
-            result = whole.varying.template_of(work, 0)
+            result = whole.differences.template_of(work, 0)
             if isinstance(result, Template):
                 template = result
     return form_text_bound(&template.form, work.keys[0], work.values) + TEXT_SLACK
@@ -1068,8 +976,8 @@ cdef int fill_slot(SignedColumn whole, Template template, Task* task, Workspace 
                 if work.faults[i] == FAULT_NONE and not scan_utf8(value.data, value.size):
                     work.faults[i] = FAULT_BAD_VALUE
         out = slot.data + slot.data_size
-        if whole.varying.columns or (width and has_nulls(work, count)):
-            done = sign_varied(whole.varying, work, 0, count, &out, <uint8_t*>slot + slot.size)
+        if whole.differences.columns or (width and has_nulls(work, count)):
+            done = sign_row_forms(whole.differences, work, 0, count, &out, <uint8_t*>slot + slot.size)
         else:
             done = sign_rows(template, work, 0, count, &out, <uint8_t*>slot + slot.size)
         faults = 0

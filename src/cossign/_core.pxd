@@ -17,7 +17,7 @@ from cossign._native cimport (
     RowForm,
     Rows,
     Text,
-    Varied,
+    Tables,
     sha1_engine,
     sha1_key,
     sha1_row,
@@ -62,6 +62,8 @@ cdef bytes percent_decode(bytes data, bint plus_is_space)
 cdef bytes value_bytes(object value)
 cdef bytes checked_value(object value, str parameter, object index)
 cdef list sort_by_name(list entries)
+cdef bytes joined_names(list entries)
+cdef bytes joined_pairs(list pairs)
 
 
 cdef class SignKey:
@@ -85,8 +87,6 @@ cdef class Engine:
     cdef readonly str name
     cdef sha1_engine native
     cdef bint is_native
-    cdef int state  # 1: gives hashlib's bytes; -1: does not; 0: not asked yet
-    cdef bint works(self) except -1
 
 
 cpdef list signatures(Engine engine, SignKey key, list http_strings)
@@ -105,7 +105,7 @@ cdef class Template:
     cdef readonly str parameter
 
 
-cdef class Varying:
+cdef class RowDifferences:
     cdef Template template  # of a row that differs in nothing
     cdef object make
     cdef readonly Py_ssize_t columns  # how many there are after the template's own
@@ -128,8 +128,8 @@ cdef class Workspace:
     cdef Text[BLOCK] texts       # of the rows without a fault
     cdef sha1_row[SHA1_TILE] signed
     cdef RowForm[SHA1_TILE] forms
-    cdef Varied* varied
-    cdef Varying varying         # whose `varied` is
+    cdef Tables* tables
+    cdef RowDifferences differences         # whose `tables` is
     cdef list alive              # templates of a tile
     cdef Py_ssize_t width        # columns
     cdef Text* values            # BLOCK rows of them; the template's come first
@@ -144,8 +144,8 @@ cdef int hold(uint8_t** buffer, size_t* size, size_t needed) except -1 nogil
 cdef Py_ssize_t sign_rows(
     Template template, Workspace work, Py_ssize_t done, Py_ssize_t count, uint8_t** place, const uint8_t* end
 ) except -1 nogil
-cdef Py_ssize_t sign_varied(
-    Varying varying, Workspace work, Py_ssize_t done, Py_ssize_t count, uint8_t** place, const uint8_t* end
+cdef Py_ssize_t sign_row_forms(
+    RowDifferences differences, Workspace work, Py_ssize_t done, Py_ssize_t count, uint8_t** place, const uint8_t* end
 ) except -1 nogil
 cdef object key_error(Template template, Fault fault, object key, object index)
 cdef bytes put_frame(Frame* frame, list texts)

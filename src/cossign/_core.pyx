@@ -11,6 +11,7 @@ Source of the algorithm: Tencent Cloud, COS, "Request Signature" (product 436, p
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.number cimport PyIndex_Check
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_AsUTF8String, PyUnicode_DecodeUTF8
@@ -22,14 +23,14 @@ from cossign._native cimport (
     FAULT_LEADING, FAULT_MISSING, FAULT_NONE, FAULT_NOT_A_STR, FAULT_NOT_UTF8, FAULT_NULL_ROW, FAULT_SURROGATE,
     FAULT_TOO_LONG, PATH, PIECE_KEY, PIECE_SIGNATURE, PIECE_TEXT, RULE_DROP_SLASH, RULE_KEEP_SLASH, RULE_NO_NULL,
     RULE_REQUIRED, RULE_STRICT, RULE_UTF8, SHA1_BLOCK, SHA1_ENGINES, SHA1_HEX, TEXT_SLACK, END_DIGITS, Differences,
-    Piece, Space, aligned, form_http_bound, form_lay_out, form_lay_out_tile, form_text_bound, form_tile_bound,
-    frame_set, frame_size, needs_no_escape, put_decoded, put_encoded, put_hex, put_number, sha1_blocks,
-    sha1_engines, sha1_pad, sha1_prepare, sha1_sign, varied_begin, varied_find, varied_free, varied_lay_out_tile,
-    varied_new, varied_tile_bound, wipe,
+    Piece, Queue, QueueTask, Space, aligned, form_http_bound, form_lay_out, form_lay_out_tile, form_text_bound, form_tile_bound,
+    frame_set, frame_size, needs_no_escape, put_decoded, put_encoded, put_hex, put_number, queue_add,
+    queue_clear, queue_finish, queue_free, queue_help, queue_leave, queue_new, queue_take, queue_wait, sha1_blocks,
+    sha1_engines, sha1_pad, sha1_prepare, sha1_sign, tables_begin, tables_find, tables_free, tables_lay_out_tile,
+    tables_new, tables_tile_bound, wipe,
 )
 
-import os
-from _thread import allocate_lock, start_new_thread
+from _thread import start_new_thread
 from hashlib import sha1
 from itertools import islice
 
@@ -228,35 +229,60 @@ def canonical(mapping, str parameter):
         entries.append((cased.lower(), cased, value))
     sort_by_name(entries)
     return (
-        b";".join([entry[0] for entry in entries]),
+        joined_names(entries),
         pieces([(entry[0], entry[2]) for entry in entries]),
         pieces([(entry[1], entry[2]) for entry in entries]),
     )
 
 
+cdef bytes joined_names(list entries):
+    """UrlParamList or HeaderList of (encoded name, ...) tuples in their order."""
+    return b";".join([(<tuple>entry)[0] for entry in entries])
+
+
+cdef bytes joined_pairs(list pairs):
+    """HttpParameters or HttpHeaders of (encoded name, encoded value) tuples in their order."""
+    cdef tuple pair
+    cdef Py_ssize_t size = 2 * len(pairs)
+    for pair in pairs:
+        size += PyBytes_GET_SIZE(<bytes>pair[0]) + PyBytes_GET_SIZE(<bytes>pair[1])
+    cdef bytes result = PyBytes_FromStringAndSize(NULL, max(size - 1, 0))
+    cdef uint8_t* out = <uint8_t*>PyBytes_AS_STRING(result)
+    for i, pair in enumerate(pairs):
+        if i:
+            out = put_bytes(out, b"&")
+        out = put_bytes(put_bytes(put_bytes(out, pair[0]), b"="), pair[1])
+    return result
+
+
+cdef uint8_t* put_bytes(uint8_t* out, bytes data) noexcept:
+    memcpy(out, PyBytes_AS_STRING(data), <size_t>PyBytes_GET_SIZE(data))
+    return out + PyBytes_GET_SIZE(data)
+
+
 cdef list pieces(list pairs):
-    """``name=value`` pairs joined with ``&``, constant text in one piece as far as it goes."""
+    """The same with a `Column` for some values: constant text in one piece as far as it goes, and columns' numbers."""
     cdef list result = []
-    cdef list text = []
+    cdef list constant = []
     for name, value in pairs:
-        text.append(name + b"=")
-        if isinstance(value, Column):
-            result.append(b"&".join(text) if not result else b"&" + b"&".join(text))
-            result.append((<Column>value).index)
-            text = []
-        else:
-            text[-1] += value
-    if text:
-        result.append(b"&".join(text) if not result else b"&" + b"&".join(text))
+        if not isinstance(value, Column):
+            constant.append((name, value))
+            continue
+        constant.append((name, b""))
+        result += [(b"&" if result else b"") + joined_pairs(constant), (<Column>value).index]
+        constant = []
+    if constant:
+        result.append((b"&" if result else b"") + joined_pairs(constant))
     return result
 
 
 def encoded_pairs(pairs, str parameter):
     """``name=value`` joined with ``&``, each part percent-encoded, in the order given: the query of a URL."""
-    return b"&".join([
-        percent_encode(checked_name(name, parameter), COMPONENT)
-        + b"="
-        + percent_encode(checked_value(value, f"{parameter}[{name!r}]", None), COMPONENT)
+    return joined_pairs([
+        (
+            percent_encode(checked_name(name, parameter), COMPONENT),
+            percent_encode(checked_value(value, f"{parameter}[{name!r}]", None), COMPONENT),
+        )
         for name, value in pairs
     ])
 
@@ -433,68 +459,8 @@ cdef class Secret:
 cdef class Engine:
     """What turns HttpStrings into signatures: native code, or "hashlib"."""
 
-    cdef bint works(self) except -1:
-        """Whether it gives hashlib's bytes; tried once, at the first use."""
-        if not self.state:
-            self.state = 1 if not self.is_native or agrees(self) else -1
-            if self.state < 0:
-                import warnings
 
-                warnings.warn(
-                    f"cossign's engine {self.name!r} is switched off: on this machine it disagrees with hashlib. "
-                    "Please report this, with the machine's CPU",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
-        return self.state > 0
-
-
-cdef bint agrees(Engine engine) except -1:
-    """Sign the same HttpStrings natively and by hashlib: as many and as long as lead through every path of the lanes.
-
-    Then the same URLs, of plain and of escaped keys: the engine lays the rows out, too. Last, URLs whose methods and
-    expiries differ.
-    """
-    cdef Engine hashlib = ENGINES[-1]
-    cdef Secret secret = Secret(os.urandom(18).hex())
-    cdef SignKey key = secret.sign_key("1557989753;1557996953")
-    cdef list http_strings = [os.urandom(110 if number < 16 else 11 * number) for number in range(31)]
-    cdef list keys = [
-        os.urandom(2 * number + 1).hex() + ("", "", " ", "\u4e2d/.x", "\xe9+%")[number % 5] + "a" * (number % 7)
-        for number in range(80)
-    ]
-    cdef list urls = []
-    if signatures(engine, key, http_strings) != signatures(hashlib, key, http_strings):
-        return False
-    for each in (engine, hashlib):
-        template = Template(
-            [b"get\n", KEY, b"\n\nhost=example.com\n"],
-            [b"https://example.com", KEY, b"?q-signature=", SIGNATURE], key, STRICT, "keys", each,
-        )
-        urls.append(sign_many(template, keys, (), (), None))
-        urls.append(_varied_urls(each, secret, keys[:30]))
-    return urls[:2] == urls[2:]
-
-
-def _varied_urls(Engine engine not None, Secret secret not None, list keys not None):
-    """The URLs of some keys. Each key has its own method and expiry."""
-    def make(texts, absent):
-        method, seconds = texts
-        times = f"1557989753%3B{1557989753 + int(seconds)}"
-        return Template(
-            [f"{method.lower()}\n".encode(), KEY, b"\n\nhost=example.com\n"],
-            [b"https://example.com", KEY, f"?a&q-sign-time={times}&q-key-time={times}&q-signature=".encode(), SIGNATURE],
-            secret.sign_key(times.replace("%3B", ";")), STRICT, "keys", engine,
-        )
-    methods = ["GET", "PUT", "delete"] * len(keys)
-    seconds = [60 * (1 + number % 11) for number in range(len(keys))]
-    template = make(("GET", "7200"), ())
-    varying = Varying(template, make, ("method", "expires"), secret, (1557989753, 0))
-    return sign_many(template, keys, (methods, seconds), ("method", "expires"), None, 1, varying)
-
-
-cdef tuple probed():
-    """The engines of this CPU, fastest first; "hashlib" is always last and always there."""
+cdef tuple find_engines():
     cdef sha1_engine[SHA1_ENGINES] natives
     cdef Engine engine
     cdef list engines = []
@@ -510,27 +476,12 @@ cdef tuple probed():
     return (*engines, engine)
 
 
-cdef tuple ENGINES = probed()
+ENGINES = find_engines()  # of this CPU, fastest first; "hashlib" is always last. See engine.py for those that are used
 
 
 def built():
     """The compiler that built this core, and the commit that it was built from."""
     return COSSIGN_COMPILER.decode(), COSSIGN_COMMIT.decode()
-
-
-def engines():
-    """The engines that this machine has, fastest first; "hashlib" is always last and always there."""
-    cdef Engine engine
-    return tuple([engine.name for engine in ENGINES if engine.works()])
-
-
-def engine(str name not None):
-    """The engine of that name, or the fastest for "auto"; ValueError if this machine has none such."""
-    cdef Engine each
-    for each in ENGINES:
-        if name in ("auto", each.name) and each.works():
-            return each
-    raise ValueError(name)
 
 
 cpdef list signatures(Engine engine, SignKey key, list http_strings):
@@ -588,7 +539,7 @@ UTF8 = RULE_UTF8
 
 cdef enum:
     MOST_TEMPLATES = 1024  # that are kept, where they differ by row
-    VARIED_SLACK = 64      # bytes by which a row's own KeyTime may make its URL longer
+    ROW_FORM_SLACK = 64      # bytes by which a row's own KeyTime may make its URL longer
 
 # Pieces of a Template that differ by row; from 0 on they are the columns.
 KEY = PIECE_KEY
@@ -788,7 +739,7 @@ cdef class Workspace:
         self.rows = Rows(&self.keys[0], self.values, <size_t>columns, &self.faults[0], &self.texts[0])
 
     def __dealloc__(self):
-        varied_free(self.varied)
+        tables_free(self.tables)
         PyMem_RawFree(self.values)
         PyMem_RawFree(self.digits)
         PyMem_RawFree(self.http)
@@ -841,7 +792,7 @@ cdef Py_ssize_t sign_rows(
 
 # --- Rows that differ -------------------------------------------------------------------------------------------------
 
-cdef class Varying:
+cdef class RowDifferences:
     """What makes the templates of rows that differ by more than key and values.
 
     A row's method and its seconds are read in C, which finds what it needs in tables. What is not understood there is
@@ -903,18 +854,18 @@ cdef class Varying:
     cdef int prepare(self, Workspace work) except -1:
         """The tables of a workspace."""
         cdef Template template = self.template
-        cdef Differences differences
-        varied_free(work.varied)
-        work.varied = NULL
+        cdef Differences how
+        tables_free(work.tables)
+        work.tables = NULL
         if self.is_quick:
-            differences = Differences(
+            how = Differences(
                 &template.form, &template.sign_key.native, &self.secret, template.engine.native.compress,
                 self.method, self.expires, self.start, self.extra,
             )
-            work.varied = varied_new(&differences)
-            if work.varied == NULL:
+            work.tables = tables_new(&how)
+            if work.tables == NULL:
                 raise MemoryError
-        work.varying = self
+        work.differences = self
         return 0
 
     cdef bint find(self, Workspace work, Py_ssize_t i, RowForm* form) except -1:
@@ -936,38 +887,38 @@ cdef class Varying:
         return False
 
 
-cdef Py_ssize_t sign_varied(
-    Varying varying, Workspace work, Py_ssize_t done, Py_ssize_t count, uint8_t** place, const uint8_t* end
+cdef Py_ssize_t sign_row_forms(
+    RowDifferences differences, Workspace work, Py_ssize_t done, Py_ssize_t count, uint8_t** place, const uint8_t* end
 ) except -1 nogil:
     """As `sign_rows`, where each row has a form and a key of its own; a tile of them goes through the lanes together."""
     cdef Space space
     cdef size_t signed
     cdef Py_ssize_t last
     cdef bint is_alone
-    if work.varying is not varying:
+    if work.differences is not differences:
         with gil:
-            varying.prepare(work)
+            differences.prepare(work)
     while done < count:
-        last = find_forms(varying, work, done, min(done + SHA1_TILE, count), &is_alone)
+        last = find_forms(differences, work, done, min(done + SHA1_TILE, count), &is_alone)
         if is_alone and last == done:
             with gil:
-                template = varying.template_of(work, done)
+                template = differences.template_of(work, done)
                 last = done + 1
                 while last < count and (
-                    work.faults[last] != FAULT_NONE or varying.template_of(work, last) is template
+                    work.faults[last] != FAULT_NONE or differences.template_of(work, last) is template
                 ):
                     last += 1
                 done = sign_rows(template, work, done, last, place, end)
             if done < last:
                 break
             continue
-        hold(&work.http, &work.http_size, varied_tile_bound(work.forms, &work.rows, <size_t>done, <size_t>last))
+        hold(&work.http, &work.http_size, tables_tile_bound(work.forms, &work.rows, <size_t>done, <size_t>last))
         space = Space(aligned(work.http), place[0], end)
-        done = <Py_ssize_t>varied_lay_out_tile(
+        done = <Py_ssize_t>tables_lay_out_tile(
             work.forms, &work.rows, <size_t>done, <size_t>last, &space, work.signed, &signed
         )
         if signed:
-            sha1_sign(&varying.template.engine.native, NULL, work.signed, signed)
+            sha1_sign(&differences.template.engine.native, NULL, work.signed, signed)
         place[0] = space.out
         if done < last:
             break
@@ -975,7 +926,7 @@ cdef Py_ssize_t sign_varied(
 
 
 cdef Py_ssize_t find_forms(
-    Varying varying, Workspace work, Py_ssize_t done, Py_ssize_t last, bint* is_alone
+    RowDifferences differences, Workspace work, Py_ssize_t done, Py_ssize_t last, bint* is_alone
 ) except -1 nogil:
     """Set the forms of the rows done ... last - 1 that have no fault.
 
@@ -985,22 +936,22 @@ cdef Py_ssize_t find_forms(
     cdef Py_ssize_t i = done
     cdef bint full = False
     is_alone[0] = False
-    if work.varied != NULL:
-        varied_begin(work.varied)
+    if work.tables != NULL:
+        tables_begin(work.tables)
     if work.alive is not None:
         with gil:
             work.alive = None
     while i < last:
-        if work.varied != NULL:
-            i = <Py_ssize_t>varied_find(
-                work.varied, &work.rows, <size_t>i, <size_t>last, &work.forms[i - done], &full
+        if work.tables != NULL:
+            i = <Py_ssize_t>tables_find(
+                work.tables, &work.rows, <size_t>i, <size_t>last, &work.forms[i - done], &full
             )
             if i == last or full:
                 break
         if work.faults[i] == FAULT_NONE:
             with gil:
                 work.alive = [] if work.alive is None else work.alive
-                is_alone[0] = varying.find(work, i, &work.forms[i - done])
+                is_alone[0] = differences.find(work, i, &work.forms[i - done])
             if is_alone[0]:
                 break
         i += 1
@@ -1071,7 +1022,7 @@ cdef list SPARE = []  # a Workspace without columns: to make one takes longer th
 
 def sign_many(
     Template template not None, keys, tuple columns not None, tuple names not None, list errors, int threads=1,
-    Varying varying=None,
+    RowDifferences differences=None,
 ):
     """Sign many keys, at the template's one instant.
 
@@ -1082,7 +1033,7 @@ def sign_many(
         names: what to call each column in an error.
         errors: None to raise at the first bad row; a list to append ``(index, reason)`` to instead, the row being None.
         threads: how many threads share the work.
-        varying: what rows differ in; its columns come after the template's, and None in a column is a null.
+        differences: what rows differ in; its columns come after the template's, and None in a column is a null.
 
     Returns:
         The list of URLs or Authorizations, in order.
@@ -1095,12 +1046,12 @@ def sign_many(
     cdef list block
     cdef Workspace work
     cdef Py_ssize_t start = 0
-    cdef Py_ssize_t width = <Py_ssize_t>template.form.columns + (0 if varying is None else varying.columns)
+    cdef Py_ssize_t width = <Py_ssize_t>template.form.columns + (0 if differences is None else differences.columns)
     if not width <= len(columns) == len(names):
         raise ValueError("the template has more columns than were given")
     if threads > 1:
         return sign_in_threads(
-            template, keys if isinstance(keys, list) else list(keys), columns, names, errors, threads, varying
+            template, keys if isinstance(keys, list) else list(keys), columns, names, errors, threads, differences
         )
     work = SPARE.pop() if SPARE and width == 0 else Workspace(width)
     iterator = iter(keys)
@@ -1108,7 +1059,7 @@ def sign_many(
         block = list(islice(iterator, BLOCK))
         if not block:
             break
-        sign_block(template, work, block, start, columns, names, errors, result, varying)
+        sign_block(template, work, block, start, columns, names, errors, result, differences)
         start += len(block)
         PyErr_CheckSignals()
     if work.width == 0 and work.text_size <= 1 << 20 and not SPARE:
@@ -1118,7 +1069,7 @@ def sign_many(
 
 cdef int sign_block(
     Template template, Workspace work, list block, Py_ssize_t start, tuple columns, tuple names, list errors,
-    list result, Varying varying,
+    list result, RowDifferences differences,
 ) except -1:
     """Append the texts of at most BLOCK keys, of which the first is row `start`."""
     cdef Py_ssize_t count = len(block)
@@ -1140,22 +1091,22 @@ cdef int sign_block(
             if fault == FAULT_NONE:
                 try:
                     column_texts(
-                        columns, names, start + i, work, &work.values[i * width], alive, varying is not None
+                        columns, names, start + i, work, &work.values[i * width], alive, differences is not None
                     )
                 except ParameterError as error:
                     fault = FAULT_BAD_VALUE
                     refused[i] = error
         work.faults[i] = fault
         bound += form_text_bound(&template.form, work.keys[i], &work.values[i * width])
-    if varying is not None:
-        bound += <size_t>count * VARIED_SLACK
+    if differences is not None:
+        bound += <size_t>count * ROW_FORM_SLACK
     hold(&work.text, &work.text_size, bound)
     out = work.text
     with nogil:
-        if varying is None:
+        if differences is None:
             done = sign_rows(template, work, 0, count, &out, work.text + work.text_size)
         else:
-            done = sign_varied(varying, work, 0, count, &out, work.text + work.text_size)
+            done = sign_row_forms(differences, work, 0, count, &out, work.text + work.text_size)
     if done < count:
         raise MemoryError(f"row {start + done}: its URL does not fit into the memory that it was given")
     for i in range(count):
@@ -1167,7 +1118,7 @@ cdef int sign_block(
         if fault == FAULT_NULL_ROW:
             continue
         if fault == FAULT_BAD_TEMPLATE:
-            refusal = varying.template_of(work, i)
+            refusal = differences.template_of(work, i)
             refused[i] = type(refusal)(refusal.parameter, refusal.reason, start + i)
         error = refused[i] if i in refused else key_error(template, fault, block[i], start + i)
         if errors is None:
@@ -1178,14 +1129,14 @@ cdef int sign_block(
 
 def _sign_share(
     Template template not None, list keys not None, Py_ssize_t start, tuple columns not None, tuple names not None,
-    bint keep_errors, Varying varying,
+    bint keep_errors, RowDifferences differences,
 ):
     cdef list result = []
     cdef list errors = [] if keep_errors else None
-    cdef Workspace work = Workspace(<Py_ssize_t>template.form.columns + (0 if varying is None else varying.columns))
+    cdef Workspace work = Workspace(<Py_ssize_t>template.form.columns + (0 if differences is None else differences.columns))
     cdef Py_ssize_t i
     for i in range(start, min(start + SHARE, len(keys)), BLOCK):
-        sign_block(template, work, keys[i:i + BLOCK], i, columns, names, errors, result, varying)
+        sign_block(template, work, keys[i:i + BLOCK], i, columns, names, errors, result, differences)
     return result, errors
 
 
@@ -1193,81 +1144,107 @@ cdef class Crew:
     """Threads that share some calls of a function.
 
     An interrupt may come at any point of Python code in the main thread, and what is written in Python of threading and
-    concurrent.futures may then keep a lock for ever. Here the main thread waits for a plain lock, in C. The counts need
-    no lock of their own: they change under Python's global one, with no call in between.
+    concurrent.futures may then keep a lock for ever. Here the main thread waits in C.
     """
 
     cdef object function
     cdef list arguments
     cdef list results
-    cdef dict failures      # by the call's number
-    cdef Py_ssize_t begun
-    cdef Py_ssize_t at_work
-    cdef bint ended         # nothing more is begun
-    cdef object done        # held until nobody is at work
+    cdef dict failures  # by the call's number
+    cdef Queue* queue
+    cdef QueueTask* calls
+    cdef bint is_short  # a thread could not be started
 
-    def __init__(self, function, list arguments not None):
+    def __cinit__(self, function, list arguments not None, int threads):
+        cdef Py_ssize_t i
         self.function = function
         self.arguments = arguments
         self.results = [None] * len(arguments)
         self.failures = {}
-        self.done = allocate_lock()
-        self.done.acquire()
-        self.at_work = 1  # the starter of the others counts as one of them, until they are started
+        self.queue = queue_new(threads)
+        self.calls = <QueueTask*>PyMem_RawMalloc(<size_t>len(arguments) * sizeof(QueueTask))
+        if self.queue == NULL or self.calls == NULL:
+            raise MemoryError
+        for i in range(len(arguments)):
+            if queue_add(self.queue, &self.calls[i]):
+                self.start()
+
+    def __dealloc__(self):
+        queue_free(self.queue)
+        PyMem_RawFree(self.calls)
+
+    cdef int start(self) except -1:
+        try:
+            start_new_thread(self.work, ())
+        except RuntimeError:  # no more threads to be had
+            queue_leave(self.queue)
+            self.is_short = True
+        return 0
 
     def work(self):
-        """Make calls until all are begun, or one has failed."""
-        cdef Py_ssize_t i = 0
-        while not self.ended and self.begun < len(self.arguments):
-            i = self.begun
-            self.begun += 1
-            try:
-                self.results[i] = self.function(*self.arguments[i])
-            except BaseException as error:
-                self.failures[i] = error
-                self.ended = True
-        self.leave()
+        """A thread's work: make calls until all are begun, or one has failed."""
+        cdef QueueTask* call
+        while True:
+            call = queue_take(self.queue, 0)
+            if call == NULL:
+                return
+            self.make(call)
 
-    cdef int leave(self) except -1:
-        self.at_work -= 1
-        if self.at_work == 0:
-            self.done.release()
+    cdef int make(self, QueueTask* call) except -1:
+        cdef Py_ssize_t i = call - self.calls
+        try:
+            self.results[i] = self.function(*self.arguments[i])
+        except BaseException as error:
+            self.failures[i] = error
+            queue_clear(self.queue)
+        finally:
+            queue_finish(self.queue, call)
         return 0
+
+    cdef int wait(self) except -1:
+        """Wait until no thread makes a call. On an interrupt no more are begun."""
+        cdef QueueTask* call = NULL
+        cdef Py_ssize_t i
+        if self.is_short:
+            call = queue_help(self.queue)
+        while call != NULL:
+            self.make(call)
+            call = queue_help(self.queue)
+        try:
+            for i in range(len(self.arguments)):
+                while not self.is_done(i):
+                    PyErr_CheckSignals()
+        except BaseException:
+            queue_clear(self.queue)
+            for i in range(len(self.arguments)):
+                while not self.is_done(i):
+                    pass
+            raise
+        return 0
+
+    cdef bint is_done(self, Py_ssize_t i) noexcept:
+        """Whether a call is done; it waits for a while. A signal does not end the wait."""
+        cdef bint result
+        with nogil:
+            result = queue_wait(self.queue, &self.calls[i], 20)
+        return result
 
 
 cdef list in_threads(function, list arguments, int threads):
     """The results of a function for each tuple of arguments, in order; what is not begun when one fails never is."""
-    cdef Crew crew = Crew(function, arguments)
-    cdef int i
-    for i in range(min(threads, len(arguments))):
-        crew.at_work += 1
-        try:
-            start_new_thread(crew.work, ())
-        except RuntimeError:  # no more threads to be had
-            crew.at_work -= 1
-            break
-    if crew.at_work == 1:
-        crew.work()
-    else:
-        crew.leave()
-    try:
-        while not crew.done.acquire(timeout=0.2):  # a signal from before it waits would not wake it
-            PyErr_CheckSignals()
-    except BaseException:
-        crew.ended = True
-        crew.done.acquire()
-        raise
+    cdef Crew crew = Crew(function, arguments, threads)
+    crew.wait()
     if crew.failures:
         raise crew.failures[min(crew.failures)]
     return crew.results
 
 
 cdef list sign_in_threads(
-    Template template, list keys, tuple columns, tuple names, list errors, int threads, Varying varying
+    Template template, list keys, tuple columns, tuple names, list errors, int threads, RowDifferences differences
 ):
     cdef list result = []
     shares = [
-        (template, keys, start, columns, names, errors is not None, varying) for start in range(0, len(keys), SHARE)
+        (template, keys, start, columns, names, errors is not None, differences) for start in range(0, len(keys), SHARE)
     ]
     for signed, bad_rows in in_threads(_sign_share, shares, threads):
         result += signed
@@ -1281,15 +1258,19 @@ cdef int column_texts(
 ) except -1:
     """A row's values of the workspace's columns, as text; with `nulls`, None is a null."""
     cdef Py_ssize_t i
+    cdef long long number
+    cdef int overflow
     cdef uint8_t* digits
     for i in range(work.width):
         value = columns[i][index]
         if nulls and value is None:
             continue
-        if type(value) is int and 0 <= value <= INT32_MAX:
-            digits = work.digits + (i * BLOCK + index % BLOCK) * COLUMN_DIGITS
-            values[i] = Text(digits, put_number(digits, <uint64_t>value))
-            continue
+        if type(value) is int:
+            number = PyLong_AsLongLongAndOverflow(value, &overflow)
+            if not overflow and 0 <= number <= INT32_MAX:
+                digits = work.digits + (i * BLOCK + index % BLOCK) * COLUMN_DIGITS
+                values[i] = Text(digits, put_number(digits, <uint64_t>number))
+                continue
         data = checked_value(value, names[i], index)
         alive.append(data)
         values[i] = text_of(data)

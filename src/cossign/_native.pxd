@@ -23,7 +23,6 @@ cdef extern from "text/escape.h" nogil:
     bint needs_no_escape(Text text, int where) noexcept
     uint8_t* put_decoded(uint8_t* out, Text text, bint plus_is_space) noexcept
     int escaped_byte(Text text) noexcept
-    void put_hex(uint8_t* out, const uint8_t* digest) noexcept
 
 cdef extern from "text/names.h" nogil:
     ctypedef enum Fault:
@@ -48,6 +47,7 @@ cdef extern from "sha1/sha1.h" nogil:
         SHA1_TILE
     ctypedef struct sha1_key:
         uint32_t head_size
+    void put_hex(uint8_t* out, const uint8_t* digest) noexcept
     ctypedef void sha1_compressor(uint32_t (*states)[5], const uint8_t** blocks, size_t streams) noexcept
     ctypedef struct sha1_row:
         const uint8_t* http
@@ -133,7 +133,7 @@ cdef extern from "text/row.h" nogil:
     size_t frame_size(const Text* texts) noexcept
     uint8_t* aligned(uint8_t* place) noexcept
 
-cdef extern from "text/varied.h" nogil:
+cdef extern from "text/tables.h" nogil:
     enum:
         END_DIGITS
     ctypedef struct RowForm:
@@ -149,16 +149,16 @@ cdef extern from "text/varied.h" nogil:
         Py_ssize_t expires
         uint64_t start
         uint64_t extra
-    ctypedef struct Varied:
+    ctypedef struct Tables:
         pass
-    Varied* varied_new(const Differences* differences) noexcept
-    void varied_free(Varied* varied) noexcept
-    void varied_begin(Varied* varied) noexcept
-    size_t varied_find(
-        Varied* varied, const Rows* rows, size_t first, size_t last, RowForm* forms, bint* full
+    Tables* tables_new(const Differences* differences) noexcept
+    void tables_free(Tables* tables) noexcept
+    void tables_begin(Tables* tables) noexcept
+    size_t tables_find(
+        Tables* tables, const Rows* rows, size_t first, size_t last, RowForm* forms, bint* full
     ) noexcept
-    size_t varied_tile_bound(const RowForm* forms, const Rows* rows, size_t done, size_t last) noexcept
-    size_t varied_lay_out_tile(
+    size_t tables_tile_bound(const RowForm* forms, const Rows* rows, size_t done, size_t last) noexcept
+    size_t tables_lay_out_tile(
         const RowForm* forms, const Rows* rows, size_t done, size_t last, Space* space, sha1_row* signed_rows,
         size_t* count
     ) noexcept
@@ -302,3 +302,18 @@ cdef extern from "url/pattern.h" nogil:
     void pattern_lay_out(
         const UrlPattern* pattern, frame_layer* lay, const Fitting* fitting, Space space, uint8_t* holes
     ) noexcept
+
+cdef extern from "threads/queue.h" nogil:
+    ctypedef struct QueueTask:
+        pass
+    ctypedef struct Queue:
+        pass
+    Queue* queue_new(int most_threads) noexcept
+    void queue_free(Queue* queue) noexcept
+    bint queue_add(Queue* queue, QueueTask* task) noexcept
+    void queue_leave(Queue* queue) noexcept
+    QueueTask* queue_take(Queue* queue, int milliseconds) noexcept
+    QueueTask* queue_help(Queue* queue) noexcept
+    void queue_finish(Queue* queue, QueueTask* task) noexcept
+    bint queue_wait(Queue* queue, const QueueTask* task, int milliseconds) noexcept
+    void queue_clear(Queue* queue) noexcept

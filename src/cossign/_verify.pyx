@@ -9,7 +9,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from cpython.unicode cimport PyUnicode_AsUTF8String, PyUnicode_DecodeASCII, PyUnicode_DecodeUTF8
+from cpython.unicode cimport PyUnicode_AsUTF8String, PyUnicode_DecodeASCII
 from libc.stdint cimport uint8_t
 from libc.string cimport memset
 
@@ -23,6 +23,8 @@ from cossign._core cimport (
     hash_rows,
     hold,
     in_threads,
+    joined_names,
+    joined_pairs,
     key_text,
     percent_decode,
     percent_encode,
@@ -53,7 +55,6 @@ from cossign._native cimport (
     presigned_parse,
     put_decoded,
     presigned_lists,
-    put_encoded,
     put_exact,
     put_http_head,
     put_http_key,
@@ -163,41 +164,6 @@ cdef list query_pairs(bytes query):
     return pairs
 
 
-cdef uint8_t* put_list(uint8_t* out, list entries) noexcept:
-    """UrlParamList or HeaderList."""
-    cdef Py_ssize_t i
-    for i in range(len(entries)):
-        if i:
-            out[0] = c";"
-            out += 1
-        out = put_exact(out, <const uint8_t*>PyBytes_AS_STRING(entries[i][0]), <size_t>PyBytes_GET_SIZE(entries[i][0]))
-    return out
-
-
-cdef uint8_t* put_pairs(uint8_t* out, list entries) noexcept:
-    """HttpParameters or HttpHeaders, and the line's end."""
-    cdef Py_ssize_t i
-    cdef tuple entry
-    for i in range(len(entries)):
-        entry = <tuple>entries[i]
-        if i:
-            out[0] = c"&"
-            out += 1
-        out = put_exact(out, <const uint8_t*>PyBytes_AS_STRING(entry[0]), <size_t>PyBytes_GET_SIZE(entry[0]))
-        out[0] = c"="
-        out = put_encoded(out + 1, text_of(<bytes>entry[1]), COMPONENT)
-    out[0] = c"\n"
-    return out + 1
-
-
-cdef size_t pairs_bound(list entries) noexcept:
-    cdef size_t bound = 0
-    cdef Py_ssize_t i
-    for i in range(len(entries)):
-        bound += <size_t>(PyBytes_GET_SIZE(entries[i][0]) + 3 * PyBytes_GET_SIZE(entries[i][1])) + 2
-    return bound
-
-
 @cython.final
 cdef class RequestSigner:
     """Makes the Authorization of requests as they go over the wire: of what a Judge will read there.
@@ -248,7 +214,7 @@ cdef class RequestSigner:
         return self.text_of_request(PyUnicode_AsUTF8String(method.lower()), &target, params, pairs)
 
     cdef list signed_headers(self, const Target* target, headers):
-        """The (name, value) of the headers that are signed, in their order; Host among them."""
+        """The (encoded name, encoded value) of the headers that are signed, in their order; Host among them."""
         cdef bytes name, host
         cdef list pairs = []
         cdef bint has_host = False
@@ -264,7 +230,7 @@ cdef class RequestSigner:
                     has_host = True
                 if not isinstance(value, bytes):
                     value = value_bytes(value)
-                pairs.append((name, (<bytes>value).strip(b" \t")))
+                pairs.append((name, percent_encode((<bytes>value).strip(b" \t"), COMPONENT)))
         except (TypeError, ValueError):
             where = "headers" if raw_name is None else f"headers[{raw_name!r}]"
             raise ParameterError(where, "must be a name and a value in str or bytes, without a lone surrogate") from None
@@ -272,20 +238,20 @@ cdef class RequestSigner:
             host = target_host(target) or self.host
             if host is None:
                 raise ParameterError("headers", "must have a Host, as the URL names none")
-            pairs.append((b"host", host))
+            pairs.append((b"host", percent_encode(host, COMPONENT)))
         return sort_by_name(pairs)
 
     cdef str text_of_request(self, bytes lower, const Target* target, list params, list signed):
         """The Authorization of a request of a method, in lower case, to a path, with what is signed."""
         cdef Text text
         cdef sha1_row row
-        cdef size_t bound
-        cdef uint8_t* buffer
+        cdef bytes tail = b"\n" + joined_pairs(params) + b"\n" + joined_pairs(signed) + b"\n"
+        cdef bytes result = (
+            self.head + joined_names(signed) + b"&q-url-param-list=" + joined_names(params) + b"&q-signature=" + HEX_ROOM
+        )
         cdef uint8_t* out
-        bound = pairs_bound(params) + pairs_bound(signed)
-        buffer = <uint8_t*>PyMem_RawMalloc(
-            2 * bound + <size_t>(PyBytes_GET_SIZE(lower) + PyBytes_GET_SIZE(self.head)) + target.path.size + 3 * SHA1_BLOCK
-            + TEXT_SLACK + 128
+        cdef uint8_t* buffer = <uint8_t*>PyMem_RawMalloc(
+            <size_t>(PyBytes_GET_SIZE(lower) + PyBytes_GET_SIZE(tail)) + target.path.size + 3 * SHA1_BLOCK + TEXT_SLACK
         )
         if buffer == NULL:
             raise MemoryError
@@ -293,33 +259,29 @@ cdef class RequestSigner:
             out = put_http_head(buffer, text_of(lower))
             if target.path.size:
                 out = put_decoded(out - 1, target.path, False)
-            out[0] = c"\n"
-            out = put_pairs(put_pairs(out + 1, params), signed)
+            out = put_exact(out, <const uint8_t*>PyBytes_AS_STRING(tail), <size_t>PyBytes_GET_SIZE(tail))
             row.http = buffer
             row.size = <size_t>(out - buffer)
             sha1_pad(buffer, row.size, 0)
-            text.data = out = buffer + sha1_blocks(row.size) * SHA1_BLOCK
-            out = put_exact(out, <const uint8_t*>PyBytes_AS_STRING(self.head), <size_t>PyBytes_GET_SIZE(self.head))
-            out = put_list(out, signed)
-            out = put_exact(out, <const uint8_t*>"&q-url-param-list=", 18)
-            out = put_list(out, params)
-            out = put_exact(out, <const uint8_t*>"&q-signature=", 13)
-            row.hole = out
+            row.hole = <uint8_t*>PyBytes_AS_STRING(result) + PyBytes_GET_SIZE(result) - SHA1_HEX
             hash_rows(self.engine, self.sign_key, &row, 1)
-            return PyUnicode_DecodeUTF8(<const char*>text.data, out + SHA1_HEX - text.data, NULL)
+            return result.decode()
         finally:
             PyMem_RawFree(buffer)
 
 
+cdef bytes HEX_ROOM = bytes(SHA1_HEX)
+
+
 cdef list signed_params(const Target* target):
-    """The (name, value) of a target's parameters, in their order; refused, if one of them is a signature's."""
+    """The (encoded name, encoded value) of a target's parameters, in their order; refused, if one is a signature's."""
     cdef list params = []
     if target.query.size:
         for name, value in query_pairs(target.query.data[:target.query.size]):
             if name.lower() in (b"q-signature", b"sign"):
                 raise ParameterError("url", "is presigned already: send it as it is, without this signature")
             if name:  # a list has no place for an empty name
-                params.append((percent_encode(name, COMPONENT).lower(), value))
+                params.append((percent_encode(name, COMPONENT).lower(), percent_encode(value, COMPONENT)))
     return sort_by_name(params)
 
 
@@ -375,7 +337,7 @@ cdef tuple listed_pairs(bytes names, dict have, str what):
                 f"the {what} {as_text(name)!r} is signed {counts[name]} times, but {len(values)} times in the request"
             )
         entries += [(name, value) for value in values]
-    return tuple([as_text(entry[0]) for entry in entries]), b"&".join([entry[0] + b"=" + entry[1] for entry in entries])
+    return tuple([as_text(entry[0]) for entry in entries]), joined_pairs(entries)
 
 
 cdef void gather(dict have, bytes name, bytes value):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from cossign import _core
 from cossign._arrow import Memory, SignedColumn
-from cossign._core import UTF8, Column, Template, Varying
+from cossign._core import UTF8, Column, RowDifferences, Template
 from cossign.errors import ParameterError
 from cossign.key_time import Times, seconds_of
 from cossign.request import Canonical, SigningRequest, checked_mapping, checked_method, without_columns
@@ -126,10 +126,12 @@ class _Rows:
         query = Canonical.of(without_columns(self._columns.query, absent), "query") if absent else None
         return self._request.differing(method=method, key_time=key_time, query=query).url("keys", self._end)
 
-    def varying(self, template: Template) -> Varying:
+    def differences(self, template: Template) -> RowDifferences:
         """What rows are signed with, beside the template of a row that differs in nothing."""
         secret, _ = self._request.credentials.secrets()
-        return Varying(template, self.make, self._columns.own, secret, (self._times.window_start, self._times.added))
+        return RowDifferences(
+            template, self.make, self._columns.own, secret, (self._times.window_start, self._times.added)
+        )
 
     def plain(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
         """Methods as str, or expiries as seconds; for a value that is neither, a text that `make` refuses."""
@@ -190,7 +192,7 @@ def presigned_list(
     sources = [
         rows.plain(name, source) if name in columns.own else source for name, source in zip(names, sources, strict=True)
     ]
-    return _core.sign_many(template, keys, tuple(sources), names, errors, threads, rows.varying(template))
+    return _core.sign_many(template, keys, tuple(sources), names, errors, threads, rows.differences(template))
 
 
 def signed_column(request: SigningRequest, times: Times, keys: Any, columns: Columns, chunks: Chunks) -> SignedColumn:
@@ -202,7 +204,7 @@ def signed_column(request: SigningRequest, times: Times, keys: Any, columns: Col
         keys,
         tuple(columns.sources),
         tuple(columns.names),
-        _Rows(request, times, columns, chunks.end).varying(template),
+        _Rows(request, times, columns, chunks.end).differences(template),
         keep_errors=chunks.keep_errors,
         threads=chunks.threads,
         memory=chunks.memory,

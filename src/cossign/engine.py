@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import warnings
+from functools import cache
 from typing import Any
 
 from cossign import _core
-from cossign._core import Engine
+from cossign._core import ENGINES, KEY, SIGNATURE, STRICT, Engine, RowDifferences, Secret, Template
 from cossign.errors import ParameterError
 
 __all__ = ["engines"]
 
 _MOST_THREADS = 1024
+
+
+_START, _END = 1557989753, 1557996953
 
 
 def engines() -> tuple[str, ...]:
@@ -20,7 +25,7 @@ def engines() -> tuple[str, ...]:
     >>> engines()[-1]
     'hashlib'
     """
-    return _core.engines()
+    return tuple(each.name for each in ENGINES if _is_right(each))
 
 
 def chosen_engine(name: Any = "auto") -> Engine:
@@ -28,10 +33,67 @@ def chosen_engine(name: Any = "auto") -> Engine:
     parameter = "engine"
     if name == "auto" and os.environ.get("COSSIGN_ENGINE"):
         parameter, name = "COSSIGN_ENGINE", os.environ["COSSIGN_ENGINE"]
-    try:
-        return _core.engine(name)
-    except (ValueError, TypeError):
-        raise ParameterError(parameter, f"must be one of: auto, {', '.join(engines())}") from None
+    for each in ENGINES:
+        if name in ("auto", each.name) and _is_right(each):
+            return each
+    raise ParameterError(parameter, f"must be one of: auto, {', '.join(engines())}")
+
+
+@cache
+def _is_right(engine: Engine) -> bool:
+    """Whether an engine gives hashlib's bytes; tried once, at its first use."""
+    hashlib, noise = ENGINES[-1], os.urandom(512)
+    if engine is hashlib or _samples(engine, noise) == _samples(hashlib, noise):
+        return True
+    warnings.warn(
+        f"cossign's engine {engine.name!r} is switched off: on this machine it disagrees with hashlib. "
+        "Please report this, with the machine's CPU",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+    return False
+
+
+def _samples(engine: Engine, noise: bytes) -> list[Any]:
+    """Signatures of HttpStrings, as many and as long as lead through every path of the lanes.
+
+    Then URLs, of plain and of escaped keys: the engine lays the rows out, too. Last, URLs whose methods and expiries
+    differ.
+    """
+    secret = Secret(noise[:18].hex())
+    sign_key = secret.sign_key(f"{_START};{_END}")
+    http_strings = [noise[number:][: 110 if number < 16 else 11 * number] for number in range(31)]
+    keys: list[str | None] = [
+        noise[number : 3 * number + 1].hex() + ("", "", " ", "\u4e2d/.x", "\xe9+%")[number % 5] + "a" * (number % 7)
+        for number in range(80)
+    ]
+    http: list[bytes | int] = [b"get\n", KEY, b"\n\nhost=example.com\n"]
+    text: list[bytes | int] = [b"https://example.com", KEY, b"?q-signature=", SIGNATURE]
+    template = Template(http, text, sign_key, STRICT, "keys", engine)
+    return [
+        _core.signatures(engine, sign_key, http_strings),
+        _core.sign_many(template, keys, (), (), None),
+        _urls_that_differ(engine, secret, keys[:30]),
+    ]
+
+
+def _urls_that_differ(engine: Engine, secret: Secret, keys: list[str | None]) -> list[str]:
+    """The URLs of some keys. Each key has its own method and expiry."""
+
+    def make(texts: tuple[str | None, ...], absent: tuple[int, ...] = ()) -> Template:
+        method, seconds = texts
+        key_time = f"{_START};{_START + int(seconds or 0)}"
+        times = key_time.replace(";", "%3B")
+        http: list[bytes | int] = [f"{method}\n".lower().encode(), KEY, b"\n\nhost=example.com\n"]
+        query = f"?a&q-sign-time={times}&q-key-time={times}&q-signature=".encode()
+        text: list[bytes | int] = [b"https://example.com", KEY, query, SIGNATURE]
+        return Template(http, text, secret.sign_key(key_time), STRICT, "keys", engine)
+
+    columns = ["GET", "PUT", "delete"] * len(keys), [60 * (1 + number % 11) for number in range(len(keys))]
+    names = "method", "expires"
+    template = make(("GET", "7200"))
+    differences = RowDifferences(template, make, names, secret, (_START, 0))
+    return _core.sign_many(template, keys, columns, names, None, 1, differences)
 
 
 def checked_threads(threads: Any) -> None:

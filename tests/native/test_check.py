@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 NATIVE = HERE.parent.parent / "src" / "cossign" / "native"
 PROGRAMS = {  # and the folders that each is compiled with
     "engines": ("sha1", "text"), "text": ("sha1", "text"), "columns": ("columns",), "url": ("sha1", "text", "url"),
+    "threads": ("threads",),
 }  # fmt: skip
 SECONDS = os.environ.get("COSSIGN_FUZZ_SECONDS")
 SANITIZERS = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -22,6 +23,7 @@ BUILDS = {  # compiler, options, what runs it, the engines that must be among th
     "gcc, as a compiler without vectors": ("gcc", ["-O2"], [], []),
     "gcc, as slow as it gets": ("gcc", ["-O0"], [], []),
     "gcc with sanitizers": ("gcc", SANITIZERS, [], []),
+    "gcc with ThreadSanitizer": ("gcc", ["-O1", "-g", "-fsanitize=thread"], [], []),
     "gcc, valgrind": ("gcc", ["-O1", "-g"], ["valgrind", "-q", "--error-exitcode=3"], []),
     "clang": ("clang-14", ["-O3"], [], []),
     "clang with sanitizers": ("clang-14", SANITIZERS, [], []),
@@ -31,6 +33,7 @@ BUILDS = {  # compiler, options, what runs it, the engines that must be among th
 
 
 LONG = {"gcc, as slow as it gets", "gcc, valgrind", "clang", "clang with sanitizers"}
+WITH_THREADS = {"columns", "threads"}
 OF_ENGINES = {"gcc", "gcc, as slow as it gets", "clang", "16 lanes split for AVX2"}  # which say nothing new of other C
 
 
@@ -58,7 +61,8 @@ def sources(program: str, native: Path = NATIVE) -> list[str]:
         pytest.param(program, build, marks=pytest.mark.long) if build in LONG else (program, build)
         for program in PROGRAMS
         for build in BUILDS
-        if program == "engines" or build not in OF_ENGINES
+        if (program == "engines" or build not in OF_ENGINES)
+        and (program in WITH_THREADS or build != "gcc with ThreadSanitizer")
     ],
 )
 def test_check(program: str, build: str, tmp_path: Path) -> None:

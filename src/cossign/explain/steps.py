@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from cossign import _core
 from cossign._core import Secret, encode_component
+from cossign.engine import chosen_engine
 from cossign.errors import ParameterError
 
 Entry = tuple[bytes, bytes]  # a parameter's or header's name and value, decoded
@@ -137,7 +138,7 @@ SLOTS = Signing._fields
 
 def signatures(key: str, times: Times, all_lines: list[Lines]) -> Iterator[bytes]:
     """The signatures of many HttpStrings by the documents' recipe: the core's engine makes them."""
-    engine = _core.engine(_core.engines()[0])
+    engine = chosen_engine()
     try:
         sign_key = Secret(key).sign_key(times.key, times.sign)
     except ParameterError:  # no KeyTime, but what stands in its place was signed, perhaps

@@ -3,6 +3,8 @@
 #define _DEFAULT_SOURCE
 #include "pool.h"
 
+#include "../threads/lock.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -12,34 +14,7 @@ enum {
     KEPT_SLOTS = 24 /* a reader that holds so many keeps them, and waste counts */
 };
 
-/* --- Locks ------------------------------------------------------------------------------------------------------------- */
-
-#ifdef _WIN32
-#define WIN32_LEAN_AND_MEAN
-#include <windows.h>
-typedef SRWLOCK Lock;
-#define LOCK_INIT SRWLOCK_INIT
-static void lock_take(Lock *lock)
-{
-    AcquireSRWLockExclusive(lock);
-}
-static void lock_release(Lock *lock)
-{
-    ReleaseSRWLockExclusive(lock);
-}
-#else
-#include <pthread.h>
-typedef pthread_mutex_t Lock;
-#define LOCK_INIT PTHREAD_MUTEX_INITIALIZER
-static void lock_take(Lock *lock)
-{
-    pthread_mutex_lock(lock);
-}
-static void lock_release(Lock *lock)
-{
-    pthread_mutex_unlock(lock);
-}
-#endif
+/* --- Atomic ------------------------------------------------------------------------------------------------------------ */
 
 #ifdef GNU_C
 #define load(place) __atomic_load_n(place, __ATOMIC_ACQUIRE)
@@ -193,9 +168,7 @@ static void pool_free(Pool *pool)
         pages_free(slab->pages, slab->size);
         free(slab);
     }
-#ifndef _WIN32
-    pthread_mutex_destroy(&pool->lock);
-#endif
+    lock_end(&pool->lock);
     free(pool);
 }
 

@@ -9,8 +9,8 @@
 static int integer_width(const char *format)
 {
     static const char formats[] = "cCsSiIlL"; /* of 1, 1, 2, 2, 4, 4, 8, 8 bytes, unsigned ones in upper case */
-    const char *found = format[0] && !format[1] ? strchr(formats, format[0]) : NULL;
-    return found ? 1 << (found - formats) / 2 : 0;
+    const char *place = format[0] && !format[1] ? strchr(formats, format[0]) : NULL;
+    return place ? 1 << (place - formats) / 2 : 0;
 }
 
 static int is_one_of(const char *format, const char *one, const char *other)

@@ -265,23 +265,23 @@ INLINE void compose_string(vec w[32], const vec state[5], vec before, vec after,
 typedef struct {
     uint8_t block[SHA1_BLOCK]; /* a block that all lanes of a group had */
     uint32_t kw[80];           /* its W + K */
-    int known;
+    int is_set;
 } shared_block;
 
 typedef struct {
     uint8_t blocks[4][SHA1_BLOCK]; /* blocks that all lanes of a group began with */
     uint32_t states[4][5];         /* the state after each */
-    size_t known;
+    size_t count;
 } shared_start;
 
 INLINE int any(vec x)
 {
-    uint64_t words[LANES / 2], found = 0;
+    uint64_t words[LANES / 2], bits = 0;
     memcpy(words, &x, sizeof words);
     for (int i = 0; i < LANES / 2; i++) {
-        found |= words[i];
+        bits |= words[i];
     }
-    return found != 0;
+    return bits != 0;
 }
 
 /* Whether all lanes' blocks are the same as `block`. */
@@ -301,7 +301,7 @@ TARGET static void expand(shared_block *shared, const uint8_t *block)
 {
     uint32_t *w = shared->kw;
     memcpy(shared->block, block, SHA1_BLOCK);
-    shared->known = 1;
+    shared->is_set = 1;
     for (int t = 0; t < 16; t++) {
         memcpy(&w[t], block + 4 * t, 4);
         w[t] = __builtin_bswap32(w[t]);
@@ -330,14 +330,14 @@ INLINE void hash_rows(vec state[5], const sha1_row *const rows[LANES], shared_st
     }
     const uint32_t *first = sha1_initial;
     while (done < 4 && done < least) { /* a common prefix: hashed once */
-        if (done >= start->known || !all_same(blocks, start->blocks[done])) {
+        if (done >= start->count || !all_same(blocks, start->blocks[done])) {
             if (!all_same(blocks, blocks[0])) {
                 break;
             }
             memcpy(start->blocks[done], blocks[0], SHA1_BLOCK);
             memcpy(start->states[done], first, sizeof start->states[done]);
             sha1_compress_portable(&start->states[done], blocks, 1);
-            start->known = done + 1;
+            start->count = done + 1;
         }
         first = start->states[done++];
         for (int lane = 0; lane < LANES; lane++) {
@@ -349,12 +349,12 @@ INLINE void hash_rows(vec state[5], const sha1_row *const rows[LANES], shared_st
     }
     for (; done < most; done++) {
         if (done + 1 == least && least == most && done) { /* rows of one length end alike */
-            int known = shared->known && all_same(blocks, shared->block);
-            if (!known && all_same(blocks, blocks[0])) {
+            int is_shared = shared->is_set && all_same(blocks, shared->block);
+            if (!is_shared && all_same(blocks, blocks[0])) {
                 expand(shared, blocks[0]);
-                known = 1;
+                is_shared = 1;
             }
-            if (known) {
+            if (is_shared) {
                 compress_shared(state, shared->kw);
                 return;
             }
@@ -381,22 +381,29 @@ INLINE void hash_rows(vec state[5], const sha1_row *const rows[LANES], shared_st
 /* A key of every lane: the words of StringToSign that differ, and HMAC's two states. */
 INLINE void load_keys(vec string[16], vec states[16], const sha1_row *const rows[LANES])
 {
-    const uint8_t *keys[LANES], *words[LANES];
+    const uint8_t *keys[LANES], *strings[LANES];
     static_assert(offsetof(sha1_key, inner) == 0 && offsetof(sha1_key, outer) == 20, "the states are ten words");
     static_assert(SHA1_HEAD_MAX / 4 < 16, "only the first block of StringToSign differs by key");
     for (int lane = 0; lane < LANES; lane++) {
         keys[lane] = (const uint8_t *)rows[lane]->key;
-        words[lane] = (const uint8_t *)rows[lane]->key->string_words;
+        strings[lane] = rows[lane]->key->string;
     }
-    load_lanes(string, words);
+    load_blocks(string, strings);
     load_lanes(states, keys);
+}
+
+INLINE uint32_t string_word(const sha1_key *key, uint32_t number)
+{
+    uint32_t word;
+    memcpy(&word, key->string + 4 * number, 4);
+    return __builtin_bswap32(word);
 }
 
 /* What is constant in StringToSign, and in the message of HMAC's outer hash, is put once. */
 INLINE void begin_messages(vec string[32], vec outer[16], const sha1_key *key)
 {
     for (int i = 0; i < 32; i++) {
-        string[i] = splat(key->string_words[i]);
+        string[i] = splat(string_word(key, (uint32_t)i));
     }
     outer[5] = splat(0x80000000);
     for (int i = 6; i < 15; i++) {
@@ -416,12 +423,12 @@ TARGET void SIGN(const sha1_key *key, const sha1_row *const *rows, size_t count)
     vec states[PAIR][16];                  /* HMAC's two, of ten words, where each row has its own key */
     const sha1_key *any_key = key ? key : rows[0]->key;
     const uint32_t head = any_key->head_size;
-    vec before[PAIR], after = splat(any_key->string_words[head / 4 + 10]);
-    start.known = 0;
-    shared.known = 0;
+    vec before[PAIR], after = splat(string_word(any_key, head / 4 + 10));
+    start.count = 0;
+    shared.is_set = 0;
     for (int g = 0; g < PAIR; g++) {
         begin_messages(string[g], outer[g], any_key);
-        before[g] = splat(any_key->string_words[head / 4]);
+        before[g] = splat(string_word(any_key, head / 4));
     }
     for (size_t i = 0; i < count; i += PAIR * LANES) {
         uint8_t *holes[PAIR][LANES], unused[SHA1_HEX];

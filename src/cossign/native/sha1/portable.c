@@ -73,21 +73,25 @@ void sha1_sign_portable(const sha1_key *key, const sha1_row *const *rows, size_t
     sha1_streams(key, rows, count, sha1_compress_portable);
 }
 
-static void put_hex(uint8_t *out, const uint32_t state[5])
+static void put_digest(uint8_t *out, const uint32_t state[5])
 {
-    static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < SHA1_HEX; i++) {
-        out[i] = (uint8_t)digits[state[i / 8] >> (28 - 4 * (i % 8)) & 15];
+    for (int i = 0; i < 5; i++) {
+        put_big_endian(out + 4 * i, state[i]);
     }
 }
 
-/* The message of HMAC's outer hash, padded: the digest of the inner one. */
-static void put_outer(uint8_t message[2 * SHA1_BLOCK], const uint32_t digest[5])
+static void put_state_hex(uint8_t *out, const uint32_t state[5])
 {
-    for (int i = 0; i < 5; i++) {
-        put_big_endian(message + 4 * i, digest[i]);
-    }
-    sha1_pad(message, 20, SHA1_BLOCK);
+    uint8_t digest[SHA1_HEX / 2];
+    put_digest(digest, state);
+    put_hex(out, digest);
+}
+
+/* The message of HMAC's outer hash, padded: the digest of the inner one. */
+static void put_outer(uint8_t message[2 * SHA1_BLOCK], const uint32_t state[5])
+{
+    put_digest(message, state);
+    sha1_pad(message, SHA1_HEX / 2, SHA1_BLOCK);
 }
 
 /* One pair of rows, or one row. */
@@ -116,7 +120,7 @@ static void sign_streams(const sha1_key *key, const sha1_row *const *rows, size_
             blocks[i] += SHA1_BLOCK;
         }
         memcpy(strings[i], keys[i]->string, sizeof strings[i]);
-        put_hex(strings[i] + keys[i]->head_size, states[i]);
+        put_state_hex(strings[i] + keys[i]->head_size, states[i]);
         memcpy(states[i], keys[i]->inner, sizeof states[i]);
     }
     for (size_t part = 0; part < keys[0]->string_blocks; part++) {
@@ -132,7 +136,7 @@ static void sign_streams(const sha1_key *key, const sha1_row *const *rows, size_
     }
     compress(states, blocks, streams);
     for (size_t i = 0; i < streams; i++) {
-        put_hex(rows[i]->hole, states[i]);
+        put_state_hex(rows[i]->hole, states[i]);
     }
 }
 
@@ -176,9 +180,6 @@ static int prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const ui
     string[head_size + SHA1_HEX] = '\n';
     sha1_pad(string, head_size + SHA1_HEX + 1, SHA1_BLOCK);
     memcpy(key->string, string, sizeof key->string);
-    for (int i = 0; i < 32; i++) {
-        key->string_words[i] = big_endian(key->string + 4 * i);
-    }
     return 0;
 }
 
@@ -190,8 +191,8 @@ int sha1_prepare(sha1_key *key, const uint8_t *hmac_key, size_t size, const uint
 int sha1_prepare_key_time(
     sha1_key *key, const sha1_key *secret, const uint8_t *key_time, size_t size, sha1_compressor *compress)
 {
-    static const uint8_t first_line[] = {'s', 'h', 'a', '1', '\n'};
-    enum { AROUND = sizeof first_line + 1 }; /* before KeyTime, and a line's end after it */
+    static const uint8_t first_line[SHA1_KEY_TIME_AT] = {'s', 'h', 'a', '1', '\n'};
+    enum { AROUND = SHA1_KEY_TIME_AT + 1 }; /* before KeyTime, and a line's end after it */
     uint8_t message[2 * SHA1_BLOCK], head[SHA1_HEAD_MAX], sign_key[SHA1_HEX];
     const uint8_t *block = message;
     uint32_t state[5];
@@ -205,7 +206,8 @@ int sha1_prepare_key_time(
     put_outer(message, state);
     memcpy(state, secret->outer, sizeof state);
     compress(&state, &block, 1);
-    put_hex(sign_key, state);
+    put_digest(message, state);
+    put_hex(sign_key, message);
     memcpy(head, first_line, sizeof first_line);
     memcpy(head + sizeof first_line, key_time, size);
     head[sizeof first_line + size] = '\n';

@@ -13,10 +13,11 @@
 #include <string.h>
 
 enum {
-    SHA1_BLOCK = 64,    /* bytes */
-    SHA1_HEX = 40,      /* characters of a digest */
-    SHA1_HEAD_MAX = 40, /* bytes of "sha1\n" KeyTime "\n", two times of 15 digits included */
-    SHA1_TILE = 256     /* rows that are laid out, then grouped and hashed at a time: they stay in the second cache */
+    SHA1_BLOCK = 64,      /* bytes */
+    SHA1_HEX = 40,        /* characters of a digest */
+    SHA1_HEAD_MAX = 40,   /* bytes of "sha1\n" KeyTime "\n", two times of 15 digits included */
+    SHA1_KEY_TIME_AT = 5, /* where KeyTime begins in StringToSign: after "sha1\n" */
+    SHA1_TILE = 256       /* rows that are laid out, then grouped and hashed at a time: they stay in the second cache */
 };
 
 /* What a batch has in common. */
@@ -24,10 +25,12 @@ typedef struct {
     uint32_t inner[5]; /* SHA-1's states after HMAC's inner and outer pad */
     uint32_t outer[5];
     uint32_t head_size;
-    uint32_t string_blocks;                    /* of StringToSign: 1 or 2 */
-    uint32_t string_words[2 * SHA1_BLOCK / 4]; /* its StringToSign with the padding, the hex digits still 0 */
-    uint8_t string[2 * SHA1_BLOCK];            /* the same as bytes */
+    uint32_t string_blocks; /* of StringToSign: 1 or 2 */
+    uint32_t unused[4];
+    uint8_t string[2 * SHA1_BLOCK]; /* StringToSign with its padding, the hex digits still 0 */
 } sha1_key;
+
+static_assert(offsetof(sha1_key, string) == SHA1_BLOCK, "what differs by key lies in two lines of the caches");
 
 /* An HttpString, padded (see sha1_pad) in sha1_blocks(size) * SHA1_BLOCK bytes, and where its signature goes. */
 typedef struct {
@@ -68,6 +71,16 @@ static inline void sha1_pad(uint8_t *message, size_t size, size_t before)
     message[size] = 0x80;
     for (int i = 0; i < 8; i++) {
         length[i] = (uint8_t)(bits >> (56 - 8 * i));
+    }
+}
+
+/* A digest of SHA1_HEX / 2 bytes as lower-case hex characters. */
+static inline void put_hex(uint8_t *out, const uint8_t *digest)
+{
+    static const uint8_t digits[] = "0123456789abcdef";
+    for (int i = 0; i < SHA1_HEX / 2; i++) {
+        out[2 * i] = digits[digest[i] >> 4];
+        out[2 * i + 1] = digits[digest[i] & 15];
     }
 }
 

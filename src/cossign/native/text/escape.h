@@ -7,7 +7,6 @@
 #include <assert.h>
 
 #define UPPER_HEX "0123456789ABCDEF"
-#define LOWER_HEX "0123456789abcdef"
 
 /* Where a text will stand: a component is a name or a value; a path keeps its slashes. */
 enum { COMPONENT, PATH };
@@ -112,15 +111,6 @@ static inline int is_canonical(Text text)
         text = (Text){text.data + size, text.size - size};
     }
     return 1;
-}
-
-/* The 20 bytes of a SHA-1 digest as 40 lower-case hex characters. */
-static inline void put_hex(uint8_t *out, const uint8_t *digest)
-{
-    for (int i = 0; i < 20; i++) {
-        out[2 * i] = (uint8_t)LOWER_HEX[digest[i] >> 4];
-        out[2 * i + 1] = (uint8_t)LOWER_HEX[digest[i] & 15];
-    }
 }
 
 #endif

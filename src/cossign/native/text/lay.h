@@ -152,13 +152,13 @@ LINE int put_row(uint8_t *http, uint8_t *hole, const uint8_t *key, size_t size, 
     const size_t start = f->http[0].size, end = start + size; /* of the key; start < WIDTH */
     const size_t blocks = sha1_blocks(end + f->http[1].size) * SHA1_BLOCK;
     const uint8_t *tail = f->http[1].data;
-    uint64_t found = 0, after_slash = (uint64_t)1 << start, from = ALL << start;
+    uint64_t marks = 0, after_slash = (uint64_t)1 << start, from = ALL << start;
     bytes head = LOAD(f->http[0].data, ~from);
     size_t i = 0;
     for (; i < end; i += WIDTH) {
         uint64_t before = end - i < WIDTH ? ~(ALL << (end - i)) : ALL, inside = from & before;
         bytes part = LOAD(key + i - start, inside);
-        found |= (UNSAFE(part) | leading_dots(part, &after_slash)) & inside;
+        marks |= (UNSAFE(part) | leading_dots(part, &after_slash)) & inside;
         put_vector(http + i, head | part | LOAD(tail + i - end, ~before));
         head = (bytes){0};
         from = ALL;
@@ -169,7 +169,7 @@ LINE int put_row(uint8_t *http, uint8_t *hole, const uint8_t *key, size_t size, 
     for (i = 0; i < size; i += WIDTH) {
         put_vector(hole + i, LOAD(key + i, size - i < WIDTH ? ALL >> (WIDTH - (size - i)) : ALL));
     }
-    return found == 0;
+    return marks == 0;
 }
 #else
 /* put_key to two places; WIDTH bytes after both are writable. */
@@ -177,18 +177,18 @@ LINE int put_key_twice(uint8_t *one, uint8_t *other, const uint8_t *key, size_t 
 {
 #ifdef UNSAFE
     if (size >= WIDTH) {
-        uint64_t found = 0, after_slash = 1;
+        uint64_t marks = 0, after_slash = 1;
         for (size_t i = 0; i < size; i += WIDTH) {
             if (size - i < WIDTH) { /* the last part overlaps the one before */
                 i = size - WIDTH;
                 after_slash = key[i - 1] == '/';
             }
             bytes part = load_bytes(key + i);
-            found |= UNSAFE(part) | leading_dots(part, &after_slash);
+            marks |= UNSAFE(part) | leading_dots(part, &after_slash);
             put_vector(one + i, part);
             put_vector(other + i, part);
         }
-        return (found & ALL) == 0;
+        return (marks & ALL) == 0;
     }
 #endif
     put_exact(other, key, size);

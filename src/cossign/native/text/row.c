@@ -11,27 +11,27 @@ typedef struct {
     size_t size;
     int slash; /* one stands before it */
     int plain; /* it needs no escape */
-} LaidKey;
+} KeyPlace;
 
-static Fault lay_out_key(const Form *form, uint8_t *place, Text key, LaidKey *laid)
+static Fault lay_out_key(const Form *form, uint8_t *place, Text key, KeyPlace *key_place)
 {
     const int rules = form->rules;
     place[0] = '/';
-    laid->raw = place + laid->slash;
-    laid->size = key.size;
-    laid->plain = put_key(laid->raw, key.data, key.size) && laid->slash;
-    if (!laid->plain && rules & RULE_UTF8 && !scan_utf8(key.data, key.size)) {
+    key_place->raw = place + key_place->slash;
+    key_place->size = key.size;
+    key_place->plain = put_key(key_place->raw, key.data, key.size) && key_place->slash;
+    if (!key_place->plain && rules & RULE_UTF8 && !scan_utf8(key.data, key.size)) {
         return FAULT_NOT_UTF8;
     }
     if (rules & RULE_STRICT
-        && (key.size - 1 >= KEY_MAX || laid->raw[0] == '/' || laid->raw[0] == '\\'
-            || (!laid->plain && scan_odd(laid->raw, key.size)))) {
+        && (key.size - 1 >= KEY_MAX || key_place->raw[0] == '/' || key_place->raw[0] == '\\'
+            || (!key_place->plain && scan_odd(key_place->raw, key.size)))) {
         return key_fault(key);
     }
     return FAULT_NONE;
 }
 
-static uint8_t *put_row_text(const Form *form, uint8_t *out, const LaidKey *key, const Text *values, sha1_row *row)
+static uint8_t *put_row_text(const Form *form, uint8_t *out, const KeyPlace *key, const Text *values, sha1_row *row)
 {
     for (const Piece *piece = form->pieces + form->http_count; piece < form->pieces + form->count; piece++) {
         if (piece->kind == PIECE_TEXT) {
@@ -53,7 +53,7 @@ static uint8_t *put_row_text(const Form *form, uint8_t *out, const LaidKey *key,
 Fault form_lay_out(const Form *form, Space *space, sha1_row *row, Text *text, Text key, const Text *values)
 {
     uint8_t *http = space->http;
-    LaidKey laid = {NULL, 0, 1, 0};
+    KeyPlace key_place = {NULL, 0, 1, 0};
     Fault fault;
     if (key.size == 0 && form->rules & RULE_REQUIRED) {
         return FAULT_MISSING;
@@ -62,15 +62,15 @@ Fault form_lay_out(const Form *form, Space *space, sha1_row *row, Text *text, Te
         if (form->rules & RULE_DROP_SLASH) {
             key = (Text){key.data + 1, key.size - 1};
         }
-        laid.slash = !(form->rules & RULE_KEEP_SLASH && key.size && key.data[0] == '/');
+        key_place.slash = !(form->rules & RULE_KEEP_SLASH && key.size && key.data[0] == '/');
     }
     row->hole = NULL;
     if (form->http_keys == 0) {
-        fault = lay_out_key(form, http, key, &laid);
+        fault = lay_out_key(form, http, key, &key_place);
         if (fault != FAULT_NONE) {
             return fault;
         }
-        http = laid.raw + key.size + TEXT_SLACK;
+        http = key_place.raw + key.size + TEXT_SLACK;
     }
     row->http = http;
     http = put_text(http, form->head.data, form->head.size);
@@ -78,11 +78,11 @@ Fault form_lay_out(const Form *form, Space *space, sha1_row *row, Text *text, Te
         if (piece->kind == PIECE_TEXT) {
             http = put_text(http, piece->text.data, piece->text.size);
         } else if (piece->kind == PIECE_KEY) {
-            fault = lay_out_key(form, http, key, &laid);
+            fault = lay_out_key(form, http, key, &key_place);
             if (fault != FAULT_NONE) {
                 return fault;
             }
-            http = laid.raw + key.size;
+            http = key_place.raw + key.size;
         } else {
             http = put_encoded(http, values[piece->kind], COMPONENT);
         }
@@ -90,7 +90,7 @@ Fault form_lay_out(const Form *form, Space *space, sha1_row *row, Text *text, Te
     row->size = (size_t)(http - row->http);
     sha1_pad(http - row->size, row->size, 0);
     text->data = space->out;
-    space->out = put_row_text(form, space->out, &laid, values, row);
+    space->out = put_row_text(form, space->out, &key_place, values, row);
     text->size = (size_t)(space->out - text->data);
     if (form->signs) {
         space->http = http - row->size + sha1_blocks(row->size) * SHA1_BLOCK;

@@ -47,13 +47,13 @@ static inline int scan_safe(const uint8_t *data, int path)
    look. */
 static inline int scan_odd(const uint8_t *key, size_t size)
 {
-    scan_bytes found = {0};
+    scan_bytes marks = {0};
     for (size_t i = 0; i < size; i += 16) {
         scan_bytes bytes = scan_load(key + i), before = scan_load(key + i - 1);
-        found |= (scan_bytes)((bytes - KEY_CONTROL_FIRST) < KEY_CONTROLS)
+        marks |= (scan_bytes)((bytes - KEY_CONTROL_FIRST) < KEY_CONTROLS)
                  | ((scan_bytes)(bytes == '.') & (scan_bytes)(before == '/'));
     }
-    return scan_any(found);
+    return scan_any(marks);
 }
 
 #if defined(__SSE2__)
@@ -75,7 +75,7 @@ ALWAYS_INLINE scan_bytes scan_shifted(scan_bytes bytes)
 ALWAYS_INLINE int put_key(uint8_t *out, const uint8_t *key, size_t size)
 {
     const scan_bytes slash = {'/'};
-    scan_bytes bytes, before, found;
+    scan_bytes bytes, before, marks;
     if (size < 16) {
         memset(&bytes, 'a', 16);
         uint8_t *start = (uint8_t *)&bytes;
@@ -89,15 +89,15 @@ ALWAYS_INLINE int put_key(uint8_t *out, const uint8_t *key, size_t size)
     bytes = scan_load(key);
     before = SCAN_SHIFTED(bytes) | slash;
     memcpy(out, &bytes, 16);
-    found = ~SAFE(scan_bytes, bytes) | ((scan_bytes)(bytes == '.') & (scan_bytes)(before == '/'));
+    marks = ~SAFE(scan_bytes, bytes) | ((scan_bytes)(bytes == '.') & (scan_bytes)(before == '/'));
     for (size_t i = 16; i < size; i += 16) {
         size_t at = i + 16 <= size ? i : size - 16;
         bytes = scan_load(key + at);
         before = scan_load(key + at - 1);
         memcpy(out + at, &bytes, 16);
-        found |= ~SAFE(scan_bytes, bytes) | ((scan_bytes)(bytes == '.') & (scan_bytes)(before == '/'));
+        marks |= ~SAFE(scan_bytes, bytes) | ((scan_bytes)(bytes == '.') & (scan_bytes)(before == '/'));
     }
-    return !scan_any(found);
+    return !scan_any(marks);
 }
 #else
 ALWAYS_INLINE int put_key(uint8_t *out, const uint8_t *key, size_t size)

@@ -74,14 +74,14 @@ static int take_semicolon(Text *rest)
 /* The fields' values, and the parameters after them; 0 if one is missing, or there twice. */
 static int split_fields(Text query, Text values[Q_FIELDS], Text *params)
 {
-    int seen = 0, count = 0;
+    int fields = 0, count = 0;
     *params = (Text){NULL, 0};
     while (query.size) {
         Text value = take_until(&query, '&'), name = take_until(&value, '=');
         int field = Q_FIELDS;
         for (int i = count; i < count + Q_FIELDS && field == Q_FIELDS; i++) { /* mostly they come in order */
-            const Text *known = &q_names[i % Q_FIELDS];
-            if (text_is(name, (const char *)known->data, known->size)) {
+            const Text *q_name = &q_names[i % Q_FIELDS];
+            if (text_is(name, (const char *)q_name->data, q_name->size)) {
                 field = i % Q_FIELDS;
             }
         }
@@ -89,14 +89,14 @@ static int split_fields(Text query, Text values[Q_FIELDS], Text *params)
             *params = (Text){name.data - 1, (size_t)(query.data + query.size - name.data) + 1};
             break;
         }
-        if (seen & 1 << field) {
+        if (fields & 1 << field) {
             return 0;
         }
-        seen |= 1 << field;
+        fields |= 1 << field;
         count++;
         values[field] = value;
     }
-    return seen == (1 << Q_FIELDS) - 1;
+    return fields == (1 << Q_FIELDS) - 1;
 }
 
 /* Take the scheme and the host off a URL, up to the path; a request target has none. */

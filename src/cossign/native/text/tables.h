@@ -1,6 +1,6 @@
 /* Rows that differ by their method, or by when their signature ends: each has a form and a key of its own. */
-#ifndef COSSIGN_VARIED_H
-#define COSSIGN_VARIED_H
+#ifndef COSSIGN_TABLES_H
+#define COSSIGN_TABLES_H
 
 #include "../sha1/engine.h"
 #include "row.h"
@@ -29,23 +29,23 @@ typedef struct {
 } Differences;
 
 /* The forms and keys of a thread, made as rows need them; they take some 3 MiB at most. */
-typedef struct Varied Varied;
+typedef struct Tables Tables;
 
-/* Returns NULL if there is no memory. The caller keeps what `differences` points to until varied_free. */
-Varied *varied_new(const Differences *differences);
-void varied_free(Varied *varied);
+/* Returns NULL if there is no memory. The caller keeps what `differences` points to until tables_free. */
+Tables *tables_new(const Differences *differences);
+void tables_free(Tables *tables);
 
 /* Begin a tile: what earlier ones found may be replaced. */
-void varied_begin(Varied *varied);
+void tables_begin(Tables *tables);
 
 /* Find the forms of the rows first ... last - 1 that have no fault. They belong to one tile; `forms` begins with the first
    row's. Returns `last` if all are found. Otherwise it returns the first row that has no form: with *full set, the tile
    must end before this row; without, the row's values are not understood here. */
-size_t varied_find(Varied *varied, const Rows *rows, size_t first, size_t last, RowForm *forms, int *full);
+size_t tables_find(Tables *tables, const Rows *rows, size_t first, size_t last, RowForm *forms, int *full);
 
 /* As form_tile_bound and form_lay_out_tile, for rows that have forms of their own; `forms` begins with that of `done`. */
-size_t varied_tile_bound(const RowForm *forms, const Rows *rows, size_t done, size_t last);
-size_t varied_lay_out_tile(const RowForm *forms, const Rows *rows, size_t done, size_t last, Space *space,
+size_t tables_tile_bound(const RowForm *forms, const Rows *rows, size_t done, size_t last);
+size_t tables_lay_out_tile(const RowForm *forms, const Rows *rows, size_t done, size_t last, Space *space,
     sha1_row *signed_rows, size_t *count);
 
 #endif
