@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from cossign.gateway import serve
-from cossign.gateway.config import checked
+from cossign.gateway.config import parse_config
 
 SECRETS = {
     "COS_SECRET_ID": "AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q",
@@ -278,7 +278,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.constant:
         route = {"name": "all", "bucket": "b-1250000000", "region": "ap-beijing"}
-        serve.run(checked({"listen": f"127.0.0.1:{arguments.port}", "route": [route]}), "bench.gateway:constant")
+        serve.run(parse_config({"listen": f"127.0.0.1:{arguments.port}", "route": [route]}), "bench.gateway:constant")
         return
     for tool in ("wrk", "curl"):
         if shutil.which(tool) is None:

@@ -114,7 +114,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COSSIGN_ENGINE", request.param)
         patch.setattr(sdk, "_engine", functools.cache(chosen_engine))
-        patch.setattr(sdk, "_last", sdk._Last())
+        patch.setattr(sdk, "_last_call", sdk._LastCall())
         yield request.param
 
 

@@ -321,7 +321,7 @@ def test_no_python_in_the_batch_loop(generated: Path) -> None:
         "_core": (" sign_rows(",),
         "_arrow": (" has_nulls(",),
         "_verify": (" judge_fitting(", " lay_out_parsed(", " read_usual(", " put_http("),
-        "_gate": ("Reason decode_path(", "Reason judge_path(", "Reason judged(self, const"),
+        "_gate": ("Reason decode_path(", "Reason judge_path(", "Reason judge_key(self, const"),
     }[generated.stem]  # fmt: skip
     starts = [
         number

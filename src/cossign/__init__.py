@@ -87,7 +87,7 @@ __all__ = [
     "getAuthorization",
 ]
 
-_ROOMS = {
+_MODULES = {
     "COS": "sdk",
     "BulkResult": "bulk",
     "Signer": "signer",
@@ -103,8 +103,8 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.{name}")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'credentials')}"), name)
-    return found
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'credentials')}"), name)
+    return value
 
 
 def __dir__() -> list[str]:

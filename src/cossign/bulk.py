@@ -96,7 +96,7 @@ class Columns:
         if (times := column(expires)) is not None:
             self.expires = None
             self._add("expires", times)
-        self.own = tuple(self.names[count:])
+        self.own_names = tuple(self.names[count:])
 
     def _add(self, name: str, source: Any) -> None:
         self.names.append(name)
@@ -111,14 +111,14 @@ class _Rows:
         self._times = times
         self._columns = columns
         self._end = end
-        self.refused: dict[str, ParameterError] = {}  # by the text that stands for values of this kind
+        self.refusals: dict[str, ParameterError] = {}  # by the text that stands for values of this kind
 
     def make(self, texts: tuple[str | None, ...], absent: tuple[int, ...]) -> Template:
         """A row's template, of the texts in its columns of method and expiry, and without the parameters it lacks."""
-        row = dict(zip(self._columns.own, texts, strict=True))
+        row = dict(zip(self._columns.own_names, texts, strict=True))
         for text in texts:
-            if text in self.refused:
-                raise self.refused[text]
+            if text in self.refusals:
+                raise self.refusals[text]
         method = checked_method(row["method"]) if "method" in row else self._request.method
         key_time = self._request.key_time
         if (seconds := row.get("expires")) is not None:
@@ -130,7 +130,7 @@ class _Rows:
         """What rows are signed with, beside the template of a row that differs in nothing."""
         secret, _ = self._request.credentials.secrets()
         return RowDifferences(
-            template, self.make, self._columns.own, secret, (self._times.window_start, self._times.added)
+            template, self.make, self._columns.own_names, secret, (self._times.window_start, self._times.added_seconds)
         )
 
     def plain(self, name: str, values: Sequence[Any]) -> Sequence[Any]:
@@ -148,7 +148,7 @@ class _Rows:
             return None if value is None else seconds_of(value, name)
         except ParameterError as error:
             text = f"\0{error}"
-            self.refused.setdefault(text, error.with_traceback(None))
+            self.refusals.setdefault(text, error.with_traceback(None))
             return text
 
 
@@ -186,11 +186,12 @@ def presigned_list(
             if len(column) != len(keys):
                 raise ParameterError(name, f"must be as long as keys: {len(keys)} rows, not {len(column)}")
     template, names = request.url("keys"), tuple(columns.names)
-    if not columns.own and not any(None in column for column in sources):
+    if not columns.own_names and not any(None in column for column in sources):
         return _core.sign_many(template, keys, tuple(sources), names, errors, threads)
     rows = _Rows(request, times, columns)
     sources = [
-        rows.plain(name, source) if name in columns.own else source for name, source in zip(names, sources, strict=True)
+        rows.plain(name, source) if name in columns.own_names else source
+        for name, source in zip(names, sources, strict=True)
     ]
     return _core.sign_many(template, keys, tuple(sources), names, errors, threads, rows.differences(template))
 

@@ -32,7 +32,7 @@ class KeyTime(NamedTuple):
         return f"{self.start};{self.end}"
 
     @classmethod
-    def checked(cls, start: int, end: int, parameter: str) -> KeyTime:
+    def validate(cls, start: int, end: int, parameter: str) -> KeyTime:
         """A KeyTime whose end is after its start, if both are Unix seconds; otherwise a ParameterError."""
         if not 0 <= start <= _LATEST or not 0 <= end <= _LATEST:
             raise ParameterError(parameter, f"must keep KeyTime within 0 and {_LATEST} Unix seconds")
@@ -64,7 +64,7 @@ class Times(NamedTuple):
     start: int
     expires: int
     round_to: int | None = None
-    early: int = 0
+    extra_backdate: int = 0
 
     @property
     def window_start(self) -> int:
@@ -72,9 +72,9 @@ class Times(NamedTuple):
         return self.start if self.round_to is None else self.start - self.start % self.round_to
 
     @property
-    def added(self) -> int:
+    def added_seconds(self) -> int:
         """Seconds that such a KeyTime lasts beyond the seconds that are asked for."""
-        return self.early + (self.round_to or 0)
+        return self.extra_backdate + (self.round_to or 0)
 
     def key_time(self, expires: Any = None, key_time: Any = None) -> KeyTime:
         """The KeyTime that a call's parameters `expires` and `key_time` ask for.
@@ -86,15 +86,15 @@ class Times(NamedTuple):
             if not isinstance(key_time, tuple) or len(key_time) != 2:
                 raise ParameterError("key_time", "must be a tuple (start, end) of Unix seconds")
             start, end = (whole_seconds(each, "key_time") for each in key_time)
-            return KeyTime.checked(start, end, "key_time")
+            return KeyTime.validate(start, end, "key_time")
         seconds = self.expires if expires is None else seconds_of(expires, "expires")
         if seconds <= 0:
             raise ParameterError("expires", "must be greater than 0 seconds")
-        return self.lasting(seconds, "expires")
+        return self.make_key_time(seconds, "expires")
 
-    def lasting(self, seconds: int, parameter: str) -> KeyTime:
+    def make_key_time(self, seconds: int, parameter: str) -> KeyTime:
         """The KeyTime of so many seconds, which a parameter asked for."""
-        return KeyTime.checked(self.window_start, self.window_start + seconds + self.added, parameter)
+        return KeyTime.validate(self.window_start, self.window_start + seconds + self.added_seconds, parameter)
 
 
 def duration(value: Any) -> int:

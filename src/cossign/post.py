@@ -35,7 +35,7 @@ __all__ = ["PostPolicy", "VerifiedPost"]
 _TOKEN = "x-cos-security-token"  # noqa: S105
 _SIGNATURE_FIELDS = ("policy", "q-sign-algorithm", "q-ak", "q-key-time", "q-signature")
 # What a form may hold that is no subject of a policy's conditions.
-_BESIDE = frozenset((*_SIGNATURE_FIELDS, _TOKEN, "file"))
+_EXEMPT_FIELDS = frozenset((*_SIGNATURE_FIELDS, _TOKEN, "file"))
 _FILENAME = "${filename}"
 _RANGE = "content-length-range"
 
@@ -136,8 +136,8 @@ def signed_policy(
         form[name] = str(value)
         conditions.append({name: str(value)})
     conditions += [["starts-with", f"${name}", str(value)] for name, value in starts_with.items()]
-    signed = {"q-sign-algorithm": "sha1", "q-ak": credentials.secret_id}
-    conditions += [{name: value} for name, value in (*signed.items(), ("q-sign-time", str(key_time)))]
+    signature_fields = {"q-sign-algorithm": "sha1", "q-ak": credentials.secret_id}
+    conditions += [{name: value} for name, value in (*signature_fields.items(), ("q-sign-time", str(key_time)))]
     end = time.gmtime(key_time.end)
     try:
         policy = json.dumps(
@@ -145,7 +145,7 @@ def signed_policy(
         ).encode()
     except UnicodeEncodeError:
         raise ParameterError("fields", "must be valid Unicode: one holds a lone surrogate") from None
-    form.update(policy=base64.b64encode(policy).decode(), **signed)
+    form.update(policy=base64.b64encode(policy).decode(), **signature_fields)
     form["q-key-time"] = str(key_time)
     form["q-signature"] = _signature(credentials.sign_key(str(key_time)), policy)
     if credentials.token is not None:
@@ -155,17 +155,17 @@ def signed_policy(
 
 def _check_fields(fields: Mapping[str, Any], starts_with: Mapping[str, Any]) -> None:
     """Refuse fields that a form's caller must not set, and those without a text."""
-    seen = {"key"}
+    seen_names = {"key"}
     for parameter, values in (("fields", fields), ("starts_with", starts_with)):
         for name, value in values.items():
             where = f"{parameter}[{name!r}]"
             if not isinstance(name, str) or not name:
                 raise ParameterError(parameter, "must have names that are str")
-            if name.lower() in _BESIDE or name.lower() in ("bucket", _RANGE):
+            if name.lower() in _EXEMPT_FIELDS or name.lower() in ("bucket", _RANGE):
                 raise ParameterError(where, "must not be given: cossign sets it")
-            if name.lower() in seen:
+            if name.lower() in seen_names:
                 raise ParameterError(where, "is given twice")
-            seen.add(name.lower())
+            seen_names.add(name.lower())
             if isinstance(value, bool) or not isinstance(value, (str, int)):
                 raise ParameterError(where, f"must be a str or an int, not {type(value).__name__}")
 
@@ -219,35 +219,35 @@ def judge_form(
         if form["q-ak"] not in secrets:
             raise UnknownSecretId(f"no credentials for the SecretId {form['q-ak']!r}")
         secret, token = secrets[form["q-ak"]]
-        if not _same(_signature(secret.sign_key(form["q-key-time"]), policy), form["q-signature"]):
+        if not _are_equal(_signature(secret.sign_key(form["q-key-time"]), policy), form["q-signature"]):
             raise SignatureMismatch("the signature is not that of this policy: another policy or SecretKey signed it")
-        if token is not None and not _same(token.reveal(), form.get(_TOKEN, "")):
+        if token is not None and not _are_equal(token.reveal(), form.get(_TOKEN, "")):
             raise SignatureMismatch(f"{_TOKEN} is not the token of these credentials")
         check_time(span, now, skew)
         key = _key(form, filename)
         _check(conditions, {**form, "key": key, "q-sign-time": form["q-key-time"]}, bucket, size)
-        limited = {name.lower() for _, name, _ in conditions if isinstance(name, str)}
-        verified = VerifiedPost(
+        limited_names = {name.lower() for _, name, _ in conditions if isinstance(name, str)}
+        verified_post = VerifiedPost(
             secret_id=form["q-ak"],
             key=key,
             key_time=span,
             signature=form["q-signature"],
             conditions=conditions,
             unsigned_fields=tuple(
-                name for name in fields if name.lower() not in limited and name.lower() not in _BESIDE
+                name for name in fields if name.lower() not in limited_names and name.lower() not in _EXEMPT_FIELDS
             ),
             policy=policy.decode(),
         )
         if terms is not None:
-            terms.check_form(verified)
-        return verified
+            terms.check_form(verified_post)
+        return verified_post
     except BadSignature as error:
         error.key_time = span
         error.string_to_sign = sha1(policy).hexdigest()  # noqa: S324
         raise
 
 
-def _same(one: str, other: str) -> bool:
+def _are_equal(one: str, other: str) -> bool:
     return compare_digest(one.encode(), other.encode("utf-8", "surrogatepass"))
 
 
@@ -260,10 +260,10 @@ def _key_time(text: str) -> tuple[int, int]:
     return span.start, span.end
 
 
-def _read(encoded: str) -> tuple[bytes, int, list[tuple[Any, ...]]]:
+def _read(encoded_policy: str) -> tuple[bytes, int, list[tuple[Any, ...]]]:
     """A policy's text, its expiration in Unix seconds, its conditions."""
     try:
-        policy = base64.b64decode(encoded, validate=True)
+        policy = base64.b64decode(encoded_policy, validate=True)
         content = json.loads(policy.decode())
     except (binascii.Error, ValueError, RecursionError):
         raise MalformedSignature("the policy must be JSON in UTF-8 in base64") from None
@@ -277,20 +277,20 @@ def _read(encoded: str) -> tuple[bytes, int, list[tuple[Any, ...]]]:
     for each in content["conditions"]:
         if isinstance(each, dict) and each:
             conditions += [("eq", name, _text(value)) for name, value in each.items()]
-        elif isinstance(each, list) and len(each) == 3 and each[0] in ("eq", "starts-with") and _dollar(each[1]):
+        elif isinstance(each, list) and len(each) == 3 and each[0] in ("eq", "starts-with") and _has_dollar(each[1]):
             conditions.append((each[0], each[1][1:], _text(each[2])))
-        elif isinstance(each, list) and len(each) == 3 and each[0] == _RANGE and all(map(_whole, each[1:])):
+        elif isinstance(each, list) and len(each) == 3 and each[0] == _RANGE and all(map(_is_whole, each[1:])):
             conditions.append((_RANGE, int(each[1]), int(each[2])))
         else:
             raise MalformedSignature("the policy has a condition that is none: they are exact, starts-with, or a range")
     return policy, calendar.timegm(expiration.utctimetuple()), conditions
 
 
-def _dollar(name: Any) -> bool:
+def _has_dollar(name: Any) -> bool:
     return isinstance(name, str) and name.startswith("$") and len(name) > 1
 
 
-def _whole(number: Any) -> bool:
+def _is_whole(number: Any) -> bool:
     return not isinstance(number, bool) and (
         isinstance(number, int) or (isinstance(number, str) and number.isdecimal())
     )
@@ -314,9 +314,9 @@ def _key(form: Mapping[str, str], filename: str | None) -> str:
 
 def _check(conditions: list[tuple[Any, ...]], form: Mapping[str, str], bucket: str | None, size: int | None) -> None:
     """Whether a form keeps a policy's conditions."""
-    exact = {name.lower() for operator, name, _ in conditions if operator == "eq"}
+    exact_names = {name.lower() for operator, name, _ in conditions if operator == "eq"}
     for name in ("q-sign-algorithm", "q-ak", "q-sign-time"):
-        if name not in exact:
+        if name not in exact_names:
             raise MalformedSignature(f"the policy has no condition for {name}")
     for operator, name, value in conditions:
         if operator == _RANGE:

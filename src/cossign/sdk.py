@@ -58,9 +58,9 @@ _WITHOUT_EFFECT = frozenset((
     "AutoSwitchHost", "CopySourceParser", "ObjectKeySimplifyCheck", "DeepTracker", "TrackerDelay", "CustomId",
     "BeaconReporter", "ClsReporter",
 ))  # fmt: skip
-_PLAIN = frozenset((str, int))
+_PLAIN_TYPES = frozenset((str, int))
 _URL_RULES = _core.DROP_SLASH | _core.REQUIRED | _core.NO_NULL
-_NAMED = ("Bucket", "Region", "Domain")
+_ENDPOINT_NAMES = ("Bucket", "Region", "Domain")
 _EXPIRES = 900  # seconds
 
 
@@ -92,8 +92,8 @@ def _refuse_unknown(parameters: Mapping[Any, Any], names: frozenset[str]) -> Non
 
     lower_names = {name.lower(): name for name in sorted(names)}
     unknown = next(str(name) for name in parameters if name not in names)
-    near = difflib.get_close_matches(unknown.lower(), list(lower_names), 1, 0.5)
-    hint = f"did you mean {lower_names[near[0]]}?" if near else f"known are {', '.join(lower_names.values())}"
+    matches = difflib.get_close_matches(unknown.lower(), list(lower_names), 1, 0.5)
+    hint = f"did you mean {lower_names[matches[0]]}?" if matches else f"known are {', '.join(lower_names.values())}"
     raise ParameterError(unknown, f"is an unknown parameter: {hint}")
 
 
@@ -165,25 +165,27 @@ def _second(now: float) -> int:
 
 
 def _key_time(now: float, expires: int | None, round_to: int | None) -> KeyTime:
-    return Times(_second(now) - 1, _EXPIRES, round_to).lasting(_EXPIRES if expires is None else expires, "Expires")
+    return Times(_second(now) - 1, _EXPIRES, round_to).make_key_time(
+        _EXPIRES if expires is None else expires, "Expires"
+    )
 
 
 def _signed_headers(headers: Mapping[str, Any], host: str | None) -> dict[str, Any]:
     """The SDK's filter of header names, and Host unless there is one."""
     if not headers:
         return {} if host is None else {"Host": host}
-    signed = {
+    signed_headers = {
         name: value
         for name, value in checked_headers(headers, "Headers").items()
         if not isinstance(name, str) or signed_by_sdk(name) is not None
     }
     if host is not None:
-        named = [name for name in signed if isinstance(name, str) and name.lower() == "host"]
-        if not any(signed[name] for name in named):
-            for name in named:
-                del signed[name]
-            signed["Host"] = host
-    return signed
+        host_headers = [name for name in signed_headers if isinstance(name, str) and name.lower() == "host"]
+        if not any(signed_headers[name] for name in host_headers):
+            for name in host_headers:
+                del signed_headers[name]
+            signed_headers["Host"] = host
+    return signed_headers
 
 
 def _javascript_order(name: Any) -> bytes:
@@ -197,17 +199,17 @@ def _credentials(parameters: Mapping[str, Any]) -> Credentials:
             raise MissingParameter(name, "from the API keys page of your account")
     secret_id, secret_key = parameters["SecretId"], parameters["SecretKey"]
     if type(secret_id) is str and type(secret_key) is str:
-        return _permanent(secret_id, secret_key)
-    return _checked(Credentials, secret_id, secret_key)
+        return _permanent_credentials(secret_id, secret_key)
+    return _make_credentials(Credentials, secret_id, secret_key)
 
 
 @functools.lru_cache(maxsize=1)
-def _permanent(secret_id: str, secret_key: str) -> Credentials:
+def _permanent_credentials(secret_id: str, secret_key: str) -> Credentials:
     """The credentials of the last call, whose SignKey serves for as long as KeyTime is the same."""
-    return _checked(Credentials, secret_id, secret_key)
+    return _make_credentials(Credentials, secret_id, secret_key)
 
 
-def _checked(make: Callable[..., Credentials], *values: Any) -> Credentials:
+def _make_credentials(make: Callable[..., Credentials], *values: Any) -> Credentials:
     """Credentials, or a ParameterError in the documentation's names."""
     try:
         return make(*values)
@@ -217,32 +219,32 @@ def _checked(make: Callable[..., Credentials], *values: Any) -> Credentials:
         raise ParameterError(names.get(field, field), reason) from None
 
 
-class _Last:
+class _LastCall:
     """The template of a call: the next ones that differ by their Key alone share it, while KeyTime's second lasts."""
 
-    __slots__ = ("_kept",)
+    __slots__ = ("_entry",)
 
     def __init__(self) -> None:
-        self._kept: tuple[dict[str, Any], Template] | None = None
+        self._entry: tuple[dict[str, Any], Template] | None = None
 
     def lookup(self, parameters: dict[str, Any], now: float) -> tuple[dict[str, Any] | None, Template | None]:
         """What to `keep` the template under, if it can be, and the template of an equal call."""
         rest = {**parameters, "Key": _second(now)}
         for value in rest.values():
             # Only values that equal each other in their text, too, can be compared: 1 == True, but it is another value.
-            if type(value) not in _PLAIN and (type(value) is not dict or value):
+            if type(value) not in _PLAIN_TYPES and (type(value) is not dict or value):
                 return None, None
-        last = self._kept
-        return rest, last[1] if last is not None and last[0] == rest else None
+        entry = self._entry
+        return rest, entry[1] if entry is not None and entry[0] == rest else None
 
     def keep(self, rest: dict[str, Any] | None, now: float, template: Template) -> None:
         if rest is not None and rest["Key"] == _second(now):
-            self._kept = rest, template
+            self._entry = rest, template
 
 
 # Of the calls without a client: their engine, chosen at the first of them, and the last one's template.
 _engine = functools.cache(chosen_engine)
-_last = _Last()
+_last_call = _LastCall()
 
 
 # --- getAuthorization -------------------------------------------------------------------------------------------------
@@ -270,11 +272,11 @@ def _authorization(
     host = None
     if bucket and region and _flag(parameters, "ForceSignHost", True):
         host = f"{bucket}.cos.{region}.myqcloud.com"
-    signed = _signed_headers(headers, host)
+    signed_headers = _signed_headers(headers, host)
     request = SigningRequest(
         method=method,
         query=Canonical.of(query, "Query"),
-        headers=Canonical.of(signed, "Headers"),
+        headers=Canonical.of(signed_headers, "Headers"),
         credentials=credentials,
         key_time=_asked_key_time(parameters, now),
         base=b"",
@@ -293,11 +295,11 @@ def _asked_key_time(parameters: dict[str, Any], now: float) -> KeyTime | str:
     span = KeyTime.read(text)
     if span is None or not re.fullmatch("[0-9]{1,10};[0-9]{1,10}", text):
         raise ParameterError("KeyTime", "must be '<start>;<end>' in Unix seconds")
-    KeyTime.checked(*span, "KeyTime")
+    KeyTime.validate(*span, "KeyTime")
     return text
 
 
-def getAuthorization(parameters: Mapping[str, Any] | None = None, /, **named: Any) -> str:
+def getAuthorization(parameters: Mapping[str, Any] | None = None, /, **keywords: Any) -> str:
     """The Authorization of a request, as ``COS.getAuthorization`` of the Mini Program SDK makes it.
 
     Args:
@@ -327,16 +329,16 @@ def getAuthorization(parameters: Mapping[str, Any] | None = None, /, **named: An
     ...                  Query={}, Headers={}).partition("&")[0]
     'q-sign-algorithm=sha1'
     """
-    arguments = _parameters(parameters, named, _AUTHORIZATION)
+    arguments = _parameters(parameters, keywords, _AUTHORIZATION)
     key, now = _text(arguments, "Key"), _now(arguments)
-    rest, template = _last.lookup(arguments, now)
+    rest, template = _last_call.lookup(arguments, now)
     if template is None:
         template = _authorization(arguments, _credentials(arguments), 0, "Key", _engine(), now)
-        _last.keep(rest, now, template)
+        _last_call.keep(rest, now, template)
     return _core.sign_one(template, key)
 
 
-def getAuthorizations(parameters: Mapping[str, Any] | None = None, /, **named: Any) -> list[str]:
+def getAuthorizations(parameters: Mapping[str, Any] | None = None, /, **keywords: Any) -> list[str]:
     """`getAuthorization` for each of ``Keys``, at one instant; every other parameter is the same.
 
     ``RoundTo``, in seconds, is `Signer`'s `round_to`.
@@ -344,7 +346,7 @@ def getAuthorizations(parameters: Mapping[str, Any] | None = None, /, **named: A
     >>> len(getAuthorizations(SecretId="AKIDEXAMPLE", SecretKey="example-key", Method="get", Keys=["a.jpg", "b.jpg"]))
     2
     """
-    arguments = _parameters(parameters, named, _AUTHORIZATION - {"Key"} | _BULK)
+    arguments = _parameters(parameters, keywords, _AUTHORIZATION - {"Key"} | _BULK)
     template = _authorization(arguments, _credentials(arguments), _core.NO_NULL, "Keys", _engine(), _now(arguments))
     return _core.sign_many(template, _keys(arguments), (), (), None)
 
@@ -359,16 +361,16 @@ class _Request:
         self.name = name
         self.engine = engine
         self.now = _now(options)
-        for required in ("Bucket", "Region"):
-            if not parameters.get(required):
-                raise MissingParameter(required, "which getObjectUrl needs")
+        for required_name in ("Bucket", "Region"):
+            if not parameters.get(required_name):
+                raise MissingParameter(required_name, "which getObjectUrl needs")
         if _text({**options, **parameters}, "Protocol") not in ("", "https", "http", "https:", "http:"):
             raise ParameterError("Protocol", 'must be "https:" or "http:"')
         settings = {**options, **parameters}
         accelerate = _flag(settings, "UseAccelerate", False)
         self.bucket, self.region = parameters["Bucket"], parameters["Region"]
         self.endpoint: Endpoint = endpoint(
-            self.bucket, self.region, domain=_text(settings, "Domain"), accelerate=accelerate, named=_NAMED
+            self.bucket, self.region, domain=_text(settings, "Domain"), accelerate=accelerate, named=_ENDPOINT_NAMES
         )
         self.sign = _flag(parameters, "Sign", True)
         self.method = checked_method(_text(parameters, "Method") or "get", "Method")
@@ -398,19 +400,21 @@ class _Request:
         }
         self.headers = _signed_headers(signable, self.endpoint.host if self.force_host else None)
 
-    def unsigned(self, between: bytes = b"") -> Template:
-        """A URL that is not signed here, with `between` its path and its own query."""
-        query = [between] if between else []
+    def make_unsigned_template(self, middle: bytes = b"") -> Template:
+        """A URL that is not signed here, with `middle` its path and its own query."""
+        query = [middle] if middle else []
         if self.query_text:
-            query.append((b"&" if between else b"?") + self.query_text)
+            query.append((b"&" if middle else b"?") + self.query_text)
         return constant_url(self.endpoint.base.encode(), query, _URL_RULES, self.name, self.engine)
 
-    def signed(self, credentials: Credentials, start: int | None, end: int | None, extra: bytes = b"") -> Template:
+    def make_signed_template(
+        self, credentials: Credentials, start: int | None, end: int | None, extra: bytes = b""
+    ) -> Template:
         """A URL signed here; start and end are those of the options or of temporary credentials."""
         if start is not None and self.expires is not None:
-            key_time = KeyTime.checked(start, start + self.expires, "Expires")
+            key_time = KeyTime.validate(start, start + self.expires, "Expires")
         elif start is not None and end is not None:
-            key_time = KeyTime.checked(start, end, "ExpiredTime")
+            key_time = KeyTime.validate(start, end, "ExpiredTime")
         else:
             key_time = _key_time(self.now, self.expires, self.round_to)
         request = SigningRequest(
@@ -442,7 +446,7 @@ class _Answer:
         self.credentials: Credentials | None = None
         self.start: int | None = None
         self.end: int | None = None
-        self.between = b""
+        self.middle = b""
         self.extra = b"".join(
             b"&%b=%b" % (name, _text(answer, key).encode())
             for name, key in ((b"clientIP", "ClientIP"), (b"clientUA", "ClientUA"), (b"token", "Token"))
@@ -451,7 +455,7 @@ class _Answer:
         token = answer.get("SecurityToken") or answer.get("XCosSecurityToken")
         authorization = None if sts else answer.get("Authorization")
         if authorization:
-            self.between = self._ready(authorization, token, source)
+            self.middle = self._read_authorization(authorization, token, source)
             return
         values = []
         for field, other in (("TmpSecretId", "SecretId"), ("TmpSecretKey", "SecretKey")):
@@ -465,10 +469,10 @@ class _Answer:
         self.end = _ten_digits(answer, "ExpiredTime", f"{source} callback params")
         if self.end is None:
             raise ParameterError(source, 'callback params missing "ExpiredTime"')
-        self.credentials = _checked(Credentials, *values, token)
+        self.credentials = _make_credentials(Credentials, *values, token)
 
     @staticmethod
-    def _ready(authorization: Any, token: Any, source: str) -> bytes:
+    def _read_authorization(authorization: Any, token: Any, source: str) -> bytes:
         """A URL's middle from an Authorization made elsewhere."""
         fields = ("q-sign-algorithm=", "q-ak=", "q-sign-time=", "q-key-time=", "q-url-param-list=")
         if not isinstance(authorization, str) or not re.fullmatch(r"[!-~]+", authorization):
@@ -476,8 +480,8 @@ class _Answer:
         if all(field in authorization for field in fields) and "q-signature" in authorization:
             names = re.search("q-url-param-list=([^&]*)", authorization)
             assert names
-            again = encode_component(names[1].encode()).decode().lower()
-            text = authorization[: names.start(1)] + again + authorization[names.end(1) :]
+            encoded_names = encode_component(names[1].encode()).decode().lower()
+            text = authorization[: names.start(1)] + encoded_names + authorization[names.end(1) :]
         elif re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", authorization):
             text = "sign=" + encode_component(authorization.encode()).decode()
         else:
@@ -488,7 +492,7 @@ class _Answer:
         return middle.encode()
 
     @property
-    def shared(self) -> bool:
+    def is_shared(self) -> bool:
         """Whether it serves other keys, too."""
         return self.credentials is not None and not self.scope_limit
 
@@ -498,8 +502,8 @@ class _Answer:
 
     def template(self, request: _Request) -> Template:
         if self.credentials is None:
-            return request.unsigned(self.between + self.extra)
-        return request.signed(self.credentials, self.start, self.end, self.extra)
+            return request.make_unsigned_template(self.middle + self.extra)
+        return request.make_signed_template(self.credentials, self.start, self.end, self.extra)
 
 
 class COS:
@@ -528,12 +532,12 @@ class COS:
     getAuthorization = staticmethod(getAuthorization)
     getAuthorizations = staticmethod(getAuthorizations)
 
-    def __init__(self, options: Mapping[str, Any] | None = None, /, **named: Any) -> None:
+    def __init__(self, options: Mapping[str, Any] | None = None, /, **keywords: Any) -> None:
         if options is not None and not isinstance(options, Mapping):
             raise ParameterError("options", f"must be keywords or one mapping, not {type(options).__name__}")
         settings = {
             name: value
-            for name, value in {**(options or {}), **named}.items()
+            for name, value in {**(options or {}), **keywords}.items()
             if name not in _WITHOUT_EFFECT and not (name == "ForcePathStyle" and not value)
         }
         if "ForcePathStyle" in settings:
@@ -549,18 +553,18 @@ class COS:
         self._secret_id: Any = secret_id
         self._credentials: Credentials | None = None
         if secret_id and secret_key:
-            self._credentials = _checked(Credentials, secret_id, secret_key, token or None)
+            self._credentials = _make_credentials(Credentials, secret_id, secret_key, token or None)
         elif secret_id or secret_key:
-            self._missing = "SecretKey" if secret_id else "SecretId"
+            self._missing_name = "SecretKey" if secret_id else "SecretId"
         else:
-            self._missing = "SecretId"
+            self._missing_name = "SecretId"
         self._options = settings
         self._engine = chosen_engine()
-        self._last = _Last()
-        self._temporary: list[_Answer] = []
+        self._last_call = _LastCall()
+        self._temporary_answers: list[_Answer] = []
         self._lock = threading.Lock()
 
-    def getAuth(self, parameters: Mapping[str, Any] | None = None, /, **named: Any) -> str:
+    def getAuth(self, parameters: Mapping[str, Any] | None = None, /, **keywords: Any) -> str:
         """`getAuthorization` with this client's credentials and SystemClockOffset as defaults.
 
         As in the SDK, one leading slash of Key is dropped.
@@ -568,7 +572,7 @@ class COS:
         >>> COS(SecretId="AKIDEXAMPLE", SecretKey="example-key").getAuth(Method="get", Key="a.jpg").partition("&")[0]
         'q-sign-algorithm=sha1'
         """
-        arguments = _parameters(parameters, named, _AUTHORIZATION)
+        arguments = _parameters(parameters, keywords, _AUTHORIZATION)
         if self._options.get("SystemClockOffset") is not None:
             arguments.setdefault("SystemClockOffset", self._options["SystemClockOffset"])
         if self._credentials is None or arguments.get("SecretId") or arguments.get("SecretKey"):
@@ -584,7 +588,7 @@ class COS:
         return _core.sign_one(template, _text(arguments, "Key"))
 
     def getObjectUrl(
-        self, parameters: Mapping[str, Any] | None = None, callback: Callback | None = None, /, **named: Any
+        self, parameters: Mapping[str, Any] | None = None, callback: Callback | None = None, /, **keywords: Any
     ) -> str | None:
         """An object's URL, signed or not.
 
@@ -616,30 +620,32 @@ class COS:
         https://examplebucket-1250000000.cos.ap-beijing.myqcloud.com/picture.jpg
         'https://examplebucket-1250000000.cos.ap-beijing.myqcloud.com/picture.jpg'
         """
-        callback = named.pop("callback", callback)
+        callback = keywords.pop("callback", callback)
 
         def work() -> tuple[str, bool]:
-            arguments = _parameters(parameters, named, _OBJECT_URL)
+            arguments = _parameters(parameters, keywords, _OBJECT_URL)
             key = _text(arguments, "Key")
             if not key:
                 raise MissingParameter("Key", "the object's name, such as 'picture.jpg'")
-            rest, template = self._last.lookup(arguments, _now(self._options))
+            rest, template = self._last_call.lookup(arguments, _now(self._options))
             if template is not None:
                 return _core.sign_one(template, key), False
             request = _Request(self._options, arguments, "Key", self._engine)
             if request.sign and self._provider:
-                urls, later = self._provided(
-                    request, [key], lambda got: self._deliver(callback, "Url", got[0] if isinstance(got, list) else got)
+                urls, is_pending = self._sign_by_provider(
+                    request,
+                    [key],
+                    lambda result: self._deliver(callback, "Url", result[0] if isinstance(result, list) else result),
                 )
-                return urls[0], later
+                return urls[0], is_pending
             template = self._own_template(request)
-            self._last.keep(rest, request.now, template)
+            self._last_call.keep(rest, request.now, template)
             return _core.sign_one(template, key), False
 
-        return self._reported(work, callback, "Url")
+        return self._run_and_report(work, callback, "Url")
 
     def getObjectUrls(
-        self, parameters: Mapping[str, Any] | None = None, callback: Callback | None = None, /, **named: Any
+        self, parameters: Mapping[str, Any] | None = None, callback: Callback | None = None, /, **keywords: Any
     ) -> list[str] | None:
         """`getObjectUrl` for each of ``Keys``, at one instant; every other parameter is the same.
 
@@ -652,17 +658,17 @@ class COS:
         >>> len(cos.getObjectUrls(Bucket="examplebucket-1250000000", Region="ap-beijing", Keys=["a.jpg", "b.jpg"]))
         2
         """
-        callback = named.pop("callback", callback)
+        callback = keywords.pop("callback", callback)
 
         def work() -> tuple[list[str], bool]:
-            arguments = _parameters(parameters, named, _OBJECT_URL - {"Key"} | _BULK)
+            arguments = _parameters(parameters, keywords, _OBJECT_URL - {"Key"} | _BULK)
             request = _Request(self._options, arguments, "Keys", self._engine)
             keys = _keys(arguments)
             if request.sign and self._provider:
-                return self._provided(request, list(keys), lambda urls: self._deliver(callback, "Urls", urls))
+                return self._sign_by_provider(request, list(keys), lambda urls: self._deliver(callback, "Urls", urls))
             return _core.sign_many(self._own_template(request), keys, (), (), None), False
 
-        return self._reported(work, callback, "Urls")
+        return self._run_and_report(work, callback, "Urls")
 
     # --- What both share
 
@@ -673,24 +679,26 @@ class COS:
     def _own_template(self, request: _Request) -> Template:
         """The template without a provider: unsigned, or signed with the client's own credentials."""
         if not request.sign:
-            return request.unsigned()
+            return request.make_unsigned_template()
         if self._credentials is None:
-            raise MissingParameter(self._missing, "give COS both SecretId and SecretKey, or getAuthorization")
+            raise MissingParameter(self._missing_name, "give COS both SecretId and SecretKey, or getAuthorization")
         start = _ten_digits(self._options, "StartTime", "params")
-        return request.signed(self._credentials, start, _ten_digits(self._options, "ExpiredTime", "params"))
+        return request.make_signed_template(
+            self._credentials, start, _ten_digits(self._options, "ExpiredTime", "params")
+        )
 
-    def _reported(self, work: Callable[[], tuple[R, bool]], callback: Callback | None, field: str) -> R | None:
+    def _run_and_report(self, work: Callable[[], tuple[R, bool]], callback: Callback | None, field: str) -> R | None:
         """Run `work`; its value, unless that comes later, or its error goes to the callback where there is one."""
         if callback is not None and not callable(callback):
             raise ParameterError("callback", f"must be a function (err, data), not {type(callback).__name__}")
         try:
-            value, later = work()
+            value, is_pending = work()
         except CosSignError as error:
             if callback is None:
                 raise
             callback(error, None)
             return None
-        if not later:
+        if not is_pending:
             self._deliver(callback, field, value)
         return value
 
@@ -704,7 +712,9 @@ class COS:
         elif isinstance(value, CosSignError):
             raise value
 
-    def _provided(self, request: _Request, keys: list[str], deliver: Callable[[Any], None]) -> tuple[list[str], bool]:
+    def _sign_by_provider(
+        self, request: _Request, keys: list[str], deliver: Callable[[Any], None]
+    ) -> tuple[list[str], bool]:
         """URLs by the provider's answers: one answer serves all keys, unless it is for one key alone.
 
         Returns:
@@ -714,7 +724,7 @@ class COS:
         urls: list[str] = [""] * len(keys)
         lock = threading.Lock()
         state = {"open": len(keys), "left": False}
-        failed: list[CosSignError] = []
+        errors: list[CosSignError] = []
 
         def receive(first: int, last: int, answer: _Answer | CosSignError) -> None:
             """Keys first to last - 1 have their answer."""
@@ -723,15 +733,15 @@ class COS:
                     raise answer
                 urls[first:last] = _core.sign_many(answer.template(request), keys[first:last], (), (), None)
             except CosSignError as error:
-                failed.append(error)
+                errors.append(error)
             with lock:
                 state["open"] -= last - first
-                done_later = state["left"] and not state["open"]
-            if done_later:
-                deliver(failed[0] if failed else urls)
+                is_complete = state["left"] and not state["open"]
+            if is_complete:
+                deliver(errors[0] if errors else urls)
 
-        def answered_first(answer: _Answer | CosSignError) -> None:
-            if isinstance(answer, CosSignError) or answer.shared:
+        def receive_first(answer: _Answer | CosSignError) -> None:
+            if isinstance(answer, CosSignError) or answer.is_shared:
                 receive(0, len(keys), answer)
                 return
             receive(0, 1, answer)
@@ -739,14 +749,14 @@ class COS:
                 self._ask(request, keys[index], lambda each, index=index: receive(index, index + 1, each))  # type: ignore[misc]
 
         if keys:
-            self._ask(request, keys[0], answered_first)
+            self._ask(request, keys[0], receive_first)
         with lock:
             state["left"] = True
-            later = state["open"] > 0
-        if failed and not later:
-            raise failed[0]
-        if later:
-            return _core.sign_many(request.unsigned(), keys, (), (), None), True
+            is_pending = state["open"] > 0
+        if errors and not is_pending:
+            raise errors[0]
+        if is_pending:
+            return _core.sign_many(request.make_unsigned_template(), keys, (), (), None), True
         return urls, False
 
     def _ask(self, request: _Request, key: str, receive: Callable[[_Answer | CosSignError], None]) -> None:
@@ -760,15 +770,15 @@ class COS:
         scope = [{"action": action, "bucket": request.bucket, "region": request.region, "prefix": key}]
         with self._lock:
             moment = _second(request.now) + 30
-            self._temporary = [each for each in self._temporary if each.serves(moment)]
-            fitting = [each for each in self._temporary if each.shared or each.scope == scope]
-        if fitting and fitting[-1].end is not None and fitting[-1].end - request.now > 60:
-            receive(fitting[-1])
+            self._temporary_answers = [each for each in self._temporary_answers if each.serves(moment)]
+            fitting_answers = [each for each in self._temporary_answers if each.is_shared or each.scope == scope]
+        if fitting_answers and fitting_answers[-1].end is not None and fitting_answers[-1].end - request.now > 60:
+            receive(fitting_answers[-1])
             return
-        asked: dict[str, Any] = {"Bucket": request.bucket, "Region": request.region}
+        options: dict[str, Any] = {"Bucket": request.bucket, "Region": request.region}
         sts = "getAuthorization" not in self._options
         if not sts:
-            asked.update(
+            options.update(
                 Method=request.method,
                 Key=key,
                 Pathname="/" + key,
@@ -778,10 +788,10 @@ class COS:
                 SystemClockOffset=self._options.get("SystemClockOffset", 0),
                 ForceSignHost=request.force_host,
             )
-        once = threading.Lock()
+        answer_lock = threading.Lock()
 
         def answer(content: Any = None) -> None:
-            if not once.acquire(blocking=False):
+            if not answer_lock.acquire(blocking=False):
                 return
             try:
                 reply = _Answer(content, scope, sts)
@@ -790,8 +800,8 @@ class COS:
                 return
             if reply.credentials is not None:
                 with self._lock:
-                    self._temporary.append(reply)
+                    self._temporary_answers.append(reply)
             receive(reply)
 
         assert self._provider is not None
-        self._provider(asked, answer)
+        self._provider(options, answer)

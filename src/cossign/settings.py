@@ -195,7 +195,7 @@ class Settings:
         True
         """
         start = self._start() if start is None else whole_seconds(start, "start")
-        KeyTime.checked(start, start + self.expires, "start")
+        KeyTime.validate(start, start + self.expires, "start")
         return self._made(self.credentials, self._parameters(), start, self)
 
     # --- What calls ask for
@@ -245,7 +245,7 @@ def _where(parameters: Mapping[str, Any]) -> Endpoint | None:
 def _checked_times(expires: Any, round_to: Any, backdate: Any) -> tuple[int, int | None, int]:
     """The three parameters in seconds."""
     expires = seconds_of(expires, "expires")
-    KeyTime.checked(0, expires, "expires")
+    KeyTime.validate(0, expires, "expires")
     if round_to is not None:
         round_to = seconds_of(round_to, "round_to")
         if round_to <= 0:

@@ -33,8 +33,8 @@ class ShortCuts(Settings):
         >>> signer.verifier(require_headers=["host"]).verify(signer.presign("a.txt")).key
         'a.txt'
         """
-        accepted = self.credentials if credentials is None else credentials
-        return Verifier(accepted, engine=self.engine, clock=self.clock, **terms)
+        accepted_credentials = self.credentials if credentials is None else credentials
+        return Verifier(accepted_credentials, engine=self.engine, clock=self.clock, **terms)
 
     def verify(
         self,
@@ -82,9 +82,11 @@ class ShortCuts(Settings):
         >>> signer.verify(signer.presign("a.txt")).key
         'a.txt'
         """
-        usual = revoked is None and max_expires is None and type(skew) is int and skew == 0
-        usual = usual and all(type(names) is tuple and not names for names in (require_headers, require_params))
-        if usual and credentials is None:
+        has_usual_terms = revoked is None and max_expires is None and type(skew) is int and skew == 0
+        has_usual_terms = has_usual_terms and all(
+            type(names) is tuple and not names for names in (require_headers, require_params)
+        )
+        if has_usual_terms and credentials is None:
             return self._verifier.verify(url, method=method, headers=headers)
         return self.verifier(
             credentials,

@@ -24,7 +24,7 @@ from cossign.bulk import (
     signed_column,
 )
 from cossign.credentials import Credentials
-from cossign.credentials.given import awaited
+from cossign.credentials.base import get_credentials
 from cossign.endpoint import Endpoint
 from cossign.engine import checked_threads
 from cossign.errors import ParameterError
@@ -53,9 +53,9 @@ __all__ = ["Signer"]
 
 Text = str | bytes
 
-_FEW = 16_384  # rows whose URLs fit into the caches
+_FEW_ROWS = 16_384  # rows whose URLs fit into the caches
 _MOST_TEMPLATES = 64  # that are kept for single calls
-_PLAIN = ("GET", None, type(None), "key")  # the URL of a bare GET
+_PLAIN_KIND = ("GET", None, type(None), "key")  # the URL of a bare GET
 
 
 class Signer(ShortCuts):
@@ -155,7 +155,7 @@ class Signer(ShortCuts):
                 return _core.sign_one(cache[2], key)
             template = self._usual_template(credentials, start, method, expires, "key")
         else:
-            request = self._prepared(
+            request = self._prepare_request(
                 credentials,
                 self._times(start),
                 self.where(),
@@ -236,12 +236,12 @@ class Signer(ShortCuts):
         errors: list[tuple[int, str]] | None = [] if keeps_errors(on_error) else None
         checked_threads(threads)
         if query is None and headers is None and key_time is None and isinstance(method, str) and is_scalar(expires):
-            usual = self._usual_template(self.valid_credentials(), self._start(), method, expires, "keys")
-            signed = _core.sign_many(usual, keys, (), (), errors, threads)
+            template = self._usual_template(self.valid_credentials(), self._start(), method, expires, "keys")
+            urls = _core.sign_many(template, keys, (), (), errors, threads)
         else:
             columns = Columns(query, method, expires if key_time is None else None, sequence)
-            signed = presigned_list(*self._batch(columns, headers, key_time), keys, columns, errors, threads)
-        return signed if errors is None else BulkResult(signed, errors)
+            urls = presigned_list(*self._batch(columns, headers, key_time), keys, columns, errors, threads)
+        return urls if errors is None else BulkResult(urls, errors)
 
     def presign_arrow(
         self,
@@ -290,7 +290,7 @@ class Signer(ShortCuts):
         (1, 'https://b-1250000000.cos.ap-beijing.myqcloud.com/b.jpg')
         """
         # Engines that give a few thousand rows at a time have their URLs in the same memory again and again.
-        memory = self._memory if hasattr(keys, "__len__") and len(keys) <= _FEW else None
+        memory = self._memory if hasattr(keys, "__len__") and len(keys) <= _FEW_ROWS else None
         return self.sign_column(
             keys,
             Chunks(threads, keeps_errors(on_error), memory=memory, as_keys=True),
@@ -344,7 +344,7 @@ class Signer(ShortCuts):
         if query is None and headers is None and key_time is None:
             template = self._usual_template(self.valid_credentials(), self._start(), method, expires, "")
         else:
-            request = self._prepared(
+            request = self._prepare_request(
                 self.valid_credentials(),
                 self.times(),
                 None,
@@ -501,7 +501,7 @@ class Signer(ShortCuts):
         >>> asyncio.run(signed()).partition("?")[0]
         'https://b-1250000000.cos.ap-beijing.myqcloud.com/a.txt'
         """
-        await awaited(self.credentials)
+        await get_credentials(self.credentials)
         return self
 
     # --- What the calls share, and what other rooms sign with
@@ -519,7 +519,7 @@ class Signer(ShortCuts):
 
         Args and raises: as in `presign`; a value of `query` may be a `Column`.
         """
-        return self._prepared(
+        return self._prepare_request(
             self.valid_credentials(),
             self.times(),
             self.where(),
@@ -538,7 +538,7 @@ class Signer(ShortCuts):
     def _rules(self) -> int:
         return STRICT if self.strict else 0
 
-    def _prepared(
+    def _prepare_request(
         self,
         credentials: Credentials,
         times: Times,
@@ -565,7 +565,7 @@ class Signer(ShortCuts):
     def _batch(self, columns: Columns, headers: Any, key_time: Any) -> tuple[SigningRequest, Times]:
         """The request of a row that differs in nothing, and what the KeyTimes of the others have in common with it."""
         times = self.times()
-        request = self._prepared(
+        request = self._prepare_request(
             self.valid_credentials(),
             times,
             self.where(),
@@ -579,17 +579,17 @@ class Signer(ShortCuts):
 
     def _signed_headers(self, headers: Any) -> Mapping[str, Any]:
         """The headers as they are signed, Host added."""
-        signed = {}
+        signed_headers = {}
         has_host = False
         for name, value in checked_headers(headers, "headers").items():
             value = value.strip(" \t") if isinstance(value, str) else value  # as HTTP takes blanks away
             if isinstance(name, str) and name.lower() == "host":
                 has_host = True
                 value = value.lower() if isinstance(value, str) else value
-            signed[name] = value
+            signed_headers[name] = value
         if self.sign_host and not has_host:
-            signed["Host"] = self.where().host
-        return signed
+            signed_headers["Host"] = self.where().host
+        return signed_headers
 
     def _usual_template(
         self, credentials: Credentials, start: int, method: Any, expires: Any, parameter: str
@@ -604,10 +604,12 @@ class Signer(ShortCuts):
         template = cache[3].get(kind) if keeps else None
         if template is None:
             where = self.where() if parameter else None
-            request = self._prepared(credentials, self._times(start), where, method, expires)
+            request = self._prepare_request(credentials, self._times(start), where, method, expires)
             template = request.url(parameter) if parameter else request.authorization("key")
             if keeps and len(cache[3]) < _MOST_TEMPLATES:
                 cache[3][kind] = template
-            plain = template if keeps and kind == _PLAIN else cache[2]
-            object.__setattr__(self, "_templates", (credentials, start, plain, cache[3]))  # whole: threads share it
+            plain_template = template if keeps and kind == _PLAIN_KIND else cache[2]
+            object.__setattr__(
+                self, "_templates", (credentials, start, plain_template, cache[3])
+            )  # whole: threads share it
         return template

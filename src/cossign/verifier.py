@@ -58,7 +58,7 @@ class Verifier:
     'a.txt'
     """
 
-    __slots__ = ("_accepted", "_clock", "_engine", "_last", "_skew", "_terms")
+    __slots__ = ("_accepted_getter", "_clock", "_engine", "_last", "_skew", "_terms")
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Verifier:
         engine: str = "auto",
         clock: Clock | None = None,
     ) -> None:
-        self._accepted = _accepted(credentials)
+        self._accepted_getter = _accepted_getter(credentials)
         self._skew = _checked_skew(skew)
         self._terms = _checked_terms(require_headers, require_params, max_expires, revoked)
         self._engine = chosen_engine(engine)
@@ -162,7 +162,7 @@ class Verifier:
 
         return post.judge_form(
             checked_mapping(fields, "fields"),
-            _secrets(self._accepted()),
+            _secrets(self._accepted_getter()),
             bucket=bucket,
             now=self._now(),
             skew=self._skew,
@@ -172,23 +172,23 @@ class Verifier:
         )
 
     def _judge(self, method: str, headers: Mapping[str, Any] | None) -> Judge:
-        accepted = self._accepted()
+        credentials = self._accepted_getter()
         if headers is None:
             last = self._last
-            if last is not None and last[1] == method and (last[0] is accepted or last[0] == accepted):
+            if last is not None and last[1] == method and (last[0] is credentials or last[0] == credentials):
                 return last[2]
         judge = Judge(
-            checked_method(method), header_texts(headers), _secrets(accepted), self._engine, self._skew, self._terms
+            checked_method(method), header_texts(headers), _secrets(credentials), self._engine, self._skew, self._terms
         )
         if headers is None:
-            self._last = accepted, method, judge
+            self._last = credentials, method, judge
         return judge
 
     def _now(self) -> int:
         return int(time.time() if self._clock is None else self._clock.now())
 
 
-def _accepted(credentials: Any) -> Callable[[], list[Credentials]]:
+def _accepted_getter(credentials: Any) -> Callable[[], list[Credentials]]:
     """What gives the Credentials whose signatures are accepted now."""
     if isinstance(credentials, Mapping):
         for name, each in credentials.items():
@@ -196,8 +196,8 @@ def _accepted(credentials: Any) -> Callable[[], list[Credentials]]:
                 raise ParameterError("credentials", f"must map SecretIds to Credentials, not {type(each).__name__}")
             if name != each.secret_id:
                 raise ParameterError("credentials", "must map each SecretId to its own Credentials")
-        every = list(credentials.values())
-        return lambda: every
+        credentials_list = list(credentials.values())
+        return lambda: credentials_list
     if callable(getattr(credentials, "get", None)):
         return lambda: [credentials.get()]
     if isinstance(credentials, Iterable) and not isinstance(credentials, (str, bytes)):
@@ -210,12 +210,12 @@ def _accepted(credentials: Any) -> Callable[[], list[Credentials]]:
 
 def accepted_now(credentials: Any) -> list[Credentials]:
     """The Credentials that a provider, several of them, or a mapping give now."""
-    return _accepted(credentials)()
+    return _accepted_getter(credentials)()
 
 
-def _secrets(accepted: Iterable[Credentials]) -> dict[str, Any]:
+def _secrets(credentials: Iterable[Credentials]) -> dict[str, Any]:
     """What a Judge looks SecretIds up in."""
-    return {each.secret_id: each.secrets() for each in accepted}
+    return {each.secret_id: each.secrets() for each in credentials}
 
 
 def header_texts(headers: Any) -> list[tuple[str, str]]:

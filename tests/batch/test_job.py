@@ -551,7 +551,7 @@ def test_conditions(condition: str, expected: str, signer: Signer) -> None:
     done(signer, write("k.csv", "abcd", **columns), "u.csv", where=[condition])
     assert [row["key"] for row in rows_of("u.csv")] == list(expected)
     with pytest.raises(InputError, match="is no condition"):
-        Condition.parsed("Size")
+        Condition.parse("Size")
 
 
 def test_conditions_on_types(signer: Signer) -> None:
@@ -1035,7 +1035,7 @@ def test_csv_is_what_python_reads(rows: list[list[str]], few: int) -> None:
         path = Path(folder, "k.csv")
         path.write_bytes(text.getvalue().encode())
         got: list[tuple[int, str | None, str | None]] = []
-        for batch in Tables(Source([str(path)]), wanted=["n"]).batches():
+        for batch in Tables(Source([str(path)]), extra_columns=["n"]).batches():
             for place, (number, key, n) in enumerate(
                 zip(batch.numbers, batch.keys.to_pylist(), batch.table["n"].to_pylist(), strict=True)
             ):
@@ -1070,7 +1070,7 @@ def test_json_lines_are_what_python_reads(lines: list[str]) -> None:
         path = Path(folder, "k.jsonl")
         path.write_text("\n".join(lines))
         got: list[tuple[str, str | None] | None] = []
-        for batch in Tables(Source([str(path)]), wanted=["n"]).batches():
+        for batch in Tables(Source([str(path)]), extra_columns=["n"]).batches():
             assert list(batch.numbers) == list(range(len(got) + 1, len(got) + 1 + len(batch.keys)))
             for place, (key, n) in enumerate(zip(batch.keys.to_pylist(), batch.table["n"].to_pylist(), strict=True)):
                 assert (place in batch.faults) == (key is None)

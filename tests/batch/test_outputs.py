@@ -234,7 +234,9 @@ def test_a_job_that_fails_leaves_the_list_before(signer: Signer, monkeypatch: py
     before = state()
     Path("keys.txt").write_text("/bad\n/worse\n")
     with monkeypatch.context() as patch:
-        patch.setattr("cossign.batch.outputs.named", lambda raw, final: (_ for _ in ()).throw(OSError(28, "No space")))
+        patch.setattr(
+            "cossign.batch.outputs.give_name", lambda raw, final: (_ for _ in ()).throw(OSError(28, "No space"))
+        )
         with pytest.raises(OSError, match="No space"):
             run(job)
     Path("keys.txt").write_text(BEFORE)

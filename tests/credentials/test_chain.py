@@ -18,7 +18,7 @@ from cossign import (
     FileCredentials,
     RefreshingCredentials,
 )
-from tests.credentials.test_given import no_environment  # noqa: F401
+from tests.credentials.test_base import no_environment  # noqa: F401
 from tests.waiting import PATIENCE
 
 

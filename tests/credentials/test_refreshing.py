@@ -27,7 +27,7 @@ from cossign import (
     Signer,
 )
 from cossign.credentials import refreshing
-from cossign.credentials.refreshing import temporary
+from cossign.credentials.refreshing import parse_answer
 from tests.conftest import BUCKET, REGION
 from tests.waiting import PATIENCE, until
 
@@ -139,7 +139,7 @@ def test_expired_ones_do_not_come_back_when_a_refresh_fails() -> None:
         for get in (provider.get, lambda: asyncio.run(provider.get_async())):
             with pytest.raises(CredentialsError, match="no"):
                 get()
-            provider._not_before = 0  # no wait
+            provider._retry_at = 0  # no wait
 
 
 def test_what_no_program_listens_to_is_not_printed() -> None:
@@ -205,7 +205,7 @@ def test_a_failed_call_is_tried_again_and_then_left_alone_for_a_while(monkeypatc
             with pytest.raises(CredentialsError):
                 provider.get()
         assert service.calls == calls  # three attempts, and then none until the pause is over
-        pauses.append(provider._not_before - moments.now)
+        pauses.append(provider._retry_at - moments.now)
         moments.now += pauses[-1]
     for first, second in (moments.slept[:2], moments.slept[2:4], moments.slept[4:]):
         assert 0.1 <= first <= 0.2 <= second <= 0.4  # it waited between the attempts, longer each time
@@ -266,7 +266,7 @@ def test_bad_answers_name_the_field_and_show_no_value(answer: Any, said: str) ->
     assert provider._failure.__traceback__ is None  # which would keep the answer alive
     if "expired" not in said:
         with pytest.raises(CredentialsError) as caught:
-            temporary(answer)
+            parse_answer(answer)
         assert "hid" not in shown(caught.value)
 
 

@@ -145,7 +145,7 @@ def listed(data: bytes) -> None:
     (folder / "manifest.json").write_bytes(manifest)
     with contextlib.suppress(InputError):
         source = Source([str(folder / "manifest.json")])
-        for batch in Tables(source, wanted=["Size"]).batches():
+        for batch in Tables(source, extra_columns=["Size"]).batches():
             batch.table.validate(full=True)
 
 

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from cossign import Credentials, Signer
 from cossign.gateway import Gateway
 from cossign.gateway._gate import KeyFilter, judged_path
-from cossign.gateway.bulk import _about
+from cossign.gateway.bulk import _read_metadata
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY, scaled
 from tests.gateway.serving import SERVERS, Client, Served, children, head, request, serving
 from tests.waiting import PATIENCE, until
@@ -330,7 +330,7 @@ def test_arrow_with_any_byte_changed(served: Served, client: httpx.Client, round
 @settings(max_examples=300)
 def test_any_metadata_is_read_or_refused(data: bytes) -> None:
     with contextlib.suppress(struct.error):
-        _about(data)
+        _read_metadata(data)
 
 
 def test_limits(served: Served, client: httpx.Client) -> None:
@@ -481,7 +481,7 @@ LINES = st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"/
 def test_rows_are_judged_as_paths_are(lines: list[bytes], unusual: bool, ended: bool) -> None:
     prefixes = (b"a", b"/", b"\xc3")
     block = b"\n".join(lines) + (b"\n" if ended and lines else b"")
-    kept, refused, rows = KeyFilter(prefixes, unusual).kept(block, 100)
+    kept, refused, rows = KeyFilter(prefixes, unusual).filter_lines(block, 100)
     given_lines = block.split(b"\n")
     if given_lines[-1] == b"":
         given_lines.pop()

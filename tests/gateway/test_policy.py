@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 
 from cossign import Credentials, CredentialsError, Signer
 from cossign.gateway import ConfigError, Gateway
-from cossign.gateway._gate import Board, judged_path, masked
-from cossign.gateway.policy import Held, trusting
+from cossign.gateway._gate import Board, judged_path, mask_signature
+from cossign.gateway.policy import CredentialsHolder, make_network_check
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
 from tests.gateway.serving import carols
 from tests.waiting import PATIENCE, eventually, until
@@ -338,7 +338,7 @@ def test_a_unix_socket_is_trusted_if_the_configuration_says_so() -> None:
     ],
 )
 def test_networks(address: str, trusted: bool) -> None:
-    assert trusting(["10.0.0.0/8", "2001:db8::/32"])(address) is trusted
+    assert make_network_check(["10.0.0.0/8", "2001:db8::/32"])(address) is trusted
 
 
 def test_a_callers_signature_bounds_the_answers_life() -> None:
@@ -545,7 +545,7 @@ def test_a_provider_that_fails_in_its_own_way_is_told_by_kind_only() -> None:
         def get(self) -> Credentials:
             raise RuntimeError("secret=hidden")
 
-    held = Held(Broken())
+    held = CredentialsHolder(Broken())
     asyncio.run(held.renew())
     assert (held.now, held.problem) == (None, "the provider failed: RuntimeError")
     with pytest.raises(CredentialsError, match="RuntimeError"):
@@ -732,7 +732,7 @@ def test_the_access_log_has_keys_and_no_signature(tmp_path: Path) -> None:
     assert lines[6]["signed"] == 2
     for hidden in ("hidden", "0123456789", signature[-40:], "sesame", "wrong", SECRET_KEY):
         assert hidden not in log.read_text()
-    assert masked("/a?X-COS-Security-Token=1") == "/a?X-COS-security-token=..."
+    assert mask_signature("/a?X-COS-Security-Token=1") == "/a?X-COS-security-token=..."
 
 
 def test_the_catalogue_is_named_in_the_log_and_told_to_callers_only_if_asked(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ T = TypeVar("T")
 # it may one of queue.Queue's or of an executor's, which are Python.
 
 
-def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
+def read_ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
     """The same items, made by a thread that is at most `depth` of them ahead; what it raises is raised here."""
-    ready: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+    results: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
     room: SimpleQueue[bool] = SimpleQueue()  # True for each item that may be made, False to end
     for _ in range(depth):
         room.put(True)
@@ -27,19 +27,19 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
             for item in items:
                 if not room.get():
                     break
-                ready.put((item, None))
+                results.put((item, None))
         except BaseException as error:
             end = error
         with contextlib.suppress(Exception):
             items.close()  # type: ignore[attr-defined]
-        ready.put((None, end))
+        results.put((None, end))
 
     # A daemon: one that waits for a terminal's next line must not keep an interrupted process alive.
     maker = threading.Thread(target=make, name="cossign-ahead", daemon=True)
     maker.start()
     try:
         while True:
-            item, end = ready.get()
+            item, end = results.get()
             if isinstance(end, StopIteration):
                 return
             if end is not None:
@@ -56,7 +56,7 @@ def ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
         maker.join(0.3)  # enough for whoever does not wait for input
 
 
-class Behind:
+class BackgroundThread:
     """Calls made in order by a thread, at most `depth` of them behind; what one raises, a later call here raises."""
 
     def __init__(self, depth: int) -> None:
@@ -64,14 +64,14 @@ class Behind:
         self._calls: SimpleQueue[tuple[Callable[..., object], tuple[object, ...]] | None] = SimpleQueue()
         self._outcomes: SimpleQueue[BaseException | None] = SimpleQueue()
         self._pending = 0
-        self._closed = False
+        self._is_closed = False
         self._thread = threading.Thread(target=self._make, name="cossign-behind", daemon=True)
         self._thread.start()
 
     def _make(self) -> None:
         while (call := self._calls.get()) is not None:
             outcome: BaseException | None = None
-            if not self._closed:
+            if not self._is_closed:
                 try:
                     call[0](*call[1])
                 except BaseException as error:
@@ -98,6 +98,6 @@ class Behind:
 
     def close(self) -> None:
         """Until the call that was begun is done; the others are not made."""
-        self._closed = True
+        self._is_closed = True
         self._calls.put(None)
         self._thread.join()

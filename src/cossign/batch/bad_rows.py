@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from cossign.batch.outputs import claimed, discard, is_stream, named, output_file, temporary
+from cossign.batch.outputs import discard, give_name, is_stream, open_temporary, output_file, temporary
 from cossign.errors import ParameterError
 
 
-class Bad(NamedTuple):
+class BadRow(NamedTuple):
     """A row without a URL: its input, its number there, its key as it was read, and why."""
 
     file: str
@@ -30,18 +30,18 @@ class BadRows:
     Args:
         path: the file, or a stream; None for no list.
         size: how many bytes of it an earlier run of the job has written whose rows are in complete parts.
-        asked: whether somebody has named the path: it is opened before the work, and not with the first bad row.
+        is_requested: whether somebody has named the path: it is opened before the work, and not with the first bad row.
     """
 
-    def __init__(self, path: str | None, size: int, asked: bool = False) -> None:
-        self._asked = asked
+    def __init__(self, path: str | None, size: int, is_requested: bool = False) -> None:
+        self._is_requested = is_requested
         self._path = path
         self._stream = path if path is not None and is_stream(path) else None
         self._final = None if path is None or self._stream else Path(os.path.realpath(path))
         self._file: IO[bytes] | None = None
         self._before: os.stat_result | None = None  # of the list of an earlier job
         self._keep = size > 0
-        self._flushed = size
+        self._flushed_size = size
         self._closing = contextlib.ExitStack()
         self.size = size
 
@@ -50,7 +50,7 @@ class BadRows:
             self._take_over(self._final)
             with contextlib.suppress(OSError):
                 self._before = os.stat(self._final)
-        if self._asked or self.size:
+        if self._is_requested or self.size:
             self._open()
         return self
 
@@ -58,7 +58,7 @@ class BadRows:
         if self._stream is not None:
             self._file = self._closing.enter_context(output_file(self._stream))
         elif self._final is not None:
-            self._file = self._closing.enter_context(claimed(self._final, keep=self.size > 0))
+            self._file = self._closing.enter_context(open_temporary(self._final, keep=self.size > 0))
             self._file.truncate(self.size)  # the others were of a part that was not completed
             self._file.seek(self.size)
 
@@ -70,7 +70,7 @@ class BadRows:
         if self.size and (not part.exists() or part.stat().st_size < self.size):
             raise ParameterError("output", f"{part}, the list of bad rows, is not as it was written: begin again")
 
-    def write(self, bad: list[Bad]) -> None:
+    def write(self, bad: list[BadRow]) -> None:
         if self._file is None:
             self._open()
         if self._file is None:  # no list is wanted
@@ -82,11 +82,11 @@ class BadRows:
     def flush(self) -> None:
         """Put them on the disk for good."""
         self._keep = True
-        if self._file is not None and self.size > self._flushed:
+        if self._file is not None and self.size > self._flushed_size:
             self._file.flush()
             if self._final is not None:
                 os.fsync(self._file.fileno())
-            self._flushed = self.size
+            self._flushed_size = self.size
 
     def complete(self) -> str | None:
         """Give the file its name, if any row was bad; returns where the list is.
@@ -99,13 +99,13 @@ class BadRows:
             now = None
             with contextlib.suppress(OSError):
                 now = os.stat(self._final)
-            if now is None or self._before is None or _changed(self._before, now):
+            if now is None or self._before is None or _has_changed(self._before, now):
                 return None
         if self._file is None:
             self._open()
         assert self._file is not None
         self._keep = True
-        named(self._file, self._final)
+        give_name(self._file, self._final)
         return self._path if self.size else None
 
     def __exit__(self, *error: object) -> None:
@@ -114,5 +114,5 @@ class BadRows:
         self._closing.close()
 
 
-def _changed(before: os.stat_result, now: os.stat_result) -> bool:
+def _has_changed(before: os.stat_result, now: os.stat_result) -> bool:
     return not os.path.samestat(before, now) or before.st_mtime_ns != now.st_mtime_ns

@@ -44,27 +44,27 @@ def parsed_manifest(text: str | bytes) -> Inventory:
     except ValueError as error:
         raise ValueError(f" is not JSON: {error}") from None
     try:
-        stated, files = str(manifest["fileFormat"]), manifest["files"]
+        format_name, files = str(manifest["fileFormat"]), manifest["files"]
         entries = [(str(entry["key"]), str(entry["size"]), str(entry["md5Checksum"])) for entry in files]
         counts = [str(manifest[name]) for name in ("filterObjectCount", "listObjectCount") if name in manifest]
-        schema = str(manifest["fileSchema"]) if stated.upper() == "CSV" else None
+        schema = str(manifest["fileSchema"]) if format_name.upper() == "CSV" else None
         if not all(size.isdecimal() for _, size, _ in entries) or not all(count.isdecimal() for count in counts):
             raise TypeError
     except KeyError as error:
         raise ValueError(f" is no inventory manifest: it has no {error.args[0]!r}") from None
     except (TypeError, AttributeError):
         raise ValueError(" is no inventory manifest: it is not of that form") from None
-    form = FORMS.get(stated.upper())
+    form = FORMS.get(format_name.upper())
     if form is None:
-        raise ValueError(f": the report's fileFormat is {stated}, and only {', '.join(FORMS)} can be read")
+        raise ValueError(f": the report's fileFormat is {format_name}, and only {', '.join(FORMS)} can be read")
     fields = None if schema is None else tuple(field.strip() for field in schema.split(","))
     if fields is not None and "Key" not in fields:
         raise ValueError(f": the report's fileSchema has no Key: {schema}")
     for key, _, _ in entries:
         if ".." in key.replace("\\", "/").split("/"):
             raise ValueError(f": the data file {key} lies outside of the report")
-    listed = [(key, int(size), md5) for key, size, md5 in entries]
-    return Inventory(form, fields, listed, int(counts[0]) if counts else None)
+    data_files = [(key, int(size), md5) for key, size, md5 in entries]
+    return Inventory(form, fields, data_files, int(counts[0]) if counts else None)
 
 
 def data_file(manifest: Path, name: str) -> Path:
@@ -92,12 +92,12 @@ def found_report(manifest: str, read: Callable[[], str | bytes]) -> tuple[Invent
     Raises:
         ParameterError: it is none, or a local data file is missing.
     """
-    where = urlsplit(manifest)
+    url = urlsplit(manifest)
     try:
-        if len(where.scheme) > 1 and where.scheme != "file":  # one letter is a drive of Windows
+        if len(url.scheme) > 1 and url.scheme != "file":  # one letter is a drive of Windows
             report = parsed_manifest(read())
-            return report, [f"{where.scheme}://{where.netloc}/{key.lstrip('/')}" for key, _, _ in report.files]
-        path = Path(unquote(where.path) if where.scheme == "file" else manifest).absolute()
+            return report, [f"{url.scheme}://{url.netloc}/{key.lstrip('/')}" for key, _, _ in report.files]
+        path = Path(unquote(url.path) if url.scheme == "file" else manifest).absolute()
         report = parsed_manifest(path.read_bytes())
         return report, [f"file://{data_file(path, key)}" for key, _, _ in report.files]
     except ValueError as error:
@@ -112,10 +112,10 @@ def check_sizes(report: Inventory, sizes: Iterable[int | None]) -> None:
     Raises:
         ParameterError: one is missing, or has another size.
     """
-    for (key, size, _), there in zip(report.files, sizes, strict=True):
-        if there != size:
-            found = "is missing" if there is None else f"has {there} bytes, not the manifest's {size}"
-            raise ParameterError("manifest", f"lists {key}, which {found}: fetch it again")
+    for (key, size, _), actual_size in zip(report.files, sizes, strict=True):
+        if actual_size != size:
+            problem = "is missing" if actual_size is None else f"has {actual_size} bytes, not the manifest's {size}"
+            raise ParameterError("manifest", f"lists {key}, which {problem}: fetch it again")
 
 
 def has_md5(path: str, md5: str) -> bool:

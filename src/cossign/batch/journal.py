@@ -66,12 +66,12 @@ class Journal:
         self.folder = folder
         self.plan: dict[str, Any] | None = None
         self.parts: list[Part] = []
-        self.done = False
+        self.is_done = False
         folder.mkdir(exist_ok=True)
         path = folder / NAME
         # A job that was ended before its first part has left nothing but hidden files: there is nothing to lose.
-        there = [name for name in os.listdir(folder) if name != NAME and not re.fullmatch(r"\..*\.part", name)]
-        if there and not resume:
+        names = [name for name in os.listdir(folder) if name != NAME and not re.fullmatch(r"\..*\.part", name)]
+        if names and not resume:
             more = "use `resume=True` to continue the job in it, or " if path.exists() else ""
             raise ParameterError("output", f"the directory {folder} is not empty: {more}choose another one")
         self._descriptor = own_file(path, create=True)
@@ -97,7 +97,7 @@ class Journal:
 
     def end(self) -> None:
         """Write that the job is done."""
-        self.done = True
+        self.is_done = True
         self._write({"done": True})
 
     def close(self) -> None:
@@ -112,21 +112,21 @@ class Journal:
     def _read(self) -> None:
         """What is in it; a last line that a power cut has torn is cut off."""
         data = (self.folder / NAME).read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
+        whole_lines = data[: data.rfind(b"\n") + 1]
         try:
-            for line in whole.splitlines():
+            for line in whole_lines.splitlines():
                 entry = json.loads(line)
                 if "job" in entry:
                     self.plan = entry["job"]
                 elif "part" in entry:
                     self.parts.append(Part(**{**entry["part"], "end": Position(*entry["part"]["end"])}))
                 else:
-                    self.done = bool(entry["done"])
+                    self.is_done = bool(entry["done"])
         except (ValueError, TypeError, KeyError):
             raise ParameterError(
                 "output", f"{self.folder / NAME} was altered: remove the directory, and begin again"
             ) from None
-        os.ftruncate(self._descriptor, len(whole))
+        os.ftruncate(self._descriptor, len(whole_lines))
         os.lseek(self._descriptor, 0, os.SEEK_END)
 
 
@@ -173,32 +173,32 @@ def job_plan(job: Job, inputs: list[Input], versions: dict[str, str], suffix: st
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What differs between two plans, in words."""
-    found = []
+    differences = []
     for name in sorted(before.keys() | now.keys()):
         old, new = before.get(name), now.get(name)
         if old == new:
             continue
         if name == "inputs":
-            found += _changed_inputs(old or [], new or [])
+            differences += _changed_inputs(old or [], new or [])
         elif name == "check":
             if not {"host", "headers", "secret_id"} & {each for each in before if before[each] != now.get(each)}:
-                found.append("the SecretKey, the token or a header's value")
+                differences.append("the SecretKey, the token or a header's value")
         else:
-            found.append(f"`{name}` ({_shown(old)} to {_shown(new)})")
-    return found
+            differences.append(f"`{name}` ({_value_text(old)} to {_value_text(new)})")
+    return differences
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return "not given" if value is None else json.dumps(value)
 
 
 def _changed_inputs(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
     old = {each["path"]: each for each in before}
     new = {each["path"]: each for each in now}
-    found = [f"{path} is no longer an input" for path in old if path not in new]
-    found += [f"{path} is a new input" for path in new if path not in old]
+    differences = [f"{path} is no longer an input" for path in old if path not in new]
+    differences += [f"{path} is a new input" for path in new if path not in old]
     for path in old:
         if path in new and old[path] != new[path]:
             what = ", ".join(name for name in new[path] if old[path].get(name) != new[path][name])
-            found.append(f"the input {path} ({what})")
-    return found or ["the inputs' order"]
+            differences.append(f"the input {path} ({what})")
+    return differences or ["the inputs' order"]

@@ -24,15 +24,15 @@ _FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) 
 
 def is_stream(path: str) -> bool:
     """Whether a path is stdout (-), a pipe, a device or an open file. We write to it and never replace it."""
-    there = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
-    return there or _descriptor(path) is not None
+    is_special = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+    return is_special or _descriptor(path) is not None
 
 
 def _descriptor(path: str) -> int | None:
     """The number of the open file that a path such as /dev/stdout means; None for any other path."""
-    known = {"-": 1, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
-    numbered = re.fullmatch("(?:/dev|/proc/self)/fd/([0-9]{1,6})", path)
-    return int(numbered[1]) if numbered else known.get(path)
+    descriptors = {"-": 1, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+    match = re.fullmatch("(?:/dev|/proc/self)/fd/([0-9]{1,6})", path)
+    return int(match[1]) if match else descriptors.get(path)
 
 
 def is_directory(path: str) -> bool:
@@ -44,9 +44,9 @@ def check_folder(folder: str, inputs: Iterable[str]) -> None:
     """Refuse a directory of parts that is a file, or lies in an input."""
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise ParameterError("output", f"{folder} is not a directory, which parts need")
-    whole = Path(folder).resolve()
+    full_path = Path(folder).resolve()
     for path in inputs:
-        if path != "-" and os.path.isdir(path) and Path(path).resolve() in (whole, *whole.parents):
+        if path != "-" and os.path.isdir(path) and Path(path).resolve() in (full_path, *full_path.parents):
             raise ParameterError("output", f"{folder} lies in the input {path}: choose another place")
 
 
@@ -62,14 +62,16 @@ def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[str] = (),
         ParameterError: a path would replace an input, or what another path names, or is a directory.
     """
     inputs = list(inputs)
-    read = {_identity("/dev/stdin" if path == "-" else path): path for path in inputs}
-    written = {_identity(f"/dev/{name}"): name for name in ("stdout", "stderr")}
+    input_paths = {_identity("/dev/stdin" if path == "-" else path): path for path in inputs}
+    output_names = {_identity(f"/dev/{name}"): name for name in ("stdout", "stderr")}
     if folder is not None:
-        if _identity(folder) in read:
+        if _identity(folder) in input_paths:
             raise ParameterError("output", f"{folder} is one of the inputs: choose another name")
-        for given in inputs:
-            if _is_in(given, folder):
-                raise ParameterError("output", f"{folder} holds the input {given} under a name of the job's own files")
+        for input_path in inputs:
+            if _is_in(input_path, folder):
+                raise ParameterError(
+                    "output", f"{folder} holds the input {input_path} under a name of the job's own files"
+                )
     for name, path in outputs.items():
         if path is None:
             continue
@@ -82,7 +84,7 @@ def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[str] = (),
         else:
             part = str(temporary(Path(os.path.realpath(path))))
             for each in (path, part):
-                if _identity(each) in read:
+                if _identity(each) in input_paths:
                     raise ParameterError(
                         name, f"{each} is one of the inputs, which it would replace: choose another name"
                     )
@@ -90,25 +92,25 @@ def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[str] = (),
             if folder is not None and _is_in(path, folder):
                 raise ParameterError(name, f"{path} is a name that the job's own files have: choose another one")
         for identity in identities:
-            if identity in written:
-                raise ParameterError(name, f"{path} is written by `{written[identity]}`, too: choose another name")
-            written[identity] = name
+            if identity in output_names:
+                raise ParameterError(name, f"{path} is written by `{output_names[identity]}`, too: choose another name")
+            output_names[identity] = name
 
 
 def _is_in(path: str, folder: str) -> bool:
     """Whether a file is one of those that a job has in its directory: its parts, its journal, temporary ones."""
-    here, name = os.path.split(os.path.realpath(path))
-    return here == os.path.realpath(folder) and name.startswith(("part-", "."))
+    parent, name = os.path.split(os.path.realpath(path))
+    return parent == os.path.realpath(folder) and name.startswith(("part-", "."))
 
 
 def _identity(path: str) -> object:
     """A value that is equal for two names of one file. Two streams are never equal."""
     number = _descriptor(path)
     try:
-        found = os.stat(path) if number is None else os.fstat(number)
+        status = os.stat(path) if number is None else os.fstat(number)
     except OSError:
         return os.path.realpath(path)
-    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) or number is None else object()
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) or number is None else object()
 
 
 @contextlib.contextmanager
@@ -138,10 +140,10 @@ def complete_file(final: Path) -> Iterator[IO[bytes]]:
     Raises:
         ParameterError: another job is writing it, or its temporary name belongs to somebody else.
     """
-    raw = claimed(final)
+    raw = open_temporary(final)
     try:
         yield raw
-        named(raw, final)
+        give_name(raw, final)
     except BaseException:
         discard(raw, final)
         raise
@@ -157,7 +159,7 @@ def discard(raw: IO[bytes], final: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def named(raw: IO[bytes], final: Path) -> None:
+def give_name(raw: IO[bytes], final: Path) -> None:
     """Write a temporary file to the disk for good, and give it its name and the mode of the file that it replaces."""
     raw.flush()
     _take_mode(raw.fileno(), final)
@@ -168,12 +170,12 @@ def named(raw: IO[bytes], final: Path) -> None:
     sync_directory(final.parent)
 
 
-def _take_mode(descriptor: int, final: Path, most: int = 0o7777) -> None:
-    """Give a file the mode of the one that it is to replace, as far as `most` allows."""
+def _take_mode(descriptor: int, final: Path, mask: int = 0o7777) -> None:
+    """Give a file the mode of the one that it is to replace, as far as `mask` allows."""
     with contextlib.suppress(OSError):
         before = os.lstat(final)
         if stat.S_ISREG(before.st_mode) and hasattr(os, "fchmod"):
-            os.fchmod(descriptor, stat.S_IMODE(before.st_mode) & most)
+            os.fchmod(descriptor, stat.S_IMODE(before.st_mode) & mask)
 
 
 def temporary(final: Path) -> Path:
@@ -181,7 +183,7 @@ def temporary(final: Path) -> Path:
     return final.with_name(f".{final.name}.part")
 
 
-def claimed(final: Path, keep: bool = False) -> IO[bytes]:
+def open_temporary(final: Path, keep: bool = False) -> IO[bytes]:
     """A file's temporary one, locked until it is closed, or the process ends.
 
     Args:
@@ -194,15 +196,15 @@ def claimed(final: Path, keep: bool = False) -> IO[bytes]:
     path = temporary(final)
     while True:
         try:
-            descriptor, new = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o666), True
+            descriptor, is_new = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o666), True
             _take_mode(descriptor, final, stat.S_IMODE(os.fstat(descriptor).st_mode))
         except FileExistsError:
             try:
-                descriptor, new = own_file(path), False
+                descriptor, is_new = own_file(path), False
             except FileNotFoundError:  # it was completed in the meantime
                 continue
             except PermissionError:
-                if keep or not _ours(os.lstat(path), path):
+                if keep or not _is_ours(os.lstat(path), path):
                     raise
                 os.unlink(path)  # a killed job left it, read-only like the file that it was to replace
                 continue
@@ -210,14 +212,14 @@ def claimed(final: Path, keep: bool = False) -> IO[bytes]:
             raise type(error)(error.errno, error.strerror, str(final)) from None
         try:
             lock(descriptor, final.name)
-            there = os.path.lexists(path) and os.path.samestat(os.fstat(descriptor), os.lstat(path))
-            if there and not new and not keep:
+            is_there = os.path.lexists(path) and os.path.samestat(os.fstat(descriptor), os.lstat(path))
+            if is_there and not is_new and not keep:
                 if os.name != "nt":
                     os.unlink(path)
-                    there = False
+                    is_there = False
                 else:
                     os.ftruncate(descriptor, 0)
-            if there:
+            if is_there:
                 return open(descriptor, "r+b")
         except BaseException:
             os.close(descriptor)
@@ -239,21 +241,21 @@ def own_file(path: Path, create: bool = False) -> int:
         descriptor = os.open(path, _FLAGS)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.EMLINK):
-            raise _foreign(path) from None
+            raise _foreign_error(path) from None
         raise
-    if not _ours(os.fstat(descriptor), path):
+    if not _is_ours(os.fstat(descriptor), path):
         os.close(descriptor)
-        raise _foreign(path)
+        raise _foreign_error(path)
     return descriptor
 
 
-def _ours(found: os.stat_result, path: Path) -> bool:
+def _is_ours(status: os.stat_result, path: Path) -> bool:
     """Whether a regular file has one name, and belongs to this user or to its directory's owner."""
-    owners = {os.geteuid(), os.stat(path.parent).st_uid} if hasattr(os, "geteuid") else {found.st_uid}
-    return stat.S_ISREG(found.st_mode) and found.st_nlink <= 1 and found.st_uid in owners
+    owners = {os.geteuid(), os.stat(path.parent).st_uid} if hasattr(os, "geteuid") else {status.st_uid}
+    return stat.S_ISREG(status.st_mode) and status.st_nlink <= 1 and status.st_uid in owners
 
 
-def _foreign(path: Path) -> ParameterError:
+def _foreign_error(path: Path) -> ParameterError:
     return ParameterError("output", f"{path} is a link or another user's file: find out who put it there")
 
 

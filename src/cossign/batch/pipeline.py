@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from cossign import __version__
-from cossign.batch.ahead import Behind
-from cossign.batch.bad_rows import Bad, BadRows
+from cossign.batch.ahead import BackgroundThread
+from cossign.batch.bad_rows import BadRow, BadRows
 from cossign.batch.job import Estimate, Job, Progress, Report, RowError, SpaceError
 from cossign.batch.journal import Journal, Part, changes, job_plan
 from cossign.batch.outputs import check_folder, check_outputs, complete_file, is_directory, is_stream, output_file
 from cossign.batch.rows import CORES, Rows, TextRows
 from cossign.batch.sense import Oddities, credentials_warning, expired_warning, utc
-from cossign.batch.sinks import Sink, Written, open_sink, output_format
+from cossign.batch.sinks import CountedFile, Sink, open_sink, output_format
 from cossign.batch.sources import GZIP, InputError, Position, Source, pyarrow
 from cossign.errors import ParameterError
 
@@ -92,17 +92,17 @@ class _Run:
         self.job = job
         self.output = os.fspath(job.output)
         self._progress = progress
-        self._warned = warn
-        self._began = self._next = time.monotonic()
+        self._warn_caller = warn
+        self._start_time = self._next = time.monotonic()
         self.directory = not is_stream(self.output) and (job.rows_per_part is not None or is_directory(self.output))
         _check_choices(job, self.directory)
-        self._filtered = bool(job.include or job.exclude or job.where)
-        self._inputs = [os.fspath(each) for each in _several(job.inputs)]
+        self._has_filters = bool(job.include or job.exclude or job.where)
+        self._inputs = [os.fspath(each) for each in _input_list(job.inputs)]
         self.source = Source(self._inputs, job.input_format)
         self.format = output_format(self.output, job.output_format, self.directory)
         if job.keep_columns and self.format.form == "txt":
             raise ParameterError("keep_columns", "cannot be in text, which has the URLs alone: choose another format")
-        self.plain = _is_plain(job, self.source, self.format.form, self._filtered)
+        self.plain = _is_plain(job, self.source, self.format.form, self._has_filters)
         self._check_output()
         # One SecretKey for all rows: what a provider has later would be another job's.
         signer = job.signer.replace(credentials=job.signer.valid_credentials(), expires=job.expires)
@@ -116,9 +116,9 @@ class _Run:
             CORES if job.threads is None else job.threads,
             versions=self._versions(),
         )
-        self._told: IO[bytes] | None = None  # where the report is written
-        self._odd = Oddities(self.warn)
-        self._written = 0
+        self._report_file: IO[bytes] | None = None  # where the report is written
+        self._oddities = Oddities(self.warn)
+        self._output_size = 0
         self._late = job.expires_column is not None  # whether no more need be said of URLs that expire too soon
 
     # --- What others ask for
@@ -130,8 +130,8 @@ class _Run:
     def warn(self, text: str) -> None:
         if text not in self.report.warnings:
             self.report.warnings.append(text)
-            if self._warned is not None:
-                self._warned(text)
+            if self._warn_caller is not None:
+                self._warn_caller(text)
 
     # --- Running
 
@@ -139,8 +139,8 @@ class _Run:
         """Do it, and then write the report, whose file was opened before."""
         with contextlib.ExitStack() as stack:
             report = self._run(stack)
-            if self._told is not None:
-                self._told.write(report.text().encode())
+            if self._report_file is not None:
+                self._report_file.write(report.text().encode())
         return report
 
     def _run(self, outer: contextlib.ExitStack) -> Report:
@@ -150,52 +150,52 @@ class _Run:
                 journal = Journal(Path(self.output), self.job.resume)
                 stack.callback(journal.close)
             if self.job.report is not None:
-                self._told = outer.enter_context(output_file(os.fspath(self.job.report)))
+                self._report_file = outer.enter_context(output_file(os.fspath(self.job.report)))
             if journal is not None:
                 self._resume(journal)
-                if journal.done:
-                    listed = self._errors_file()
-                    self.report.errors = listed if self.report.bad else None
+                if journal.is_done:
+                    errors_path = self._errors_file()
+                    self.report.errors = errors_path if self.report.bad else None
                     self._check_counts()
-                    return self._ended()
+                    return self._finish()
             self._make_sense()
             self._check_space()
             file = stack.enter_context(contextlib.ExitStack())
             raw = None if journal is not None else file.enter_context(output_file(self.output))
-            done = journal.parts[-1] if journal and journal.parts else None
+            last_part = journal.parts[-1] if journal and journal.parts else None
             errors = stack.enter_context(
-                BadRows(self._errors_file(), done.errors if done else 0, self.job.errors is not None)
+                BadRows(self._errors_file(), last_part.errors if last_part else 0, self.job.errors is not None)
             )
-            at = done.end if done else Position()
+            at = last_part.end if last_part else Position()
             with contextlib.closing(self.rows(self.source, at, self.job.threads)) as rows:
                 if journal is not None:
                     self._parts(journal, rows, errors)
                 else:
-                    self._write(Written(raw), rows, None, errors)
+                    self._write(CountedFile(raw), rows, None, errors)
             file.close()  # the output has its name before the list of bad rows has
             self.report.errors = errors.complete()
             self._check_counts()
             if journal is not None:
                 journal.end()
-        return self._ended()
+        return self._finish()
 
     def _parts(self, journal: Journal, rows: Rows, errors: BadRows) -> None:
         """The parts that are not yet there."""
         folder = Path(self.output)
-        while not journal.parts or rows.more():
+        while not journal.parts or rows.has_more():
             name = f"part-{len(journal.parts):05d}{self.format.suffix}"
-            read, done, bad = rows.read, self.report.rows, self.report.bad
+            read, rows_before, bad = rows.read, self.report.rows, self.report.bad
             with complete_file(folder / name) as raw:
-                written = Written(raw, summed=True)
-                self._write(written, rows, self.job.rows_per_part or ROWS_PER_PART, errors)
+                file = CountedFile(raw, has_crc32=True)
+                self._write(file, rows, self.job.rows_per_part or ROWS_PER_PART, errors)
             errors.flush()
             journal.add(
                 Part(
                     name,
-                    written.size,
-                    written.crc32,
+                    file.size,
+                    file.crc32,
                     rows.read - read,
-                    self.report.rows - done,
+                    self.report.rows - rows_before,
                     self.report.bad - bad,
                     rows.end,
                     errors.size,
@@ -203,12 +203,12 @@ class _Run:
             )
             self.report.parts = len(journal.parts)
 
-    def _write(self, written: Written, rows: Rows, limit: int | None, errors: BadRows) -> None:
+    def _write(self, file: CountedFile, rows: Rows, limit: int | None, errors: BadRows) -> None:
         """Some rows into one file."""
-        before = self._written
+        before = self._output_size
         read = self.report.read - rows.read
         sink: Sink
-        with open_sink(written, self.format, _names(self.job)) as sink, contextlib.closing(Behind(1)) as behind:
+        with open_sink(file, self.format, _names(self.job)) as sink, contextlib.closing(BackgroundThread(1)) as thread:
             for piece in rows.part(limit):
                 if piece.bad:
                     if self.job.on_error == "fail":
@@ -221,17 +221,17 @@ class _Run:
                     if rows.direct:
                         sink.write(data)
                     else:
-                        behind.call(sink.write, data)
+                        thread.call(sink.write, data)
                 self.report.rows += piece.rows
-                self._written = before + written.size
+                self._output_size = before + file.size
                 self._note()
-            behind.wait()
-        self._written = before + written.size
+            thread.wait()
+        self._output_size = before + file.size
         self.report.read = read + rows.read
 
     def rows(self, source: Source, at: Position, threads: int | None, *, check: bool = True, look: bool = True) -> Rows:
         """The job's rows from a place on; `check` is whether MD5s are, `look` whether their keys are looked at."""
-        see = self._odd.look if look else lambda keys: None
+        see = self._oddities.look if look else lambda keys: None
         if self.plain:
             return TextRows(self.job, source, at, threads, see)
         from cossign.batch.table_rows import TableRows
@@ -239,11 +239,11 @@ class _Run:
         text = self.format.form == "txt"
         return TableRows(self.job, source, at, threads, see, text=text, check=check)
 
-    def _ended(self) -> Report:
-        self._odd.judge()
+    def _finish(self) -> Report:
+        self._oddities.judge()
         now = time.monotonic()
-        self.report.seconds = now - self._began
-        self.report.written = self._written
+        self.report.seconds = now - self._start_time
+        self.report.written = self._output_size
         if self.report.key_time[1] < self.job.signer.now() and not self._late:
             self.warn("the URLs expired before the job ended: choose a longer `expires`")
         self._tell(now, self.report.rows)
@@ -255,17 +255,17 @@ class _Run:
         if now < self._next:
             return
         self._next = now + 0.1
-        seconds, report = now - self._began, self.report
+        seconds, report = now - self._start_time, self.report
         share = self.source.position / self.source.size if self.source.size else 0.0
-        total = None if self._filtered else self.source.rows
+        total = None if self._has_filters else self.source.rows
         if total is None and 0 < share < 1:
             total = max(report.rows, round(report.rows / share))
-        left = seconds * (1 - share) / share if share > 0.001 else 0.0
-        if seconds > 5 and self.job.signer.now() + left > report.key_time[1] and not self._late:
+        seconds_left = seconds * (1 - share) / share if share > 0.001 else 0.0
+        if seconds > 5 and self.job.signer.now() + seconds_left > report.key_time[1] and not self._late:
             self._late = True
             self.warn(
-                f"the URLs expire at {utc(report.key_time[1])}, and the job needs about {left:,.0f} seconds more:"
-                " choose a longer `expires`"
+                f"the URLs expire at {utc(report.key_time[1])}, and the job needs about {seconds_left:,.0f} seconds "
+                "more: choose a longer `expires`"
             )
         self._tell(now, total)
 
@@ -279,9 +279,9 @@ class _Run:
                     report.bad,
                     self.source.position,
                     self.source.size,
-                    self._written,
+                    self._output_size,
                     report.parts,
-                    now - self._began,
+                    now - self._start_time,
                 )
             )
 
@@ -318,10 +318,10 @@ class _Run:
             return  # which is said where it is met
         if estimate.written is None or estimate.free is None:
             return
-        more = estimate.written - self._written
-        if more > estimate.free:
+        more_bytes = estimate.written - self._output_size
+        if more_bytes > estimate.free:
             raise SpaceError(
-                f"{self.output} would take about {_bytes(more)}, and the disk has"
+                f"{self.output} would take about {_bytes(more_bytes)}, and the disk has"
                 f" {_bytes(estimate.free)}: make room, compress it (.zst, .parquet), or use"
                 " `check_space=False`"
             )
@@ -331,49 +331,49 @@ class _Run:
         job = self.job
         if warnings:
             self._make_sense()
-        began = 0.0  # when the first rows were there
-        first = 0
+        start_time = 0.0  # when the first rows were there
+        first_count = 0
         source = Source(self._inputs, job.input_format)
         urls: list[str] = []
-        bad: list[Bad] = []
-        tried = 0
-        written = Written(None)
+        bad: list[BadRow] = []
+        row_count = 0
+        file = CountedFile(None)
         with (
             contextlib.closing(self.rows(source, Position(), 1, check=False, look=warnings)) as rows,
-            open_sink(written, self.format, _names(self.job)) as sink,
+            open_sink(file, self.format, _names(self.job)) as sink,
         ):
             for piece in rows.part(None):
                 for data in piece.data:
                     sink.write(data)
                     urls += _first_urls(data, 3 - len(urls))
                 bad += piece.bad
-                tried += piece.rows
-                if not began:
-                    began, first = time.perf_counter(), tried
-                if tried >= sample:
+                row_count += piece.rows
+                if not start_time:
+                    start_time, first_count = time.perf_counter(), row_count
+                if row_count >= sample:
                     break
-            seconds = time.perf_counter() - began
-            whole = tried < sample
-            total, share = rows.total(), rows.kept / max(1, rows.read)
-        exact = whole or (total is not None and not self._filtered)
-        total = tried if whole else (source.estimated_rows() if total is None else total)
-        estimated = None if total is None else round(total * (1 if whole else share))
+            seconds = time.perf_counter() - start_time
+            is_complete = row_count < sample
+            total, share = rows.total(), rows.kept_count / max(1, rows.read)
+        exact = is_complete or (total is not None and not self._has_filters)
+        total = row_count if is_complete else (source.estimated_rows() if total is None else total)
+        output_rows = None if total is None else round(total * (1 if is_complete else share))
         if warnings:
-            self._odd.judge()
-        free = None if is_stream(self.output) else shutil.disk_usage(_existing(self.output)).free
-        scale = None if estimated is None else estimated / max(1, tried)
-        size = None if scale is None else round(written.size * scale)
-        lasts = None if estimated is None else estimated * seconds / max(1, tried - first)
-        if warnings and lasts is not None and lasts > job.expires:
-            self.warn(f"the URLs expire after {job.expires} seconds, and the job takes about {lasts:,.0f}")
+            self._oddities.judge()
+        free = None if is_stream(self.output) else shutil.disk_usage(_existing_folder(self.output)).free
+        scale = None if output_rows is None else output_rows / max(1, row_count)
+        size = None if scale is None else round(file.size * scale)
+        duration = None if output_rows is None else output_rows * seconds / max(1, row_count - first_count)
+        if warnings and duration is not None and duration > job.expires:
+            self.warn(f"the URLs expire after {job.expires} seconds, and the job takes about {duration:,.0f}")
         return Estimate(
             urls,
-            estimated,
+            output_rows,
             exact,
-            lasts,
+            duration,
             size,
             free,
-            tried,
+            row_count,
             len(bad),
             str(bad[0]) if bad else None,
             list(self.report.warnings),
@@ -395,10 +395,11 @@ class _Run:
         now = json.loads(json.dumps(self._plan()))
         if not any(part.bad for part in journal.parts):
             before = {**before, "on_error": now["on_error"]}  # no row was bad until now: nothing is different
-        found = changes(before, now)
-        if found:
+        differences = changes(before, now)
+        if differences:
             raise ParameterError(
-                "resume", f"cannot go on with another job than the one that was begun; what changed: {'; '.join(found)}"
+                "resume",
+                f"cannot go on with another job than the one that was begun; what changed: {'; '.join(differences)}",
             )
         for part in journal.parts:
             file = Path(self.output, part.name)
@@ -409,7 +410,7 @@ class _Run:
         report.read = sum(part.read for part in journal.parts)
         report.bad = sum(part.bad for part in journal.parts)
         report.parts = len(journal.parts)
-        self._written = sum(part.size for part in journal.parts)
+        self._output_size = sum(part.size for part in journal.parts)
 
     def _plan(self) -> dict[str, Any]:
         if self.job.resume:
@@ -437,30 +438,30 @@ class _Run:
         return None if is_stream(self.output) else f"{self.output}.errors.jsonl"
 
     def _check_counts(self) -> None:
-        promised = self.source.rows
-        if promised is not None and promised != self.report.read:
+        promised_rows = self.source.rows
+        if promised_rows is not None and promised_rows != self.report.read:
             self.report.complete = False
             self.warn(
-                f"the manifest says that there are {promised:,} rows, and its data files have {self.report.read:,}:"
-                " is a data file missing in it?"
+                f"the manifest says that there are {promised_rows:,} rows, and its data files have "
+                f"{self.report.read:,}: is a data file missing in it?"
             )
 
 
-def _several(inputs: Any) -> list[Any]:
+def _input_list(inputs: Any) -> list[Any]:
     """A job's inputs as a list; the job may have a single path instead."""
     return [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
 
 
-def _is_plain(job: Job, source: Source, form: str, filtered: bool) -> bool:
+def _is_plain(job: Job, source: Source, form: str, has_filters: bool) -> bool:
     """Whether a job turns lines of text into lines of text, and reads nothing but keys."""
     columns = (job.query_columns, job.method_column, job.expires_column, job.keep_columns, job.columns)
-    return form == "txt" and all(each.form == "txt" for each in source.inputs) and not any(columns) and not filtered
+    return form == "txt" and all(each.form == "txt" for each in source.inputs) and not any(columns) and not has_filters
 
 
 def _names(job: Job) -> list[str]:
     """The columns of an output that has no rows."""
-    kept = [name for name in job.keep_columns if name not in ("all", job.key_column)]
-    return [job.key_column, *kept, job.url_column]
+    kept_names = [name for name in job.keep_columns if name not in ("all", job.key_column)]
+    return [job.key_column, *kept_names, job.url_column]
 
 
 def _check_choices(job: Job, directory: bool) -> None:
@@ -475,18 +476,18 @@ def _check_choices(job: Job, directory: bool) -> None:
         raise ParameterError("rows_per_part", "needs an output directory")
 
 
-def _first_urls(data: Any, most: int) -> list[str]:
-    if most <= 0:
+def _first_urls(data: Any, limit: int) -> list[str]:
+    if limit <= 0:
         return []
     if hasattr(data, "columns"):
-        return [url for url in data.columns[-1][: 2 * most].to_pylist() if url][:most]
-    return [line.decode() for line in bytes(memoryview(data)[: most << 13]).split(b"\n")[:-1] if line][:most]
+        return [url for url in data.columns[-1][: 2 * limit].to_pylist() if url][:limit]
+    return [line.decode() for line in bytes(memoryview(data)[: limit << 13]).split(b"\n")[:-1] if line][:limit]
 
 
-def _existing(path: str) -> Path:
+def _existing_folder(path: str) -> Path:
     """The nearest directory above a path that is there."""
-    here = Path(os.path.realpath(path))
-    return next(each for each in (here, *here.parents) if each.is_dir())
+    full_path = Path(os.path.realpath(path))
+    return next(each for each in (full_path, *full_path.parents) if each.is_dir())
 
 
 def _bytes(size: int) -> str:

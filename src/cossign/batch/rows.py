@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple
 
 from cossign._arrow import Lines
-from cossign.batch.bad_rows import Bad
+from cossign.batch.bad_rows import BadRow
 from cossign.batch.job import Job
 from cossign.batch.sense import Keys
 from cossign.batch.sources import Position, Source, line_count, split_lines
@@ -25,7 +25,7 @@ class Piece(NamedTuple):
 
     rows: int
     data: list[Any]
-    bad: list[Bad]
+    bad: list[BadRow]
 
 
 class Rows:
@@ -55,9 +55,9 @@ class Rows:
         self._rest: Any = None
         self._look = look
         self.end = at
-        self.read = self.kept = 0
+        self.read = self.kept_count = 0
 
-    def more(self) -> bool:
+    def has_more(self) -> bool:
         """Whether there are rows behind those that were given."""
         if self._rest is None:
             self._rest = next(self._items, None)
@@ -92,7 +92,7 @@ class TextRows(Rows):
     def part(self, limit: int | None) -> Iterator[Piece]:
         job = self._job
         marks: deque[_Mark] = deque()
-        lines: Lines = Lines(self._taken(limit, lambda index, block: self._mark(marks, lines.rows, index, block)))
+        lines: Lines = Lines(self._take_blocks(limit, lambda index, block: self._mark(marks, lines.rows, index, block)))
         column = job.signer.sign_column(
             lines,
             Chunks(self._threads, keep_errors=True, end=b"\n"),
@@ -101,15 +101,15 @@ class TextRows(Rows):
             query=job.query,
             headers=job.headers,
         )
-        done = 0
+        row_count = 0
         try:
             for chunk in column:
                 bad = [self._bad(marks, row, reason) for row, reason in column.errors]
                 column.errors.clear()
-                done += len(chunk)
-                self.read = self.kept = self.read + len(chunk)
+                row_count += len(chunk)
+                self.read = self.kept_count = self.read + len(chunk)
                 yield Piece(len(chunk), [chunk.with_empty_lines() if bad and job.on_error == "null" else chunk], bad)
-                while len(marks) > 1 and marks[1].before <= done:
+                while len(marks) > 1 and marks[1].before <= row_count:
                     marks.popleft()
         except ParameterError:
             if lines.failure is not None:
@@ -118,17 +118,17 @@ class TextRows(Rows):
         if marks:
             self.end = Position(marks[-1].input, marks[-1].row + lines.rows - marks[-1].before)
 
-    def _taken(self, limit: int | None, mark: Callable[[int, bytes], object]) -> Iterator[bytes]:
+    def _take_blocks(self, limit: int | None, mark: Callable[[int, bytes], object]) -> Iterator[bytes]:
         """Blocks of whole lines, as far as the limit."""
-        taken = 0
-        while (limit is None or taken < limit) and self.more():
+        taken_lines = 0
+        while (limit is None or taken_lines < limit) and self.has_more():
             (index, block), self._rest = self._rest, None
             if limit is not None:
                 lines = line_count(block)
-                if taken + lines > limit:
-                    block, rest = split_lines(block, limit - taken)
+                if taken_lines + lines > limit:
+                    block, rest = split_lines(block, limit - taken_lines)
                     self._rest = (index, rest)
-                taken += lines
+                taken_lines += lines
             self._look(lambda: block[: 1 << 15].split(b"\n")[:-1])  # noqa: B023
             mark(index, block)
             yield block
@@ -141,11 +141,11 @@ class TextRows(Rows):
             row = self.end.row if not marks and self.end.input == index else 0
         marks.append(_Mark(before, index, row, block))
 
-    def _bad(self, marks: deque[_Mark], row: int, reason: str) -> Bad:
+    def _bad(self, marks: deque[_Mark], row: int, reason: str) -> BadRow:
         mark = marks[bisect.bisect(marks, row, key=lambda each: each.before) - 1]
         line = row - mark.before
         key = mark.block.split(b"\n", line + 1)[line].removesuffix(b"\r").decode("utf-8", "surrogateescape")
-        return Bad(self._source.inputs[mark.input].name, mark.row + line + 1, key, f"key {reason}")
+        return BadRow(self._source.inputs[mark.input].name, mark.row + line + 1, key, f"key {reason}")
 
 
 class _Mark(NamedTuple):

@@ -10,7 +10,7 @@ from cossign.signer import Signer
 
 Keys = Callable[[], list[bytes]]  # some keys, for whoever looks at them
 
-_ODD = {
+_ODD_PATTERNS = {
     "percent-encoded": re.compile(rb"%[0-9A-Fa-f]{2}"),
     "with a leading slash": re.compile(rb"^[/\\]"),
     "with a . or .. segment": re.compile(rb"(?:^|/)\.\.?(?:/|$)"),
@@ -26,34 +26,35 @@ class Oddities:
     def __init__(self, warn: Callable[[str], object]) -> None:
         self._warn = warn
         self._blocks = 0
-        self._looked = 0
-        self._odd: dict[str, list[bytes]] = {}
-        self._said = False
+        self._key_count = 0
+        self._odd_keys: dict[str, list[bytes]] = {}
+        self._has_warned = False
 
     def look(self, keys: Keys) -> None:
         self._blocks += 1
-        if self._said or (self._blocks & (self._blocks - 1) and self._blocks % 256):
+        if self._has_warned or (self._blocks & (self._blocks - 1) and self._blocks % 256):
             return
         for key in keys():
-            self._looked += 1
-            for kind, found in _ODD.items():
-                if found.search(key):
-                    self._odd.setdefault(kind, []).append(key)
+            self._key_count += 1
+            for kind, pattern in _ODD_PATTERNS.items():
+                if pattern.search(key):
+                    self._odd_keys.setdefault(kind, []).append(key)
                     break
-        if self._looked >= 1000:
+        if self._key_count >= 1000:
             self.judge()
 
     def judge(self) -> None:
-        odd = sum(len(keys) for keys in self._odd.values())
-        if self._said or odd * 100 <= self._looked:
+        odd_count = sum(len(keys) for keys in self._odd_keys.values())
+        if self._has_warned or odd_count * 100 <= self._key_count:
             return
-        self._said = True
+        self._has_warned = True
         kinds = "; ".join(
             f"{len(keys)} {kind}, such as {keys[0][:100].decode('utf-8', 'replace')!r}"
-            for kind, keys in self._odd.items()
+            for kind, keys in self._odd_keys.items()
         )
         self._warn(
-            f"of {self._looked} keys looked at, some may not be meant so: {kinds}: their URLs name just these objects"
+            f"of {self._key_count} keys looked at, some may not be meant so: {kinds}: their URLs name "
+            "just these objects"
         )
 
 

@@ -31,46 +31,46 @@ class Format(NamedTuple):
         return f".{self.form}{self.packing}"
 
 
-def output_format(output: str, stated: str | None, directory: bool) -> Format:
+def output_format(output: str, format_name: str | None, directory: bool) -> Format:
     """The format that a user states, such as "csv.gz", or that the output's suffix says."""
-    if stated is not None:
-        form, _, packing = stated.partition(".")
+    if format_name is not None:
+        form, _, packing = format_name.partition(".")
         if form not in FORMATS or (packing and f".{packing}" not in PACKINGS):
             raise ParameterError(
                 "output_format", f"must be one of {', '.join(FORMATS)}, with .gz or .zst after it or not"
             )
         return Format(form, f".{packing}" if packing else _packing(output))
-    found = format_of(output.rstrip("/" + os.sep))
-    if found is None and (directory or is_stream(output)):
+    suffix_format = format_of(output.rstrip("/" + os.sep))
+    if suffix_format is None and (directory or is_stream(output)):
         return Format("txt", "")
-    if found not in FORMATS:
+    if suffix_format not in FORMATS:
         names = ", ".join(f".{form}" for form in FORMATS)
         raise ParameterError("output", f"{output} ends in none of {names}: name the format with `output_format`")
-    return Format(found, _packing(output))
+    return Format(suffix_format, _packing(output))
 
 
 def _packing(path: str) -> str:
     return next((packing for packing in PACKINGS if path.lower().rstrip("/" + os.sep).endswith(packing)), "")
 
 
-class Written:
+class CountedFile:
     """A file that is written, whose bytes are counted, and which whoever it is lent to cannot close.
 
     Args:
         raw: the file; None for nowhere.
-        summed: whether `crc32` is made.
+        has_crc32: whether `crc32` is made.
     """
 
     closed = False
 
-    def __init__(self, raw: IO[bytes] | None, summed: bool = False) -> None:
+    def __init__(self, raw: IO[bytes] | None, has_crc32: bool = False) -> None:
         self._raw = raw
-        self._summed = summed
+        self._has_crc32 = has_crc32
         self.size = 0
         self.crc32 = 0
 
     def write(self, data: Any) -> int:
-        if self._summed:
+        if self._has_crc32:
             self.crc32 = crc32(data, self.crc32)
         if self._raw is not None:
             self._raw.write(data)
@@ -122,7 +122,7 @@ class TextSink:
 
 
 @contextlib.contextmanager
-def open_sink(raw: Written, format: Format, columns: list[str]) -> Iterator[Sink]:
+def open_sink(raw: CountedFile, format: Format, columns: list[str]) -> Iterator[Sink]:
     """What writes rows into a file.
 
     Args:
@@ -130,7 +130,7 @@ def open_sink(raw: Written, format: Format, columns: list[str]) -> Iterator[Sink
         format: its format.
         columns: the names that its columns get if there are no rows.
     """
-    with _packed(raw, format.packing) as data:
+    with _packed_stream(raw, format.packing) as data:
         sink = _sink(data, format.form, columns)
         try:
             yield sink
@@ -151,7 +151,7 @@ def _sink(data: Any, form: str, columns: list[str]) -> Sink:
 
 
 @contextlib.contextmanager
-def _packed(raw: Written, packing: str) -> Iterator[Any]:
+def _packed_stream(raw: CountedFile, packing: str) -> Iterator[Any]:
     if packing == ".gz":
         # igzip's 1 packs URLs to an 11.8th, zlib's 4 to an 11.0th, as its 6 does: at 1250, 115 and 103 MB a second.
         level = 4 if GZIP is gzip else 1
@@ -159,10 +159,10 @@ def _packed(raw: Written, packing: str) -> Iterator[Any]:
             yield data
     elif packing == ".zst":
         arrow = pyarrow("zstd")
-        packed = arrow.CompressedOutputStream(arrow.PythonFile(raw, "w"), "zstd")
+        stream = arrow.CompressedOutputStream(arrow.PythonFile(raw, "w"), "zstd")
         try:
-            yield packed
+            yield stream
         finally:
-            packed.close()
+            stream.close()
     else:
         yield raw

@@ -18,10 +18,11 @@ from cossign.batch.inventory import data_file, parsed_manifest
 from cossign.errors import CosSignError
 
 GZIP: Any = gzip  # the module that packs and unpacks
-_DAMAGED: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile)  # what unpacking a damaged file raises
+# What unpacking a damaged file raises.
+_DAMAGE_ERRORS: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile)
 with contextlib.suppress(ImportError):
     GZIP = importlib.import_module("isal.igzip")  # packs 12 times as fast as zlib, unpacks 1.5 times as fast
-    _DAMAGED += (importlib.import_module("isal.isal_zlib").error,)
+    _DAMAGE_ERRORS += (importlib.import_module("isal.isal_zlib").error,)
 
 FORMATS = {
     ".txt": "txt", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".arrow": "arrow",
@@ -101,8 +102,8 @@ class Source:
     @property
     def rows(self) -> int | None:
         """How many rows the manifests promise, if all inputs are theirs."""
-        covered = sum(len(files) for _, _, files in self.counts)
-        return sum(rows for _, rows, _ in self.counts) if self.counts and covered == len(self.inputs) else None
+        file_count = sum(len(files) for _, _, files in self.counts)
+        return sum(rows for _, rows, _ in self.counts) if self.counts and file_count == len(self.inputs) else None
 
     def estimated_rows(self) -> int | None:
         """How many rows there may be, by the lines at the beginning of an input of each form."""
@@ -117,8 +118,8 @@ class Source:
                 with self.read(index) as (data, note):
                     start = data.read(1 << (24 if each.path.endswith(PACKINGS) else 20))
                     note()
-                    stored = self.position - before
-                density[kind] = line_count(start) / max(1, stored)
+                    stored_size = self.position - before
+                density[kind] = line_count(start) / max(1, stored_size)
             total += density[kind] * (each.size or 0)
         return round(total)
 
@@ -126,16 +127,16 @@ class Source:
     def read(self, index: int) -> Iterator[tuple[IO[bytes], Callable[[], None]]]:
         """An input's bytes, unpacked, and what notes how far they were read."""
         each, before = self.inputs[index], sum(each.size or 0 for each in self.inputs[:index])
-        with opened(each) as raw, readable(each.name):
-            data = _unpacked(each.path, raw)
+        with open_input(each) as raw, read_errors(each.name):
+            data = _unpack(each.path, raw)
 
             def note() -> None:
                 if self.size is not None and not raw.closed:
                     self.position = before + raw.tell()
-                unchanged(each, raw)
+                check_unchanged(each, raw)
 
             yield data, note
-            unchanged(each, raw)
+            check_unchanged(each, raw)
         self.position = before + (each.size or 0)
 
     def blocks(self, at: Position) -> Generator[tuple[int, bytes], None, None]:
@@ -158,33 +159,33 @@ class Source:
         if path == "-":
             self.inputs.append(Input("-", form or "txt"))
             return
-        here = Path(path)
-        if here.is_dir():
-            if (here / "manifest.json").exists() and form in (None, "inventory"):
-                self._find(str(here / "manifest.json"), "inventory")
+        location = Path(path)
+        if location.is_dir():
+            if (location / "manifest.json").exists() and form in (None, "inventory"):
+                self._find(str(location / "manifest.json"), "inventory")
                 return
-            files = sorted(_listed(path))
+            files = sorted(_list_files(path))
             if not files:
                 raise InputError(f"the directory {path} has no files")
             for each in files:
                 self._find(each, form)
             return
-        if not here.exists():
-            found = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else []
-            if not found:
+        if not location.exists():
+            paths = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else []
+            if not paths:
                 what = "matches no file" if glob.has_magic(path) else "does not exist"
                 raise InputError(f"{path} {what}")
-            for each in found:
+            for each in paths:
                 self._find(each, form)
             return
         if form is None:
-            form = "inventory" if here.name == "manifest.json" else format_of(path)
+            form = "inventory" if location.name == "manifest.json" else format_of(path)
             if form is None:
                 raise InputError(f"{path}: its suffix does not tell its format: name it with `input_format`")
         if form == "inventory":
-            self._inventory(here)
+            self._inventory(location)
         else:
-            self.inputs.append(_described(Input(path, form)))
+            self.inputs.append(_with_status(Input(path, form)))
 
     def _inventory(self, path: Path) -> None:
         """Add the data files of an inventory report."""
@@ -196,7 +197,7 @@ class Source:
             raise InputError(f"{path}{error}") from None
         first = len(self.inputs)
         for file, size, md5 in files:
-            each = _described(Input(str(file), report.form, None, None, md5, report.fields, True))
+            each = _with_status(Input(str(file), report.form, None, None, md5, report.fields, True))
             if each.size != size:
                 raise InputError(f"{file} has {each.size} bytes, not the manifest's {size}: fetch it again")
             self.inputs.append(each)
@@ -212,25 +213,25 @@ def format_of(path: str) -> str | None:
     return FORMATS.get(Path(name).suffix)
 
 
-def _listed(folder: str) -> Iterator[str]:
+def _list_files(folder: str) -> Iterator[str]:
     """The files of a directory and of those below it, without hidden ones and those that Spark marks so (_SUCCESS)."""
-    for here, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             if not name.startswith(".") and (not name.startswith("_") or format_of(name)):
-                yield os.path.join(here, name)
+                yield os.path.join(parent, name)
 
 
-def _described(each: Input) -> Input:
+def _with_status(each: Input) -> Input:
     try:
         status = os.stat(each.path)
     except OSError as error:
         raise InputError(f"{each.path} cannot be read: {error.strerror}") from None
-    regular = os.path.isfile(each.path)
-    return each._replace(size=status.st_size, mtime_ns=status.st_mtime_ns) if regular else each
+    is_regular = os.path.isfile(each.path)
+    return each._replace(size=status.st_size, mtime_ns=status.st_mtime_ns) if is_regular else each
 
 
-def opened(each: Input) -> IO[bytes]:
+def open_input(each: Input) -> IO[bytes]:
     """An input's bytes as they are stored."""
     if each.path == "-":
         return open(sys.stdin.fileno(), "rb", closefd=False)
@@ -240,7 +241,7 @@ def opened(each: Input) -> IO[bytes]:
         raise InputError(f"{each.path} cannot be read: {error.strerror}") from None
 
 
-def unchanged(each: Input, raw: IO[bytes]) -> None:
+def check_unchanged(each: Input, raw: IO[bytes]) -> None:
     """Raise an InputError if an input is not the same any more as when the job began."""
     if each.size is None:
         return
@@ -251,11 +252,11 @@ def unchanged(each: Input, raw: IO[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def readable(name: str) -> Iterator[None]:
+def read_errors(name: str) -> Iterator[None]:
     """Turn what reading and unpacking raise into an InputError with the file's name."""
     try:
         yield
-    except _DAMAGED as error:
+    except _DAMAGE_ERRORS as error:
         raise InputError(f"{name} is not a whole gzip file ({error}): fetch it again") from None
     except OSError as error:
         if error.filename is not None:
@@ -263,7 +264,7 @@ def readable(name: str) -> Iterator[None]:
         raise InputError(f"{name} cannot be read to its end: {error.strerror or error}") from None
 
 
-def _unpacked(path: str, raw: IO[bytes]) -> IO[bytes]:
+def _unpack(path: str, raw: IO[bytes]) -> IO[bytes]:
     """What gzip or zstd packed, by the suffix or by its first bytes."""
     start = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else b""
     if path.endswith(".gz") or start.startswith(b"\x1f\x8b\x08"):
@@ -285,7 +286,7 @@ def pyarrow(what: str) -> Any:
 
 def whole_lines(data: IO[bytes], size: int | None = None) -> Iterator[bytes]:
     """Blocks of whole lines with their ends, which the last one may lack, and without a byte order mark."""
-    begun: list[bytes] = []  # a line that has not ended
+    pieces: list[bytes] = []  # a line that has not ended
     start = True
     while block := data.read(size or _BLOCK):
         if start:
@@ -293,12 +294,12 @@ def whole_lines(data: IO[bytes], size: int | None = None) -> Iterator[bytes]:
             start = False
         end = block.rfind(b"\n") + 1
         if end:
-            yield b"".join([*begun, block[:end]])
-            begun, block = [], block[end:]
+            yield b"".join([*pieces, block[:end]])
+            pieces, block = [], block[end:]
         if block:
-            begun.append(block)
-    if begun:
-        yield b"".join(begun)
+            pieces.append(block)
+    if pieces:
+        yield b"".join(pieces)
 
 
 def line_count(block: bytes) -> int:

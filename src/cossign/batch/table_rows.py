@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cossign._arrow import Memory, SignedColumn
-from cossign.batch.ahead import ahead
-from cossign.batch.bad_rows import Bad
+from cossign.batch.ahead import read_ahead
+from cossign.batch.bad_rows import BadRow
 from cossign.batch.job import Job
 from cossign.batch.rows import CORES, Piece, Rows
 from cossign.batch.sense import Keys
@@ -34,18 +34,18 @@ class TableRows(Rows):
         check: bool,
     ) -> None:
         columns = [*job.query_columns.values(), *filter(None, (job.method_column, job.expires_column))]
-        self._every = "all" in job.keep_columns
+        self._has_all_columns = "all" in job.keep_columns
         self._tables = Tables(
             source,
             key=job.key_column,
-            wanted=[*columns, *(name for name in job.keep_columns if name != "all")],
-            every=self._every,
+            extra_columns=[*columns, *(name for name in job.keep_columns if name != "all")],
+            all_columns=self._has_all_columns,
             columns=job.columns,
             include=job.include,
             exclude=job.exclude,
-            where=[Condition.parsed(each) for each in job.where],
+            where=[Condition.parse(each) for each in job.where],
         )
-        super().__init__(job, ahead(self._tables.batches(at, check=check), 2), at, look)
+        super().__init__(job, read_ahead(self._tables.batches(at, check=check), 2), at, look)
         # Reading takes a core, too, and is slower than signing.
         self._threads = max(1, CORES - 1) if threads is None else threads
         self._memory = Memory()
@@ -55,26 +55,26 @@ class TableRows(Rows):
         return self._tables.rows()
 
     def part(self, limit: int | None) -> Iterator[Piece]:
-        taken = 0
-        while (limit is None or taken < limit) and self.more():
+        taken_rows = 0
+        while (limit is None or taken_rows < limit) and self.has_more():
             batch: Batch = self._rest
             self._rest = None
-            if limit is not None and taken + len(batch.keys) > limit:
-                batch, self._rest = batch.split(limit - taken)
-            taken += len(batch.keys)
+            if limit is not None and taken_rows + len(batch.keys) > limit:
+                batch, self._rest = batch.split(limit - taken_rows)
+            taken_rows += len(batch.keys)
             self.read += batch.end - (self.end.row if batch.input == self.end.input else 0)
-            self.kept += len(batch.keys)
+            self.kept_count += len(batch.keys)
             self.end = Position(batch.input, batch.end)
             self._look(lambda: as_bytes(batch.keys[:1000]).drop_null().to_pylist())  # noqa: B023
             if not len(batch.keys):
                 continue
-            signed = self._signed(batch)
+            column = self._sign(batch)
             if self.direct:
-                yield from self._lines(batch, signed)
+                yield from self._lines(batch, column)
             else:
-                yield self._table(batch, signed)
+                yield self._table(batch, column)
 
-    def _signed(self, batch: Batch) -> SignedColumn:
+    def _sign(self, batch: Batch) -> SignedColumn:
         job, column = self._job, batch.table.column
         return job.signer.sign_column(
             batch.keys,
@@ -85,19 +85,19 @@ class TableRows(Rows):
             headers=job.headers,
         )
 
-    def _lines(self, batch: Batch, signed: SignedColumn) -> Iterator[Piece]:
+    def _lines(self, batch: Batch, column: SignedColumn) -> Iterator[Piece]:
         """Lines of URLs, chunk by chunk."""
         first = 0
-        for chunk in signed:
+        for chunk in column:
             rows = len(chunk)
-            bad = self._bad(batch, first, rows, signed)
+            bad = self._bad(batch, first, rows, column)
             first += rows
             yield Piece(rows, [chunk.with_empty_lines() if bad and self._job.on_error == "null" else chunk], bad)
 
-    def _bad(self, batch: Batch, first: int, rows: int, signed: SignedColumn) -> list[Bad]:
+    def _bad(self, batch: Batch, first: int, rows: int, column: SignedColumn) -> list[BadRow]:
         """Those of some rows, of which the last were signed just now, that have no URL."""
-        reasons = {row: _named(reason) for row, reason in signed.errors}
-        signed.errors.clear()
+        reasons = {row: _reason_text(reason) for row, reason in column.errors}
+        column.errors.clear()
         if batch.keys.null_count:
             for row in pc.indices_nonzero(pc.is_null(batch.keys[first : first + rows])).to_pylist():
                 reasons[first + row] = "key is null"
@@ -110,16 +110,16 @@ class TableRows(Rows):
             else:
                 key = keys[row].as_py()
                 key = None if key is None else key.decode("utf-8", "surrogateescape")
-            bad.append(Bad(batch.name, batch.numbers[row], key, reasons[row]))
+            bad.append(BadRow(batch.name, batch.numbers[row], key, reasons[row]))
         return bad
 
-    def _table(self, batch: Batch, signed: SignedColumn) -> Piece:
+    def _table(self, batch: Batch, column: SignedColumn) -> Piece:
         """The output's columns."""
         job = self._job
-        urls = pa.concat_arrays([pa.array(chunk) for chunk in signed])
-        bad = self._bad(batch, 0, len(batch.keys), signed)
+        urls = pa.concat_arrays([pa.array(chunk) for chunk in column])
+        bad = self._bad(batch, 0, len(batch.keys), column)
         names = [job.key_column, *(name for name in job.keep_columns if name != job.key_column)]
-        if self._every:
+        if self._has_all_columns:
             names = list(batch.table.schema.names)
         if job.url_column in names:
             raise ParameterError("url_column", f"{job.url_column!r} is a column of the input: choose another name")
@@ -131,6 +131,6 @@ class TableRows(Rows):
         return Piece(len(batch.keys), [table], bad)
 
 
-def _named(reason: str) -> str:
+def _reason_text(reason: str) -> str:
     """Why a row has no URL: its key, unless the reason names another column."""
     return reason if reason.startswith(("query[", "method ", "expires ")) else f"key {reason}"

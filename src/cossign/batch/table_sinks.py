@@ -24,7 +24,7 @@ class _Rows:
         self._schema: pa.Schema | None = None
 
     def write(self, rows: pa.RecordBatch) -> None:
-        rows = self.prepared(rows)
+        rows = self.prepare(rows)
         if self._schema is None:
             self._schema = rows.schema
             self.begin(rows.schema)
@@ -43,14 +43,14 @@ class _Rows:
             self.begin(self._schema)
         self.end()
 
-    def prepared(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+    def prepare(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """Rows as this writer can write them; the keys, of which only bad ones may be no UTF-8, as strings."""
         columns = []
         for name, column in zip(rows.schema.names, rows.columns, strict=True):
             if pa.types.is_binary_view(column.type):
                 column = column.cast(pa.binary())
-            must = name == self._columns[0] or pa.types.is_string_view(column.type)
-            columns.append(as_strings(column) if must else column)
+            needs_text = name == self._columns[0] or pa.types.is_string_view(column.type)
+            columns.append(as_strings(column) if needs_text else column)
         return pa.record_batch(columns, rows.schema.names)
 
     def begin(self, schema: pa.Schema) -> None:
@@ -66,7 +66,7 @@ class _Rows:
 class _Csv(_Rows):
     """RFC 4180, with a header; fields are quoted where they must be. A null is an empty field."""
 
-    def prepared(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+    def prepare(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         for field in rows.schema:
             if pa.types.is_nested(field.type):
                 raise InputError(
@@ -80,7 +80,7 @@ class _Csv(_Rows):
     def put(self, rows: pa.RecordBatch) -> None:
         fields: list[Any] = []
         for column in rows.columns:
-            fields += [b"," if fields else b"", _quoted(column)]
+            fields += [b"," if fields else b"", _quote(column)]
         _write_texts(self._data, [*fields, b"\n"])
 
 
@@ -93,13 +93,13 @@ def _bytes(column: pa.Array) -> pa.Array:
     return column.cast(pa.string()).cast(pa.binary())
 
 
-def _quoted(column: pa.Array) -> pa.Array:
+def _quote(column: pa.Array) -> pa.Array:
     """Values in quotes, where they must be."""
     if not _has(column, b'",\r\n'):
         return column
-    must = pc.match_substring_regex(column, '[",\r\n]')
-    doubled = pc.replace_substring(column, b'"', b'""')
-    return pc.if_else(must, pc.binary_join_element_wise(b'"', doubled, b'"', b""), column)
+    mask = pc.match_substring_regex(column, '[",\r\n]')
+    escaped_column = pc.replace_substring(column, b'"', b'""')
+    return pc.if_else(mask, pc.binary_join_element_wise(b'"', escaped_column, b'"', b""), column)
 
 
 def _has(column: pa.Array, characters: bytes) -> bool:
@@ -143,12 +143,12 @@ def _write_texts(data: IO[bytes], pieces: list[Any]) -> None:
     empty = "" if isinstance(pieces[-1], str) else b""
     kind = pa.string() if isinstance(pieces[-1], str) else pa.binary()
     columns = [pa.scalar(piece, kind) if isinstance(piece, (str, bytes)) else piece.cast(kind) for piece in pieces]
-    joined = pc.binary_join_element_wise(
+    row_texts = pc.binary_join_element_wise(
         *columns, pa.scalar(empty, kind), null_handling="replace", null_replacement=empty
     )
-    offsets = memoryview(joined.buffers()[1]).cast("i")
-    first, last = offsets[joined.offset], offsets[joined.offset + len(joined)]
-    text = joined.buffers()[2]
+    offsets = memoryview(row_texts.buffers()[1]).cast("i")
+    first, last = offsets[row_texts.offset], offsets[row_texts.offset + len(row_texts)]
+    text = row_texts.buffers()[2]
     if text is not None:
         data.write(memoryview(text)[first:last])
 
@@ -163,14 +163,14 @@ class _Parquet(_Rows):
 
     def begin(self, schema: pa.Schema) -> None:
         # No two URLs, and hardly two keys, are the same: a dictionary of them would be given up later.
-        flat = [field.name for field in schema if not pa.types.is_nested(field.type)]
+        flat_names = [field.name for field in schema if not pa.types.is_nested(field.type)]
         self._writer = pyarrow.parquet.ParquetWriter(
             pa.PythonFile(self._data, "w"),
             schema,
             compression="zstd",
             compression_level=1,
-            use_dictionary=[name for name in flat if name not in self._columns],
-            write_statistics=flat[:-1],
+            use_dictionary=[name for name in flat_names if name not in self._columns],
+            write_statistics=flat_names[:-1],
         )
 
     def put(self, rows: pa.RecordBatch) -> None:

@@ -18,13 +18,13 @@ import pyarrow.csv
 import pyarrow.json
 
 from cossign._arrow import Lines, decode_column, records_end
-from cossign.batch.ahead import ahead
+from cossign.batch.ahead import read_ahead
 from cossign.batch.inventory import has_md5
-from cossign.batch.sources import Input, InputError, Position, Source, readable, whole_lines
+from cossign.batch.sources import Input, InputError, Position, Source, read_errors, whole_lines
 
 _BYTES = 1 << 20  # of CSV or JSON lines parsed at a time
 _ROWS = 8192  # rows of Parquet, Arrow or ORC taken at a time
-_LONGEST = 1 << 25  # bytes of the longest row of CSV
+_LONGEST_ROW = 1 << 25  # bytes of the longest row of CSV
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
 
@@ -83,11 +83,11 @@ class Condition(NamedTuple):
     value: str
 
     @classmethod
-    def parsed(cls, text: str) -> Condition:
-        found = re.fullmatch(r"\s*(.+?)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*", text)
-        if not found:
+    def parse(cls, text: str) -> Condition:
+        match = re.fullmatch(r"\s*(.+?)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*", text)
+        if not match:
             raise InputError(f"where: {text!r} is no condition: write it as Size>=1048576 or StorageClass=STANDARD")
-        return cls(*found.groups())
+        return cls(*match.groups())
 
     def holds(self, values: pa.Array) -> pa.Array:
         """For which values it holds; never for a null."""
@@ -120,18 +120,18 @@ def pattern(text: str) -> str:
     """A regular expression (RE2) for a prefix, or for a pattern with ``*``, ``?`` or ``[...]`` of the whole key."""
     if not re.search(r"[*?\[]", text):
         return "(?s)^" + re.escape(text)
-    made = ""
+    expression = ""
     for piece in re.findall(r"\*+|\?|\[!?\]?[^\]]*\]|.", text, re.DOTALL):
         if piece[0] == "*":
-            made += ".*"
+            expression += ".*"
         elif piece == "?":
-            made += "."
+            expression += "."
         elif piece[0] == "[" and piece not in ("[", "[]", "[!]"):
             inner = piece[1:-1].replace("\\", "\\\\").replace("[", "\\[")
-            made += "[" + ("^" + inner[1:] if inner[0] == "!" else "\\" * (inner[0] == "^") + inner) + "]"
+            expression += "[" + ("^" + inner[1:] if inner[0] == "!" else "\\" * (inner[0] == "^") + inner) + "]"
         else:
-            made += re.escape(piece)
-    return f"(?s)^(?:{made})$"
+            expression += re.escape(piece)
+    return f"(?s)^(?:{expression})$"
 
 
 def _any(name: str, patterns: Sequence[str]) -> str:
@@ -150,8 +150,8 @@ class Tables:
     Args:
         source: the inputs.
         key: the column of the keys; an inventory's is always Key.
-        wanted: the other columns.
-        every: whether all columns are wanted.
+        extra_columns: the other columns.
+        all_columns: whether all columns are wanted.
         columns: the columns' names in CSV without a header; None to read them from its first row.
         include: prefixes or patterns, of which a key must match one, if there are any.
         exclude: prefixes or patterns, of which a key must match none.
@@ -163,8 +163,8 @@ class Tables:
         source: Source,
         *,
         key: str = "key",
-        wanted: Sequence[str] = (),
-        every: bool = False,
+        extra_columns: Sequence[str] = (),
+        all_columns: bool = False,
         columns: Sequence[str] | None = None,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
@@ -172,8 +172,8 @@ class Tables:
     ) -> None:
         self.source = source
         self.key = key
-        self.wanted = list(dict.fromkeys([*wanted, *(each.column for each in where)]))
-        self.every = every
+        self.extra_columns = list(dict.fromkeys([*extra_columns, *(each.column for each in where)]))
+        self.all_columns = all_columns
         self.columns = columns
         self.include = _any("include", include)
         self.exclude = _any("exclude", exclude)
@@ -186,10 +186,10 @@ class Tables:
             InputError: an input cannot be read, or lacks a column.
         """
         inputs = self.source.inputs
-        right = ahead((not check or _is_right(each) for each in inputs[at.input :]), 1)
+        checks = read_ahead((not check or _is_right(each) for each in inputs[at.input :]), 1)
         for index in range(at.input, len(inputs)):
             each = inputs[index]
-            if not next(right):
+            if not next(checks):
                 raise InputError(f"{each.path} has another MD5 than the manifest's: it was altered; fetch it again")
             skip = at.row if index == at.input else 0
             key = _inventory_key(each) or self.key
@@ -207,7 +207,7 @@ class Tables:
                 )
                 if first < skip:
                     batch = batch.split(skip - first)[1]
-                yield self._filtered(batch)
+                yield self._filter(batch)
 
     def rows(self) -> int | None:
         """How many rows there are, if manifests or files say so without being read."""
@@ -237,8 +237,8 @@ class Tables:
                     yield first, table, faults
                     first += len(table)
             else:
-                binary = {"parquet": self._parquet, "arrow": self._arrow, "orc": self._orc}[each.form]
-                for first, table in binary(each, key, data, skip):
+                read_binary = {"parquet": self._parquet, "arrow": self._arrow, "orc": self._orc}[each.form]
+                for first, table in read_binary(each, key, data, skip):
                     note()
                     yield first, table, {}
 
@@ -255,15 +255,15 @@ class Tables:
         self, each: Input, key: str, data: IO[bytes], note: Callable[[], None]
     ) -> Iterator[tuple[pa.RecordBatch, dict[int, Fault]]]:
         names = each.fields or self.columns
-        wanted: list[str] = []
+        wanted_names: list[str] = []
         # No field of an inventory holds a line's end.
         blocks = whole_lines(data, _BYTES) if each.fields else _records(data, each.name)
-        for block in ahead(_noted(blocks, note), 2):
+        for block in read_ahead(_note_blocks(blocks, note), 2):
             if names is None:
                 names, block = _header(block, each.name)
             if not block.strip(b"\r\n"):
                 continue
-            wanted = wanted or self._names(each, names, key)
+            wanted_names = wanted_names or self._names(each, names, key)
             faults: dict[int, Fault] = {}
             try:
                 table = pyarrow.csv.read_csv(
@@ -271,25 +271,25 @@ class Tables:
                     pyarrow.csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
                     pyarrow.csv.ParseOptions(newlines_in_values=True),
                     pyarrow.csv.ConvertOptions(
-                        column_types={name: pa.binary() if name == key else pa.string() for name in wanted},
-                        include_columns=wanted,
+                        column_types={name: pa.binary() if name == key else pa.string() for name in wanted_names},
+                        include_columns=wanted_names,
                         strings_can_be_null=False,
                     ),
                 )
                 rows = table.combine_chunks().to_batches()[0]
             except pa.ArrowInvalid:  # some row is bad: read them one by one
-                rows, faults = _csv_rows(block, each, names, wanted, key)
+                rows, faults = _csv_rows(block, each, names, wanted_names, key)
             if each.fields:
                 rows = rows.set_column(rows.schema.get_field_index(key), key, decoded_keys(rows.column(key)))
             for place in range(0, len(rows), _ROWS):
-                here = {row - place: fault for row, fault in faults.items() if place <= row < place + _ROWS}
-                yield rows[place : place + _ROWS], here
+                slice_faults = {row - place: fault for row, fault in faults.items() if place <= row < place + _ROWS}
+                yield rows[place : place + _ROWS], slice_faults
 
     def _jsonl(
         self, each: Input, key: str, data: IO[bytes], note: Callable[[], None]
     ) -> Iterator[tuple[pa.RecordBatch, dict[int, Fault]]]:
         schema: pa.Schema | None = None
-        blocks = ahead(_noted(whole_lines(data, _BYTES), note), 4)
+        blocks = read_ahead(_note_blocks(whole_lines(data, _BYTES), note), 4)
         start = next(blocks, b"")
         if len(start) < _BYTES // 2:
             start += next(blocks, b"")  # the last line, which may have no end
@@ -302,7 +302,7 @@ class Tables:
                     pyarrow.json.ReadOptions(use_threads=False, block_size=len(block) + 1),
                     pyarrow.json.ParseOptions(
                         explicit_schema=schema,
-                        unexpected_field_behavior="error" if self.every else "ignore",
+                        unexpected_field_behavior="error" if self.all_columns else "ignore",
                     ),
                 )
                 table = table.combine_chunks().to_batches()[0].select(schema.names)
@@ -310,74 +310,75 @@ class Tables:
                     raise pa.ArrowInvalid("a row has no key")
                 yield table, {}
             except (pa.ArrowInvalid, IndexError):  # some row is bad: read them one by one
-                yield _json_rows(block, schema, key, self.every)
+                yield _json_rows(block, schema, key, self.all_columns)
 
     def _json_schema(self, each: Input, key: str, block: bytes) -> pa.Schema:
         """The wanted columns' types, as the first rows have them."""
-        found = pa.schema([(key, pa.string())])
-        if not self.wanted and not self.every:
-            return found
+        schema = pa.schema([(key, pa.string())])
+        if not self.extra_columns and not self.all_columns:
+            return schema
         for text in (block, *block.split(b"\n")[:100]):  # all of them, or the first that can be read
             with contextlib.suppress(pa.ArrowInvalid):
-                found = pyarrow.json.read_json(
+                schema = pyarrow.json.read_json(
                     pa.BufferReader(text),
                     pyarrow.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
-                    pyarrow.json.ParseOptions(explicit_schema=found),
+                    pyarrow.json.ParseOptions(explicit_schema=schema),
                 ).schema
                 break
-        wanted = self._names(each, found.names, key)
-        return pa.schema([(name, _as_written(found.field(name).type)) for name in wanted])
+        wanted_names = self._names(each, schema.names, key)
+        return pa.schema([(name, _json_type(schema.field(name).type)) for name in wanted_names])
 
     def _parquet(self, each: Input, key: str, data: IO[bytes], skip: int) -> Iterator[tuple[int, pa.RecordBatch]]:
         file = _parquet_file(data)
-        wanted = self._typed(each, file.schema_arrow, key)
+        wanted_names = self._typed_names(each, file.schema_arrow, key)
         first = 0
         for group in range(file.metadata.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
             if first + rows > skip:
                 place = first
-                for batch in file.iter_batches(_ROWS, [group], wanted, use_threads=False):
-                    yield place, _projected(batch, wanted)
+                for batch in file.iter_batches(_ROWS, [group], wanted_names, use_threads=False):
+                    yield place, _select_columns(batch, wanted_names)
                     place += len(batch)
             first += rows
 
     def _orc(self, each: Input, key: str, data: IO[bytes], skip: int) -> Iterator[tuple[int, pa.RecordBatch]]:
         file = _orc_file(data)
-        wanted = self._typed(each, file.schema, key)
+        wanted_names = self._typed_names(each, file.schema, key)
         first = 0
         for stripe in range(file.nstripes):
-            batch = file.read_stripe(stripe, [name.split(".")[0] for name in wanted])
+            batch = file.read_stripe(stripe, [name.split(".")[0] for name in wanted_names])
             for start in range(0, len(batch), _ROWS):
-                yield first + start, _projected(batch[start : start + _ROWS], wanted)
+                yield first + start, _select_columns(batch[start : start + _ROWS], wanted_names)
             first += len(batch)
 
     def _arrow(self, each: Input, key: str, data: IO[bytes], skip: int) -> Iterator[tuple[int, pa.RecordBatch]]:
         batches: Iterator[pa.RecordBatch]
         start = data.read(6)
         if start == b"ARROW1":
-            _seekable(data, "an Arrow file")
+            _check_seekable(data, "an Arrow file")
             schema = pa.ipc.open_file(data).schema
-            needed = {
-                name.split(".")[0] if name not in schema.names else name for name in self._typed(each, schema, key)
+            top_names = {
+                name.split(".")[0] if name not in schema.names else name
+                for name in self._typed_names(each, schema, key)
             }
-            places = [place for place, name in enumerate(schema.names) if name in needed]
+            places = [place for place, name in enumerate(schema.names) if name in top_names]
             file = pa.ipc.open_file(data, options=pa.ipc.IpcReadOptions(included_fields=places))
             schema, batches = file.schema, (file.get_batch(index) for index in range(file.num_record_batches))
         else:
-            stream = pa.ipc.open_stream(pa.PythonFile(_Joined(start, data), "r"))
+            stream = pa.ipc.open_stream(pa.PythonFile(_JoinedStream(start, data), "r"))
             schema, batches = stream.schema, iter(stream)
-        wanted = self._typed(each, schema, key)
+        wanted_names = self._typed_names(each, schema, key)
         first = 0
         for batch in batches:
             for place in range(0, len(batch), _ROWS):
-                yield first + place, _projected(batch[place : place + _ROWS], wanted)
+                yield first + place, _select_columns(batch[place : place + _ROWS], wanted_names)
             first += len(batch)
 
     def _names(self, each: Input, names: Sequence[str], key: str) -> list[str]:
         """The columns to read, the keys' first; all of them in the input's order, if all are wanted."""
-        wanted = list(names) if self.every else []
-        wanted += [name for name in dict.fromkeys([key, *self.wanted]) if name not in wanted]
-        for name in wanted:
+        wanted_names = list(names) if self.all_columns else []
+        wanted_names += [name for name in dict.fromkeys([key, *self.extra_columns]) if name not in wanted_names]
+        for name in wanted_names:
             if list(names).count(name) > 1:
                 raise InputError(f"{each.name} has the column {name!r} more than once: name them with `columns`")
             if name not in names:
@@ -385,23 +386,23 @@ class Tables:
                     raise InputError(f"{each.name}: a text file has no columns, so no {name}: take CSV or JSON lines")
                 how = "name one with `key_column`" if name == key else "choose one of those"
                 raise InputError(f"{each.name} has no column {name!r}, only {', '.join(names)}: {how}")
-        return wanted
+        return wanted_names
 
-    def _typed(self, each: Input, schema: pa.Schema, key: str) -> list[str]:
+    def _typed_names(self, each: Input, schema: pa.Schema, key: str) -> list[str]:
         """As `_names`, of columns with types; ``meta.key`` is the field of a struct."""
         fields = _fields(schema)
-        inner = [name for name in (key, *self.wanted) if name in fields and name not in schema.names]
-        wanted = self._names(each, [*schema.names, *dict.fromkeys(inner)], key)
+        inner_names = [name for name in (key, *self.extra_columns) if name in fields and name not in schema.names]
+        wanted_names = self._names(each, [*schema.names, *dict.fromkeys(inner_names)], key)
         kind = fields[key]
         if not is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
-            found = [name for name in fields if name.startswith(f"{key}.")] if pa.types.is_struct(kind) else []
-            how = f"one of its fields, such as {found[0]}," if found else "a column of strings"
+            subfields = [name for name in fields if name.startswith(f"{key}.")] if pa.types.is_struct(kind) else []
+            how = f"one of its fields, such as {subfields[0]}," if subfields else "a column of strings"
             raise InputError(f"{each.name}: the column {key!r} holds {kind}, not keys: name {how} with `key_column`")
-        return wanted
+        return wanted_names
 
     # --- Choosing
 
-    def _filtered(self, batch: Batch) -> Batch:
+    def _filter(self, batch: Batch) -> Batch:
         """The rows that are wanted, and those that could not be read."""
         masks = [condition.holds(batch.table.column(condition.column)) for condition in self.where]
         if self.include or self.exclude:
@@ -421,13 +422,15 @@ class Tables:
         places = pc.indices_nonzero(mask)
         if len(places) == len(batch.keys):
             return batch
-        kept = places.to_pylist()
-        again = {place: new for new, place in enumerate(kept) if place in batch.faults} if batch.faults else {}
+        kept_places = places.to_pylist()
+        new_places = (
+            {place: new for new, place in enumerate(kept_places) if place in batch.faults} if batch.faults else {}
+        )
         return batch._replace(
-            numbers=[batch.numbers[place] for place in kept],
+            numbers=[batch.numbers[place] for place in kept_places],
             keys=batch.keys.take(places),
             table=batch.table.take(places),
-            faults={again[place]: fault for place, fault in batch.faults.items()},
+            faults={new_places[place]: fault for place, fault in batch.faults.items()},
         )
 
 
@@ -456,21 +459,21 @@ def as_strings(values: pa.Array) -> pa.Array:
 
 def _fields(fields: Iterable[pa.Field], before: str = "") -> dict[str, pa.DataType]:
     """The types of columns, and of the fields of those that are structs."""
-    found = {}
+    types = {}
     for field in fields:
-        found[before + field.name] = field.type
+        types[before + field.name] = field.type
         if pa.types.is_struct(field.type):
-            found.update(_fields(field.type, f"{before}{field.name}."))
-    return found
+            types.update(_fields(field.type, f"{before}{field.name}."))
+    return types
 
 
-def _projected(batch: pa.RecordBatch, wanted: Sequence[str]) -> pa.RecordBatch:
+def _select_columns(batch: pa.RecordBatch, wanted_names: Sequence[str]) -> pa.RecordBatch:
     """The wanted columns, those of structs taken out of them."""
     columns = []
-    for name in wanted:
+    for name in wanted_names:
         top, *inner = [name] if name in batch.schema.names else name.split(".")
         columns.append(pc.struct_field(batch.column(top), inner) if inner else batch.column(top))
-    return pa.record_batch(columns, list(wanted))
+    return pa.record_batch(columns, list(wanted_names))
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -490,7 +493,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 def _is_right(each: Input) -> bool:
     """Whether an inventory's data file is the one that its manifest means."""
-    with readable(each.name):
+    with read_errors(each.name):
         return each.md5 is None or has_md5(each.path, each.md5)
 
 
@@ -499,7 +502,7 @@ def _inventory_key(each: Input) -> str | None:
     return ("Key" if each.fields else "key") if each.inventory else None
 
 
-def _noted(blocks: Iterator[bytes], note: Callable[[], None]) -> Iterator[bytes]:
+def _note_blocks(blocks: Iterator[bytes], note: Callable[[], None]) -> Iterator[bytes]:
     for block in blocks:
         note()
         yield block
@@ -512,13 +515,13 @@ def _arrow_errors(each: Input) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last one: of a column's name
         if isinstance(error, gzip.BadGzipFile) or getattr(error, "errno", None) is not None:
-            raise  # `readable` knows these
+            raise  # `read_errors` knows these
         names = {"parquet": "Parquet", "arrow": "Arrow IPC", "orc": "ORC", "csv": "CSV", "jsonl": "JSON lines"}
         form = names.get(each.form, "text")
         raise InputError(f"{each.name} is not {form} that can be read: {error}: fetch it again") from None
 
 
-class _Joined(io.RawIOBase):
+class _JoinedStream(io.RawIOBase):
     """What was read of a stream already, and what follows it."""
 
     def __init__(self, start: bytes, data: IO[bytes]) -> None:
@@ -536,18 +539,18 @@ class _Joined(io.RawIOBase):
 def _parquet_file(data: IO[bytes]) -> Any:
     import pyarrow.parquet
 
-    _seekable(data, "Parquet")
+    _check_seekable(data, "Parquet")
     return pyarrow.parquet.ParquetFile(data, pre_buffer=False)
 
 
 def _orc_file(data: IO[bytes]) -> Any:
     import pyarrow.orc
 
-    _seekable(data, "ORC")
+    _check_seekable(data, "ORC")
     return pyarrow.orc.ORCFile(data)
 
 
-def _seekable(data: IO[bytes], form: str) -> None:
+def _check_seekable(data: IO[bytes], form: str) -> None:
     if not data.seekable():
         raise InputError(f"{form} cannot be read from a pipe, or packed by zstd: give the file itself")
 
@@ -558,9 +561,9 @@ def decoded_keys(keys: pa.Array) -> pa.Array:
         keys = pa.concat_arrays([keys])  # without an offset
     validity, offsets, data = keys.buffers()
     places = memoryview(offsets)[4 * keys.offset : 4 * (keys.offset + len(keys) + 1)]
-    text, decoded = decode_column(data if data is not None else b"", places)
+    text, new_offsets = decode_column(data if data is not None else b"", places)
     return pa.Array.from_buffers(
-        pa.binary(), len(keys), [validity if keys.null_count else None, pa.py_buffer(decoded), pa.py_buffer(text)]
+        pa.binary(), len(keys), [validity if keys.null_count else None, pa.py_buffer(new_offsets), pa.py_buffer(text)]
     )
 
 
@@ -570,22 +573,22 @@ def decoded_keys(keys: pa.Array) -> pa.Array:
 def _records(data: IO[bytes], name: str) -> Iterator[bytes]:
     """CSV in blocks of whole rows, without a byte order mark."""
     rest = b""
-    read = _BYTES
+    size = _BYTES
     start = True
-    while block := data.read(read):
+    while block := data.read(size):
         if start:
             block = block.removeprefix(b"\xef\xbb\xbf")
             start = False
         rest += block
         end = records_end(rest)
         if end == 0:
-            if len(rest) > _LONGEST:
+            if len(rest) > _LONGEST_ROW:
                 raise InputError(
-                    f"{name} is not CSV: a row is longer than {_LONGEST >> 20} MiB: is a quote not closed?"
+                    f"{name} is not CSV: a row is longer than {_LONGEST_ROW >> 20} MiB: is a quote not closed?"
                 )
-            read = len(rest)  # so that a long row is looked at a few times only
+            size = len(rest)  # so that a long row is looked at a few times only
             continue
-        read = _BYTES
+        size = _BYTES
         yield rest[:end]
         rest = rest[end:]
     if rest:
@@ -606,13 +609,13 @@ def _header(block: bytes, name: str) -> tuple[list[str], bytes]:
 
 
 def _csv_rows(
-    block: bytes, each: Input, names: Sequence[str], wanted: Sequence[str], key: str
+    block: bytes, each: Input, names: Sequence[str], wanted_names: Sequence[str], key: str
 ) -> tuple[pa.RecordBatch, dict[int, Fault]]:
     """The rows of a block with a bad one in it."""
-    places = [list(names).index(name) for name in wanted]
-    columns: list[list[bytes | None]] = [[] for _ in wanted]
+    places = [list(names).index(name) for name in wanted_names]
+    columns: list[list[bytes | None]] = [[] for _ in wanted_names]
     faults: dict[int, Fault] = {}
-    limit = csv.field_size_limit(_LONGEST * 2)
+    limit = csv.field_size_limit(_LONGEST_ROW * 2)
     try:
         for row in csv.reader(io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")):
             if not row:
@@ -620,13 +623,15 @@ def _csv_rows(
             fault = None if len(row) == len(names) else f"has {len(row)} columns, not {len(names)}"
             if fault is None:
                 values: list[bytes | None] = [row[place].encode("utf-8", "surrogateescape") for place in places]
-                other = [
-                    name for name, value in zip(wanted, values, strict=True) if name != key and not _is_utf8(value)
+                bad_names = [
+                    name
+                    for name, value in zip(wanted_names, values, strict=True)
+                    if name != key and not _is_utf8(value)
                 ]
-                fault = f"{other[0]} is not valid UTF-8" if other else None
+                fault = f"{bad_names[0]} is not valid UTF-8" if bad_names else None
             if fault is not None:
                 faults[len(columns[0])] = Fault(fault, ",".join(row))
-                values = [None] * len(wanted)
+                values = [None] * len(wanted_names)
             for column, value in zip(columns, values, strict=True):
                 column.append(value)
     except csv.Error as error:
@@ -634,8 +639,10 @@ def _csv_rows(
     finally:
         csv.field_size_limit(limit)
     arrays = [pa.array(column, pa.binary()) for column in columns]
-    texts = [array if name == key else array.cast(pa.string()) for name, array in zip(wanted, arrays, strict=True)]
-    return pa.record_batch(texts, list(wanted)), faults
+    texts = [
+        array if name == key else array.cast(pa.string()) for name, array in zip(wanted_names, arrays, strict=True)
+    ]
+    return pa.record_batch(texts, list(wanted_names)), faults
 
 
 def _is_utf8(value: bytes | None) -> bool:
@@ -649,26 +656,26 @@ def _is_utf8(value: bytes | None) -> bool:
 # --- JSON lines -------------------------------------------------------------------------------------------------------
 
 
-def _as_written(kind: pa.DataType) -> pa.DataType:
+def _json_type(kind: pa.DataType) -> pa.DataType:
     """A type that was found in JSON, where a date is a string, and a null may be anything: as it is written."""
     if pa.types.is_temporal(kind) or pa.types.is_null(kind):
         return pa.string()
     if pa.types.is_list(kind):
-        return pa.list_(_as_written(kind.value_type))
+        return pa.list_(_json_type(kind.value_type))
     if pa.types.is_struct(kind):
-        return pa.struct([(field.name, _as_written(field.type)) for field in kind])
+        return pa.struct([(field.name, _json_type(field.type)) for field in kind])
     return kind
 
 
-def _json_rows(block: bytes, schema: pa.Schema, key: str, whole: bool) -> tuple[pa.RecordBatch, dict[int, Fault]]:
-    """The rows of a block with a bad one in it; `whole` is whether no other fields may be there."""
+def _json_rows(block: bytes, schema: pa.Schema, key: str, is_strict: bool) -> tuple[pa.RecordBatch, dict[int, Fault]]:
+    """The rows of a block with a bad one in it; `is_strict` is whether no other fields may be there."""
     columns: list[list[Any]] = [[] for _ in schema]
     faults: dict[int, Fault] = {}
     rows = 0
     for line in block.decode("utf-8", "surrogateescape").split("\n"):
         if not line.strip():
             continue
-        values, fault = _json_row(line, schema, key, whole)
+        values, fault = _json_row(line, schema, key, is_strict)
         if fault:
             faults[rows] = Fault(fault, line)
         for column, value in zip(columns, values, strict=True):
@@ -679,28 +686,28 @@ def _json_rows(block: bytes, schema: pa.Schema, key: str, whole: bool) -> tuple[
     return pa.record_batch(arrays, schema.names), faults
 
 
-def _json_row(line: str, schema: pa.Schema, key: str, whole: bool) -> tuple[list[Any], str | None]:
-    none = [None] * len(schema)
+def _json_row(line: str, schema: pa.Schema, key: str, is_strict: bool) -> tuple[list[Any], str | None]:
+    nulls = [None] * len(schema)
     try:
         row = json.loads(line)
     except ValueError as error:
-        return none, f"is not JSON: {error}"
+        return nulls, f"is not JSON: {error}"
     except RecursionError:
-        return none, "is not JSON: it is nested too deeply"
+        return nulls, "is not JSON: it is nested too deeply"
     if not isinstance(row, dict):
-        return none, "is not a JSON object"
+        return nulls, "is not a JSON object"
     if key not in row:
-        return none, f"has not the field {key!r}"
+        return nulls, f"has not the field {key!r}"
     if not isinstance(row[key], str):
-        return none, f"{key} is no string"
-    more = [name for name in row if name not in schema.names] if whole else []
-    if more:
-        return none, f"has the field {more[0]!r}, which the first rows have not"
+        return nulls, f"{key} is no string"
+    extra_names = [name for name in row if name not in schema.names] if is_strict else []
+    if extra_names:
+        return nulls, f"has the field {extra_names[0]!r}, which the first rows have not"
     values = []
     for field in schema:
         try:
             values.append(pa.scalar(row.get(field.name), field.type).as_py())
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
             what = "is not valid UTF-8" if field.name == key else f"is no {field.type}, as it is in the first rows"
-            return none, f"{field.name} {what}"
+            return nulls, f"{field.name} {what}"
     return values, None

@@ -45,7 +45,7 @@ class _Version(argparse.Action):
 
         from cossign import _core
         from cossign.engine import chosen_engine
-        from cossign.engine import engines as found
+        from cossign.engine import engines as list_engines
 
         compiler, commit = _core.built()
         try:
@@ -53,7 +53,7 @@ class _Version(argparse.Action):
         except ParameterError as error:
             parser.error(str(error))
         print(f"cossign {cossign.__version__}")
-        print(f"engine {engine}, of {', '.join(found())}")
+        print(f"engine {engine}, of {', '.join(list_engines())}")
         print(f"built by {compiler} from commit {commit}")
         print(f"{platform.python_implementation()} {platform.python_version()}, {sysconfig.get_platform()}")
         parser.exit()
@@ -61,35 +61,37 @@ class _Version(argparse.Action):
 
 def parser() -> argparse.ArgumentParser:
     """Every command and its arguments. The man page and `cossign completion` are made from it."""
-    made = Parser(
+    main_parser = Parser(
         prog="cossign",
         usage="cossign COMMAND ARGUMENT... [OPTION...]",
         description="Sign for Tencent Cloud COS: presigned URLs, one or millions, Authorization headers, verification.",
         epilog=_EPILOG,
     )
-    made.add_argument("--version", action=_Version, nargs=0, help="show the version, the engine and the build, and end")
-    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    main_parser.add_argument(
+        "--version", action=_Version, nargs=0, help="show the version, the engine and the build, and end"
+    )
+    commands = main_parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for each in _COMMANDS:
         each.add(commands)
-    return made
+    return main_parser
 
 
-def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments; what is wrong with them ends the program with a hint."""
-    made = parser()
+    main_parser = parser()
     commands: dict[str, Parser] = next(
-        dict(action.choices) for action in made._actions if isinstance(action, argparse._SubParsersAction)
+        dict(action.choices) for action in main_parser._actions if isinstance(action, argparse._SubParsersAction)
     )
     if argv and argv[0].startswith("-") and argv[0] not in ("--version", "-h", "--help"):
-        made.error(hints.for_option(argv[0], ("--version", "--help"), "") + "; a command comes first")
+        main_parser.error(hints.for_option(argv[0], ("--version", "--help"), "") + "; a command comes first")
     if argv and not argv[0].startswith("-") and argv[0] not in commands:
-        made.error(hints.for_command(argv[0], commands))
-    found, rest = made.parse_known_args(argv, argparse.Namespace(parser=made))
+        main_parser.error(hints.for_command(argv[0], commands))
+    arguments, rest = main_parser.parse_known_args(argv, argparse.Namespace(parser=main_parser))
     if rest:
-        command = commands[found.command]
-        known = [option for action in command._actions for option in action.option_strings]
-        command.error(hints.for_option(rest[0], known, found.command))
-    return found
+        command = commands[arguments.command]
+        options = [option for action in command._actions for option in action.option_strings]
+        command.error(hints.for_option(rest[0], options, arguments.command))
+    return arguments
 
 
 def _open_streams() -> None:
@@ -103,7 +105,7 @@ def _open_streams() -> None:
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
-def _stopped(number: int, frame: object) -> None:
+def _stop(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
 
 
@@ -125,13 +127,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     _open_streams()
     arguments = argparse.Namespace(command="")
     with contextlib.suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGTERM, _stopped)
+        signal.signal(signal.SIGTERM, _stop)
     try:
-        arguments = _parsed(sys.argv[1:] if argv is None else argv)
+        arguments = _parse(sys.argv[1:] if argv is None else argv)
         return int(arguments.run(arguments))
     except KeyboardInterrupt:
-        left = "; no incomplete file is left" if arguments.command == "presign" else ""
-        words.say(f"interrupted{left}{_resumable(arguments)}")
+        note = "; no incomplete file is left" if arguments.command == "presign" else ""
+        words.say(f"interrupted{note}{_resume_hint(arguments)}")
         return 130
     except BrokenPipeError:
         if getattr(arguments, "output", "-") != "-":
@@ -141,18 +143,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141 if arguments.command in ("verify", "explain") else 0  # no verdict: as a shell reports SIGPIPE
     except CosSignError as error:
-        words.say(words.reworded(error, arguments))
+        words.say(words.reword(error, arguments))
         return 1 if arguments.command == "presign" and words.is_row_error(error) else 2
     except io.UnsupportedOperation:
         words.say("stdin is closed, and - reads it")
         return 2
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
-        words.say(f"{name}{error.strerror or error}{_resumable(arguments)}")
+        words.say(f"{name}{error.strerror or error}{_resume_hint(arguments)}")
         return 2
 
 
-def _resumable(arguments: argparse.Namespace) -> str:
+def _resume_hint(arguments: argparse.Namespace) -> str:
     """How to continue a job that has ended early, if it has complete parts."""
     journal = os.path.join(getattr(arguments, "output", "-"), ".journal.jsonl")
     return "; to continue, repeat the command with --resume" if os.path.exists(journal) else ""

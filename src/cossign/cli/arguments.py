@@ -34,7 +34,7 @@ def seconds(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
 
 
-def given(text: str) -> str:
+def nonempty_text(text: str) -> str:
     """A text that is not empty, as that of a variable may be which is not set."""
     if not text:
         raise argparse.ArgumentTypeError("must not be empty: give a value, or leave the option out")
@@ -50,12 +50,12 @@ def unix_seconds(text: str) -> int:
 
 def pairs(option: str, values: list[tuple[str, str]]) -> dict[str, str]:
     """The names and values of an option that may be repeated, though not for the same name."""
-    seen: set[str] = set()
+    keys: set[str] = set()
     for name, _ in values:
         key = name.lower() if option == "-H" else name
-        if key in seen:
+        if key in keys:
             raise ParameterError(option, f"{name} is there twice: give each name once")
-        seen.add(key)
+        keys.add(key)
     return dict(values)
 
 
@@ -66,8 +66,8 @@ def names(text: str) -> list[str]:
 
 def parameter(text: str) -> tuple[str, str]:
     """NAME=VALUE."""
-    name, found, value = text.partition("=")
-    if not found or not name:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
         more = f": for a parameter without a value, write {text}=" if name else ""
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE{more}")
     return name, value
@@ -75,8 +75,8 @@ def parameter(text: str) -> tuple[str, str]:
 
 def header(text: str) -> tuple[str, str]:
     """NAME:VALUE."""
-    name, found, value = text.partition(":")
-    if not found or not name:
+    name, separator, value = text.partition(":")
+    if not separator or not name:
         other = f": write {text.replace('=', ': ', 1)!r}" if "=" in text else ""
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME:VALUE{other}")
     if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):  # RFC 9110, 5.1
@@ -89,18 +89,18 @@ def add_bucket(parser: argparse.ArgumentParser, defaults: bool = True) -> None:
     default = " (default: {}, or the configured one)" if defaults else ""
     group = parser.add_argument_group("where the object is")
     bucket = "<BucketName>-<APPID>, or coscli's alias" + default.format("COS_BUCKET")
-    group.add_argument("-b", "--bucket", type=given, help=bucket)
-    group.add_argument("-r", "--region", type=given, help="such as ap-beijing" + default.format("COS_REGION"))
+    group.add_argument("-b", "--bucket", type=nonempty_text, help=bucket)
+    group.add_argument("-r", "--region", type=nonempty_text, help="such as ap-beijing" + default.format("COS_REGION"))
     add_profile(group, "take the secrets and the region from this profile of tccli")
     group.add_argument(
-        "--domain", type=given, help="a host of your own; may hold {Bucket}, {BucketName}, {AppId}, {Region}"
+        "--domain", type=nonempty_text, help="a host of your own; may hold {Bucket}, {BucketName}, {AppId}, {Region}"
     )
     group.add_argument("--accelerate", action="store_true", help="use the global acceleration host")
 
 
 def add_profile(group: Any, text: str) -> None:
     """--profile."""
-    group.add_argument("--profile", type=given, metavar="NAME", help=text)
+    group.add_argument("--profile", type=nonempty_text, metavar="NAME", help=text)
 
 
 def add_request(parser: argparse.ArgumentParser) -> Any:

@@ -6,7 +6,7 @@ import argparse
 import re
 from typing import Any
 
-from cossign.cli import arguments as shared
+from cossign.cli import arguments as options
 from cossign.errors import ParameterError
 
 EPILOG = """\
@@ -17,7 +17,7 @@ example:
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = shared.command(
+    parser = options.command(
         commands,
         "authorization",
         run,
@@ -27,17 +27,17 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("method", metavar="METHOD", help="such as PUT")
     parser.add_argument("key", metavar="KEY", help="the object's key, or cos://BUCKET/KEY")
-    shared.add_bucket(parser)
-    shared.add_request(parser)
+    options.add_bucket(parser)
+    options.add_request(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the header's value."""
-    from cossign.cli.bucket import parted, signer
+    from cossign.cli.bucket import signer, split_address
 
     if not re.fullmatch("[A-Za-z-]+", arguments.method):
         raise ParameterError("method", "must be an HTTP method, such as PUT: cossign authorization METHOD KEY")
-    bucket, key = parted(arguments.key)
+    bucket, key = split_address(arguments.key)
     print(
         signer(arguments, bucket)
         .at(arguments.start)
@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.method,
             key,
             expires=arguments.expires,
-            query=shared.pairs("--query", arguments.query),
-            headers=shared.pairs("-H", arguments.header),
+            query=options.pairs("--query", arguments.query),
+            headers=options.pairs("-H", arguments.header),
         )
     )
     return 0

@@ -21,7 +21,7 @@ from cossign.signer import Signer
 _COSCMD, _COSCLI = "~/.cos.conf", "~/.cos.yaml"
 
 
-class Configured(NamedTuple):
+class ConfiguredBucket(NamedTuple):
     """A bucket that a file of another tool names.
 
     Attributes:
@@ -35,7 +35,7 @@ class Configured(NamedTuple):
     alias: str | None = None
 
 
-def parted(key: str) -> tuple[str | None, str]:
+def split_address(key: str) -> tuple[str | None, str]:
     """The bucket and the key of an argument: ``cos://BUCKET/KEY``, or a key alone."""
     if key == "-":
         raise ParameterError(
@@ -67,56 +67,61 @@ def resolve(arguments: argparse.Namespace, bucket: str | None = None) -> tuple[s
     """
     if bucket and arguments.bucket and bucket != arguments.bucket:
         raise ParameterError("-b", f"is {arguments.bucket}, and the address is of the bucket {bucket}: leave one out")
-    known, unread = _configured()
-    region = arguments.region or _profile_region(arguments.profile, unread)
-    given = bucket or arguments.bucket
-    bucket = given or os.environ.get("COS_BUCKET") or None
-    if bucket is None and _needed("bucket|bucketname|appid", arguments.domain):
-        bucket = _only(known, unread)
+    entries, problems = _configured_buckets()
+    region = arguments.region or _profile_region(arguments.profile, problems)
+    explicit_bucket = bucket or arguments.bucket
+    bucket = explicit_bucket or os.environ.get("COS_BUCKET") or None
+    if bucket is None and _host_needs("bucket|bucketname|appid", arguments.domain):
+        bucket = _only_bucket(entries, problems)
     if bucket is not None:
         alias = bucket
-        bucket, found = _named(bucket, known)
-        if given and bucket != alias:
-            region = region or found  # an alias names its bucket and its region
-        _check(bucket, unread)
-        region = region or os.environ.get("COS_REGION") or found
+        bucket, found_region = _find_bucket(bucket, entries)
+        if explicit_bucket and bucket != alias:
+            region = region or found_region  # an alias names its bucket and its region
+        _check(bucket, problems)
+        region = region or os.environ.get("COS_REGION") or found_region
     region = region or os.environ.get("COS_REGION") or None
-    if region is None and _needed("region", arguments.domain):
-        region = next((each.region for each in known if each.alias is None), None)  # which coscmd uses for every bucket
+    if region is None and _host_needs("region", arguments.domain):
+        region = next(
+            (each.region for each in entries if each.alias is None), None
+        )  # which coscmd uses for every bucket
         if region is None:
             raise ParameterError(
-                "-r", _told(f"is missing: give the region of {bucket}, such as ap-beijing, or set COS_REGION", unread)
+                "-r",
+                _with_problems(
+                    f"is missing: give the region of {bucket}, such as ap-beijing, or set COS_REGION", problems
+                ),
             )
     return bucket, region
 
 
-def _needed(names: str, domain: str | None) -> bool:
+def _host_needs(names: str, domain: str | None) -> bool:
     """Whether a host has to be made of what is called so: the default one, or a template with one of these names."""
     return domain is None or re.search(rf"(?i)\{{({names})\}}", domain) is not None
 
 
-def named(bucket: str) -> tuple[str, str | None]:
+def find_bucket(bucket: str) -> tuple[str, str | None]:
     """A bucket that is given by its name or by an alias of coscli, and its region, if a file tells it."""
-    return _named(bucket, _configured()[0])
+    return _find_bucket(bucket, _configured_buckets()[0])
 
 
-def _configured() -> tuple[list[Configured], list[str]]:
+def _configured_buckets() -> tuple[list[ConfiguredBucket], list[str]]:
     """The buckets that the files of coscmd and coscli name, and why a file was not read."""
-    known: list[Configured] = []
-    unread: list[str] = []
-    for place, read in ((_COSCMD, _of_coscmd), (_COSCLI, _of_coscli)):
+    entries: list[ConfiguredBucket] = []
+    problems: list[str] = []
+    for place, read in ((_COSCMD, _coscmd_buckets), (_COSCLI, _coscli_buckets)):
         try:
-            known += read(place)
+            entries += read(place)
         except CosSignError as error:
-            unread.append(f"{place} was not read: {error}")
+            problems.append(f"{place} was not read: {error}")
         except OSError as error:
-            unread.append(f"{place} was not read: {error.strerror}")
-    return known, unread
+            problems.append(f"{place} was not read: {error.strerror}")
+    return entries, problems
 
 
-def _named(bucket: str, known: list[Configured]) -> tuple[str, str | None]:
-    found = [each for each in known if bucket in (each.bucket, each.alias)]
-    return (found[0].bucket if found else bucket), next((each.region for each in found if each.region), None)
+def _find_bucket(bucket: str, entries: list[ConfiguredBucket]) -> tuple[str, str | None]:
+    matches = [each for each in entries if bucket in (each.bucket, each.alias)]
+    return (matches[0].bucket if matches else bucket), next((each.region for each in matches if each.region), None)
 
 
 def provider(profile: str | None) -> CredentialsProvider:
@@ -127,12 +132,12 @@ def provider(profile: str | None) -> CredentialsProvider:
 def signer(arguments: argparse.Namespace, bucket: str | None = None, **options: Any) -> Signer:
     """A Signer by the options of `arguments.add_bucket` and `arguments.add_request`."""
     bucket, region = resolve(arguments, bucket)
-    with warnings.catch_warnings(record=True) as seen:
+    with warnings.catch_warnings(record=True) as caught_warnings:
         warnings.simplefilter("always")
-        made = _signer(arguments, bucket, region, options)
-    for each in seen:
+        result = _signer(arguments, bucket, region, options)
+    for each in caught_warnings:
         words.warn(str(each.message))
-    return made
+    return result
 
 
 def _signer(arguments: argparse.Namespace, bucket: str | None, region: str | None, options: dict[str, Any]) -> Signer:
@@ -148,68 +153,70 @@ def _signer(arguments: argparse.Namespace, bucket: str | None, region: str | Non
     )
 
 
-def _told(text: str, unread: list[str]) -> str:
-    return f"{text} ({'; '.join(unread)})" if unread else text
+def _with_problems(text: str, problems: list[str]) -> str:
+    return f"{text} ({'; '.join(problems)})" if problems else text
 
 
-def _only(known: list[Configured], unread: list[str]) -> str:
+def _only_bucket(entries: list[ConfiguredBucket], problems: list[str]) -> str:
     """The one bucket that the files name."""
-    buckets = list(dict.fromkeys(each.bucket for each in known))
+    buckets = list(dict.fromkeys(each.bucket for each in entries))
     if not buckets:
         example = "give <BucketName>-<APPID>, such as -b examplebucket-1250000000, or set COS_BUCKET"
-        raise ParameterError("-b", _told(f"is missing: {example}", unread))
-    coscmd = [each.bucket for each in known if each.alias is None]
+        raise ParameterError("-b", _with_problems(f"is missing: {example}", problems))
+    coscmd = [each.bucket for each in entries if each.alias is None]
     if len(buckets) > 1 and not coscmd:
         raise ParameterError("-b", f"is missing, and {_COSCLI} names several buckets: {', '.join(buckets)}")
     return coscmd[0] if coscmd else buckets[0]
 
 
-def _check(bucket: str, unread: list[str]) -> None:
+def _check(bucket: str, problems: list[str]) -> None:
     if "://" in bucket:
         raise ParameterError("-b", f"must be a bucket's name, not an address: write -b {bucket.partition('://')[2]}")
     try:
         check_bucket(bucket)
     except ParameterError as error:
-        raise ParameterError("-b", _told(f"{bucket} {error.reason}; it is not an alias of coscli", unread)) from None
+        raise ParameterError(
+            "-b", _with_problems(f"{bucket} {error.reason}; it is not an alias of coscli", problems)
+        ) from None
 
 
-def _profile_region(profile: str | None, unread: list[str]) -> str | None:
+def _profile_region(profile: str | None, problems: list[str]) -> str | None:
     """The region of a tccli profile, if it has one."""
     if profile is None:
         return None
     place = f"~/.tccli/{profile}.configure"
     try:
-        found = json.loads(_text(place) or "{}")
-        region = found.get("_sys_param", found).get("region") or None
+        fields = json.loads(_text(place) or "{}")
+        region = fields.get("_sys_param", fields).get("region") or None
     except OSError as error:
-        unread.append(f"{place} was not read: {error.strerror}")
+        problems.append(f"{place} was not read: {error.strerror}")
         return None
     except (CosSignError, ValueError, AttributeError, RecursionError):
-        region = found = ()
+        region = fields = ()
     if region is not None and not isinstance(region, str):
-        unread.append(f"{place} was not read: it is not as tccli writes it")
+        problems.append(f"{place} was not read: it is not as tccli writes it")
         return None
     return region
 
 
-def _of_coscmd(place: str) -> Iterator[Configured]:
+def _coscmd_buckets(place: str) -> Iterator[ConfiguredBucket]:
     fields = coscmd_fields(_text(place))
     bucket, appid, region = (fields.get(name) or "" for name in ("bucket", "appid", "region"))
     if bucket:
-        whole = bucket if not appid or bucket.endswith(f"-{appid}") else f"{bucket}-{appid}"
-        yield Configured(whole, region or None)
+        full_name = bucket if not appid or bucket.endswith(f"-{appid}") else f"{bucket}-{appid}"
+        yield ConfiguredBucket(full_name, region or None)
 
 
-def _of_coscli(place: str) -> Iterator[Configured]:
-    found = coscli_fields(_text(place))
-    for each in found.get("buckets") or ():
+def _coscli_buckets(place: str) -> Iterator[ConfiguredBucket]:
+    fields = coscli_fields(_text(place))
+    for each in fields.get("buckets") or ():
         if isinstance(each, dict) and isinstance(each.get("name"), str):
             endpoint = str(each.get("endpoint") or "")
-            inner = endpoint.removeprefix("cos.").removesuffix(".myqcloud.com")
+            endpoint_region = endpoint.removeprefix("cos.").removesuffix(".myqcloud.com")
             region, alias = each.get("region"), each.get("alias")
             if not region or not isinstance(region, str):
-                region = inner if endpoint == f"cos.{inner}.myqcloud.com" else None
-            yield Configured(each["name"], region, alias if alias and isinstance(alias, str) else each["name"])
+                region = endpoint_region if endpoint == f"cos.{endpoint_region}.myqcloud.com" else None
+            yield ConfiguredBucket(each["name"], region, alias if alias and isinstance(alias, str) else each["name"])
 
 
 def _text(place: str) -> str:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from cossign.cli import arguments as shared
+from cossign.cli import arguments as options
 from cossign.cli import words
 
 SHELLS = ("bash", "zsh", "fish")
@@ -21,7 +21,7 @@ examples:
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = shared.command(commands, "completion", run, "bash|zsh|fish", "print the completion for a shell", EPILOG)
+    parser = options.command(commands, "completion", run, "bash|zsh|fish", "print the completion for a shell", EPILOG)
     parser.add_argument("shell", choices=SHELLS, help="the shell")
 
 

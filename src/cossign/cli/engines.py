@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cossign.cli import arguments as shared
+from cossign.cli import arguments as options
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    shared.command(commands, "engines", run, "", "list the signing engines of this machine, fastest first")
+    options.command(commands, "engines", run, "", "list the signing engines of this machine, fastest first")
 
 
 def run(arguments: argparse.Namespace) -> int:

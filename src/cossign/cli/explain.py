@@ -11,7 +11,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from cossign.cli import arguments as shared
+from cossign.cli import arguments as options
 from cossign.cli import words
 from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 
@@ -27,7 +27,7 @@ examples:
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = shared.command(
+    parser = options.command(
         commands,
         "explain",
         run,
@@ -43,12 +43,12 @@ def add(commands: Any) -> None:
         "or a cause's code",
     )
     parser.add_argument("--catalogue", action="store_true", help="print the page of all causes, and end")
-    shared.add_method(parser, None, "the request's method (default: what the request says, or GET)")
-    shared.add_header(parser, "a header of the request; may be repeated")
-    shared.add_bucket(parser, defaults=False)
+    options.add_method(parser, None, "the request's method (default: what the request says, or GET)")
+    options.add_header(parser, "a header of the request; may be repeated")
+    options.add_bucket(parser, defaults=False)
     parser.add_argument("--error", metavar="FILE", help="the service's answer: its XML")
     parser.add_argument(
-        "--at", type=shared.unix_seconds, metavar="UNIX_SECONDS", help="judge it at this time (default: now)"
+        "--at", type=options.unix_seconds, metavar="UNIX_SECONDS", help="judge it at this time (default: now)"
     )
     parser.add_argument("--no-key", action="store_true", help="do not look for a SecretKey")
     parser.add_argument("--json", action="store_true", help="print what was found as JSON")
@@ -59,7 +59,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found; the status is 0 if the signature is valid."""
     from cossign.batch.outputs import check_outputs, output_file
-    from cossign.cli.bucket import named
+    from cossign.cli.bucket import find_bucket
     from cossign.endpoint import endpoint
     from cossign.explain import catalogue, explain, reading
 
@@ -70,71 +70,73 @@ def run(arguments: argparse.Namespace) -> int:
         raise ParameterError("REQUEST", "is missing: give a URL, a file, or - for stdin")
     if arguments.request == arguments.error == "-":
         raise ParameterError("--error", "must be a file, as REQUEST is read from stdin")
-    given = [each for each in (arguments.request, arguments.error) if each == "-" or (each and os.path.isfile(each))]
-    check_outputs({"html": arguments.html}, given)
+    input_files = [
+        each for each in (arguments.request, arguments.error) if each == "-" or (each and os.path.isfile(each))
+    ]
+    check_outputs({"html": arguments.html}, input_files)
     credentials = [] if arguments.no_key else _all_credentials(arguments.profile)
     bucket, region, host = arguments.bucket, arguments.region, None
     if bucket:
-        bucket, found_region = named(bucket)
+        bucket, found_region = find_bucket(bucket)
         region = region or found_region
     if arguments.domain or (bucket and region):
         host = endpoint(bucket, region, domain=arguments.domain, accelerate=arguments.accelerate).host
     with output_file(arguments.html) if arguments.html else contextlib.nullcontext() as file:
-        found = explain(
-            _text(arguments.request, reading.MOST),
+        explanation = explain(
+            _text(arguments.request, reading.MAX_CHARACTERS),
             method=arguments.method,
-            headers=shared.pairs("-H", arguments.header),
+            headers=options.pairs("-H", arguments.header),
             credentials=credentials,
-            error=None if arguments.error is None else _text(arguments.error, reading.MOST, True),
+            error=None if arguments.error is None else _text(arguments.error, reading.MAX_CHARACTERS, True),
             now=arguments.at,
             hosts=[host] if host else [],
             bucket=bucket or "",
             show_secrets=arguments.show_secrets,
         )
         if file is not None:
-            file.write(found.html().encode())
+            file.write(explanation.html().encode())
     if arguments.json:
-        print(json.dumps(found.json(), indent=2))
+        print(json.dumps(explanation.json(), indent=2))
     else:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        sys.stdout.write(found.text(colour=colour, width=shutil.get_terminal_size().columns))
-    return 0 if found.holds else 1
+        sys.stdout.write(explanation.text(colour=colour, width=shutil.get_terminal_size().columns))
+    return 0 if explanation.holds else 1
 
 
 def _all_credentials(profile: str | None) -> list[Credentials]:
     """The credentials of every source that has some: the key of another SecretId may have signed."""
     from cossign.credentials import ChainCredentials, EnvironmentCredentials, FileCredentials
 
-    found = []
+    credentials = []
     if profile is not None:
         return [FileCredentials(profile=profile).get()]
-    broken = None
+    last_error = None
     for provider in (EnvironmentCredentials(), FileCredentials()):
         try:
-            found.append(provider.get())
+            credentials.append(provider.get())
         except CredentialsNotFound:
             pass
         except CredentialsError as error:
-            broken = error
-    if broken is not None:
-        words.warn(f"no SecretKey was taken from one place: {broken}")
-    elif not found:
+            last_error = error
+    if last_error is not None:
+        words.warn(f"no SecretKey was taken from one place: {last_error}")
+    elif not credentials:
         try:
-            found.append(ChainCredentials().get())
+            credentials.append(ChainCredentials().get())
         except CredentialsNotFound:
             words.warn("no SecretKey was found, so nothing can be recomputed: set COS_SECRET_ID and COS_SECRET_KEY")
-    return found
+    return credentials
 
 
-def _text(given: str, most: int, file: bool = False) -> str:
+def _text(argument: str, limit: int, is_file: bool = False) -> str:
     """What an argument says: itself, stdin for -, or the file of that name, as far as it can be of use."""
-    if given == "-":
-        return sys.stdin.read(most + 1)
-    if os.path.isdir(given):
-        raise ParameterError("REQUEST", f"{given} is a directory: name a file")
-    if file or os.path.exists(given):
-        with open(given, encoding="utf-8", errors="surrogateescape") as opened:
-            return opened.read(most + 1)
-    if re.fullmatch(r"[^\s?&=<>{}]{1,255}", given) and not re.match(r"(?i)https?(://|%3a)", given):
-        raise ParameterError("REQUEST", f"there is no file {given}; give a URL, a file, or - for stdin")
-    return given
+    if argument == "-":
+        return sys.stdin.read(limit + 1)
+    if os.path.isdir(argument):
+        raise ParameterError("REQUEST", f"{argument} is a directory: name a file")
+    if is_file or os.path.exists(argument):
+        with open(argument, encoding="utf-8", errors="surrogateescape") as stream:
+            return stream.read(limit + 1)
+    if re.fullmatch(r"[^\s?&=<>{}]{1,255}", argument) and not re.match(r"(?i)https?(://|%3a)", argument):
+        raise ParameterError("REQUEST", f"there is no file {argument}; give a URL, a file, or - for stdin")
+    return argument

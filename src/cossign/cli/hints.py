@@ -49,11 +49,11 @@ OPTIONS = {
 }  # fmt: skip
 
 
-def address(given: str) -> str:
+def address(text: str) -> str:
     """What an address is, and what to type; "" for what is not an address."""
-    scheme, found, rest = given.partition("://")
+    scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
-    if not found or not re.fullmatch("[a-z][a-z0-9+.-]*", scheme):
+    if not separator or not re.fullmatch("[a-z][a-z0-9+.-]*", scheme):
         return ""
     if scheme in ("http", "https"):
         checks = "cossign verify URL checks it, cossign explain URL tells why it fails"
@@ -64,41 +64,45 @@ def address(given: str) -> str:
         if re.match("[a-z0-9-]+-[0-9]{8,}/.", rest):
             return f"is of another service: if it means COS, cossign url {shlex.quote('cos://' + rest)} signs it"
         return "is of another service: write cos://BUCKET/KEY, with the APPID in BUCKET"
-    return f"is an address: write cos://BUCKET/KEY, or, if it is a key, cos://BUCKET/{given}"
+    return f"is an address: write cos://BUCKET/KEY, or, if it is a key, cos://BUCKET/{text}"
 
 
-def for_command(given: str, known: Iterable[str]) -> str:
+def for_command(word: str, commands: Iterable[str]) -> str:
     """Why a word is not a command, and what to type."""
-    if what := address(given):
-        return f"{given} {what}"
-    if given.lower() in COMMANDS:
-        return f"{given} is not a command of cossign: {COMMANDS[given.lower()]}"
-    near = difflib.get_close_matches(given.lower(), known, 1)
-    more = f": did you mean {near[0]}?" if near else f", only {', '.join(known)}"
-    return f"{given} is not a command of cossign{more}"
+    if what := address(word):
+        return f"{word} {what}"
+    if word.lower() in COMMANDS:
+        return f"{word} is not a command of cossign: {COMMANDS[word.lower()]}"
+    matches = difflib.get_close_matches(word.lower(), commands, 1)
+    more = f": did you mean {matches[0]}?" if matches else f", only {', '.join(commands)}"
+    return f"{word} is not a command of cossign{more}"
 
 
-def for_option(given: str, known: Sequence[str], command: str) -> str:
+def for_option(word: str, options: Sequence[str], command: str) -> str:
     """Why a word is not an option of a command, and what to type. A value, which may be a secret, is not shown."""
-    if not given.startswith("-"):
+    if not word.startswith("-"):
         quotes = ": put quotes around a key or a URL with blanks or &" if command != "completion" else ""
-        return f"{given} is one argument too many{quotes}"
-    name = given.partition("=")[0] if given.startswith("--") else given[:2]
+        return f"{word} is one argument too many{quotes}"
+    name = word.partition("=")[0] if word.startswith("--") else word[:2]
     hint = OPTIONS.get(name.lower().replace("_", "-") if name.startswith("--") else name, "")
-    other = re.match(r"use (-[\w-]+)", hint)
-    if hint and (not other or other[1] in known or not command) and (command == "presign" or "FILES" not in hint):
+    option_match = re.match(r"use (-[\w-]+)", hint)
+    if (
+        hint
+        and (not option_match or option_match[1] in options or not command)
+        and (command == "presign" or "FILES" not in hint)
+    ):
         return f"{name} is not an option here: {hint}"
-    near = [each for each in known if name.startswith("--") and each.startswith(name)]
-    near = near or difflib.get_close_matches(name, known, 1, 0.7)
-    return f"{name} is not an option here{f': did you mean {near[0]}?' if near else ''}"
+    matches = [each for each in options if name.startswith("--") and each.startswith(name)]
+    matches = matches or difflib.get_close_matches(name, options, 1, 0.7)
+    return f"{name} is not an option here{f': did you mean {matches[0]}?' if matches else ''}"
 
 
 def reason(message: str) -> str:
     """A message of argparse in our words."""
-    missing = re.fullmatch("the following arguments are required: (.*)", message)
-    if missing:
-        return f"{missing[1].replace(', ', ' and ')} {'are' if ',' in missing[1] else 'is'} missing"
-    wrong = re.fullmatch(r"argument ([^:]*): (.*)", message, re.S)
-    if wrong:
-        return f"{wrong[1].partition('/')[0]} {wrong[2]}"
+    missing_match = re.fullmatch("the following arguments are required: (.*)", message)
+    if missing_match:
+        return f"{missing_match[1].replace(', ', ' and ')} {'are' if ',' in missing_match[1] else 'is'} missing"
+    wrong_match = re.fullmatch(r"argument ([^:]*): (.*)", message, re.S)
+    if wrong_match:
+        return f"{wrong_match[1].partition('/')[0]} {wrong_match[2]}"
     return message

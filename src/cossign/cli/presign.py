@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cossign.cli import arguments as shared
+from cossign.cli import arguments as options
 from cossign.cli import words
 from cossign.cli.hints import address
 
@@ -27,7 +27,7 @@ examples:
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = shared.command(
+    parser = options.command(
         commands,
         "presign",
         run,
@@ -41,14 +41,14 @@ def add(commands: Any) -> None:
         metavar="FILE",
         help="files, directories, patterns, an inventory's manifest.json, or - for stdin",
     )
-    shared.add_bucket(parser)
-    signing = shared.add_request(parser)
-    shared.add_method(signing, "GET", "the method that the URLs are for (default: GET)")
+    options.add_bucket(parser)
+    signing = options.add_request(parser)
+    options.add_method(signing, "GET", "the method that the URLs are for (default: GET)")
     signing.add_argument("--method-column", metavar="COLUMN", help="the column with the methods")
     signing.add_argument("--expires-column", metavar="COLUMN", help="the column with the seconds of validity")
     signing.add_argument(
         "--query-column",
-        type=shared.parameter,
+        type=options.parameter,
         action="append",
         default=[],
         metavar="NAME=COLUMN",
@@ -72,7 +72,7 @@ def _add_reading(reading: argparse._ArgumentGroup) -> None:
         metavar="COLUMN",
         help="the column with the keys (default: key; an inventory's is always Key)",
     )
-    reading.add_argument("--columns", type=shared.names, metavar="A,B,...", help="the columns of CSV without a header")
+    reading.add_argument("--columns", type=options.names, metavar="A,B,...", help="the columns of CSV without a header")
     reading.add_argument(
         "--include",
         action="append",
@@ -112,7 +112,7 @@ def _add_writing(writing: argparse._ArgumentGroup) -> None:
     )
     writing.add_argument(
         "--keep-columns",
-        type=shared.names,
+        type=options.names,
         default=[],
         metavar="A,B,...|all",
         help="the input's columns to keep beside the URL",
@@ -161,7 +161,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cossign.cli.bucket import signer
 
     _check_files(arguments.keys)
-    named = {
+    parameters = {
         name: getattr(arguments, name)
         for name in (
             "output",
@@ -187,15 +187,15 @@ def run(arguments: argparse.Namespace) -> int:
         )
     }
     if arguments.threads is not None:
-        named["threads"] = arguments.threads
+        parameters["threads"] = arguments.threads
     job = batch.Job(
         inputs=arguments.keys,
         signer=signer(arguments),
-        query=shared.pairs("--query", arguments.query),
-        headers=shared.pairs("-H", arguments.header),
-        query_columns=shared.pairs("--query-column", arguments.query_column),
+        query=options.pairs("--query", arguments.query),
+        headers=options.pairs("-H", arguments.header),
+        query_columns=options.pairs("--query-column", arguments.query_column),
         check_space=not arguments.no_space_check,
-        **named,
+        **parameters,
     )
     if arguments.dry_run:
         return _dry_run(batch.dry_run(job), arguments.output)
@@ -222,17 +222,17 @@ def _check_files(files: list[str]) -> None:
 def _summary(report: Any, arguments: argparse.Namespace) -> str:
     """What a job did, in one line."""
     urls = report.rows - report.bad
-    resumed = f" ({report.resumed:,} of them before)" if report.resumed else ""
-    where = "stdout" if arguments.output == "-" else arguments.output
+    resume_note = f" ({report.resumed:,} of them before)" if report.resumed else ""
+    target = "stdout" if arguments.output == "-" else arguments.output
     parts = f" in {words.count(report.parts, 'part')}" if report.parts else ""
-    left_out = report.read - report.rows
-    line = f"{words.count(urls, 'URL')}{resumed} to {where}{parts} in {words.length(report.seconds)}"
-    if left_out:
-        line += f"; {words.count(left_out, 'row')} left out by the filters"
+    filtered_rows = report.read - report.rows
+    line = f"{words.count(urls, 'URL')}{resume_note} to {target}{parts} in {words.length(report.seconds)}"
+    if filtered_rows:
+        line += f"; {words.count(filtered_rows, 'row')} left out by the filters"
     if report.bad:
         first = f"; the first: {words.with_options(report.first_error)}" if report.first_error else ""
-        listed = f"; all are listed in {report.errors}" if report.errors else ""
-        line += f"; {report.bad:,} of {report.rows:,} rows are bad{first}{listed}"
+        errors_note = f"; all are listed in {report.errors}" if report.errors else ""
+        line += f"; {report.bad:,} of {report.rows:,} rows are bad{first}{errors_note}"
     return line
 
 

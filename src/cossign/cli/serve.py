@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cossign.cli import arguments as shared
+from cossign.cli import arguments as options
 from cossign.cli import words
 
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = shared.command(
+    parser = options.command(
         commands, "serve", run, "--config FILE [--check]", "sign, redirect and authorize requests over HTTP"
     )
     parser.add_argument("--config", required=True, metavar="FILE", help="the gateway's TOML file")

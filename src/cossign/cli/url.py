@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cossign.cli import arguments as shared
+from cossign.cli import arguments as options
 
 EPILOG = """\
 examples:
@@ -18,7 +18,7 @@ examples:
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = shared.command(
+    parser = options.command(
         commands,
         "url",
         run,
@@ -27,24 +27,24 @@ def add(commands: Any) -> None:
         EPILOG,
     )
     parser.add_argument("keys", nargs="+", metavar="KEY", help="an object's key, or cos://BUCKET/KEY")
-    shared.add_bucket(parser)
-    group = shared.add_request(parser)
-    shared.add_method(group, "GET", "the method that the URL is for (default: GET)")
+    options.add_bucket(parser)
+    group = options.add_request(parser)
+    options.add_method(group, "GET", "the method that the URL is for (default: GET)")
     group.add_argument("--scheme", choices=("https", "http"), default="https", help="the URL's scheme (default: https)")
     group.add_argument("--no-sign-host", action="store_true", help="leave Host out, for a domain or a CDN in front")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one URL a line."""
-    from cossign.cli.bucket import parted, signer
+    from cossign.cli.bucket import signer, split_address
 
-    query, headers = shared.pairs("--query", arguments.query), shared.pairs("-H", arguments.header)
+    query, headers = options.pairs("--query", arguments.query), options.pairs("-H", arguments.header)
     signers: dict[str | None, Any] = {}
-    for given in arguments.keys:
-        bucket, key = parted(given)
+    for argument in arguments.keys:
+        bucket, key = split_address(argument)
         if bucket not in signers:
-            one = signer(arguments, bucket, scheme=arguments.scheme, sign_host=not arguments.no_sign_host)
-            signers[bucket] = one.at(arguments.start)
+            bucket_signer = signer(arguments, bucket, scheme=arguments.scheme, sign_host=not arguments.no_sign_host)
+            signers[bucket] = bucket_signer.at(arguments.start)
         url = signers[bucket].presign(
             key, method=arguments.method, expires=arguments.expires, query=query, headers=headers
         )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import IO, Any
 
-from cossign.cli import arguments as shared
+from cossign.cli import arguments as options
 from cossign.cli import words
 from cossign.errors import BadSignature, ParameterError
 
@@ -25,7 +25,7 @@ examples:
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    parser = shared.command(
+    parser = options.command(
         commands,
         "verify",
         run,
@@ -34,9 +34,9 @@ def add(commands: Any) -> None:
         EPILOG,
     )
     parser.add_argument("urls", nargs="+", metavar="URL|FILE", help="URLs, files with one on each line, or - for stdin")
-    shared.add_profile(parser, "take the secrets from this profile of tccli")
-    shared.add_method(parser, "GET", "the method of the requests (default: GET)")
-    shared.add_header(parser, "a header of the requests; may be repeated")
+    options.add_profile(parser, "take the secrets from this profile of tccli")
+    options.add_method(parser, "GET", "the method of the requests (default: GET)")
+    options.add_header(parser, "a header of the requests; may be repeated")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,35 +45,37 @@ def run(arguments: argparse.Namespace) -> int:
     from cossign.verifier import Verifier
 
     verifier = Verifier(provider(arguments.profile))
-    headers = shared.pairs("-H", arguments.header)
-    right = wrong = 0
+    headers = options.pairs("-H", arguments.header)
+    valid_count = invalid_count = 0
     for lines, urls in _chunks(arguments.urls):
         results = verifier.verify_many(urls, method=arguments.method, headers=headers)
-        wrong += len(results.bad)
-        right += len(urls) - len(results.bad)
+        invalid_count += len(results.bad)
+        valid_count += len(urls) - len(results.bad)
         for row in results.bad if lines else range(len(urls)):  # of a file, only the bad ones are printed
             result = results[row]
             if isinstance(result, BadSignature):
-                where = f"{lines[0]} {lines[1] + row}" if lines else words.printable(urls[row].partition("?")[0])
-                print(f"bad\t{where}\t{type(result).__name__}: {words.printable(str(result))}")
+                label = f"{lines[0]} {lines[1] + row}" if lines else words.printable_text(urls[row].partition("?")[0])
+                print(f"bad\t{label}\t{type(result).__name__}: {words.printable_text(str(result))}")
             else:
-                until = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(result.key_time[1]))
-                print(f"ok\t{result.method} {words.printable(result.key)}\tuntil {until}")
+                end_time = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(result.key_time[1]))
+                print(f"ok\t{result.method} {words.printable_text(result.key)}\tuntil {end_time}")
     if any(_is_file(each) for each in arguments.urls):
-        words.say(f"{words.count(right + wrong, 'URL')}: {right:,} valid, {wrong:,} invalid")
-    elif wrong:
+        words.say(
+            f"{words.count(valid_count + invalid_count, 'URL')}: {valid_count:,} valid, {invalid_count:,} invalid"
+        )
+    elif invalid_count:
         words.say("`cossign explain URL` finds the reason")
-    return 1 if wrong else 0
+    return 1 if invalid_count else 0
 
 
-def _is_file(given: str) -> bool:
+def _is_file(argument: str) -> bool:
     """Whether an argument is a file of URLs, not a URL."""
-    return given == "-" or re.match(r"(?i)https?://|/.*\?", given) is None
+    return argument == "-" or re.match(r"(?i)https?://|/.*\?", argument) is None
 
 
-def _chunks(given: list[str]) -> Iterator[tuple[tuple[str, int] | None, list[str]]]:
+def _chunks(arguments: list[str]) -> Iterator[tuple[tuple[str, int] | None, list[str]]]:
     """URLs to judge together: what to call their lines and the number of the first, or None for an argument."""
-    for each in given:
+    for each in arguments:
         if not _is_file(each):
             yield None, [each]
         elif each == "-":
@@ -84,7 +86,7 @@ def _chunks(given: list[str]) -> Iterator[tuple[tuple[str, int] | None, list[str
             raise ParameterError("URL|FILE", f"{each} is neither a URL that begins with https:// nor a file")
         else:
             with open(each, encoding="utf-8", errors="surrogateescape") as file:
-                yield from _lines(file, f"{each}, line" if len(given) > 1 else "line")
+                yield from _lines(file, f"{each}, line" if len(arguments) > 1 else "line")
 
 
 def _lines(file: IO[str], name: str) -> Iterator[tuple[tuple[str, int], list[str]]]:

@@ -48,8 +48,8 @@ def option(parameter: str, arguments: argparse.Namespace) -> str:
     name, _, item = parameter.partition("[")
     if name == "method" and arguments.command == "authorization":
         return "METHOD"
-    spelled = OPTIONS.get(name, name)
-    return f"{spelled} {item.rstrip(']')}" if item and spelled.startswith("-") else spelled + parameter[len(name) :]
+    spelling = OPTIONS.get(name, name)
+    return f"{spelling} {item.rstrip(']')}" if item and spelling.startswith("-") else spelling + parameter[len(name) :]
 
 
 def with_options(text: str) -> str:
@@ -60,23 +60,23 @@ def with_options(text: str) -> str:
     """
     text = re.sub(
         r"(`(?:expires|round_to)` )\(([0-9]+|not given) to ([0-9]+|not given)\)",
-        lambda found: f"{found[1]}({duration(found[2])} to {duration(found[3])})",
+        lambda match: f"{match[1]}({duration(match[2])} to {duration(match[3])})",
         text,
     )
     return re.sub(r"`([a-z_]+(?:=True|=False)?)`", lambda name: OPTIONS.get(name[1], name[1]), text)
 
 
-def reworded(error: CosSignError, arguments: argparse.Namespace) -> str:
+def reword(error: CosSignError, arguments: argparse.Namespace) -> str:
     """An error of the library for a user of the command line."""
     if not isinstance(error, ParameterError):
         return with_options(str(error))
     return f"{option(error.parameter, arguments)} {with_options(error.reason)}"
 
 
-def printable(text: str) -> str:
+def printable_text(text: str) -> str:
     """A text from outside for a terminal: what does not print, such as an escape sequence, is shown as an escape.
 
-    >>> printable("\u5934 \x1b[31m")
+    >>> printable_text("\u5934 \x1b[31m")
     '头 \\\\x1b[31m'
     """
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
@@ -110,5 +110,5 @@ def duration(seconds: str) -> str:
     """
     if not seconds.isdecimal():
         return seconds
-    whole = (f"{int(seconds) // size}{unit}" for size, unit in UNITS if int(seconds) % size == 0)
-    return next(whole, seconds)
+    texts = (f"{int(seconds) // size}{unit}" for size, unit in UNITS if int(seconds) % size == 0)
+    return next(texts, seconds)

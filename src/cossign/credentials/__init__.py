@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cossign.credentials.base import Credentials, CredentialsProvider, EnvironmentCredentials
 from cossign.credentials.clock import Clock
-from cossign.credentials.given import Credentials, CredentialsProvider, EnvironmentCredentials
 
 if TYPE_CHECKING:
     from cossign.credentials.chain import ChainCredentials
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 # Imported when they are first asked for: sockets, threads and logging take longer to load than everything else.
-_ROOMS = {
+_MODULES = {
     "ChainCredentials": "chain",
     "CvmRoleCredentials": "services",
     "FileCredentials": "files",
@@ -37,7 +37,7 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
-    return found
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return value

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from cossign.credentials.base import Credentials, CredentialsProvider, EnvironmentCredentials, get_credentials
 from cossign.credentials.files import FileCredentials
-from cossign.credentials.given import Credentials, CredentialsProvider, EnvironmentCredentials, awaited
 from cossign.credentials.services import CvmRoleCredentials
 from cossign.errors import CredentialsError, CredentialsNotFound
 
@@ -36,7 +36,7 @@ class ChainCredentials:
 
     def __init__(self, *providers: CredentialsProvider) -> None:
         self._providers = providers or (EnvironmentCredentials(), FileCredentials(), CvmRoleCredentials(seconds=1))
-        self._used: CredentialsProvider | None = None
+        self._choice: CredentialsProvider | None = None
         self.tried: tuple[tuple[str, str], ...] = ()
 
     def get(self) -> Credentials:
@@ -46,47 +46,51 @@ class ChainCredentials:
             CredentialsNotFound: no provider has any; the message says what each one said.
             CredentialsError: those of one provider are broken, or could not be renewed.
         """
-        if self._used is not None:
-            return self._used.get()
-        tried: list[tuple[str, str]] = []
+        if self._choice is not None:
+            return self._choice.get()
+        outcomes: list[tuple[str, str]] = []
         for provider in self._providers:
             try:
-                found = provider.get()
+                credentials = provider.get()
             except CredentialsError as error:
-                self._passed(tried, provider, error)
+                self._pass_over(outcomes, provider, error)
             else:
-                return self._chosen(tried, provider, found)
-        raise self._nothing(tried)
+                return self._choose(outcomes, provider, credentials)
+        raise self._not_found_error(outcomes)
 
     async def get_async(self) -> Credentials:
         """As `get`, without blocking the event loop."""
-        if self._used is not None:
-            return await awaited(self._used)
-        tried: list[tuple[str, str]] = []
+        if self._choice is not None:
+            return await get_credentials(self._choice)
+        outcomes: list[tuple[str, str]] = []
         for provider in self._providers:
             try:
-                found = await awaited(provider)
+                credentials = await get_credentials(provider)
             except CredentialsError as error:
-                self._passed(tried, provider, error)
+                self._pass_over(outcomes, provider, error)
             else:
-                return self._chosen(tried, provider, found)
-        raise self._nothing(tried)
+                return self._choose(outcomes, provider, credentials)
+        raise self._not_found_error(outcomes)
 
-    def _passed(self, tried: list[tuple[str, str]], provider: CredentialsProvider, error: CredentialsError) -> None:
-        tried.append((repr(provider), str(error)))
+    def _pass_over(
+        self, outcomes: list[tuple[str, str]], provider: CredentialsProvider, error: CredentialsError
+    ) -> None:
+        outcomes.append((repr(provider), str(error)))
         if not isinstance(error, CredentialsNotFound):
-            self.tried = tuple(tried)
+            self.tried = tuple(outcomes)
             raise type(error)(f"{provider!r}: {error}") from None
 
-    def _chosen(self, tried: list[tuple[str, str]], provider: CredentialsProvider, found: Credentials) -> Credentials:
-        self.tried = (*tried, (repr(provider), "used"))
-        self._used = provider
+    def _choose(
+        self, outcomes: list[tuple[str, str]], provider: CredentialsProvider, credentials: Credentials
+    ) -> Credentials:
+        self.tried = (*outcomes, (repr(provider), "used"))
+        self._choice = provider
         _log.debug("credentials are those of %r", provider)
-        return found
+        return credentials
 
-    def _nothing(self, tried: list[tuple[str, str]]) -> CredentialsError:
-        self.tried = tuple(tried)
-        return CredentialsNotFound("".join(["no credentials", *(f"\n  {name}: {why}" for name, why in tried)]))
+    def _not_found_error(self, outcomes: list[tuple[str, str]]) -> CredentialsError:
+        self.tried = tuple(outcomes)
+        return CredentialsNotFound("".join(["no credentials", *(f"\n  {name}: {why}" for name, why in outcomes)]))
 
     def __repr__(self) -> str:
         return f"ChainCredentials({', '.join(map(repr, self._providers))})"

@@ -43,11 +43,11 @@ class Clock:
         from email.utils import parsedate_to_datetime
 
         try:
-            there = parsedate_to_datetime(date).timestamp() + 0.5  # it names a whole second
+            server_time = parsedate_to_datetime(date).timestamp() + 0.5  # it names a whole second
         except (AttributeError, TypeError, ValueError, OverflowError):
             raise ParameterError("date", "must be the value of a Date header") from None
-        if abs(there - self.now()) > 1.5:
-            self.offset = there - time.time()
+        if abs(server_time - self.now()) > 1.5:
+            self.offset = server_time - time.time()
             logging.getLogger("cossign.credentials").info("the clock is corrected by %+.1f s", self.offset)
         return self.offset
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cossign.credentials.given import Credentials, CredentialsProvider, awaited
+from cossign.credentials.base import Credentials, CredentialsProvider, get_credentials
 from cossign.credentials.services import CvmRoleCredentials, StsCredentials
 from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 
@@ -37,7 +37,7 @@ class FileCredentials:
             raise ParameterError("profile", "must be the name of a tccli profile")
         self._path = None if path is None else os.fspath(path)
         self._profile = profile
-        self._known: tuple[Any, CredentialsProvider] | None = None
+        self._cache: tuple[Any, CredentialsProvider] | None = None
 
     def get(self) -> Credentials:
         """The credentials that the file holds now.
@@ -50,7 +50,7 @@ class FileCredentials:
 
     async def get_async(self) -> Credentials:
         """As `get`."""
-        return await awaited(self._provider())
+        return await get_credentials(self._provider())
 
     def _places(self) -> tuple[str, ...]:
         if self._path is not None:
@@ -68,11 +68,11 @@ class FileCredentials:
                 continue
             except OSError as error:
                 raise CredentialsError(f"{place}: {error.strerror}") from None
-            now = name, status.st_mtime_ns, status.st_size, status.st_ino
-            known = self._known
-            if known is None or known[0] != now:
-                self._known = known = now, _read(place, name)
-            return known[1]
+            version = name, status.st_mtime_ns, status.st_size, status.st_ino
+            cache = self._cache
+            if cache is None or cache[0] != version:
+                self._cache = cache = version, _read(place, name)
+            return cache[1]
         raise CredentialsNotFound(f"there is no {' and no '.join(self._places())}")
 
     def __repr__(self) -> str:
@@ -81,10 +81,10 @@ class FileCredentials:
         return f"FileCredentials({f'profile={self._profile!r}' if self._profile else ''})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (self._path, self._profile)
+        return _rebuild, (self._path, self._profile)
 
 
-def _rebuilt(path: str | None, profile: str | None) -> FileCredentials:
+def _rebuild(path: str | None, profile: str | None) -> FileCredentials:
     return FileCredentials(path, profile=profile)
 
 
@@ -110,7 +110,9 @@ def _read(place: str, name: str) -> CredentialsProvider:
     raise CredentialsError(f"{place}: {reason}")
 
 
-def _made(fields: Mapping[str, Any], names: tuple[str, str, str], expires_at: float | None = None) -> Credentials:
+def _make_credentials(
+    fields: Mapping[str, Any], names: tuple[str, str, str], expires_at: float | None = None
+) -> Credentials:
     """Credentials out of fields, which errors call by their own names."""
     values: list[Any] = [*(fields.get(name) or None for name in names), expires_at]
     for name, value in zip(names[:2], values[:2], strict=True):
@@ -120,9 +122,9 @@ def _made(fields: Mapping[str, Any], names: tuple[str, str, str], expires_at: fl
         return Credentials(*values)
     except CredentialsError as error:
         reason = str(error)
-    for ours, name in zip(("secret_id", "secret_key", "token"), names, strict=True):
-        if reason.startswith(ours):
-            reason = name + reason.removeprefix(ours)
+    for parameter, name in zip(("secret_id", "secret_key", "token"), names, strict=True):
+        if reason.startswith(parameter):
+            reason = name + reason.removeprefix(parameter)
     raise CredentialsError(reason)
 
 
@@ -140,11 +142,11 @@ def coscli_fields(text: str) -> dict[str, Any]:
         raise CredentialsError("a YAML file needs PyYAML: pip install PyYAML") from None
     try:
         # The safest loader there is: every value is a str.
-        found = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
+        document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
     except (yaml.YAMLError, RecursionError):  # whose text quotes the file
         raise CredentialsError("is not valid YAML") from None
     try:
-        return dict(found["cos"])
+        return dict(document["cos"])
     except (KeyError, TypeError, ValueError):
         raise CredentialsError("has no cos.base, as coscli writes it") from None
 
@@ -161,7 +163,7 @@ def _coscli(text: str) -> CredentialsProvider:
             "coscli keeps its secrets encrypted there, and they cannot be signed with: have them written plainly by "
             "'coscli config set --disable_encryption true', or give COS_SECRET_ID and COS_SECRET_KEY in the environment"
         )
-    return _made(base, ("secretid", "secretkey", "sessiontoken"))
+    return _make_credentials(base, ("secretid", "secretkey", "sessiontoken"))
 
 
 def coscmd_fields(text: str) -> dict[str, str]:
@@ -193,7 +195,7 @@ def _coscmd(text: str) -> CredentialsProvider:
         raise CredentialsError("has no section [common], as coscmd writes it")
     if "secret_id" not in fields and "access_id" in fields:  # older versions' name
         fields["secret_id"] = fields["access_id"]
-    return _made(fields, ("secret_id", "secret_key", "token"))
+    return _make_credentials(fields, ("secret_id", "secret_key", "token"))
 
 
 def _tccli(text: str) -> CredentialsProvider:
@@ -208,7 +210,7 @@ def _tccli(text: str) -> CredentialsProvider:
     expires_at = fields.get("expiresAt")
     if expires_at is not None and (isinstance(expires_at, bool) or not isinstance(expires_at, (int, float))):
         raise CredentialsError("expiresAt must be Unix seconds")
-    made = _made(fields, ("secretId", "secretKey", "token"), expires_at)
+    credentials = _make_credentials(fields, ("secretId", "secretKey", "token"), expires_at)
     if fields.get("role-arn") and fields.get("role-session-name"):
-        return StsCredentials(made, role_arn=fields["role-arn"], name=fields["role-session-name"])
-    return made
+        return StsCredentials(credentials, role_arn=fields["role-arn"], name=fields["role-session-name"])
+    return credentials

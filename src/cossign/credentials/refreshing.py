@@ -10,11 +10,11 @@ import time
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as WaitedTooLong  # the built-in one from Python 3.11 on
+from concurrent.futures import TimeoutError as FutureTimeoutError  # the built-in one from Python 3.11 on
 from typing import Any, ClassVar, NamedTuple
 
+from cossign.credentials.base import Credentials
 from cossign.credentials.clock import Clock
-from cossign.credentials.given import Credentials
 from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 
 __all__ = ["RefreshingCredentials"]
@@ -24,10 +24,10 @@ _log.addHandler(logging.NullHandler())  # a program that sets up no logging is t
 _FOREVER = float("inf")
 _MOMENT = 0.05  # seconds
 
-Fetched = Credentials | Mapping[str, Any]
+FetchResult = Credentials | Mapping[str, Any]
 
 
-class Refused(CredentialsError):
+class Refusal(CredentialsError):
     """A server said no in a way that asking again will not change."""
 
 
@@ -60,11 +60,11 @@ class RefreshingCredentials:
     'AKIDEXAMPLE'
     """
 
-    _all: ClassVar[weakref.WeakSet[RefreshingCredentials]] = weakref.WeakSet()
+    _instances: ClassVar[weakref.WeakSet[RefreshingCredentials]] = weakref.WeakSet()
 
     def __init__(
         self,
-        fetch: Callable[[], Fetched | Awaitable[Fetched]],
+        fetch: Callable[[], FetchResult | Awaitable[FetchResult]],
         *,
         refresh_before: float = 300,
         attempts: int = 3,
@@ -77,7 +77,7 @@ class RefreshingCredentials:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise ParameterError(name, "must be greater than 0")
         self._fetch = fetch
-        self._given: tuple[Any, ...] = (fetch,)
+        self._arguments: tuple[Any, ...] = (fetch,)
         self._options: dict[str, Any] = {
             "refresh_before": refresh_before, "attempts": attempts, "timeout": timeout, "clock": clock,
         }  # fmt: skip
@@ -86,14 +86,14 @@ class RefreshingCredentials:
         self._timeout = timeout
         self._clock = Clock() if clock is None else clock
         self._begin_anew()
-        RefreshingCredentials._all.add(self)
+        RefreshingCredentials._instances.add(self)
 
     def _begin_anew(self) -> None:
         """Know of no refresh: at the beginning, and after a fork, which leaves threads and held locks behind."""
         self._lock = threading.Lock()
-        self._refreshing: Future[CredentialsError | None] | None = None
+        self._current_refresh: Future[CredentialsError | None] | None = None
         self._failures = 0
-        self._not_before = 0.0  # time.monotonic() of the next call after a failure
+        self._retry_at = 0.0  # time.monotonic() of the next call after a failure
         self._failure: CredentialsError | None = None
         self._state = getattr(self, "_state", _State(None, -_FOREVER, -_FOREVER))
 
@@ -105,170 +105,174 @@ class RefreshingCredentials:
         Raises:
             CredentialsError: there are none, and none could be fetched; the message says why.
         """
-        ready, refreshing = self._ready()
-        if ready is not None:
-            return ready
-        assert refreshing is not None
+        credentials, refresh = self._get_or_refresh()
+        if credentials is not None:
+            return credentials
+        assert refresh is not None
         try:
-            error = refreshing.result(self._timeout)
-        except WaitedTooLong:
-            raise self._too_slow() from None
+            error = refresh.result(self._timeout)
+        except FutureTimeoutError:
+            raise self._timeout_error() from None
         return self._outcome(error)
 
     async def get_async(self) -> Credentials:
         """As `get`, without blocking the event loop; they hold for a moment more: `get` will not have to wait."""
-        ready, refreshing = self._ready(_MOMENT)
-        if ready is not None:
-            return ready
+        credentials, refresh = self._get_or_refresh(_MOMENT)
+        if credentials is not None:
+            return credentials
         import asyncio
 
-        assert refreshing is not None
-        waiting = asyncio.wrap_future(refreshing)
+        assert refresh is not None
+        future = asyncio.wrap_future(refresh)
         try:
-            error = await asyncio.wait_for(waiting, self._timeout)
+            error = await asyncio.wait_for(future, self._timeout)
         except asyncio.TimeoutError:
-            raise self._too_slow() from None
+            raise self._timeout_error() from None
         return self._outcome(error)
 
-    def _ready(self, ahead: float = 0) -> tuple[Credentials | None, Future[CredentialsError | None] | None]:
+    def _get_or_refresh(self, margin: float = 0) -> tuple[Credentials | None, Future[CredentialsError | None] | None]:
         """The credentials that hold now and for some seconds ahead, or else the refresh to wait for."""
         state = self._state
         now = self._clock.now()
         if now < state.renew_at:
             return state.credentials, None
-        refreshing = self._refresh(now + ahead < state.expires_at)
+        refresh = self._refresh(now + margin < state.expires_at)
         state = self._state
-        if refreshing is None or now + ahead < state.expires_at:
+        if refresh is None or now + margin < state.expires_at:
             return state.credentials, None
-        return None, refreshing
+        return None, refresh
 
     def _outcome(self, error: CredentialsError | None) -> Credentials:
         """What a refresh that was waited for has brought."""
         state = self._state
         if self._clock.now() < state.expires_at and state.credentials is not None:
             return state.credentials
-        raise _again(error) if error is not None else CredentialsError("the credentials expired as soon as they came")
+        raise (
+            _copy_error(error)
+            if error is not None
+            else CredentialsError("the credentials expired as soon as they came")
+        )
 
-    def _too_slow(self) -> CredentialsError:
+    def _timeout_error(self) -> CredentialsError:
         return CredentialsError(f"{self!r}: no credentials came within {self._timeout:g} s; the call still goes on")
 
     # --- Refreshing
 
-    def _refresh(self, have: bool) -> Future[CredentialsError | None] | None:
+    def _refresh(self, has_credentials: bool) -> Future[CredentialsError | None] | None:
         """The refresh that is under way, begun if need be; None while it is too early after a failure.
 
         Raises:
             CredentialsError: it is too early, and there is nothing to serve meanwhile.
         """
         with self._lock:
-            if self._refreshing is not None:
-                return self._refreshing
+            if self._current_refresh is not None:
+                return self._current_refresh
             if self._clock.now() < self._state.renew_at:  # another thread was faster
                 return None
-            if time.monotonic() < self._not_before:
-                if have:
+            if time.monotonic() < self._retry_at:
+                if has_credentials:
                     return None
                 assert self._failure is not None
-                raise _again(self._failure)
-            refreshing: Future[CredentialsError | None] = Future()
-            refreshing.set_running_or_notify_cancel()  # who gives up waiting must not cancel it for the others
-            thread = threading.Thread(target=self._run, args=(refreshing,), name="cossign-credentials", daemon=True)
+                raise _copy_error(self._failure)
+            refresh: Future[CredentialsError | None] = Future()
+            refresh.set_running_or_notify_cancel()  # who gives up waiting must not cancel it for the others
+            thread = threading.Thread(target=self._run, args=(refresh,), name="cossign-credentials", daemon=True)
             try:
                 thread.start()
             except RuntimeError as error:  # no thread to be had, or the interpreter ends
-                if have:
+                if has_credentials:
                     return None
                 raise CredentialsError(f"{self!r}: no thread to fetch credentials in: {error}") from None
-            self._refreshing = refreshing
-            return refreshing
+            self._current_refresh = refresh
+            return refresh
 
-    def _run(self, refreshing: Future[CredentialsError | None]) -> None:
+    def _run(self, refresh: Future[CredentialsError | None]) -> None:
         """Fetch, in the thread of a refresh."""
         error: CredentialsError | None = None
-        fetched: Credentials | None = None
+        credentials: Credentials | None = None
         attempt = 0
         try:
             while True:
                 attempt += 1
                 try:
-                    fetched = self._fetched()
+                    credentials = self._fetch_credentials()
                     break
                 except CredentialsError as failure:
-                    error = _again(failure)
+                    error = _copy_error(failure)
                 except Exception as failure:
-                    error = CredentialsError(f"{self!r}: {_where(failure)}")
+                    error = CredentialsError(f"{self!r}: {_describe_error(failure)}")
                 except BaseException as failure:  # SystemExit: nobody must wait for ever
-                    error = CredentialsError(f"{self!r}: {_where(failure)}")
+                    error = CredentialsError(f"{self!r}: {_describe_error(failure)}")
                     break
                 _log.debug("%r: attempt %d failed: %s", self, attempt, error)
-                if attempt >= self._attempts or isinstance(error, (CredentialsNotFound, Refused)):
+                if attempt >= self._attempts or isinstance(error, (CredentialsNotFound, Refusal)):
                     break
                 time.sleep(random.uniform(0.5, 1) * min(0.1 * 2**attempt, 2))  # noqa: S311
         finally:
-            self._end(refreshing, fetched, error)
+            self._end(refresh, credentials, error)
 
-    def _fetched(self) -> Credentials:
+    def _fetch_credentials(self) -> Credentials:
         """New credentials that hold now."""
         answer: Any = self._fetch()
         if isinstance(answer, Awaitable):
             import asyncio
 
-            async def awaited() -> Any:
+            async def await_answer() -> Any:
                 return await answer
 
-            return self._checked(asyncio.run(awaited()))
-        return self._checked(answer)
+            return self._check_answer(asyncio.run(await_answer()))
+        return self._check_answer(answer)
 
-    def _checked(self, answer: Any) -> Credentials:
-        found = answer if isinstance(answer, Credentials) else temporary(answer)
-        if found.expires_at is not None and found.expires_at <= (now := self._clock.now()):
-            ago = now - found.expires_at
-            raise CredentialsError(f"{self!r}: the new credentials expired {ago:.0f} s ago; is this clock right?")
-        return found
+    def _check_answer(self, answer: Any) -> Credentials:
+        credentials = answer if isinstance(answer, Credentials) else parse_answer(answer)
+        if credentials.expires_at is not None and credentials.expires_at <= (now := self._clock.now()):
+            age = now - credentials.expires_at
+            raise CredentialsError(f"{self!r}: the new credentials expired {age:.0f} s ago; is this clock right?")
+        return credentials
 
     def _end(
-        self, refreshing: Future[CredentialsError | None], fetched: Credentials | None, error: CredentialsError | None
+        self, refresh: Future[CredentialsError | None], credentials: Credentials | None, error: CredentialsError | None
     ) -> None:
         """Take what a refresh has brought, and wake who waits for it."""
         now = self._clock.now()
         with self._lock:
-            if fetched is not None:
-                expires_at = _FOREVER if fetched.expires_at is None else fetched.expires_at
+            if credentials is not None:
+                expires_at = _FOREVER if credentials.expires_at is None else credentials.expires_at
                 lifetime = expires_at - now
                 # At most half of what is left: a service may go on giving the same ones for a while.
-                self._state = _State(fetched, expires_at, now + max(lifetime - self._refresh_before, lifetime / 2))
+                self._state = _State(credentials, expires_at, now + max(lifetime - self._refresh_before, lifetime / 2))
                 self._failures = 0
-                self._not_before = 0.0
+                self._retry_at = 0.0
                 self._failure = None
                 _log.debug("%r: new credentials, which hold for %.0f s", self, lifetime)
             else:
                 self._failures += 1
                 self._failure = error
-                self._not_before = time.monotonic() + random.uniform(0.5, 1) * min(  # noqa: S311
+                self._retry_at = time.monotonic() + random.uniform(0.5, 1) * min(  # noqa: S311
                     0.25 * 2 ** min(self._failures, 8), 30
                 )
-                left = self._state.expires_at - now
-                if left > 0:
-                    _log.warning("%s; the old credentials serve for %.0f s more", error, left)
+                seconds_left = self._state.expires_at - now
+                if seconds_left > 0:
+                    _log.warning("%s; the old credentials serve for %.0f s more", error, seconds_left)
                 else:
                     _log.log(logging.DEBUG if isinstance(error, CredentialsNotFound) else logging.WARNING, "%s", error)
-            self._refreshing = None
-        refreshing.set_result(None if fetched is not None else error)
+            self._current_refresh = None
+        refresh.set_result(None if credentials is not None else error)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({getattr(self._fetch, '__qualname__', type(self._fetch).__name__)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """How to fetch credentials, never the ones that were fetched."""
-        return _rebuilt, (type(self), self._given, self._options)
+        return _rebuild, (type(self), self._arguments, self._options)
 
 
-def _rebuilt(kind: Callable[..., Any], given: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    return kind(*given, **options)
+def _rebuild(kind: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    return kind(*arguments, **options)
 
 
 def _after_fork() -> None:
-    for each in RefreshingCredentials._all:
+    for each in RefreshingCredentials._instances:
         each._begin_anew()
 
 
@@ -276,12 +280,12 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _again(error: CredentialsError) -> CredentialsError:
+def _copy_error(error: CredentialsError) -> CredentialsError:
     """The same error for another who waits: without the frames, and what is in them, of where it was raised."""
     return type(error)(*error.args)
 
 
-def _where(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """What a stranger's function raised, and where; not its text, which may hold the answer."""
     frame = error.__traceback__
     while frame is not None and frame.tb_next is not None:
@@ -293,20 +297,20 @@ def _where(error: BaseException) -> str:
 _TOKENS = ("Token", "SecurityToken", "SessionToken", "XCosSecurityToken")
 
 
-def temporary(answer: Any) -> Credentials:
+def parse_answer(answer: Any) -> Credentials:
     """Credentials out of what STS, the metadata service or an SDK's getAuthorization answers with.
 
     Raises:
         CredentialsError: a field is missing or malformed; the message names it, and shows no value.
     """
-    found = _found(answer)
+    result = _parse(answer)
     del answer  # who shows a frame's variables shows none
-    if isinstance(found, str):
-        raise CredentialsError(found)
-    return found
+    if isinstance(result, str):
+        raise CredentialsError(result)
+    return result
 
 
-def _found(answer: Any) -> Credentials | str:
+def _parse(answer: Any) -> Credentials | str:
     """Those credentials, or what is wrong with the answer."""
     if not isinstance(answer, Mapping):
         return f"the answer is no JSON object with TmpSecretId, but {type(answer).__name__}"

@@ -14,20 +14,22 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from cossign.credentials.base import Credentials, CredentialsProvider
 from cossign.credentials.clock import Clock
-from cossign.credentials.given import Credentials, CredentialsProvider
-from cossign.credentials.refreshing import RefreshingCredentials, Refused, temporary
+from cossign.credentials.refreshing import RefreshingCredentials, Refusal, parse_answer
 from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 
 __all__ = ["CvmRoleCredentials", "StsCredentials"]
 
-_MOST = 1 << 16  # bytes of an answer; real ones have two thousand
+_MAX_BYTES = 1 << 16  # bytes of an answer; real ones have two thousand
 
 
 # --- One bounded HTTP request -----------------------------------------------------------------------------------------
 
 
-def _asked(url: str, seconds: float, *, headers: Mapping[str, str], body: bytes | None, proxies: bool) -> _Answer:
+def _send_request(
+    url: str, seconds: float, *, headers: Mapping[str, str], body: bytes | None, proxies: bool
+) -> _Answer:
     """The answer to a request, within so many seconds, however slowly it trickles.
 
     Raises:
@@ -51,13 +53,13 @@ def _asked(url: str, seconds: float, *, headers: Mapping[str, str], body: bytes 
     class SecureConnection(Connection, client.HTTPSConnection):
         pass
 
-    class Direct(request.HTTPHandler):
-        def http_open(self, asked: Any) -> Any:
-            return self.do_open(Connection, asked)
+    class HttpHandler(request.HTTPHandler):
+        def http_open(self, http_request: Any) -> Any:
+            return self.do_open(Connection, http_request)
 
-    class Secure(request.HTTPSHandler):
-        def https_open(self, asked: Any) -> Any:
-            return self.do_open(SecureConnection, asked, context=ssl.create_default_context())
+    class HttpsHandler(request.HTTPSHandler):
+        def https_open(self, http_request: Any) -> Any:
+            return self.do_open(SecureConnection, http_request, context=ssl.create_default_context())
 
     class NoRedirect(request.HTTPRedirectHandler):
         def redirect_request(self, *details: Any) -> None:
@@ -65,31 +67,33 @@ def _asked(url: str, seconds: float, *, headers: Mapping[str, str], body: bytes 
 
     end = time.monotonic() + seconds
     alarms: list[threading.Timer] = []
-    opener = request.build_opener(Direct, Secure, NoRedirect, *([] if proxies else [request.ProxyHandler({})]))
-    where = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
+    opener = request.build_opener(
+        HttpHandler, HttpsHandler, NoRedirect, *([] if proxies else [request.ProxyHandler({})])
+    )
+    origin = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
     try:
         try:
             answer = opener.open(request.Request(url, body, dict(headers)), timeout=seconds)  # noqa: S310
-        except error.HTTPError as refused:
-            answer = refused
+        except error.HTTPError as http_error:
+            answer = http_error
         with answer:
-            found = _Answer(answer.status or 0, answer.read(_MOST + 1), answer.headers.get("Date"))
+            result = _Answer(answer.status or 0, answer.read(_MAX_BYTES + 1), answer.headers.get("Date"))
             if time.monotonic() >= end:
                 raise TimeoutError
     except (OSError, client.HTTPException, ValueError, AttributeError) as failure:  # the last two: shut in mid-read
         reason = getattr(failure, "reason", failure)
         if isinstance(reason, socket.gaierror):
-            raise CredentialsNotFound(f"{where}: there is no such host") from None
+            raise CredentialsNotFound(f"{origin}: there is no such host") from None
         if time.monotonic() >= end or isinstance(reason, TimeoutError):
-            raise CredentialsError(f"{where}: no answer within {seconds:g} s") from None
-        said = getattr(reason, "strerror", None) or type(reason).__name__
-        raise CredentialsError(f"{where}: {said}") from None
+            raise CredentialsError(f"{origin}: no answer within {seconds:g} s") from None
+        message = getattr(reason, "strerror", None) or type(reason).__name__
+        raise CredentialsError(f"{origin}: {message}") from None
     finally:
         for alarm in alarms:
             alarm.cancel()
-    if len(found.body) > _MOST:
-        raise CredentialsError(f"{where}: the answer is longer than {_MOST} bytes")
-    return found
+    if len(result.body) > _MAX_BYTES:
+        raise CredentialsError(f"{origin}: the answer is longer than {_MAX_BYTES} bytes")
+    return result
 
 
 class _Answer:
@@ -109,17 +113,17 @@ class _Answer:
             CredentialsError: it is none.
         """
         try:
-            found = json.loads(self.body)
+            data = json.loads(self.body)
         except (ValueError, RecursionError):  # its text, and that of the error, may hold a secret
-            found = None
-        if not isinstance(found, dict):
+            data = None
+        if not isinstance(data, dict):
             raise CredentialsError(f"{who}: status {self.status}, and the answer is no JSON object")
-        return found
+        return data
 
 
-def _shut(opened: socket.socket) -> None:
+def _shut(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        opened.shutdown(socket.SHUT_RDWR)
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 # --- The instance's role ----------------------------------------------------------------------------------------------
@@ -156,15 +160,15 @@ class CvmRoleCredentials(RefreshingCredentials):
         if urlsplit(endpoint).scheme not in ("http", "https"):
             raise ParameterError("endpoint", "must begin with http:// or https://")
         super().__init__(
-            self._of_the_instance, refresh_before=refresh_before, attempts=attempts, timeout=timeout, clock=clock
+            self._fetch_from_instance, refresh_before=refresh_before, attempts=attempts, timeout=timeout, clock=clock
         )
-        self._given = (role,)
+        self._arguments = (role,)
         self._options.update(endpoint=endpoint, seconds=seconds)
         self._role = role
         self._base = endpoint.rstrip("/") + "/latest/meta-data/cam/security-credentials/"
         self._seconds = seconds
 
-    def _of_the_instance(self) -> Credentials:
+    def _fetch_from_instance(self) -> Credentials:
         role = self._role
         if role is None:
             names = self._read("").body.decode(errors="replace").split()
@@ -174,10 +178,10 @@ class CvmRoleCredentials(RefreshingCredentials):
         answer = self._read(quote(role, safe="")).json("the metadata service")
         if answer.get("Code") != "Success":
             raise CredentialsError(f"the metadata service gives no credentials for the role {role!r}")
-        return temporary(answer)
+        return parse_answer(answer)
 
     def _read(self, path: str) -> _Answer:
-        answer = _asked(self._base + path, self._seconds, headers={}, body=None, proxies=False)
+        answer = _send_request(self._base + path, self._seconds, headers={}, body=None, proxies=False)
         if answer.status == 404:
             raise CredentialsNotFound(f"this instance has no role{f' {self._role!r}' if self._role else ''}")
         if answer.status != 200:
@@ -206,11 +210,11 @@ def tc3_authorization(credentials: Credentials, service: str, host: str, body: b
     date = time.strftime("%Y-%m-%d", time.gmtime(timestamp))
     request = f"POST\n/\n\ncontent-type:{_JSON}\nhost:{host}\n\ncontent-type;host\n{hashlib.sha256(body).hexdigest()}"
     scope = f"{date}/{service}/tc3_request"
-    to_sign = f"TC3-HMAC-SHA256\n{timestamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    string_to_sign = f"TC3-HMAC-SHA256\n{timestamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
     key = b"TC3" + credentials.secret_key.encode()
     for part in (date, service, "tc3_request"):
         key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+    signature = hmac.digest(key, string_to_sign.encode(), "sha256").hex()
     return (
         f"TC3-HMAC-SHA256 Credential={credentials.secret_id}/{scope}, "
         f"SignedHeaders=content-type;host, Signature={signature}"
@@ -273,8 +277,10 @@ class StsCredentials(RefreshingCredentials):
                 raise ParameterError("policy", "must be JSON") from None
         if isinstance(duration, bool) or not isinstance(duration, int) or duration <= 0:
             raise ParameterError("duration", "must be greater than 0 seconds")
-        super().__init__(self._from_sts, refresh_before=refresh_before, attempts=attempts, timeout=timeout, clock=clock)
-        self._given = (source,)
+        super().__init__(
+            self._fetch_from_sts, refresh_before=refresh_before, attempts=attempts, timeout=timeout, clock=clock
+        )
+        self._arguments = (source,)
         self._options.update(
             policy=policy,
             role_arn=role_arn,
@@ -290,35 +296,35 @@ class StsCredentials(RefreshingCredentials):
         self._url = endpoint if "://" in endpoint else f"https://{endpoint}"
         self._region = region
         self._seconds = seconds
-        asked: dict[str, Any] = {"DurationSeconds": duration}
+        parameters: dict[str, Any] = {"DurationSeconds": duration}
         if role_arn is None:
-            asked["Name"] = name
+            parameters["Name"] = name
         else:
-            asked.update(RoleArn=role_arn, RoleSessionName=name)
+            parameters.update(RoleArn=role_arn, RoleSessionName=name)
             if external_id is not None:
-                asked["ExternalId"] = external_id
+                parameters["ExternalId"] = external_id
         if policy is not None:
             # Percent-encoded once inside the JSON, as both calls' pages ask.
-            asked["Policy"] = quote(policy if isinstance(policy, str) else json.dumps(policy), safe="")
-        self._body = json.dumps(asked).encode()
+            parameters["Policy"] = quote(policy if isinstance(policy, str) else json.dumps(policy), safe="")
+        self._body = json.dumps(parameters).encode()
 
-    def _from_sts(self) -> Credentials:
+    def _fetch_from_sts(self) -> Credentials:
         answer = self._call()
         reply = answer.json("STS").get("Response")
         if not isinstance(reply, dict):
             raise CredentialsError(f"STS: status {answer.status}, and the answer has no Response")
-        failed = reply.get("Error")
-        if isinstance(failed, dict):
-            code = str(failed.get("Code"))
+        error = reply.get("Error")
+        if isinstance(error, dict):
+            code = str(error.get("Code"))
             clock: Clock | None = self._options["clock"]
             if code == "AuthFailure.SignatureExpire" and clock is not None and answer.date is not None:
-                before = clock.offset
-                if clock.learn(answer.date) != before:
+                old_offset = clock.offset
+                if clock.learn(answer.date) != old_offset:
                     raise CredentialsError("STS: the clock was wrong")  # asked again, by the right one
-            text = f"STS: {code}: {failed.get('Message')} (RequestId {reply.get('RequestId')})"
-            kind = CredentialsError if code.startswith(("InternalError", "RequestLimitExceeded")) else Refused
+            text = f"STS: {code}: {error.get('Message')} (RequestId {reply.get('RequestId')})"
+            kind = CredentialsError if code.startswith(("InternalError", "RequestLimitExceeded")) else Refusal
             raise kind(text)
-        return temporary(reply)
+        return parse_answer(reply)
 
     def _call(self) -> _Answer:
         credentials = self._source.get()
@@ -335,7 +341,7 @@ class StsCredentials(RefreshingCredentials):
         }
         if credentials.token is not None:
             headers["X-TC-Token"] = credentials.token
-        return _asked(self._url + "/", self._seconds, headers=headers, body=self._body, proxies=True)
+        return _send_request(self._url + "/", self._seconds, headers=headers, body=self._body, proxies=True)
 
     def __repr__(self) -> str:
         return f"StsCredentials({self._action})"

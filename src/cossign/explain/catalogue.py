@@ -314,7 +314,7 @@ def entry(code: str) -> str:
 
 def page() -> str:
     """The catalogue as a page in Markdown, which docs/signature-does-not-match.md is."""
-    lines = [_HEAD + "\n".join(f"- **{sure}**: {meaning}" for sure, meaning in SURENESS.items()), "", _TAIL]
+    lines = [_HEAD + "\n".join(f"- **{sureness}**: {meaning}" for sureness, meaning in SURENESS.items()), "", _TAIL]
     for group in _GROUPS:
         lines += [f"## {group}", ""]
         for cause in CATALOGUE.values():

@@ -18,7 +18,7 @@ from urllib.parse import quote_from_bytes, quote_plus
 
 from cossign._core import encode_component
 from cossign.explain.steps import (
-    DOCUMENTED,
+    DOCUMENTED_RECIPE,
     Encode,
     Entry,
     Pairs,
@@ -26,13 +26,13 @@ from cossign.explain.steps import (
     Signing,
     Times,
     hmac_hex,
-    percent_decoded,
-    same,
+    identity,
+    percent_decode,
 )
 from cossign.key_time import KeyTime
 
 _METHODS = (b"get", b"put", b"post", b"head", b"delete", b"options", b"patch")
-_MANY = 24  # places in a path, or entries, that are looked at one by one
+_MAX_PLACES = 24  # places in a path, or entries, that are looked at one by one
 _TEXT_TYPES = (b"text/plain", b"text/html", b"application/json", b"application/xml", b"text/css")
 _TYPES = (
     b"", b"application/octet-stream", b"application/x-www-form-urlencoded", b"multipart/form-data", b"image/jpeg",
@@ -56,7 +56,7 @@ class Change(NamedTuple):
     value: Any
     code: str
     detail: str
-    also: tuple[tuple[str, str], ...] = ()
+    alternatives: tuple[tuple[str, str], ...] = ()
     outcome: Any = None
 
 
@@ -87,7 +87,7 @@ class Clues(NamedTuple):
     unlisted_headers: tuple[Entry, ...] = ()
 
 
-def shown(data: bytes) -> str:
+def show(data: bytes) -> str:
     """Bytes of a request as text; what is not UTF-8 as an escape."""
     return data.decode("utf-8", "backslashreplace")
 
@@ -95,7 +95,7 @@ def shown(data: bytes) -> str:
 # --- Keys and times ---------------------------------------------------------------------------------------------------
 
 
-def of_key(key: str, clues: Clues) -> Iterator[Change]:
+def key_changes(key: str, clues: Clues) -> Iterator[Change]:
     def change(value: str, code: str, detail: str) -> Change:
         return Change("key", value, code, detail)
 
@@ -104,12 +104,12 @@ def of_key(key: str, clues: Clues) -> Iterator[Change]:
             yield change(
                 other, "other-secret-id", f"it says q-ak={clues.secret_id}, and the SecretKey of {secret_id} signed it"
             )
-    around = {
+    edits = {
         "a line's end after it": f"{key}\n", "CR and LF after it": f"{key}\r\n", "a space after it": f"{key} ",
         "a space before it": f" {key}", "double quotes around it": f'"{key}"', "single quotes around it": f"'{key}'",
         "a byte order mark before it": f"\ufeff{key}", "a tab after it": f"{key}\t",
     }  # fmt: skip
-    for what, value in around.items():
+    for what, value in edits.items():
         yield change(value, "secret-key-edited", f"the SecretKey that signed had {what}")
     if key.strip(" \t\r\n\"'") != key:
         yield change(
@@ -122,27 +122,27 @@ def of_key(key: str, clues: Clues) -> Iterator[Change]:
         yield change(key[1:], "secret-key-edited", "the first character of the SecretKey that signed was missing")
     for what, value in (("upper", key.upper()), ("lower", key.lower())):
         yield change(value, "secret-key-edited", f"the SecretKey that signed was in {what} case")
-    for empty in ("", "undefined", "null", "None", "nil"):
-        said = f"the text {empty!r}" if empty else "empty"
-        yield change(empty, "secret-key-empty", f"the SecretKey that signed was {said}")
+    for placeholder in ("", "undefined", "null", "None", "nil"):
+        description = f"the text {placeholder!r}" if placeholder else "empty"
+        yield change(placeholder, "secret-key-empty", f"the SecretKey that signed was {description}")
     for secret_id in dict.fromkeys((clues.secret_id, *clues.keys)):
         yield change(secret_id, "secret-id-as-key", f"the SecretId {secret_id} was taken for the SecretKey")
     for token in clues.tokens:
         yield change(token, "token-as-key", "the security token was taken for the SecretKey")
 
 
-def of_times(times: Times, clues: Clues) -> Iterator[Change]:
+def time_changes(times: Times, clues: Clues) -> Iterator[Change]:
     def change(key: str, sign: str, code: str, detail: str) -> Change:
         return Change("times", Times(key, sign), code, detail)
 
     for separator in ("%3B", "%3b", "%253B", ","):
         key, sign = times.key.replace(";", separator), times.sign.replace(";", separator)
-        for pair, where in (
+        for pair, place in (
             ((key, sign), "SignKey and StringToSign"),
             ((key, times.sign), "SignKey"),
             ((times.key, sign), "StringToSign"),
         ):
-            yield change(*pair, "key-time-encoded", f"{where} had {separator!r} in KeyTime instead of ';'")
+            yield change(*pair, "key-time-encoded", f"{place} had {separator!r} in KeyTime instead of ';'")
     if times.key != times.sign:
         for key, sign in ((times.key, times.key), (times.sign, times.sign), (times.sign, times.key)):
             yield change(
@@ -152,41 +152,50 @@ def of_times(times: Times, clues: Clues) -> Iterator[Change]:
     if span is None:
         return
     start, end = span
-    first, _, last = times.key.partition(";")
-    both = times.key == times.sign
+    start_text, _, end_text = times.key.partition(";")
+    is_same = times.key == times.sign
     if start >= 10**12:
         value: str = f"{start // 1000};{end // 1000}"
         yield change(value, value, "milliseconds", "seconds were signed, and milliseconds are sent")
     else:
         value = f"{start * 1000};{end * 1000}"
         yield change(value, value, "milliseconds", "milliseconds were signed, and seconds are sent")
-    for moved in (1, -1, 2, -2, 3, -3, 4, -4, 5, -5):
-        for ends, what in (((moved, moved), "both times"), ((moved, 0), "the start"), ((0, moved), "the end")):
+    for shift in (1, -1, 2, -2, 3, -3, 4, -4, 5, -5):
+        for ends, what in (((shift, shift), "both times"), ((shift, 0), "the start"), ((0, shift), "the end")):
             value = f"{start + ends[0]};{end + ends[1]}"
-            detail = f"{what} in SignKey: {abs(moved)} s {'later' if moved > 0 else 'earlier'} than the request says"
-            if both:
+            detail = f"{what} in SignKey: {abs(shift)} s {'later' if shift > 0 else 'earlier'} than the request says"
+            if is_same:
                 yield change(value, value, "key-time-moved", detail)
             yield change(value, times.sign, "key-time-moved", detail)
-    if both:
+    if is_same:
         yield change(
             f"{end};{start}", f"{end};{start}", "key-time-moved", "start and end were signed in the other order"
         )
-        yield change(first, first, "key-time-moved", "only the start was signed as KeyTime")
-        yield change(last, last, "key-time-moved", "only the end was signed as KeyTime")
+        yield change(start_text, start_text, "key-time-moved", "only the start was signed as KeyTime")
+        yield change(end_text, end_text, "key-time-moved", "only the end was signed as KeyTime")
 
 
 # --- Method and path --------------------------------------------------------------------------------------------------
 
 
-def of_method(method: bytes, clues: Clues) -> Iterator[Change]:
-    for signed in _METHODS:
-        if signed == method:
+def method_changes(method: bytes, clues: Clues) -> Iterator[Change]:
+    for signed_method in _METHODS:
+        if signed_method == method:
             continue
-        asked, told = signed.upper().decode(), shown(method.upper())
-        code = "redirect-method" if signed in (b"post", b"put") and method in (b"get", b"head") else "method-changed"
-        yield Change("method", signed, code, f"{asked} was signed, and {told} is sent")
-    for signed in (method.upper(), method.capitalize()):
-        yield Change("method", signed, "method-case", f"the method was signed as {shown(signed)!r}, not in lower case")
+        signed_name, sent_name = signed_method.upper().decode(), show(method.upper())
+        code = (
+            "redirect-method"
+            if signed_method in (b"post", b"put") and method in (b"get", b"head")
+            else "method-changed"
+        )
+        yield Change("method", signed_method, code, f"{signed_name} was signed, and {sent_name} is sent")
+    for signed_method in (method.upper(), method.capitalize()):
+        yield Change(
+            "method",
+            signed_method,
+            "method-case",
+            f"the method was signed as {show(signed_method)!r}, not in lower case",
+        )
     yield Change("method", b"", "method-missing", "no method was signed")
 
 
@@ -201,7 +210,7 @@ def _text_changes(text: str) -> Iterator[tuple[str, str, bytes]]:
         yield "not-utf8", f"as UTF-8 that was read as {codec}", text.encode().decode(codec, "replace").encode()
 
 
-def of_path(path: bytes, clues: Clues) -> Iterator[Change]:
+def path_changes(path: bytes, clues: Clues) -> Iterator[Change]:
     """Other paths that may have been signed."""
     for part in (_encoded_paths, _slashed_paths, _spelled_paths, _moved_paths, _cut_paths):
         yield from part(path, clues)
@@ -218,11 +227,11 @@ def _encoded_paths(path: bytes, clues: Clues) -> Iterator[Change]:
         path.replace(b"+", b" "), "plus-for-space", "a space was signed where the request has '+', which a path keeps"
     )
     if b"+" in clues.raw_path:
-        plain = percent_decoded(clues.raw_path, plus=True)
-        yield _path(plain, "plus-for-space", f"{shown(plain)!r} was signed, and the URL has its spaces as '+'")
-    encoded = quote_from_bytes(path, safe="/").encode()
-    once = {
-        encoded: "percent-encoded", _lower_hex(encoded): "percent-encoded with lower-case hex",
+        plain_path = percent_decode(clues.raw_path, plus=True)
+        yield _path(plain_path, "plus-for-space", f"{show(plain_path)!r} was signed, and the URL has its spaces as '+'")
+    encoded_path = quote_from_bytes(path, safe="/").encode()
+    encodings = {
+        encoded_path: "percent-encoded", _lower_hex(encoded_path): "percent-encoded with lower-case hex",
         clues.raw_path: "as it stands in the URL, percent-encoded",
         quote_from_bytes(path, safe="/;,?:@&=+$!*'()#").encode(): "encoded as encodeURI does",
         quote_from_bytes(path, safe="/!*'()").encode(): "encoded as encodeURIComponent does",
@@ -231,51 +240,59 @@ def _encoded_paths(path: bytes, clues: Clues) -> Iterator[Change]:
         quote_plus(path, safe="/").encode(): "encoded like a form's field",
     }  # fmt: skip
     if clues.raw_path:
-        for value, how in once.items():
-            yield _path(value, "path-encoded", f"the path was signed {how}: {shown(value)!r}")
+        for value, how in encodings.items():
+            yield _path(value, "path-encoded", f"the path was signed {how}: {show(value)!r}")
     yield _path(
-        quote_from_bytes(encoded, safe="/").encode(), "path-encoded-twice", "the path was signed percent-encoded twice"
+        quote_from_bytes(encoded_path, safe="/").encode(),
+        "path-encoded-twice",
+        "the path was signed percent-encoded twice",
     )
-    decoded = percent_decoded(path)
+    decoded_path = percent_decode(path)
     yield _path(path.replace(b"%20", b" "), "url-encoded-again", "the path's spaces were encoded again after signing")
     yield _path(
-        decoded, "url-encoded-again", f"the URL's path was encoded again after signing: {shown(decoded)!r} was signed"
+        decoded_path,
+        "url-encoded-again",
+        f"the URL's path was encoded again after signing: {show(decoded_path)!r} was signed",
     )
     yield _path(
-        percent_decoded(decoded),
+        percent_decode(decoded_path),
         "url-encoded-again",
-        f"the URL's path was encoded twice more after signing: {shown(percent_decoded(decoded))!r} was signed",
+        f"the URL's path was encoded twice more after signing: {show(percent_decode(decoded_path))!r} was signed",
     )
 
 
 def _slashed_paths(path: bytes, clues: Clues) -> Iterator[Change]:
     """The path with slashes and dots more or less."""
-    yield _path(b"/" + path, "leading-slash", f"the key began with a slash, so {shown(b'/' + path)!r} was signed")
-    yield _path(path[1:], "leading-slash", f"the path was signed without its first slash: {shown(path[1:])!r}")
+    yield _path(b"/" + path, "leading-slash", f"the key began with a slash, so {show(b'/' + path)!r} was signed")
+    yield _path(path[1:], "leading-slash", f"the path was signed without its first slash: {show(path[1:])!r}")
     if path.startswith(b"//"):
         yield _path(
             b"/" + path.lstrip(b"/"),
             "leading-slash",
             "the request's path has slashes before the key that were not signed",
         )
-    places = [at for at, byte in enumerate(path) if byte == 0x2F and at > 0][:_MANY]
+    places = [at for at, byte in enumerate(path) if byte == 0x2F and at > 0][:_MAX_PLACES]
     for at in places:
-        doubled = path[:at] + b"/" + path[at:]
-        yield _path(doubled, "slashes-merged", f"two slashes in a row became one: {shown(doubled)!r} was signed")
+        doubled_path = path[:at] + b"/" + path[at:]
+        yield _path(
+            doubled_path, "slashes-merged", f"two slashes in a row became one: {show(doubled_path)!r} was signed"
+        )
     if b"//" in path[1:]:
-        merged = path[:1] + path[1:].replace(b"//", b"/")
-        yield _path(merged, "slashes-merged", f"one slash became two: {shown(merged)!r} was signed")
-    for removed in (
+        merged_path = path[:1] + path[1:].replace(b"//", b"/")
+        yield _path(merged_path, "slashes-merged", f"one slash became two: {show(merged_path)!r} was signed")
+    for segment in (
         b"/.",
         b"/..",
         *[b"/" + part + b"/.." for part in [*path.split(b"/")[1:-1][:4], b"a", b"b", b"x"] if part],
     ):
         for at in (0, *places, len(path)):
-            value = path[:at] + removed + path[at:]
-            yield _path(value, "dot-segments", f"the client removed {shown(removed)!r}: {shown(value)!r} was signed")
+            value = path[:at] + segment + path[at:]
+            yield _path(value, "dot-segments", f"the client removed {show(segment)!r}: {show(value)!r} was signed")
     if b"/." in path:
-        tidy = _without_dots(path)
-        yield _path(tidy, "dot-segments", f"the dot segments were removed before signing: {shown(tidy)!r} was signed")
+        tidy_path = _without_dots(path)
+        yield _path(
+            tidy_path, "dot-segments", f"the dot segments were removed before signing: {show(tidy_path)!r} was signed"
+        )
 
 
 def _spelled_paths(path: bytes, clues: Clues) -> Iterator[Change]:
@@ -289,9 +306,9 @@ def _spelled_paths(path: bytes, clues: Clues) -> Iterator[Change]:
         for code, what, value in _text_changes(text):
             yield _path(value, code, f"the path was signed {what}")
     names = [(part, part[:1].upper() + part[1:]) for part in path.split(b"/")]
-    some = [b"/".join(each) for each in itertools.product(*names)] if len(names) <= 6 else []
-    for value in (path.lower(), path.upper(), path.title(), *some):
-        yield _path(value, "path-case", f"the path was signed in another case: {shown(value)!r}")
+    variants = [b"/".join(each) for each in itertools.product(*names)] if len(names) <= 6 else []
+    for value in (path.lower(), path.upper(), path.title(), *variants):
+        yield _path(value, "path-case", f"the path was signed in another case: {show(value)!r}")
 
 
 def _moved_paths(path: bytes, clues: Clues) -> Iterator[Change]:
@@ -302,7 +319,7 @@ def _moved_paths(path: bytes, clues: Clues) -> Iterator[Change]:
             yield _path(
                 prefix + path,
                 "bucket-in-path",
-                f"the bucket was signed as the path's beginning: {shown(prefix + path)!r}",
+                f"the bucket was signed as the path's beginning: {show(prefix + path)!r}",
             )
             if path.startswith(prefix + b"/"):
                 yield _path(
@@ -322,10 +339,10 @@ def _moved_paths(path: bytes, clues: Clues) -> Iterator[Change]:
     yield _path(path.replace(b"/", b"\\"), "backslashes", "the path was signed with backslashes")
     yield _path(b"/" + path[1:].replace(b"/", b"\\"), "backslashes", "the key was signed with backslashes")
     yield _path(path.replace(b"\\", b"/"), "backslashes", "the path was signed with slashes for its backslashes")
-    escaped = html.escape(shown(path)).encode()
-    yield _path(escaped, "path-html", f"the path was signed HTML-escaped: {shown(escaped)!r}")
+    escaped_path = html.escape(show(path)).encode()
+    yield _path(escaped_path, "path-html", f"the path was signed HTML-escaped: {show(escaped_path)!r}")
     yield _path(
-        html.unescape(shown(path)).encode(),
+        html.unescape(show(path)).encode(),
         "path-html",
         "the request's path is HTML-escaped, and the signed one was not",
     )
@@ -337,12 +354,12 @@ def _cut_paths(path: bytes, clues: Clues) -> Iterator[Change]:
         yield _path(b"/", "path-missing", "no Key was given to the signer: the path '/' was signed")
         yield _path(b"", "path-missing", "no path was signed")
     parts = path.split(b"/")
-    for dropped in range(1, min(len(parts) - 1, 5)):
-        rest = b"/" + b"/".join(parts[1 + dropped :])
+    for count in range(1, min(len(parts) - 1, 5)):
+        rest = b"/" + b"/".join(parts[1 + count :])
         yield _path(
             rest,
             "path-rewritten",
-            f"{shown(b'/'.join(parts[: 1 + dropped]))!r} was put before the path that was signed",
+            f"{show(b'/'.join(parts[: 1 + count]))!r} was put before the path that was signed",
         )
     for page in (b"index.html", b"index.htm"):
         if path.endswith(b"/" + page):
@@ -351,22 +368,22 @@ def _cut_paths(path: bytes, clues: Clues) -> Iterator[Change]:
             )
     if clues.raw_query:
         yield _path(path + b"?" + clues.raw_query, "query-in-path", "the query was signed as a part of the path")
-        part = percent_decoded(clues.raw_query.partition(b"&")[0])
+        part = percent_decode(clues.raw_query.partition(b"&")[0])
         yield _path(
             path + b"?" + part,
             "url-cuts-key",
             "the key has a '?' that is not percent-encoded in the URL: the path ends there",
         )
     if clues.fragment:
-        for fragment in dict.fromkeys((clues.fragment, percent_decoded(clues.fragment))):
+        for fragment in dict.fromkeys((clues.fragment, percent_decode(clues.fragment))):
             yield _path(
                 path + b"#" + fragment,
                 "url-cuts-key",
                 "the key has a '#' that is not percent-encoded in the URL: what follows is not sent",
             )
     for host in clues.hosts:
-        for whole in (f"https://{host}", f"http://{host}", host):
-            yield _path(whole.encode() + path, "url-as-path", "the whole URL was signed as the path")
+        for origin in (f"https://{host}", f"http://{host}", host):
+            yield _path(origin.encode() + path, "url-as-path", "the whole URL was signed as the path")
     yield _path(
         b"/" + path[1:].rpartition(b"/")[2], "path-rewritten", "folders were put before the path that was signed"
     )
@@ -374,32 +391,32 @@ def _cut_paths(path: bytes, clues: Clues) -> Iterator[Change]:
 
 def _without_dots(path: bytes) -> bytes:
     """As clients tidy a path up (RFC 3986, 5.2.4)."""
-    kept: list[bytes] = []
+    segments: list[bytes] = []
     parts = path.split(b"/")
     for at, part in enumerate(parts):
-        last = at == len(parts) - 1
+        is_last = at == len(parts) - 1
         if part == b"..":
-            if len(kept) > 1:
-                kept.pop()
-            if last:
-                kept.append(b"")
+            if len(segments) > 1:
+                segments.pop()
+            if is_last:
+                segments.append(b"")
         elif part == b".":
-            if last:
-                kept.append(b"")
+            if is_last:
+                segments.append(b"")
         else:
-            kept.append(part)
-    return b"/".join(kept) or b"/"
+            segments.append(part)
+    return b"/".join(segments) or b"/"
 
 
-def _lower_hex(encoded: bytes) -> bytes:
-    parts = encoded.split(b"%")
+def _lower_hex(data: bytes) -> bytes:
+    parts = data.split(b"%")
     return b"%".join([parts[0], *(part[:2].lower() + part[2:] for part in parts[1:])])
 
 
 # --- Parameters and headers -------------------------------------------------------------------------------------------
 
 
-def _kept(safe: str) -> Encode:
+def _quote_except(safe: str) -> Encode:
     return lambda data: quote_from_bytes(data, safe=safe).encode()
 
 
@@ -412,62 +429,62 @@ def _java(data: bytes) -> bytes:
 
 
 ENCODINGS: tuple[tuple[str, str, Encode], ...] = (
-    ("not-encoded", "not percent-encoded", same),
+    ("not-encoded", "not percent-encoded", identity),
     ("encoded-twice", "percent-encoded twice", lambda data: encode_component(encode_component(data))),
     ("space-as-plus", "with '+' for a space", _form()),
     ("encoder-differs", "with lower-case hex", lambda data: _lower_hex(encode_component(data))),
-    ("encoder-differs", "with '/' left as it is (Python's quote)", _kept("/")),
-    ("encoder-differs", "with !'()* left as they are (encodeURIComponent)", _kept("!'()*")),
-    ("encoder-differs", "as encodeURI does", _kept(";,/?:@&=+$!*'()#")),
+    ("encoder-differs", "with '/' left as it is (Python's quote)", _quote_except("/")),
+    ("encoder-differs", "with !'()* left as they are (encodeURIComponent)", _quote_except("!'()*")),
+    ("encoder-differs", "as encodeURI does", _quote_except(";,/?:@&=+$!*'()#")),
     ("encoder-differs", "as Java's URLEncoder does", _java),
     ("encoder-differs", "with '~' as %7E", lambda data: encode_component(data).replace(b"~", b"%7E")),
     ("encoder-differs", "in lower case as a whole", lambda data: encode_component(data).lower()),
-    ("encoder-differs", "as RFC 3986 lets a query be", _kept("/?:@!$&'()*+,;=")),
+    ("encoder-differs", "as RFC 3986 lets a query be", _quote_except("/?:@!$&'()*+,;=")),
 )
 
 
-def _unsorted(entries: list[Entry]) -> list[Entry]:
+def _keep_order(entries: list[Entry]) -> list[Entry]:
     return entries
 
 
 ORDERS: tuple[tuple[str, Callable[[list[Entry]], list[Entry]]], ...] = (
-    ("in the order in which they were given", _unsorted),
+    ("in the order in which they were given", _keep_order),
     ("from z to a", lambda entries: sorted(entries, key=lambda entry: entry[0], reverse=True)),
     ("by name and value together", lambda entries: sorted(entries, key=lambda entry: entry[0] + b"=" + entry[1])),
     ("by their names' length", lambda entries: sorted(entries, key=lambda entry: len(entry[0]))),
     ("by value", lambda entries: sorted(entries, key=lambda entry: entry[1])),
-    ("by decoded name", lambda entries: sorted(entries, key=lambda entry: percent_decoded(entry[0]).lower())),
+    ("by decoded name", lambda entries: sorted(entries, key=lambda entry: percent_decode(entry[0]).lower())),
     ("with upper case before lower", lambda entries: sorted(entries, key=lambda entry: entry[0].swapcase())),
 )  # fmt: skip
 
 
 def _fold(fold: Encode) -> tuple[dict[str, Any], ...]:
-    def regardless(entries: list[Entry]) -> list[Entry]:
+    def sort_ignoring_case(entries: list[Entry]) -> list[Entry]:
         return sorted(entries, key=lambda entry: entry[0].lower())
 
-    return {"fold": fold}, {"fold": fold, "order": regardless}
+    return {"fold": fold}, {"fold": fold, "order": sort_ignoring_case}
 
 
 def _styles() -> Iterator[tuple[str, str, Callable[[Pairs], Pairs]]]:
     """(code, how, function) of what is done to all parameters and to all headers by whoever does it."""
 
-    def with_(**fields: Any) -> Callable[[Pairs], Pairs]:
+    def replace(**fields: Any) -> Callable[[Pairs], Pairs]:
         return lambda pairs: pairs._replace(**fields)
 
     for code, how, encode in ENCODINGS:
-        yield code, f"values were signed {how}", with_(value=encode)
-        yield code, f"names and values were signed {how}", with_(value=encode, name=encode)
-    for fold, how in ((same, "as they are written"), (bytes.upper, "in upper case"), (bytes.title, "Like-This")):
+        yield code, f"values were signed {how}", replace(value=encode)
+        yield code, f"names and values were signed {how}", replace(value=encode, name=encode)
+    for fold, how in ((identity, "as they are written"), (bytes.upper, "in upper case"), (bytes.title, "Like-This")):
         for fields in _fold(fold):
-            yield "names-case", f"names were signed {how}, not in lower case", with_(**fields)
+            yield "names-case", f"names were signed {how}, not in lower case", replace(**fields)
     for how, order in ORDERS:
-        yield "wrong-order", f"names were signed {how}", with_(order=order)
+        yield "wrong-order", f"names were signed {how}", replace(order=order)
     yield (
         "wrong-order",
         "names were signed from last to first",
-        lambda pairs: pairs._replace(entries=pairs.entries[::-1], order=_unsorted),
+        lambda pairs: pairs._replace(entries=pairs.entries[::-1], order=_keep_order),
     )
-    yield "empty-value", "what has no value was signed without its '='", with_(empty=b"")
+    yield "empty-value", "what has no value was signed without its '='", replace(empty=b"")
     yield (
         "empty-value",
         "what has no value was not signed",
@@ -478,26 +495,26 @@ def _styles() -> Iterator[tuple[str, str, Callable[[Pairs], Pairs]]]:
 STYLES = tuple(_styles())
 
 
-def of_both(signing: Signing) -> Iterator[tuple[Change, Change]]:
+def shared_changes(signing: Signing) -> Iterator[tuple[Change, Change]]:
     """Changes of parameters and headers alike, where they make a difference to both."""
-    for code, how, restyled in STYLES:
-        both = []
+    for code, how, restyle in STYLES:
+        change_pair = []
         for slot, pairs in (("params", signing.params), ("headers", signing.headers)):
-            text = restyled(pairs).text()
+            text = restyle(pairs).text()
             if text != pairs.text():
                 detail = f"in HttpParameters and in HttpHeaders, {how}"
-                both.append(Change(slot, restyled(pairs), code, detail, outcome=text))
-        if len(both) == 2:
-            yield both[0], both[1]
+                change_pair.append(Change(slot, restyle(pairs), code, detail, outcome=text))
+        if len(change_pair) == 2:
+            yield change_pair[0], change_pair[1]
 
 
 _VALUES: tuple[tuple[str, Encode], ...] = (
-    ("was percent-encoded once more on the way", percent_decoded),
+    ("was percent-encoded once more on the way", percent_decode),
     ("was percent-decoded once on the way", encode_component),
     ("had '+' where the request has spaces", lambda value: value.replace(b" ", b"+")),
     ("had spaces where the request has '+'", lambda value: value.replace(b"+", b" ")),
     ("had its spaces encoded on the way", lambda value: value.replace(b"%20", b" ")),
-    ("was HTML-escaped on the way", lambda value: html.unescape(shown(value)).encode()),
+    ("was HTML-escaped on the way", lambda value: html.unescape(show(value)).encode()),
     ("was in lower case", bytes.lower),
     ("was in upper case", bytes.upper),
     ("had no blanks around it", bytes.strip),
@@ -510,10 +527,10 @@ _VALUES: tuple[tuple[str, Encode], ...] = (
 )
 
 
-def _of_pairs(slot: str, pairs: Pairs) -> Iterator[Change]:
+def _pair_changes(slot: str, pairs: Pairs) -> Iterator[Change]:
     """Changes that parameters and headers share."""
     what = "parameter" if slot == "params" else "header"
-    where = "HttpParameters" if slot == "params" else "HttpHeaders"
+    line = "HttpParameters" if slot == "params" else "HttpHeaders"
 
     def change(value: Pairs, code: str, detail: str) -> Change:
         return Change(slot, value, code, detail)
@@ -522,9 +539,9 @@ def _of_pairs(slot: str, pairs: Pairs) -> Iterator[Change]:
         yield change(
             pairs._replace(entries=()), f"{what}-not-signed", f"no {what} was signed, though the list names some"
         )
-    for code, how, restyled in STYLES:
-        yield change(restyled(pairs), code, f"in {where}, {how}")
-    for at, (name, value) in enumerate(pairs.entries[:_MANY]):
+    for code, how, restyle in STYLES:
+        yield change(restyle(pairs), code, f"in {line}, {how}")
+    for at, (name, value) in enumerate(pairs.entries[:_MAX_PLACES]):
         rest = pairs.entries[:at], pairs.entries[at + 1 :]
 
         def put(other: bytes, rest: Any = rest, name: bytes = name) -> Pairs:
@@ -534,22 +551,22 @@ def _of_pairs(slot: str, pairs: Pairs) -> Iterator[Change]:
             yield change(
                 pairs._replace(entries=(*rest[0], *rest[1])),
                 f"{what}-not-signed",
-                f"the {what} {shown(name)!r} stands in the list, and was not signed",
+                f"the {what} {show(name)!r} stands in the list, and was not signed",
             )
-        for how, changed in _VALUES:
-            yield change(put(changed(value)), f"{what}-changed", f"the signed {what} {shown(name)!r} {how}")
+        for how, edit in _VALUES:
+            yield change(put(edit(value)), f"{what}-changed", f"the signed {what} {show(name)!r} {how}")
         try:
             for code, how, other in _text_changes(value.decode()):
-                yield change(put(other), code, f"the {what} {shown(name)!r} was signed {how}")
+                yield change(put(other), code, f"the {what} {show(name)!r} was signed {how}")
         except UnicodeDecodeError:
             pass
-    for how, changed in _VALUES[:6]:  # what a client or a proxy does to all of them
-        entries = tuple((name, changed(value)) for name, value in pairs.entries)
+    for how, edit in _VALUES[:6]:  # what a client or a proxy does to all of them
+        entries = tuple((name, edit(value)) for name, value in pairs.entries)
         yield change(pairs._replace(entries=entries), f"{what}-changed", f"each signed {what} {how}")
 
 
-def of_params(params: Pairs, clues: Clues) -> Iterator[Change]:
-    yield from _of_pairs("params", params)
+def param_changes(params: Pairs, clues: Clues) -> Iterator[Change]:
+    yield from _pair_changes("params", params)
     extra = clues.unlisted_params
     if extra:
         yield Change(
@@ -558,12 +575,12 @@ def of_params(params: Pairs, clues: Clues) -> Iterator[Change]:
             "parameter-not-listed",
             "all parameters were signed, and q-url-param-list does not name them all",
         )
-    for each in extra[:_MANY] if len(extra) > 1 else ():
+    for each in extra[:_MAX_PLACES] if len(extra) > 1 else ():
         yield Change(
             "params",
             params._replace(entries=(*params.entries, each)),
             "parameter-not-listed",
-            f"the parameter {shown(each[0])!r} was signed, and q-url-param-list does not name it",
+            f"the parameter {show(each[0])!r} was signed, and q-url-param-list does not name it",
         )
     if b"x-cos-security-token" not in params.names():
         for token in clues.tokens:
@@ -576,18 +593,18 @@ def of_params(params: Pairs, clues: Clues) -> Iterator[Change]:
             )
 
 
-def of_headers(headers: Pairs, clues: Clues) -> Iterator[Change]:
+def header_changes(headers: Pairs, clues: Clues) -> Iterator[Change]:
     """Other headers that may have been signed."""
     yield from _hosts(headers, clues)
     yield from _entities(headers, clues)
-    yield from _of_pairs("headers", headers)
-    yield from _unlisted(headers, clues)
+    yield from _pair_changes("headers", headers)
+    yield from _unlisted_headers(headers, clues)
 
 
-def _with_value(headers: Pairs, name: bytes, value: bytes) -> Pairs:
+def _set_value(headers: Pairs, name: bytes, value: bytes) -> Pairs:
     if name not in headers.names():
         return headers._replace(entries=(*headers.entries, (name, value)))
-    entries = [(each, value if each.lower() == name else old) for each, old in headers.entries]
+    entries = [(each, value if each.lower() == name else old_value) for each, old_value in headers.entries]
     return headers._replace(entries=tuple(entries))
 
 
@@ -597,42 +614,42 @@ def _hosts(headers: Pairs, clues: Clues) -> Iterator[Change]:
     host = next((value for name, value in headers.entries if name.lower() == b"host"), b"")
     for other in clues.hosts:
         if other.encode() != host:
-            said = f"Host was signed as {other!r}"
-            now = f", and the request has {shown(host)!r}" if has_host else ", and q-header-list does not name it"
+            text = f"Host was signed as {other!r}"
+            rest = f", and the request has {show(host)!r}" if has_host else ", and q-header-list does not name it"
             yield Change(
                 "headers",
-                _with_value(headers, b"host", other.encode()),
+                _set_value(headers, b"host", other.encode()),
                 "host-changed" if has_host else "header-not-listed",
-                said + now,
+                text + rest,
             )
     if has_host:
         for port in (b":443", b":80", b":8080"):
             if not host.endswith(port):
                 yield Change(
                     "headers",
-                    _with_value(headers, b"host", host + port),
+                    _set_value(headers, b"host", host + port),
                     "host-port",
                     f"Host was signed with the port {port[1:].decode()}, which is not sent",
                 )
         if b":" in host:
             yield Change(
                 "headers",
-                _with_value(headers, b"host", host.partition(b":")[0]),
+                _set_value(headers, b"host", host.partition(b":")[0]),
                 "host-port",
                 "Host was signed without the port that is sent",
             )
         yield Change(
-            "headers", _with_value(headers, b"host", host.lower()), "host-case", "Host was signed in lower case"
+            "headers", _set_value(headers, b"host", host.lower()), "host-case", "Host was signed in lower case"
         )
         yield Change(
             "headers",
-            _with_value(headers, b"host", b"https://" + host),
+            _set_value(headers, b"host", b"https://" + host),
             "host-changed",
             "Host was signed with the scheme before it",
         )
         yield Change(
             "headers",
-            _with_value(headers, b"host", host + b"/"),
+            _set_value(headers, b"host", host + b"/"),
             "host-changed",
             "Host was signed with a slash after it",
         )
@@ -640,40 +657,40 @@ def _hosts(headers: Pairs, clues: Clues) -> Iterator[Change]:
 
 def _entities(headers: Pairs, clues: Clues) -> Iterator[Change]:
     """Another Content-Type or Content-Length."""
-    own = dict(headers.entries)
-    content_type = next((value for name, value in own.items() if name.lower() == b"content-type"), None)
+    values = dict(headers.entries)
+    content_type = next((value for name, value in values.items() if name.lower() == b"content-type"), None)
     if content_type is not None:
-        bare = content_type.partition(b";")[0].strip()
-        guessed = mimetypes.guess_type(shown(clues.raw_path).rpartition("/")[2])[0]
-        kinds = [*([guessed.encode()] if guessed else []), bare, *_TYPES]
+        media_type = content_type.partition(b";")[0].strip()
+        guess = mimetypes.guess_type(show(clues.raw_path).rpartition("/")[2])[0]
+        kinds = [*([guess.encode()] if guess else []), media_type, *_TYPES]
         for kind in dict.fromkeys(
             [
                 *kinds,
                 *[
                     each + end
-                    for each in (bare, *kinds[:1], *_TEXT_TYPES)
+                    for each in (media_type, *kinds[:1], *_TEXT_TYPES)
                     for end in (b"; charset=utf-8", b";charset=utf-8", b"; charset=UTF-8", b";charset=UTF-8")
                 ],
             ]
         ):
             yield Change(
                 "headers",
-                _with_value(headers, b"content-type", kind),
+                _set_value(headers, b"content-type", kind),
                 "content-type-changed",
-                f"Content-Type was signed as {shown(kind)!r}, and the request has {shown(content_type)!r}",
+                f"Content-Type was signed as {show(kind)!r}, and the request has {show(content_type)!r}",
             )
-    length = next((value for name, value in own.items() if name.lower() == b"content-length"), None)
+    length = next((value for name, value in values.items() if name.lower() == b"content-length"), None)
     if length is not None:
         for size in (b"0", b""):
             yield Change(
                 "headers",
-                _with_value(headers, b"content-length", size),
+                _set_value(headers, b"content-length", size),
                 "content-length-changed",
-                f"Content-Length was signed as {shown(size)!r}, and the request has {shown(length)!r}",
+                f"Content-Length was signed as {show(size)!r}, and the request has {show(length)!r}",
             )
 
 
-def _unlisted(headers: Pairs, clues: Clues) -> Iterator[Change]:
+def _unlisted_headers(headers: Pairs, clues: Clues) -> Iterator[Change]:
     """Headers that q-header-list does not name."""
     extra = clues.unlisted_headers
     if len(extra) > 1:
@@ -683,12 +700,12 @@ def _unlisted(headers: Pairs, clues: Clues) -> Iterator[Change]:
             "header-not-listed",
             "all headers were signed, and q-header-list does not name them all",
         )
-    for each in extra[:_MANY]:
+    for each in extra[:_MAX_PLACES]:
         yield Change(
             "headers",
             headers._replace(entries=(*headers.entries, each)),
             "header-not-listed",
-            f"the header {shown(each[0])!r} was signed, and q-header-list does not name it",
+            f"the header {show(each[0])!r} was signed, and q-header-list does not name it",
         )
     if b"x-cos-security-token" not in headers.names():
         for token in clues.tokens:
@@ -707,22 +724,22 @@ def _sha(kind: str, data: bytes) -> bytes:
     return hashlib.new(kind, data).hexdigest().encode()
 
 
-def _lines_joined(end: bytes, newline: bytes = b"\n", skips: bool = False) -> Callable[..., bytes]:
+def _join_lines(end: bytes, newline: bytes = b"\n", skips: bool = False) -> Callable[..., bytes]:
     return lambda lines: newline.join([line for line in lines if line or not skips]) + end
 
 
 RECIPES: tuple[tuple[str, str, Recipe], ...] = (
-    ("newline-lost", "HttpString had no newline at its end", Recipe(http=_lines_joined(b""))),
+    ("newline-lost", "HttpString had no newline at its end", Recipe(http=_join_lines(b""))),
     ("newline-lost", "StringToSign had no newline at its end", Recipe(text=lambda time, digest: b"sha1\n%b\n%b" % (time, digest))),
     ("newline-lost", "neither HttpString nor StringToSign had a newline at its end",
-     Recipe(http=_lines_joined(b""), text=lambda time, digest: b"sha1\n%b\n%b" % (time, digest))),
-    ("newline-lost", "HttpString had two newlines at its end", Recipe(http=_lines_joined(b"\n\n"))),
-    ("line-ends", "HttpString's lines ended with CR and LF", Recipe(http=_lines_joined(b"\r\n", b"\r\n"))),
+     Recipe(http=_join_lines(b""), text=lambda time, digest: b"sha1\n%b\n%b" % (time, digest))),
+    ("newline-lost", "HttpString had two newlines at its end", Recipe(http=_join_lines(b"\n\n"))),
+    ("line-ends", "HttpString's lines ended with CR and LF", Recipe(http=_join_lines(b"\r\n", b"\r\n"))),
     ("line-ends", "all lines ended with CR and LF",
-     Recipe(http=_lines_joined(b"\r\n", b"\r\n"), text=lambda time, digest: b"sha1\r\n%b\r\n%b\r\n" % (time, digest))),
-    ("line-ends", "HttpString had the two characters backslash and n for each newline", Recipe(http=_lines_joined(b"\\n", b"\\n"))),
-    ("empty-lines-dropped", "HttpString had no line for what is empty", Recipe(http=_lines_joined(b"\n", skips=True))),
-    ("empty-lines-dropped", "HttpString had no line for what is empty, and no newline at its end", Recipe(http=_lines_joined(b"", skips=True))),
+     Recipe(http=_join_lines(b"\r\n", b"\r\n"), text=lambda time, digest: b"sha1\r\n%b\r\n%b\r\n" % (time, digest))),
+    ("line-ends", "HttpString had the two characters backslash and n for each newline", Recipe(http=_join_lines(b"\\n", b"\\n"))),
+    ("empty-lines-dropped", "HttpString had no line for what is empty", Recipe(http=_join_lines(b"\n", skips=True))),
+    ("empty-lines-dropped", "HttpString had no line for what is empty, and no newline at its end", Recipe(http=_join_lines(b"", skips=True))),
     ("sign-key-binary", "SignKey was the HMAC's 20 bytes, not their 40 hex characters",
      Recipe(sign_key=lambda key, time: bytes.fromhex(hmac_hex(key, time).decode()))),
     ("sign-key-form", "SignKey was in upper-case hex", Recipe(sign_key=lambda key, time: hmac_hex(key, time).upper())),
@@ -761,30 +778,32 @@ RECIPES: tuple[tuple[str, str, Recipe], ...] = (
 )  # fmt: skip
 
 
-def of_recipe(recipe: Recipe, clues: Clues) -> Iterator[Change]:
-    if recipe is DOCUMENTED:
+def recipe_changes(recipe: Recipe, clues: Clues) -> Iterator[Change]:
+    if recipe is DOCUMENTED_RECIPE:
         for code, detail, other in RECIPES:
             yield Change("recipe", other, code, detail)
 
 
-_OF_SLOT: dict[str, Callable[[Any, Clues], Iterator[Change]]] = {
-    "key": of_key, "times": of_times, "method": of_method, "path": of_path, "params": of_params, "headers": of_headers,
-    "recipe": of_recipe,
+_CHANGES_BY_SLOT: dict[str, Callable[[Any, Clues], Iterator[Change]]] = {
+    "key": key_changes, "times": time_changes, "method": method_changes, "path": path_changes, "params": param_changes, "headers": header_changes,
+    "recipe": recipe_changes,
 }  # fmt: skip
 
 
 def changes(signing: Signing, slot: str, clues: Clues) -> list[Change]:
     """The changes of one slot that make a difference, each outcome once."""
     value = getattr(signing, slot)
-    now = value.text() if isinstance(value, Pairs) else value
-    found: dict[Any, Change] = {}
-    for change in _OF_SLOT[slot](value, clues):
+    own_outcome = value.text() if isinstance(value, Pairs) else value
+    by_outcome: dict[Any, Change] = {}
+    for change in _CHANGES_BY_SLOT[slot](value, clues):
         outcome = change.value.text() if isinstance(change.value, Pairs) else change.value
-        if outcome == now:
+        if outcome == own_outcome:
             continue
-        known = found.get(outcome)
-        if known is None:
-            found[outcome] = change._replace(outcome=outcome)
-        elif change.code != known.code and change.code not in [code for code, _ in known.also]:
-            found[outcome] = known._replace(also=(*known.also, (change.code, change.detail)))
-    return list(found.values())
+        old_change = by_outcome.get(outcome)
+        if old_change is None:
+            by_outcome[outcome] = change._replace(outcome=outcome)
+        elif change.code != old_change.code and change.code not in [code for code, _ in old_change.alternatives]:
+            by_outcome[outcome] = old_change._replace(
+                alternatives=(*old_change.alternatives, (change.code, change.detail))
+            )
+    return list(by_outcome.values())

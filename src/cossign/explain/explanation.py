@@ -13,18 +13,27 @@ from cossign.endpoint import endpoint
 from cossign.errors import CosSignError
 from cossign.explain import page, report
 from cossign.explain.catalogue import CATALOGUE, Sureness
-from cossign.explain.changes import Change, Clues, changes, shown
+from cossign.explain.changes import Change, Clues, changes, show
 from cossign.explain.findings import Difference, Finding, Findings, Step
-from cossign.explain.forms import FIELDS, Evident, Listed, Reading, clues_of, listed, repaired, taken_apart
+from cossign.explain.forms import (
+    FIELDS,
+    Evidence,
+    Reading,
+    Selection,
+    clues_of,
+    repair_request,
+    select_entries,
+    take_apart,
+)
 from cossign.explain.mask import SECRETS, Mask
 from cossign.explain.reading import Request, ServiceError, read, read_error
-from cossign.explain.search import Found, search
+from cossign.explain.search import SearchResult, search
 from cossign.explain.steps import Pairs, Signing, Times, decoded_pairs, encoded_entry, first_difference, http_string
 from cossign.key_time import KeyTime
 
-_POSSIBLE = 6  # causes that are named without a key
-_MOST = 2  # changes at once
-_SEARCHES = 2  # for that many: each may take some tenths of a second
+_MAX_POSSIBLE_CAUSES = 6  # causes that are named without a key
+_MAX_CHANGES = 2  # changes at once
+_MAX_SEARCHES = 2  # for that many: each may take some tenths of a second
 
 
 @dataclass(frozen=True, repr=False)
@@ -62,8 +71,8 @@ class _Case(NamedTuple):
     """One way to read the request, and what it amounts to."""
 
     reading: Reading
-    chosen: Listed
-    evident: tuple[Evident, ...]
+    selection: Selection
+    evidence: tuple[Evidence, ...]
     signing: Signing
     clues: Clues
 
@@ -105,87 +114,91 @@ def explain(
     >>> explain(signer.presign("a b.txt"), method="HEAD", credentials=[credentials]).codes
     ('method-changed',)
     """
-    began = time.perf_counter()
-    given = read(request, method, tuple((headers or {}).items()))
-    answer = None if error is None and given.error is None else read_error(error or given.error or "")
-    looked_at = int(time.time() if now is None else now)
-    known = {each.secret_id: each for each in credentials}
+    start = time.perf_counter()
+    parsed_request = read(request, method, tuple((headers or {}).items()))
+    answer = None if error is None and parsed_request.error is None else read_error(error or parsed_request.error or "")
+    timestamp = int(time.time() if now is None else now)
+    keyring = {each.secret_id: each for each in credentials}
     mask = Mask(show_secrets)
-    for each in known.values():
+    for each in keyring.values():
         mask.hide(each.secret_key, "<SecretKey>")
-    cases = [_case(each, evident, known, hosts, bucket) for each, evident in repaired(given)]
-    for each in known.values():
+    cases = [_case(each, evidence, keyring, hosts, bucket) for each, evidence in repair_request(parsed_request)]
+    for each in keyring.values():
         mask.hide(each.token or "", "<token>")
     for case in cases:
-        mask.hide(shown(case.reading.token or b""), "<token>")
+        mask.hide(show(case.reading.token or b""), "<token>")
         if not case.reading.secret_id().startswith("AKID"):  # it may be a SecretKey, in the wrong place
             mask.hide(case.reading.secret_id(), f"{case.reading.secret_id()[:4]}...")
-    for text in (given.url, answer.format_string or "" if answer else "", *map("=".join, given.headers)):
+    for text in (
+        parsed_request.url,
+        answer.format_string or "" if answer else "",
+        *map("=".join, parsed_request.headers),
+    ):
         for name, value in SECRETS.findall(text):
             mask.hide(value, "<token>") if name.lower() == "token" else mask.hide_signature(value)
     for case in cases:
-        mask.hide_signature(shown(case.reading.fields.get("q-signature", b"")))
-        mask.hide_signature(shown(case.reading.signature))
+        mask.hide_signature(show(case.reading.fields.get("q-signature", b"")))
+        mask.hide_signature(show(case.reading.signature))
     try:
-        case, signed, findings, others, tried = _judged(cases, answer, known, looked_at)
-        steps = tuple(_steps(case, signed, answer, mask, show_secrets, known))
-        difference = _difference(case.signing, signed)
+        case, original, findings, others, attempts = _judge(cases, answer, keyring, timestamp)
+        steps = tuple(_steps(case, original, answer, mask, show_secrets, keyring))
+        difference = _difference(case.signing, original)
     finally:
         encoded_entry.cache_clear()
     return Explanation(
-        holds=not findings and not others and signed is not None,
-        findings=tuple(_masked(findings, mask)),
-        others=tuple(_masked(others, mask)),
+        holds=not findings and not others and original is not None,
+        findings=tuple(_mask_findings(findings, mask)),
+        others=tuple(_mask_findings(others, mask)),
         steps=steps,
         difference=difference,
-        url=mask(given.url),
-        method=shown(case.signing.method).upper(),
-        source=given.source,
+        url=mask(parsed_request.url),
+        method=show(case.signing.method).upper(),
+        source=parsed_request.source,
         key_time=_span(case.reading),
-        now=looked_at,
-        checked=case.reading.secret_id() in known or signed is not None,
-        tried=tried,
-        seconds=time.perf_counter() - began,
+        now=timestamp,
+        checked=case.reading.secret_id() in keyring or original is not None,
+        tried=attempts,
+        seconds=time.perf_counter() - start,
     )
 
 
-def _masked(findings: Iterable[Finding], mask: Callable[[str], str]) -> Iterator[Finding]:
+def _mask_findings(findings: Iterable[Finding], mask: Callable[[str], str]) -> Iterator[Finding]:
     for finding in findings:
         yield finding._replace(detail=mask(finding.detail))
 
 
 def _case(
-    request: Request, evident: tuple[Evident, ...], known: dict[str, Credentials], hosts: Sequence[str], bucket: str
+    request: Request, evidence: tuple[Evidence, ...], keyring: dict[str, Credentials], hosts: Sequence[str], bucket: str
 ) -> _Case:
-    reading = taken_apart(request)
-    chosen = listed(reading)
+    reading = take_apart(request)
+    selection = select_entries(reading)
     secret_id = reading.secret_id()
-    own = known.get(secret_id) or next(iter(known.values()), None)
+    credentials = keyring.get(secret_id) or next(iter(keyring.values()), None)
     signing = Signing(
-        "" if own is None else own.secret_key,
+        "" if credentials is None else credentials.secret_key,
         reading.times(),
         reading.method,
         reading.path,
-        chosen.params,
-        chosen.headers,
+        selection.params,
+        selection.headers,
     )
-    tokens = [each.token for each in known.values() if each.token]
+    tokens = [each.token for each in keyring.values() if each.token]
     if reading.token:
-        tokens.append(shown(reading.token))
-    host = shown(reading.host)
-    found = bucket or _bucket_of(host)
+        tokens.append(show(reading.token))
+    host = show(reading.host)
+    bucket_name = bucket or _bucket_of(host)
     clues = clues_of(
         reading,
-        chosen,
-        keys={each.secret_id: each.secret_key for each in known.values()},
+        selection,
+        keys={each.secret_id: each.secret_key for each in keyring.values()},
         tokens=tuple(dict.fromkeys(tokens)),
-        hosts=tuple(_hosts(host, found, hosts)),
-        bucket=found,
+        hosts=tuple(_hosts(host, bucket_name, hosts)),
+        bucket=bucket_name,
     )
-    every = (*evident, *reading.evident)
+    all_evidence = (*evidence, *reading.evidence)
     if len(reading.fields) == len(FIELDS):
-        every += chosen.evident
-    return _Case(reading, chosen, every, signing, clues)
+        all_evidence += selection.evidence
+    return _Case(reading, selection, all_evidence, signing, clues)
 
 
 def _bucket_of(host: str) -> str:
@@ -193,9 +206,9 @@ def _bucket_of(host: str) -> str:
     return name if name.rpartition("-")[2].isdigit() and ".myqcloud.com" in host else ""
 
 
-def _hosts(host: str, bucket: str, given: Sequence[str]) -> Iterator[str]:
+def _hosts(host: str, bucket: str, hosts: Sequence[str]) -> Iterator[str]:
     """Hosts that the bucket has, beside the one that the request went to."""
-    yield from given
+    yield from hosts
     if host:
         yield host
     if not bucket:
@@ -207,7 +220,7 @@ def _hosts(host: str, bucket: str, given: Sequence[str]) -> Iterator[str]:
             yield f"{bucket}.{service}.{region}.myqcloud.com"
         yield f"{bucket}.file.myqcloud.com"
         yield f"{bucket}.{region}.myqcloud.com"
-    for each in given:
+    for each in hosts:
         part = each.split(".")
         if len(part) > 4:
             yield f"{bucket}.cos.{part[2]}.myqcloud.com"
@@ -229,43 +242,44 @@ def _span(reading: Reading) -> tuple[int, int] | None:
     return max(spans[0][0], spans[1][0]), min(spans[0][1], spans[1][1])
 
 
-_Judged = tuple[_Case, Signing | None, list[Finding], list[Finding], int]
+_Judgement = tuple[_Case, Signing | None, list[Finding], list[Finding], int]
 
 
-def _found(change: Change | Evident, sureness: Sureness) -> Finding:
+def _finding(change: Change | Evidence, sureness: Sureness) -> Finding:
     return Finding(CATALOGUE[change.code], change.detail, sureness)
 
 
-def _judged(cases: list[_Case], answer: ServiceError | None, known: dict[str, Credentials], now: int) -> _Judged:
+def _judge(cases: list[_Case], answer: ServiceError | None, keyring: dict[str, Credentials], now: int) -> _Judgement:
     """The best case, what was signed, the findings, others, and how many signatures were computed."""
-    tried = searched = 0
-    whole = [case for case in cases if known and len(case.reading.fields) == len(FIELDS)]
-    for most, case in sorted(
-        itertools.product(range(_MOST + 1), whole), key=lambda each: (len(each[1].evident) + each[0], each[0])
+    attempts = searches = 0
+    complete_cases = [case for case in cases if keyring and len(case.reading.fields) == len(FIELDS)]
+    for limit, case in sorted(
+        itertools.product(range(_MAX_CHANGES + 1), complete_cases),
+        key=lambda each: (len(each[1].evidence) + each[0], each[0]),
     ):
-        for base, by_service in _bases(case, answer, most):
-            searched += most == _MOST
-            if searched > _SEARCHES:
+        for base, by_service in _bases(case, answer, limit):
+            searches += limit == _MAX_CHANGES
+            if searches > _MAX_SEARCHES:
                 break
-            found = search(base, case.reading.signature, case.clues, most)
-            tried += found.tried
-            if found.matches:
-                return (*_explained(case, base, by_service, found, answer, known=known, now=now), tried)
-    case = max(cases, key=lambda each: (len(each.reading.fields), -len(each.evident)))  # the first of them
-    return (*_unexplained(case, answer, known, now), tried)
+            result = search(base, case.reading.signature, case.clues, limit)
+            attempts += result.attempts
+            if result.matches:
+                return (*_explain_match(case, base, by_service, result, answer, keyring=keyring, now=now), attempts)
+    case = max(cases, key=lambda each: (len(each.reading.fields), -len(each.evidence)))  # the first of them
+    return (*_explain_mismatch(case, answer, keyring, now), attempts)
 
 
-def _bases(case: _Case, answer: ServiceError | None, most: int) -> Iterator[tuple[Signing, bool]]:
+def _bases(case: _Case, answer: ServiceError | None, limit: int) -> Iterator[tuple[Signing, bool]]:
     """What may have been signed: the request as it is given, as the service received it, and with what is missing."""
     yield case.signing, False
-    received = _received(case, answer)
-    if received is not None and received.lines() != case.signing.lines():
-        yield received, True
-    unsent = case.chosen.unsent
-    if unsent and len(unsent) <= 3 and most < _MOST:
+    received_signing = _received_signing(case, answer)
+    if received_signing is not None and received_signing.lines() != case.signing.lines():
+        yield received_signing, True
+    unsent_names = case.selection.unsent_names
+    if unsent_names and len(unsent_names) <= 3 and limit < _MAX_CHANGES:
         for values in _guesses(case):
             params, headers = case.signing.params, case.signing.headers
-            for (kind, name), value in zip(unsent, values, strict=True):
+            for (kind, name), value in zip(unsent_names, values, strict=True):
                 if kind == "header":
                     headers = headers._replace(entries=(*headers.entries, (name, value)))
                 else:
@@ -275,19 +289,19 @@ def _bases(case: _Case, answer: ServiceError | None, most: int) -> Iterator[tupl
 
 def _guesses(case: _Case) -> Iterator[tuple[bytes, ...]]:
     """Values that signed headers and parameters may have had that the request lacks."""
-    usual: dict[bytes, tuple[bytes, ...]] = {
+    usual_values: dict[bytes, tuple[bytes, ...]] = {
         b"range": (b"bytes=0-", b"bytes=0-0", b"bytes=0-9"), b"content-length": (b"0",),
         b"host": tuple(host.encode() for host in case.clues.hosts),
         b"content-type": (b"application/octet-stream", b"image/jpeg", b"text/plain", b"application/json"),
         b"x-cos-security-token": tuple(token.encode() for token in case.clues.tokens),
     }  # fmt: skip
-    yield tuple(b"" for _ in case.chosen.unsent)
-    for position, (_, name) in enumerate(case.chosen.unsent):
-        for value in usual.get(name, ()):
-            yield tuple(value if at == position else b"" for at in range(len(case.chosen.unsent)))
+    yield tuple(b"" for _ in case.selection.unsent_names)
+    for position, (_, name) in enumerate(case.selection.unsent_names):
+        for value in usual_values.get(name, ()):
+            yield tuple(value if at == position else b"" for at in range(len(case.selection.unsent_names)))
 
 
-def _received(case: _Case, answer: ServiceError | None) -> Signing | None:
+def _received_signing(case: _Case, answer: ServiceError | None) -> Signing | None:
     """What the service says it received."""
     if answer is None or answer.format_string is None:
         return None
@@ -302,138 +316,153 @@ def _received(case: _Case, answer: ServiceError | None) -> Signing | None:
     )
 
 
-def _explained(
+def _explain_match(
     case: _Case,
     base: Signing,
     by_service: bool,
-    found: Found,
+    result: SearchResult,
     answer: ServiceError | None,
     *,
-    known: dict[str, Credentials],
+    keyring: dict[str, Credentials],
     now: int,
 ) -> tuple[_Case, Signing | None, list[Finding], list[Finding]]:
     """A match: the findings that it amounts to."""
-    best = found.matches[0]
-    evident = case.evident
+    best_match = result.matches[0]
+    evidence = case.evidence
     if by_service:  # it has received what the request, as it is given, lacks
-        evident = tuple(each for each in evident if not each.code.endswith("-missing") or each.code == "field-missing")
-    findings = [_found(each, "evident") for each in evident]
+        evidence = tuple(
+            each for each in evidence if not each.code.endswith("-missing") or each.code == "field-missing"
+        )
+    findings = [_finding(each, "evident") for each in evidence]
     secret_id = case.reading.secret_id()
-    if secret_id not in known:
-        owner = next((each for each, own in known.items() if own.secret_key == best.signing.key), "another SecretId")
+    if secret_id not in keyring:
+        owner = next(
+            (each for each, credentials in keyring.items() if credentials.secret_key == best_match.signing.key),
+            "another SecretId",
+        )
         detail = f"it says q-ak={secret_id}, and the SecretKey of {owner} signed it"
         findings.append(Finding(CATALOGUE["other-secret-id"], detail, "confirmed"))
-    for change in best.changes:
+    for change in best_match.changes:
         if change.code not in [finding.cause.code for finding in findings]:
-            findings.append(_found(change, "confirmed"))
-    others = [Finding(CATALOGUE[code], detail, "confirmed") for change in best.changes for code, detail in change.also]
-    for match in found.matches[1:4]:
-        others += [_found(change, "confirmed") for change in match.changes]
+            findings.append(_finding(change, "confirmed"))
+    others = [
+        Finding(CATALOGUE[code], detail, "confirmed")
+        for change in best_match.changes
+        for code, detail in change.alternatives
+    ]
+    for match in result.matches[1:4]:
+        others += [_finding(change, "confirmed") for change in match.changes]
     if by_service:
         case = case._replace(signing=base)
-    findings += _beside(case, known, now)
+    findings += _side_findings(case, keyring, now)
     if not by_service and answer is not None and answer.code == "SignatureDoesNotMatch":
         known_codes = [finding.cause.code for finding in findings]
-        findings += [each for each in _on_the_way(case, answer, not findings) if each.cause.code not in known_codes]
-    return case, best.signing, findings, others
+        findings += [
+            each for each in _service_findings(case, answer, not findings) if each.cause.code not in known_codes
+        ]
+    return case, best_match.signing, findings, others
 
 
-def _beside(case: _Case, known: dict[str, Credentials], now: int) -> Iterator[Finding]:
+def _side_findings(case: _Case, keyring: dict[str, Credentials], now: int) -> Iterator[Finding]:
     """What may be wrong beside the signature: the token, the time, what clients do to the path."""
     reading = case.reading
-    own = known.get(reading.secret_id())
-    if own is not None and own.token:
+    credentials = keyring.get(reading.secret_id())
+    if credentials is not None and credentials.token:
         if reading.token is None:
             yield Finding(CATALOGUE["token-missing"], "the request has no x-cos-security-token", "evident")
-        elif shown(reading.token) != own.token:
+        elif show(reading.token) != credentials.token:
             yield Finding(
                 CATALOGUE["token-changed"], "x-cos-security-token is not the token of these credentials", "evident"
             )
-    elif own is None and not known and reading.token is None and len(reading.secret_id()) > 60:
+    elif credentials is None and not keyring and reading.token is None and len(reading.secret_id()) > 60:
         yield Finding(
             CATALOGUE["token-missing"],
             "the SecretId has the length of a temporary one, and there is no token",
             "possible",
         )
-    parts = shown(reading.path).split("/")
-    if reading.where == "URL" and ("." in parts or ".." in parts):
+    parts = show(reading.path).split("/")
+    if reading.place == "URL" and ("." in parts or ".." in parts):
         yield Finding(
             CATALOGUE["dot-segments"],
             "the URL's path has dot segments, which clients remove before they send it",
             "evident",
         )
-    yield from _timely(case, now)
+    yield from _time_findings(case, now)
 
 
-def _timely(case: _Case, now: int) -> Iterator[Finding]:
+def _time_findings(case: _Case, now: int) -> Iterator[Finding]:
     span = _span(case.reading)
-    if span is None or any(each.code in ("milliseconds", "key-time-form") for each in case.evident):
+    if span is None or any(each.code in ("milliseconds", "key-time-form") for each in case.evidence):
         return
     if now > span[1]:
-        yield Finding(CATALOGUE["expired"], f"it ended {report.lasting(now - span[1])} ago", "evident")
+        yield Finding(CATALOGUE["expired"], f"it ended {report.format_duration(now - span[1])} ago", "evident")
     elif now < span[0]:
         yield Finding(
             CATALOGUE["not-yet-valid"],
-            f"it begins in {report.lasting(span[0] - now)}: a clock is wrong by as much, or more",
+            f"it begins in {report.format_duration(span[0] - now)}: a clock is wrong by as much, or more",
             "evident",
         )
 
 
-def _on_the_way(case: _Case, answer: ServiceError, is_right: bool) -> list[Finding]:
+def _service_findings(case: _Case, answer: ServiceError, is_right: bool) -> list[Finding]:
     """What the service's answer shows: it received another request than is given, or has another key."""
-    received = _received(case, answer)
-    if received is not None and received.lines() != case.signing.lines():
-        return list(_between(received, case))
+    received_signing = _received_signing(case, answer)
+    if received_signing is not None and received_signing.lines() != case.signing.lines():
+        return list(_transit_findings(received_signing, case))
     if not is_right:
         return []
     other_key = f"it has another SecretKey for {case.reading.secret_id()}"
-    right = "the signature is right by the SecretKey given, and the service"
-    if received is None:
-        detail = f"{right} refused it: {other_key}, or received another request"
+    claim = "the signature is right by the SecretKey given, and the service"
+    if received_signing is None:
+        detail = f"{claim} refused it: {other_key}, or received another request"
         return [Finding(CATALOGUE["wrong-secret-key"], detail, "eliminated")]
-    return [Finding(CATALOGUE["wrong-secret-key"], f"{right} computed the same StringToSign: {other_key}", "service")]
+    return [Finding(CATALOGUE["wrong-secret-key"], f"{claim} computed the same StringToSign: {other_key}", "service")]
 
 
-def _between(received: Signing, case: _Case) -> Iterator[Finding]:
+def _transit_findings(received_signing: Signing, case: _Case) -> Iterator[Finding]:
     """What happened between the request as it was made and as the service received it."""
     clues = case.clues._replace(raw_path=b"", raw_query=b"", fragment=b"")  # those are of the request as it was made
     for slot in ("method", "path", "params", "headers"):
-        there, here = getattr(received, slot), getattr(case.signing, slot)
-        pairs = isinstance(there, Pairs)
-        sent, got = (here.text(), there.text()) if pairs else (here, there)
-        if sent == got:
+        received_value, sent_value = getattr(received_signing, slot), getattr(case.signing, slot)
+        has_pairs = isinstance(received_value, Pairs)
+        sent_text, received_text = (
+            (sent_value.text(), received_value.text()) if has_pairs else (sent_value, received_value)
+        )
+        if sent_text == received_text:
             continue
-        known = next((each for each in changes(received, slot, clues) if each.outcome == sent), None)
-        if known is not None:
-            yield _found(known, "service")
+        change = next((each for each in changes(received_signing, slot, clues) if each.outcome == sent_text), None)
+        if change is not None:
+            yield _finding(change, "service")
         elif slot == "method":
             yield Finding(
                 CATALOGUE["method-changed"],
-                f"{shown(sent).upper()} was sent, and {shown(got).upper()} arrived",
+                f"{show(sent_text).upper()} was sent, and {show(received_text).upper()} arrived",
                 "service",
             )
         elif slot == "path":
             yield Finding(
-                CATALOGUE["path-rewritten"], f"{shown(sent)!r} was sent, and {shown(got)!r} arrived", "service"
+                CATALOGUE["path-rewritten"],
+                f"{show(sent_text)!r} was sent, and {show(received_text)!r} arrived",
+                "service",
             )
         else:
-            yield from _pairs_between("parameter" if slot == "params" else "header", here, there)
+            yield from _pair_findings("parameter" if slot == "params" else "header", sent_value, received_value)
 
 
-def _pairs_between(kind: str, here: Pairs, there: Pairs) -> Iterator[Finding]:
-    sent = {name.lower(): value for name, value in here.entries}
-    got = {name.lower(): value for name, value in there.entries}
-    for name in dict.fromkeys((*sent, *got)):
-        if sent.get(name) == got.get(name):
+def _pair_findings(kind: str, sent_pairs: Pairs, received_pairs: Pairs) -> Iterator[Finding]:
+    sent_values = {name.lower(): value for name, value in sent_pairs.entries}
+    received_values = {name.lower(): value for name, value in received_pairs.entries}
+    for name in dict.fromkeys((*sent_values, *received_values)):
+        if sent_values.get(name) == received_values.get(name):
             continue
-        if name not in got:
+        if name not in received_values:
             yield Finding(
-                CATALOGUE[f"{kind}-missing"], f"the {kind} {shown(name)!r} was sent, and did not arrive", "service"
+                CATALOGUE[f"{kind}-missing"], f"the {kind} {show(name)!r} was sent, and did not arrive", "service"
             )
         elif name == b"host":
             yield Finding(
                 CATALOGUE["host-changed"],
-                f"Host was {shown(sent.get(name, b''))!r}, and arrived as {shown(got[name])!r}",
+                f"Host was {show(sent_values.get(name, b''))!r}, and arrived as {show(received_values[name])!r}",
                 "service",
             )
         else:
@@ -442,117 +471,124 @@ def _pairs_between(kind: str, here: Pairs, there: Pairs) -> Iterator[Finding]:
             )
             yield Finding(
                 CATALOGUE[code],
-                f"the {kind} {shown(name)!r} was {shown(sent.get(name, b''))!r}, and arrived as {shown(got[name])!r}",
+                f"the {kind} {show(name)!r} was {show(sent_values.get(name, b''))!r}, and arrived as "
+                f"{show(received_values[name])!r}",
                 "service",
             )
 
 
-def _unexplained(
-    case: _Case, answer: ServiceError | None, known: dict[str, Credentials], now: int
+def _explain_mismatch(
+    case: _Case, answer: ServiceError | None, keyring: dict[str, Credentials], now: int
 ) -> tuple[_Case, Signing | None, list[Finding], list[Finding]]:
     """No match: what is evident, what the service says, and what is left."""
-    findings = [_found(each, "evident") for each in case.evident]
+    findings = [_finding(each, "evident") for each in case.evidence]
     secret_id = case.reading.secret_id()
-    findings += _beside(case, known, now)
-    received = _received(case, answer)
-    if received is not None and received.lines() != case.signing.lines() and len(case.reading.fields) == len(FIELDS):
+    findings += _side_findings(case, keyring, now)
+    received_signing = _received_signing(case, answer)
+    if (
+        received_signing is not None
+        and received_signing.lines() != case.signing.lines()
+        and len(case.reading.fields) == len(FIELDS)
+    ):
         findings += [
-            each for each in _between(received, case) if each.cause.code not in [one.cause.code for one in findings]
+            each
+            for each in _transit_findings(received_signing, case)
+            if each.cause.code not in [one.cause.code for one in findings]
         ]
     others: list[Finding] = []
     if len(case.reading.fields) < len(FIELDS) or len(case.reading.signature) < 40:
         return case, None, findings, others
-    if known and secret_id in known:
-        if not case.evident:
-            left = Finding(
+    if keyring and secret_id in keyring:
+        if not case.evidence:
+            fallback = Finding(
                 CATALOGUE["wrong-secret-key"],
                 f"another SecretKey than the one given for {secret_id} signed it, "
                 "or more than two things were done otherwise",
                 "eliminated",
             )
-            findings.insert(0, left)
-    elif known:
+            findings.insert(0, fallback)
+    elif keyring:
         findings.append(
-            Finding(CATALOGUE["unknown-secret-id"], f"q-ak is {secret_id}; known: {', '.join(known)}", "evident")
+            Finding(CATALOGUE["unknown-secret-id"], f"q-ak is {secret_id}; known: {', '.join(keyring)}", "evident")
         )
     elif not any(finding.sureness == "service" for finding in findings):
-        others = list(_possible(case))
+        others = list(_possible_findings(case))
     return case, None, findings, others
 
 
-def _possible(case: _Case) -> Iterator[Finding]:
+def _possible_findings(case: _Case) -> Iterator[Finding]:
     """Without a key: causes that this request leaves room for, the usual ones first."""
-    usual = (
+    usual_codes = (
         "wrong-secret-key", "plus-for-space", "path-encoded", "encoder-differs", "host-changed", "method-changed",
         "unicode-form", "content-type-changed", "leading-slash", "slashes-merged", "secret-key-edited", "space-as-plus",
         "newline-lost",
     )  # fmt: skip
-    room = {"wrong-secret-key": "another SecretKey signed it"}
+    details = {"wrong-secret-key": "another SecretKey signed it"}
     for slot in Signing._fields:
         for change in changes(case.signing, slot, case.clues):
-            room.setdefault(change.code, change.detail)
-    for code in [code for code in usual if code in room][:_POSSIBLE]:
-        yield Finding(CATALOGUE[code], f"perhaps {room[code]}", "possible")
+            details.setdefault(change.code, change.detail)
+    for code in [code for code in usual_codes if code in details][:_MAX_POSSIBLE_CAUSES]:
+        yield Finding(CATALOGUE[code], f"perhaps {details[code]}", "possible")
 
 
 # --- Side by side -----------------------------------------------------------------------------------------------------
 
 
-def _difference(request: Signing, signed: Signing | None) -> Difference | None:
-    if signed is None:
+def _difference(request: Signing, original: Signing | None) -> Difference | None:
+    if original is None:
         return None
-    offset = first_difference(http_string(request.lines()), http_string(signed.lines()))
+    offset = first_difference(http_string(request.lines()), http_string(original.lines()))
     if offset is None:
         return None
     names = ("method", "path", "HttpParameters", "HttpHeaders")
-    line = next(at for at in range(4) if request.lines()[at] != signed.lines()[at])
-    within = first_difference(request.lines()[line], signed.lines()[line])
-    return Difference(names[line], offset, within or 0)
+    line = next(at for at in range(4) if request.lines()[at] != original.lines()[at])
+    line_offset = first_difference(request.lines()[line], original.lines()[line])
+    return Difference(names[line], offset, line_offset or 0)
 
 
 def _steps(
     case: _Case,
-    signed: Signing | None,
+    original: Signing | None,
     answer: ServiceError | None,
     mask: Mask,
     show_secrets: bool,
-    known: dict[str, Credentials],
+    keyring: dict[str, Credentials],
 ) -> Iterator[Step]:
     """The signature's steps, for the request and for whoever signed."""
     if len(case.reading.fields) < len(FIELDS):
         return
     request = case.signing
-    has_key = case.reading.secret_id() in known
-    other = signed or request
+    has_key = case.reading.secret_id() in keyring
+    other = original or request
 
     def step(name: str, value: Callable[[Signing], bytes | str], needs_key: bool = False) -> Step:
         def text(signing: Signing) -> str:
-            found = value(signing)
-            return mask(found if isinstance(found, str) else shown(found))
+            result = value(signing)
+            return mask(result if isinstance(result, str) else show(result))
 
-        return Step(name, text(request) if has_key or not needs_key else "", None if signed is None else text(other))
+        return Step(name, text(request) if has_key or not needs_key else "", None if original is None else text(other))
 
     def key_time(signing: Signing) -> str:
         times: Times = signing.times
         return times.key if times.key == times.sign else f"{times.key} (q-sign-time {times.sign})"
 
     yield step("KeyTime", key_time)
-    if show_secrets and (has_key or signed is not None):
+    if show_secrets and (has_key or original is not None):
         yield step(
             "SignKey",
-            lambda signing: shown(
+            lambda signing: show(
                 signing.recipe.sign_key(signing.key.encode("utf-8", "surrogatepass"), signing.times.key.encode())
             ),
             True,
         )
     yield step("HttpString", lambda signing: signing.recipe.http(signing.lines()))
     yield step("StringToSign", lambda signing: signing.recipe.string_to_sign(signing.times, signing.lines()))
-    given = shown(case.reading.fields["q-signature"])
-    own = ""
+    sent_signature = show(case.reading.fields["q-signature"])
+    own_signature = ""
     if has_key:
-        own = shown(request.signature())
-        mask.hide_signature(own)
-    yield Step("Signature", mask(own), mask(given))
-    received = None if answer is None else answer.format_string
-    if received is not None and received != shown(http_string(request.lines())):
-        yield Step("FormatString", mask(received), mask(shown(http_string(other.lines()))))
+        own_signature = show(request.signature())
+        mask.hide_signature(own_signature)
+    yield Step("Signature", mask(own_signature), mask(sent_signature))
+    format_string = None if answer is None else answer.format_string
+    if format_string is not None and format_string != show(http_string(request.lines())):
+        yield Step("FormatString", mask(format_string), mask(show(http_string(other.lines()))))

@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 from cossign._core import encode_component
 from cossign._verify import sent_host
-from cossign.explain.changes import Clues, shown
+from cossign.explain.changes import Clues, show
 from cossign.explain.reading import Request, sent_bytes
-from cossign.explain.steps import Entry, Pairs, Times, percent_decoded
+from cossign.explain.steps import Entry, Pairs, Times, percent_decode
 from cossign.key_time import KeyTime
 
 FIELDS = (
@@ -23,7 +23,7 @@ FIELDS = (
 _NAMES = frozenset(name.encode() for name in FIELDS)
 
 
-class Evident(NamedTuple):
+class Evidence(NamedTuple):
     """A cause that stands in the request itself, and needs no recomputing to be one."""
 
     code: str
@@ -56,22 +56,22 @@ class Reading(NamedTuple):
     raw_query: bytes
     fragment: bytes
     token: bytes | None
-    evident: tuple[Evident, ...]
-    where: str
+    evidence: tuple[Evidence, ...]
+    place: str
 
     def times(self) -> Times:
         """q-key-time and q-sign-time."""
-        return Times(shown(self.fields.get("q-key-time", b"")), shown(self.fields.get("q-sign-time", b"")))
+        return Times(show(self.fields.get("q-key-time", b"")), show(self.fields.get("q-sign-time", b"")))
 
     def secret_id(self) -> str:
         """q-ak."""
-        return shown(self.fields.get("q-ak", b""))
+        return show(self.fields.get("q-ak", b""))
 
 
 # --- Damaged text -----------------------------------------------------------------------------------------------------
 
 
-def _unescaped(url: str) -> str:
+def _unescape(url: str) -> str:
     return html.unescape(url) if re.search(r"&(amp|#0*38|#x0*26);", url, re.I) else url
 
 
@@ -80,37 +80,37 @@ def _unescaped(url: str) -> str:
 _BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))
 
 
-def _unquoted(url: str) -> str:
+def _strip_quotes(url: str) -> str:
     return url.lstrip(_BLANKS + "<\"'([`\u201c").rstrip(_BLANKS + ">\"')]`.,;\u201d\u3002\uff0c")
 
 
-def _unwrapped(url: str) -> str:
-    return re.sub(r"\\?\s+", _unwrapped_run, url)
+def _unwrap(url: str) -> str:
+    return re.sub(r"\\?\s+", _unwrap_run, url)
 
 
-def _unwrapped_run(run: re.Match[str]) -> str:
+def _unwrap_run(run: re.Match[str]) -> str:
     """What stays of a run of blanks, maybe behind a backslash: none at '&' or '=', or from a line's end on."""
     slash, blanks = run[0][: run[0][0] == "\\"], run[0].lstrip("\\")
     before, after = run.string[max(0, run.start() - 1) : run.start()], run.string[run.end() : run.end() + 1]
     if after in ("&", "=") or (before in ("&", "=") and not slash):
         return "" if blanks[0] in "\r\n\t" else slash
-    kept = re.split(r"[\r\n\t]", blanks, maxsplit=1)[0]
-    return slash + kept if kept or len(kept) == len(blanks) else ""
+    kept_blanks = re.split(r"[\r\n\t]", blanks, maxsplit=1)[0]
+    return slash + kept_blanks if kept_blanks or len(kept_blanks) == len(blanks) else ""
 
 
-def _whole_decoded(url: str) -> str:
+def _decode_whole(url: str) -> str:
     lower = url.lower()
     _, mark, query = lower.partition("%3f")
-    encoded = mark and (query.startswith("q-sign") or "%3fq-sign" in query or "%26q-sign" in query)
-    return unquote(url) if encoded or re.match(r"https?%3a", lower) else url
+    is_encoded = mark and (query.startswith("q-sign") or "%3fq-sign" in query or "%26q-sign" in query)
+    return unquote(url) if is_encoded or re.match(r"https?%3a", lower) else url
 
 
-def _query_decoded(url: str) -> str:
+def _decode_query(url: str) -> str:
     path, mark, query = url.partition("?")
     return path + mark + unquote(query) if re.search(r"(?i)q-(sign|key)-time(=|%3d)[0-9]+%25(25)*3b", query) else url
 
 
-def _names_decoded(url: str) -> str:
+def _decode_names(url: str) -> str:
     path, mark, query = url.partition("?")
     return (
         path + mark + unquote(query)
@@ -119,7 +119,7 @@ def _names_decoded(url: str) -> str:
     )
 
 
-def _marked(url: str) -> str:
+def _fix_question_mark(url: str) -> str:
     """With one question mark, where there were none or two."""
     if "?" not in url.partition("q-sign-algorithm=")[0]:
         return re.sub(r"[&;]?q-sign-algorithm=", "?q-sign-algorithm=", url, count=1)
@@ -127,58 +127,58 @@ def _marked(url: str) -> str:
     return path + mark + re.sub(r"\?(?=q-sign-algorithm=)", "&", query)
 
 
-def _bare(authorization: str) -> str:
+def _strip_scheme(authorization: str) -> str:
     return re.sub(r"^(?i:authorization:)?\s*(?:[A-Za-z]+\s+)?(?=q-)", "", authorization).strip("\"' ")
 
 
-def _decoded_authorization(authorization: str) -> str:
+def _decode_authorization(authorization: str) -> str:
     is_encoded = re.search(r"(?i)q-(sign|key)-time=[0-9]+%3b|q-ak%3d", authorization)
     return unquote(authorization) if is_encoded else authorization
 
 
-def _joined(authorization: str) -> str:
+def _remove_blanks(authorization: str) -> str:
     return "".join(authorization.split())
 
 
 _REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
-    ("html-escaped", "the URL has '&amp;' where it had '&'", _unescaped),
-    ("quoted-url", "the URL has quotes, brackets or punctuation around it that are not its own", _unquoted),
-    ("wrapped-url", "the URL was broken into lines, or has blanks in it", _unwrapped),
-    ("url-encoded-whole", "the whole URL, or its query with '&' and '=', is percent-encoded", _whole_decoded),
-    ("signature-encoded-twice", "the signature's fields are percent-encoded twice: ';' is %253B", _query_decoded),
-    ("url-encoded-whole", "the query's '&' and '=' are percent-encoded", _names_decoded),
-    ("question-mark", "the query does not begin with one '?', and go on with '&'", _marked),
+    ("html-escaped", "the URL has '&amp;' where it had '&'", _unescape),
+    ("quoted-url", "the URL has quotes, brackets or punctuation around it that are not its own", _strip_quotes),
+    ("wrapped-url", "the URL was broken into lines, or has blanks in it", _unwrap),
+    ("url-encoded-whole", "the whole URL, or its query with '&' and '=', is percent-encoded", _decode_whole),
+    ("signature-encoded-twice", "the signature's fields are percent-encoded twice: ';' is %253B", _decode_query),
+    ("url-encoded-whole", "the query's '&' and '=' are percent-encoded", _decode_names),
+    ("question-mark", "the query does not begin with one '?', and go on with '&'", _fix_question_mark),
 )
 
 
-def repaired(request: Request) -> Iterator[tuple[Request, tuple[Evident, ...]]]:
+def repair_request(request: Request) -> Iterator[tuple[Request, tuple[Evidence, ...]]]:
     """The request as it is, and as it may have been before its text was damaged: with one repair, or two."""
     yield request, ()
-    once = []
+    first_repairs = []
     for repair in _REPAIRS:
         url = repair[2](request.url)
         if url != request.url:
-            once.append((repair, url))
-            yield request._replace(url=url), (Evident(*repair[:2]),)
-    for first, url in once:
+            first_repairs.append((repair, url))
+            yield request._replace(url=url), (Evidence(*repair[:2]),)
+    for first_repair, url in first_repairs:
         for repair in _REPAIRS:
-            again = repair[2](url)
-            if again != url and repair[0] != first[0]:
-                yield request._replace(url=again), (Evident(*first[:2]), Evident(*repair[:2]))
+            second_url = repair[2](url)
+            if second_url != url and repair[0] != first_repair[0]:
+                yield request._replace(url=second_url), (Evidence(*first_repair[:2]), Evidence(*repair[:2]))
     authorization = next((value for name, value in request.headers if name.lower() == "authorization"), None)
     if authorization is not None:
         for change, code, detail in (
-            (_bare, "authorization-scheme", "the Authorization has a word or quotes before q-sign-algorithm"),
-            (_decoded_authorization, "authorization-encoded", "the Authorization is percent-encoded, as only URLs are"),
-            (_joined, "wrapped-url", "the Authorization was broken into lines, or has blanks in it"),
-            (_unescaped, "html-escaped", "the Authorization has '&amp;' where it had '&'"),
+            (_strip_scheme, "authorization-scheme", "the Authorization has a word or quotes before q-sign-algorithm"),
+            (_decode_authorization, "authorization-encoded", "the Authorization is percent-encoded, as only URLs are"),
+            (_remove_blanks, "wrapped-url", "the Authorization was broken into lines, or has blanks in it"),
+            (_unescape, "html-escaped", "the Authorization has '&amp;' where it had '&'"),
         ):
-            better = change(authorization)
-            if better != authorization:
+            new_value = change(authorization)
+            if new_value != authorization:
                 headers = [
-                    (name, better if name.lower() == "authorization" else value) for name, value in request.headers
+                    (name, new_value if name.lower() == "authorization" else value) for name, value in request.headers
                 ]
-                yield request._replace(headers=tuple(headers)), (Evident(code, detail),)
+                yield request._replace(headers=tuple(headers)), (Evidence(code, detail),)
 
 
 # --- Taken apart ------------------------------------------------------------------------------------------------------
@@ -188,11 +188,11 @@ def _split(url: str) -> tuple[str, str, str, str]:
     """(host, path, query, fragment) of a URL or a request's target."""
     url, _, fragment = url.partition("#")
     rest, _, query = url.partition("?")
-    found = re.match(r"(?i)https?://[^/]*", rest)
-    if not found:
+    origin = re.match(r"(?i)https?://[^/]*", rest)
+    if not origin:
         return "", rest or "/", query, fragment
     host = sent_host(url.encode("utf-8", "replace").decode())
-    return host, rest[found.end() :] or "/", query, fragment
+    return host, rest[origin.end() :] or "/", query, fragment
 
 
 def _parts(query: str) -> list[tuple[str, Entry]]:
@@ -201,14 +201,14 @@ def _parts(query: str) -> list[tuple[str, Entry]]:
     for part in query.split("&"):
         if part:
             name, _, value = part.partition("=")
-            parts.append((part, (percent_decoded(sent_bytes(name), True), percent_decoded(sent_bytes(value), True))))
+            parts.append((part, (percent_decode(sent_bytes(name), True), percent_decode(sent_bytes(value), True))))
     return parts
 
 
-def taken_apart(request: Request) -> Reading:
+def take_apart(request: Request) -> Reading:
     """A request's parts and fields, read as leniently as can be."""
     host, path, query, fragment = _split(request.url)
-    evident: list[Evident] = []
+    evidence: list[Evidence] = []
     parts = _parts(query)
     headers: list[Entry] = []
     authorization = token = None
@@ -224,31 +224,31 @@ def taken_apart(request: Request) -> Reading:
             headers.append((sent_bytes(name), sent_bytes(text)))
     if host and not any(name.lower() == b"host" for name, _ in headers):
         headers.insert(0, (b"host", sent_bytes(host)))
-    own, params, where, doubts = _own_fields(parts, authorization)
-    evident += doubts
+    own_entries, params, place, doubts = _own_fields(parts, authorization)
+    evidence += doubts
     raw_query = "&".join(text for text, entry in parts if entry[0].lower() not in _NAMES)
     token = next((value for name, value in params if name.lower() == b"x-cos-security-token"), token)
     fields: dict[str, bytes] = {}
-    for lower_name, value in ((name.lower(), value) for name, value in own):
+    for lower_name, value in ((name.lower(), value) for name, value in own_entries):
         if lower_name not in _NAMES:
             continue
         field = lower_name.decode()
         if field in fields:
-            evident.append(Evident("field-doubled", f"{field} is there twice"))
+            evidence.append(Evidence("field-doubled", f"{field} is there twice"))
         fields.setdefault(field, value)
-    evident += _missing(fields, {name.lower() for name, _ in (*params, *headers)}, authorization)
+    evidence += _missing_fields(fields, {name.lower() for name, _ in (*params, *headers)}, authorization)
     signature, forms = _signature(fields.get("q-signature", b""))
-    evident += [*forms, *_times(fields)]
+    evidence += [*forms, *_times(fields)]
     if fields.get("q-sign-algorithm", b"sha1") != b"sha1":
-        evident.append(
-            Evident("algorithm", f"q-sign-algorithm is {shown(fields['q-sign-algorithm'])!r}, and must be 'sha1'")
+        evidence.append(
+            Evidence("algorithm", f"q-sign-algorithm is {show(fields['q-sign-algorithm'])!r}, and must be 'sha1'")
         )
     method = sent_bytes((request.method or "GET").lower())
     return Reading(
         fields,
         signature,
         method,
-        percent_decoded(sent_bytes(path)),
+        percent_decode(sent_bytes(path)),
         sent_bytes(host),
         params,
         tuple(headers),
@@ -256,44 +256,44 @@ def taken_apart(request: Request) -> Reading:
         sent_bytes(raw_query),
         sent_bytes(fragment),
         token,
-        tuple(dict.fromkeys(evident)),
-        where,
+        tuple(dict.fromkeys(evidence)),
+        place,
     )
 
 
 def _own_fields(
     parts: list[tuple[str, Entry]], authorization: str | None
-) -> tuple[list[Entry], tuple[Entry, ...], str, list[Evident]]:
+) -> tuple[list[Entry], tuple[Entry, ...], str, list[Evidence]]:
     """The signature's fields, the other parameters, where the fields were, and what is evident of that."""
-    evident: list[Evident] = []
-    own = [entry for _, entry in parts if entry[0].lower() in _NAMES]
+    evidence: list[Evidence] = []
+    own_entries = [entry for _, entry in parts if entry[0].lower() in _NAMES]
     params = tuple(entry for _, entry in parts if entry[0].lower() not in _NAMES)
-    where = "URL"
+    place = "URL"
     sign = next((value for name, value in params if name.lower() == b"sign"), None)
-    if not own and sign is not None and b"q-sign" in sign:
-        where = "sign"
+    if not own_entries and sign is not None and b"q-sign" in sign:
+        place = "sign"
         if sum(name.lower() == b"sign" for name, _ in params) > 1:
-            evident.append(
-                Evident("field-doubled", "the parameter 'sign' is there twice, and COS would take one of them")
+            evidence.append(
+                Evidence("field-doubled", "the parameter 'sign' is there twice, and COS would take one of them")
             )
-        own = [_pair(part) for part in sign.split(b"&")]
+        own_entries = [_pair(part) for part in sign.split(b"&")]
         params = tuple(entry for entry in params if entry[0].lower() != b"sign")
-    elif own and sign is not None and sign.startswith(b"q-sign-algorithm"):
-        evident.append(
-            Evident(
+    elif own_entries and sign is not None and sign.startswith(b"q-sign-algorithm"):
+        evidence.append(
+            Evidence(
                 "sign-not-encoded", "the value of the parameter 'sign' is not percent-encoded, so its '&' cut it apart"
             )
         )
-        own.append((b"q-sign-algorithm", sign.partition(b"=")[2]))
+        own_entries.append((b"q-sign-algorithm", sign.partition(b"=")[2]))
         params = tuple(entry for entry in params if entry[0].lower() != b"sign")
-    elif not own and authorization is not None:
-        where = "Authorization"
-        own = [_pair(part) for part in sent_bytes(authorization).split(b"&")]
-    elif own and authorization is not None and "q-sign" in authorization:
-        evident.append(
-            Evident("signed-twice", "the request has a signature in its URL and another in its Authorization")
+    elif not own_entries and authorization is not None:
+        place = "Authorization"
+        own_entries = [_pair(part) for part in sent_bytes(authorization).split(b"&")]
+    elif own_entries and authorization is not None and "q-sign" in authorization:
+        evidence.append(
+            Evidence("signed-twice", "the request has a signature in its URL and another in its Authorization")
         )
-    return own, params, where, evident
+    return own_entries, params, place, evidence
 
 
 def _pair(part: bytes) -> Entry:
@@ -301,96 +301,102 @@ def _pair(part: bytes) -> Entry:
     return name.strip(), value
 
 
-def _missing(fields: dict[str, bytes], others: set[bytes], authorization: str | None) -> Iterator[Evident]:
+def _missing_fields(fields: dict[str, bytes], others: set[bytes], authorization: str | None) -> Iterator[Evidence]:
     """Fields that are not there, and what is there instead."""
-    lacking = [name for name in FIELDS if name not in fields]
-    if not lacking:
+    missing_names = [name for name in FIELDS if name not in fields]
+    if not missing_names:
         return
     if b"x-amz-signature" in others or (authorization or "").startswith("AWS4-"):
-        yield Evident(
+        yield Evidence(
             "aws-sigv4", "it is signed by AWS's Signature Version 4, and sent to where COS's own is asked for"
         )
     elif b"awsaccesskeyid" in others or (authorization or "").startswith("AWS "):
-        yield Evident("aws-sigv2", "it is signed by AWS's Signature Version 2, which COS does not take")
+        yield Evidence("aws-sigv2", "it is signed by AWS's Signature Version 2, which COS does not take")
     elif (
         b"ossaccesskeyid" in others
         or b"x-oss-signature" in others
         or b"x-obs-signature" in others
         or (authorization or "")[:4] in ("OSS ", "OBS ")
     ):
-        yield Evident("other-service", "it is signed for another service's storage, not for COS")
+        yield Evidence("other-service", "it is signed for another service's storage, not for COS")
     elif not fields:
-        yield Evident(
+        yield Evidence(
             "no-signature", "there is no signature: neither q- fields nor 'sign' in the URL, nor an Authorization"
         )
     elif tuple(fields) == FIELDS[: len(fields)]:
-        yield Evident(
+        yield Evidence(
             "cut-url", f"the URL ends behind {list(fields)[-1]}: a shell takes '&' for its own unless the URL is quoted"
         )
     else:
-        yield Evident("field-missing", f"{', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} missing")
+        yield Evidence(
+            "field-missing", f"{', '.join(missing_names)} {'is' if len(missing_names) == 1 else 'are'} missing"
+        )
 
 
-def _signature(value: bytes) -> tuple[bytes, list[Evident]]:
+def _signature(value: bytes) -> tuple[bytes, list[Evidence]]:
     """q-signature as lower-case hex, and what is wrong with its form."""
     if not value or re.fullmatch(rb"[0-9a-f]{40}", value):
         return value, []
-    bare = value.strip(b" \t\r\n\"'")
-    if re.fullmatch(rb"[0-9a-fA-F]{40}", bare):
-        if bare != bare.lower():
-            return bare.lower(), [Evident("signature-upper-case", "q-signature is in upper-case hex")]
-        return bare, [Evident("quoted-url", "q-signature has blanks or quotes around it")]
-    if re.fullmatch(rb"[0-9a-fA-F]{64}", bare):
-        return bare.lower(), [Evident("sha256", "q-signature has 64 hex characters, as SHA-256 gives: SHA-1 gives 40")]
-    if re.fullmatch(rb"[0-9a-f]{1,39}", bare):
-        return bare, [
-            Evident("signature-truncated", f"q-signature has {len(bare)} hex characters, not 40: the URL was cut")
+    bare_value = value.strip(b" \t\r\n\"'")
+    if re.fullmatch(rb"[0-9a-fA-F]{40}", bare_value):
+        if bare_value != bare_value.lower():
+            return bare_value.lower(), [Evidence("signature-upper-case", "q-signature is in upper-case hex")]
+        return bare_value, [Evidence("quoted-url", "q-signature has blanks or quotes around it")]
+    if re.fullmatch(rb"[0-9a-fA-F]{64}", bare_value):
+        return bare_value.lower(), [
+            Evidence("sha256", "q-signature has 64 hex characters, as SHA-256 gives: SHA-1 gives 40")
         ]
-    packed = bare.replace(b" ", b"+")
-    if re.fullmatch(rb"[A-Za-z0-9+/_-]{27,28}=?", packed):
-        decode = urlsafe_b64decode if re.search(rb"[-_]", packed) else b64decode
+    if re.fullmatch(rb"[0-9a-f]{1,39}", bare_value):
+        return bare_value, [
+            Evidence(
+                "signature-truncated", f"q-signature has {len(bare_value)} hex characters, not 40: the URL was cut"
+            )
+        ]
+    base64_text = bare_value.replace(b" ", b"+")
+    if re.fullmatch(rb"[A-Za-z0-9+/_-]{27,28}=?", base64_text):
+        decode = urlsafe_b64decode if re.search(rb"[-_]", base64_text) else b64decode
         try:
-            digest = decode(packed.rstrip(b"=") + b"=")
+            digest = decode(base64_text.rstrip(b"=") + b"=")
         except (binascii.Error, ValueError):
             digest = b""
         if len(digest) == 20:
             return digest.hex().encode(), [
-                Evident("signature-base64", "q-signature is in base64, not in lower-case hex")
+                Evidence("signature-base64", "q-signature is in base64, not in lower-case hex")
             ]
-    begins = re.match(rb"[0-9a-f]{40}", bare)
-    if begins:
-        rest = bare[40:]
-        return begins[0], [
-            Evident(
-                "signature-tail", f"q-signature has {len(rest)} more characters behind its 40: {shown(rest[:20])!r}"
+    beginning = re.match(rb"[0-9a-f]{40}", bare_value)
+    if beginning:
+        rest = bare_value[40:]
+        return beginning[0], [
+            Evidence(
+                "signature-tail", f"q-signature has {len(rest)} more characters behind its 40: {show(rest[:20])!r}"
             )
         ]
-    return b"", [Evident("signature-form", f"q-signature is no hex of 40 characters, but {len(value)} other ones")]
+    return b"", [Evidence("signature-form", f"q-signature is no hex of 40 characters, but {len(value)} other ones")]
 
 
-def _times(fields: dict[str, bytes]) -> Iterator[Evident]:
+def _times(fields: dict[str, bytes]) -> Iterator[Evidence]:
     """What is wrong with the form of KeyTime."""
     if "q-key-time" not in fields and "q-sign-time" not in fields:
         return
-    seen = set()
+    seen_values = set()
     for field in ("q-sign-time", "q-key-time"):
         value = fields.get(field)
-        if value is None or value in seen:
+        if value is None or value in seen_values:
             continue
-        seen.add(value)
+        seen_values.add(value)
         span = KeyTime.read(value.decode("latin-1"))
         if span is None:
-            yield Evident("key-time-form", f"{field} must be '<start>;<end>' in Unix seconds, not {shown(value)!r}")
+            yield Evidence("key-time-form", f"{field} must be '<start>;<end>' in Unix seconds, not {show(value)!r}")
         elif all(10**12 <= each < 10**13 for each in span):
-            yield Evident("milliseconds", f"{field} is in milliseconds, not in seconds: {shown(value)}")
+            yield Evidence("milliseconds", f"{field} is in milliseconds, not in seconds: {show(value)}")
         elif span[0] > span[1]:
-            yield Evident("key-time-form", f"{field} ends before it begins: {shown(value)}")
+            yield Evidence("key-time-form", f"{field} ends before it begins: {show(value)}")
 
 
 # --- What the lists name ----------------------------------------------------------------------------------------------
 
 
-class Listed(NamedTuple):
+class Selection(NamedTuple):
     """What the lists choose from a request.
 
     Attributes:
@@ -402,74 +408,75 @@ class Listed(NamedTuple):
 
     params: Pairs
     headers: Pairs
-    unsent: tuple[tuple[str, bytes], ...]
+    unsent_names: tuple[tuple[str, bytes], ...]
     unlisted_params: tuple[Entry, ...]
     unlisted_headers: tuple[Entry, ...]
-    evident: tuple[Evident, ...]
+    evidence: tuple[Evidence, ...]
 
 
-def listed(reading: Reading) -> Listed:
+def select_entries(reading: Reading) -> Selection:
     """What q-url-param-list and q-header-list choose."""
-    evident: list[Evident] = []
-    unsent: list[tuple[str, bytes]] = []
-    chosen: list[tuple[Entry, ...]] = []
+    evidence: list[Evidence] = []
+    unsent_names: list[tuple[str, bytes]] = []
+    selections: list[tuple[Entry, ...]] = []
     rest: list[tuple[Entry, ...]] = []
-    for kind, field, have in (
+    for kind, field, request_entries in (
         ("parameter", "q-url-param-list", reading.params),
         ("header", "q-header-list", reading.headers),
     ):
         names = [name for name in reading.fields.get(field, b"").split(b";") if name]
-        known = {encode_component(name).lower(): name for name, _ in have}
-        wanted: dict[bytes, int] = {}
+        request_names = {encode_component(name).lower(): name for name, _ in request_entries}
+        wanted_counts: dict[bytes, int] = {}
         for name in names:
             lower = name.lower()
-            if lower not in known and encode_component(name).lower() in known:
+            if lower not in request_names and encode_component(name).lower() in request_names:
                 lower = encode_component(name).lower()
-                evident.append(
-                    Evident("list-decoded", f"{field} has {shown(name)!r}, which must stand there percent-encoded")
+                evidence.append(
+                    Evidence("list-decoded", f"{field} has {show(name)!r}, which must stand there percent-encoded")
                 )
-            wanted[lower] = wanted.get(lower, 0) + 1
-        entries = [(encode_component(name).lower(), (name, value)) for name, value in have]
+            wanted_counts[lower] = wanted_counts.get(lower, 0) + 1
+        entries = [(encode_component(name).lower(), (name, value)) for name, value in request_entries]
         counts: dict[bytes, int] = {}
         for lower, _ in entries:
             counts[lower] = counts.get(lower, 0) + 1
-        for name, count in wanted.items():
-            sent = counts.get(name, 0)
-            if not sent:
-                unsent.append((kind, percent_decoded(name)))
-                evident.append(
-                    Evident(f"{kind}-missing", f"{field} names {shown(name)!r}, and the request has no such {kind}")
+        for name, count in wanted_counts.items():
+            sent_count = counts.get(name, 0)
+            if not sent_count:
+                unsent_names.append((kind, percent_decode(name)))
+                evidence.append(
+                    Evidence(f"{kind}-missing", f"{field} names {show(name)!r}, and the request has no such {kind}")
                 )
-            elif sent != count:
-                evident.append(
-                    Evident(
+            elif sent_count != count:
+                evidence.append(
+                    Evidence(
                         f"{kind}-doubled",
-                        f"the {kind} {shown(name)!r} was signed {_times_said(count)}, and is there {_times_said(sent)}",
+                        f"the {kind} {show(name)!r} was signed {_say_count(count)}, and is there "
+                        f"{_say_count(sent_count)}",
                     )
                 )
-        left = dict(wanted)  # of an entry that is there more often, only the first is taken
-        signed = []
+        remaining_counts = dict(wanted_counts)  # of an entry that is there more often, only the first is taken
+        signed_entries = []
         for lower, entry in entries:
-            if left.get(lower, 0):
-                left[lower] -= 1
-                signed.append(entry)
-        chosen.append(tuple(signed))
-        rest.append(tuple(entry for lower, entry in entries if lower not in wanted))
-    return Listed(Pairs(chosen[0]), Pairs(chosen[1]), tuple(unsent), rest[0], rest[1], tuple(evident))
+            if remaining_counts.get(lower, 0):
+                remaining_counts[lower] -= 1
+                signed_entries.append(entry)
+        selections.append(tuple(signed_entries))
+        rest.append(tuple(entry for lower, entry in entries if lower not in wanted_counts))
+    return Selection(Pairs(selections[0]), Pairs(selections[1]), tuple(unsent_names), rest[0], rest[1], tuple(evidence))
 
 
-def _times_said(count: int) -> str:
+def _say_count(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def clues_of(reading: Reading, chosen: Listed, **known: object) -> Clues:
+def clues_of(reading: Reading, selection: Selection, **facts: object) -> Clues:
     """What a search may look at beside the signed entries."""
     return Clues(
         secret_id=reading.secret_id(),
         raw_path=reading.raw_path,
         raw_query=reading.raw_query,
         fragment=reading.fragment,
-        unlisted_params=chosen.unlisted_params,
-        unlisted_headers=chosen.unlisted_headers,
-        **known,  # type: ignore[arg-type]
+        unlisted_params=selection.unlisted_params,
+        unlisted_headers=selection.unlisted_headers,
+        **facts,  # type: ignore[arg-type]
     )

@@ -22,9 +22,15 @@ class Mask:
         """From now on `name` stands for `secret`."""
         if self._shows or len(secret) < 4:
             return
-        sent = sent_bytes(secret)
-        once = quote(sent, safe="")
-        for form in (secret, once, quote(once, safe=""), quote(sent, safe="/"), once.replace("%20", "+")):
+        data = sent_bytes(secret)
+        quoted_secret = quote(data, safe="")
+        for form in (
+            secret,
+            quoted_secret,
+            quote(quoted_secret, safe=""),
+            quote(data, safe="/"),
+            quoted_secret.replace("%20", "+"),
+        ):
             for each in (form, form.lower(), form.upper()):
                 self._names.setdefault(each, name)
 

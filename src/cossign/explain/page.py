@@ -6,7 +6,7 @@ from html import escape
 
 from cossign.explain.catalogue import SURENESS
 from cossign.explain.findings import Finding, Findings
-from cossign.explain.report import Row, instant, left, rows, verdict, visible
+from cossign.explain.report import Row, instant, make_visible, rows, time_left, verdict
 
 _STYLE = """
 :root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --box: #f6f8fa;
@@ -42,21 +42,21 @@ def html(explanation: Findings) -> str:
     Returns:
         HTML, complete.
     """
-    said = verdict(explanation)
+    headline = verdict(explanation)
     kind = "good" if explanation.holds else "bad" if explanation.findings else "unsure"
     parts = [
         "<!DOCTYPE html>", '<html lang="en">', '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>{escape(said)}</title>", f"<style>{_STYLE}</style>", f'<h1 class="{kind}">{escape(said)}</h1>',
-        f'<pre class="wraps">{escape(explanation.method)} {escape(visible(explanation.url))}</pre>',
+        f"<title>{escape(headline)}</title>", f"<style>{_STYLE}</style>", f'<h1 class="{kind}">{escape(headline)}</h1>',
+        f'<pre class="wraps">{escape(explanation.method)} {escape(make_visible(explanation.url))}</pre>',
         *[_finding(each) for each in explanation.findings],
     ]  # fmt: skip
     if explanation.others:
         title = "Less likely, or as likely" if explanation.checked else "Possible"
         parts.append(f"<h2>{title}</h2><dl>")
         parts += [
-            f"<dt><code>{escape(each.cause.code)}</code></dt><dd>{escape(visible(each.detail))}</dd>"
+            f"<dt><code>{escape(each.cause.code)}</code></dt><dd>{escape(make_visible(each.detail))}</dd>"
             for each in explanation.others
         ]
         parts.append("</dl>")
@@ -65,23 +65,23 @@ def html(explanation: Findings) -> str:
         parts.append(
             f"<h2>When it holds</h2><dl><dt>From</dt><dd>{escape(instant(start))}</dd>"
             f"<dt>Until</dt><dd>{escape(instant(end))}</dd>"
-            f"<dt>Seen</dt><dd>{escape(instant(explanation.now))}: {escape(left(explanation))}</dd></dl>"
+            f"<dt>Seen</dt><dd>{escape(instant(explanation.now))}: {escape(time_left(explanation))}</dd></dl>"
         )
     step = ""
     lines: list[str] = []
     for row in rows(explanation):
         if row.step != step:
-            parts += _closed(lines)
+            parts += _wrap_lines(lines)
             lines = []
             step = row.step
             parts.append(f"<h2>{escape(step)}</h2>")
         lines.append(_row(row))
-    parts += _closed(lines)
+    parts += _wrap_lines(lines)
     if explanation.difference is not None:
-        where = explanation.difference
+        difference = explanation.difference
         parts.append(
-            f'<p class="soft">HttpString differs from byte {where.offset} on: byte {where.line_offset} of '
-            f"{escape(where.line)}, counted from 0.</p>"
+            f'<p class="soft">HttpString differs from byte {difference.offset} on: byte {difference.line_offset} of '
+            f"{escape(difference.line)}, counted from 0.</p>"
         )
     parts.append(
         f'<p class="soft">Read from: {escape(explanation.source)}. {explanation.tried:,} signatures recomputed.</p>'
@@ -89,16 +89,16 @@ def html(explanation: Findings) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _closed(lines: list[str]) -> list[str]:
-    joined = "\n".join(lines)
-    return [f"<pre>{joined}</pre>"] if lines else []
+def _wrap_lines(lines: list[str]) -> list[str]:
+    text = "\n".join(lines)
+    return [f"<pre>{text}</pre>"] if lines else []
 
 
 def _finding(finding: Finding) -> str:
     kind = "bad" if finding.sureness in ("confirmed", "evident", "service") else "unsure"
     return (
         f'<section class="cause {kind}"><p class="code">{escape(finding.cause.code)}</p>'
-        f"<p>{escape(visible(finding.detail))}</p>"
+        f"<p>{escape(make_visible(finding.detail))}</p>"
         f'<p class="soft">{escape(SURENESS[finding.sureness])}</p><p>{escape(finding.cause.why)}</p>'
         f'<pre class="wraps">{escape(finding.cause.fix)}</pre></section>'
     )
@@ -107,12 +107,12 @@ def _finding(finding: Finding) -> str:
 def _row(row: Row) -> str:
     name = f'<span class="side">{escape(row.line)}</span>\n' if row.line else ""
     if row.sides == 1:
-        told = escape("".join(one for one, _, _ in row.pieces))
-        return name + (told or '<span class="side">(empty)</span>')
+        text = escape("".join(one for one, _, _ in row.pieces))
+        return name + (text or '<span class="side">(empty)</span>')
     sides = [f'<span class="side">{label:<9}</span>' for label in row.labels]
     for one, other, differs in row.pieces:
         size = max(len(one), len(other))
         for side, piece in enumerate((one, other)):
-            filled = escape(piece) + " " * (size - len(piece))
-            sides[side] += f"<mark>{filled}</mark>" if differs else filled
+            cell = escape(piece) + " " * (size - len(piece))
+            sides[side] += f"<mark>{cell}</mark>" if differs else cell
     return name + "\n".join(sides)

@@ -11,12 +11,12 @@ from xml.parsers import expat
 
 from cossign.errors import ParameterError
 
-MOST = 1 << 20  # characters of a request or an answer: more is refused before it is looked at
-_LONGEST = 1 << 18  # characters of a URL and its headers: no server takes so many
-_DEEPEST = 16  # elements within elements
+MAX_CHARACTERS = 1 << 20  # characters of a request or an answer: more is refused before it is looked at
+_MAX_URL_CHARACTERS = 1 << 18  # characters of a URL and its headers: no server takes so many
+_MAX_DEPTH = 16  # elements within elements
 _REQUEST_LINE = re.compile(r"([A-Za-z]+) (\S.*?)(?: HTTP/[0-9.]+)?")
-_LOGGED = re.compile(r'"([A-Z]+) (\S+) HTTP/[0-9.]+"')
-_SIGNED = ("q-sign", "q-ak=", "q-signature", "sign=", "x-amz-", "awsaccesskeyid", "signature=")
+_LOG_LINE = re.compile(r'"([A-Z]+) (\S+) HTTP/[0-9.]+"')
+_SIGNATURE_MARKS = ("q-sign", "q-ak=", "q-signature", "sign=", "x-amz-", "awsaccesskeyid", "signature=")
 
 
 class Request(NamedTuple):
@@ -73,22 +73,22 @@ def read(text: str, method: str | None = None, headers: tuple[tuple[str, str], .
     """
     if not isinstance(text, str):
         raise ParameterError("request", f"must be a str, not {type(text).__name__}")
-    if len(text) > MOST:
-        raise ParameterError("request", f"has more than {MOST:,} characters: give one request alone")
+    if len(text) > MAX_CHARACTERS:
+        raise ParameterError("request", f"has more than {MAX_CHARACTERS:,} characters: give one request alone")
     if "\0" in text:
         raise ParameterError("request", "must not hold NUL")
-    found = _read(text.strip().lstrip("\ufeff"))
-    if len(found.url) + sum(len(value) for _, value in found.headers) > _LONGEST:
+    request = _read(text.strip().lstrip("\ufeff"))
+    if len(request.url) + sum(len(value) for _, value in request.headers) > _MAX_URL_CHARACTERS:
         raise ParameterError(
-            "request", f"has a URL and headers of more than {_LONGEST:,} characters: no server takes it"
+            "request", f"has a URL and headers of more than {_MAX_URL_CHARACTERS:,} characters: no server takes it"
         )
     if method is not None:
-        found = found._replace(method=method)
+        request = request._replace(method=method)
     if headers:
-        replaced = {name.lower() for name, _ in headers}
-        kept = [pair for pair in found.headers if pair[0].lower() not in replaced]
-        found = found._replace(headers=(*kept, *headers))
-    return found
+        replaced_names = {name.lower() for name, _ in headers}
+        kept_pairs = [pair for pair in request.headers if pair[0].lower() not in replaced_names]
+        request = request._replace(headers=(*kept_pairs, *headers))
+    return request
 
 
 def _read(text: str) -> Request:
@@ -97,16 +97,18 @@ def _read(text: str) -> Request:
     if re.match(r"\$? *curl\s", text):
         return _curl_command(text.lstrip("$ "))
     lines = text.splitlines()
-    sent = [line[2:] for line in lines if line.startswith("> ")]
-    if sent:
-        return _chosen(list(_blocks(sent, text)), "curl -v", _xml_in(text))
-    logged = _LOGGED.search(text)
-    if logged and len(lines) == 1:
-        target = re.sub(rb"\\x([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), sent_bytes(logged[2]))
-        return Request(logged[1], target.decode("utf-8", "surrogateescape"), (), "log line")
-    first = _REQUEST_LINE.fullmatch(lines[0].rstrip()) if lines else None
-    if first and " HTTP/" in lines[0]:
-        return _chosen(list(_blocks(lines, text)), "raw HTTP", _xml_in(text))
+    sent_lines = [line[2:] for line in lines if line.startswith("> ")]
+    if sent_lines:
+        return _choose_request(list(_blocks(sent_lines, text)), "curl -v", _xml_in(text))
+    log_line = _LOG_LINE.search(text)
+    if log_line and len(lines) == 1:
+        target = re.sub(
+            rb"\\x([0-9A-Fa-f]{2})", lambda escape: bytes.fromhex(escape[1].decode()), sent_bytes(log_line[2])
+        )
+        return Request(log_line[1], target.decode("utf-8", "surrogateescape"), (), "log line")
+    request_line = _REQUEST_LINE.fullmatch(lines[0].rstrip()) if lines else None
+    if request_line and " HTTP/" in lines[0]:
+        return _choose_request(list(_blocks(lines, text)), "raw HTTP", _xml_in(text))
     if re.match(r"(?i)(authorization:|q-sign-algorithm=)", text):
         raise ParameterError("request", "is an Authorization alone: give the URL, and it as a header")
     if re.match(r"(?i)[<\"'(\s]*(https?(://|%3a%2f%2f)|/)", text) or "q-sign-algorithm" in text:
@@ -122,11 +124,11 @@ def _blocks(lines: list[str], text: str) -> Any:
     method = target = None
     headers: list[tuple[str, str]] = []
     for line in lines:
-        begins = _REQUEST_LINE.fullmatch(line.rstrip())
-        if begins and " HTTP/" in line:
+        request_line = _REQUEST_LINE.fullmatch(line.rstrip())
+        if request_line and " HTTP/" in line:
             if target is not None:
                 yield method, target, tuple(headers)
-            method, target, headers = begins[1], begins[2], []
+            method, target, headers = request_line[1], request_line[2], []
         elif not line.strip():
             if target is not None:
                 yield method, target, tuple(headers)
@@ -139,14 +141,14 @@ def _blocks(lines: list[str], text: str) -> Any:
         yield method, target, tuple(headers)
 
 
-def _chosen(blocks: list[Any], source: str, error: str | None) -> Request:
+def _choose_request(blocks: list[Any], source: str, error: str | None) -> Request:
     """The last request that has a signature; of a transcript with redirects there are several."""
     if not blocks:
         raise ParameterError("request", f"holds no request: {source} was expected to show one")
 
     def is_signed(block: Any) -> bool:
         text = (block[1] + " ".join(value for name, value in block[2] if name.lower() == "authorization")).lower()
-        return any(mark in text for mark in _SIGNED)
+        return any(mark in text for mark in _SIGNATURE_MARKS)
 
     method, url, headers = next((block for block in reversed(blocks) if is_signed(block)), blocks[-1])
     return Request(method, url, headers, source, error)
@@ -164,10 +166,10 @@ def _har(text: str) -> Request:
         request = entry.get("request", entry) if isinstance(entry, dict) else None
         if not isinstance(request, dict) or not isinstance(request.get("url"), str):
             continue
-        listed = request.get("headers")
+        header_list = request.get("headers")
         headers = tuple(
             (each["name"], each["value"])
-            for each in (listed if isinstance(listed, list) else [])
+            for each in (header_list if isinstance(header_list, list) else [])
             if isinstance(each, dict)
             and isinstance(each.get("name"), str)
             and isinstance(each.get("value"), str)
@@ -179,8 +181,10 @@ def _har(text: str) -> Request:
             errors[blocks[-1]] = _xml_in(entry["response"]["content"]["text"])
     if not blocks:
         raise ParameterError("request", "is JSON without a request: a HAR file or entry was expected")
-    chosen = _chosen(blocks, "HAR", None)
-    return chosen._replace(error=errors.get((chosen.method, chosen.url, chosen.headers)))
+    chosen_request = _choose_request(blocks, "HAR", None)
+    return chosen_request._replace(
+        error=errors.get((chosen_request.method, chosen_request.url, chosen_request.headers))
+    )
 
 
 def _curl_command(text: str) -> Request:
@@ -241,21 +245,21 @@ def read_error(text: str) -> ServiceError:
     """
     if not isinstance(text, str):
         raise ParameterError("error", f"must be a str, not {type(text).__name__}")
-    if len(text) > MOST:
-        raise ParameterError("error", f"has more than {MOST:,} characters: that is no answer of COS")
+    if len(text) > MAX_CHARACTERS:
+        raise ParameterError("error", f"has more than {MAX_CHARACTERS:,} characters: that is no answer of COS")
     if "<!DOCTYPE" in text.upper() or "<!ENTITY" in text.upper():
         raise ParameterError("error", "declares a document type or entities: COS's answers do not")
-    found = _xml_in(text)
-    if found is None:
+    xml = _xml_in(text)
+    if xml is None:
         raise ParameterError("error", "has no <Error> element: give the body of COS's answer")
-    if "\n" not in found and "\\n" in found:
-        found = found.replace("\\n", "\n").replace('\\"', '"')
+    if "\n" not in xml and "\\n" in xml:
+        xml = xml.replace("\\n", "\n").replace('\\"', '"')
     fields: dict[str, str] = {}
     names: list[str] = []
 
     def start(name: str, attributes: Any) -> None:
         names.append(name)
-        if len(names) > _DEEPEST:
+        if len(names) > _MAX_DEPTH:
             raise ParameterError("error", "has elements within elements within elements: COS's answers do not")
 
     def end(name: str) -> None:
@@ -269,8 +273,8 @@ def read_error(text: str) -> ServiceError:
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, data
     parser.buffer_text = True
     try:  # COS has '&' as it is in FormatString
-        found = re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)", "&amp;", found)
-        parser.Parse(sent_bytes(found), True)
+        xml = re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)", "&amp;", xml)
+        parser.Parse(sent_bytes(xml), True)
     except expat.ExpatError as error:
         raise ParameterError("error", f"is not valid XML: {error}") from None
     return ServiceError(

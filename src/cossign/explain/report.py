@@ -14,9 +14,9 @@ from cossign.explain.findings import Finding, Findings
 
 _LINES = ("method", "path", "HttpParameters", "HttpHeaders")
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2", "marked": "7"}
-_LONGEST = 4000  # characters that are compared one by one
+_MAX_ALIGNED = 4000  # characters that are compared one by one
 _LABELS = {"Signature": ("needed", "given"), "FormatString": ("received", "sent")}  # others: request, signed
-_SHORTEST = 3  # of those that are the same amid others that differ
+_MIN_MATCH = 3  # of those that are the same amid others that differ
 
 Pieces = list[tuple[str, str, bool]]  # of two texts, piece by piece: the request's, the signed one, whether they differ
 
@@ -39,50 +39,54 @@ class Row(NamedTuple):
     labels: tuple[str, str]
 
 
-def visible(text: str) -> str:
+def make_visible(text: str) -> str:
     """With control characters and what looks like nothing as escapes."""
     return "".join(
         char if char.isprintable() or char == " " else char.encode("unicode_escape").decode() for char in text
     )
 
 
-def aligned(one: str, other: str) -> Pieces:
+def align(one: str, other: str) -> Pieces:
     """Two texts in pieces that stand below each other."""
-    if len(one) > _LONGEST or len(other) > _LONGEST or re.fullmatch("[0-9a-f]{40}", one):
-        return [(visible(one), visible(other), one != other)]
+    if len(one) > _MAX_ALIGNED or len(other) > _MAX_ALIGNED or re.fullmatch("[0-9a-f]{40}", one):
+        return [(make_visible(one), make_visible(other), one != other)]
     blocks = [
         block
         for block in difflib.SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
-        if block.size >= _SHORTEST or not block.size or block.a + block.size == len(one) or not block.a
+        if block.size >= _MIN_MATCH or not block.size or block.a + block.size == len(one) or not block.a
     ]
     pieces: Pieces = []
-    left = right = 0
+    one_end = other_end = 0
     for block in blocks:
-        pieces.append((visible(one[left : block.a]), visible(other[right : block.b]), True))
-        left, right = block.a + block.size, block.b + block.size
-        same = visible(one[block.a : left])
-        pieces.append((same, same, False))
+        pieces.append((make_visible(one[one_end : block.a]), make_visible(other[other_end : block.b]), True))
+        one_end, other_end = block.a + block.size, block.b + block.size
+        common_text = make_visible(one[block.a : one_end])
+        pieces.append((common_text, common_text, False))
     return [piece for piece in pieces if piece[0] or piece[1]]
 
 
 def rows(explanation: Findings) -> Iterator[Row]:
     """The steps, line by line, each with its difference."""
     for step in explanation.steps:
-        ours = step.request.split("\n")
-        theirs = ours if step.signed is None else step.signed.split("\n")
+        request_lines = step.request.split("\n")
+        signed_lines = request_lines if step.signed is None else step.signed.split("\n")
         if step.name == "Signature":
-            own, given = visible(step.request), visible(step.signed or "")
-            told = bool(own) and own != given
-            pieces = [(own, given, True)] if told else [(given, given, False)]
-            yield Row(step.name, "", pieces, 2 if told else 1, _LABELS["Signature"])
+            needed_signature, given_signature = make_visible(step.request), make_visible(step.signed or "")
+            has_two_sides = bool(needed_signature) and needed_signature != given_signature
+            pieces = (
+                [(needed_signature, given_signature, True)]
+                if has_two_sides
+                else [(given_signature, given_signature, False)]
+            )
+            yield Row(step.name, "", pieces, 2 if has_two_sides else 1, _LABELS["Signature"])
             continue
-        if len(theirs) != len(ours):
-            ours, theirs = [step.request], [step.signed or ""]
-        for at, (one, other) in enumerate(zip(ours, theirs, strict=True)):
-            name = _line(at, len(ours)) if step.name in ("HttpString", "FormatString") else ""
+        if len(signed_lines) != len(request_lines):
+            request_lines, signed_lines = [step.request], [step.signed or ""]
+        for at, (one, other) in enumerate(zip(request_lines, signed_lines, strict=True)):
+            name = _line(at, len(request_lines)) if step.name in ("HttpString", "FormatString") else ""
             if name == "" and at and not one and not other:
                 continue
-            pieces = aligned(one, other) if one != other else [(visible(one), visible(one), False)]
+            pieces = align(one, other) if one != other else [(make_visible(one), make_visible(one), False)]
             yield Row(step.name, name, pieces, 2 if one != other else 1, _LABELS.get(step.name, ("request", "signed")))
 
 
@@ -103,7 +107,7 @@ def instant(seconds: int) -> str:
         return f"{seconds}, which is no instant of a calendar"
 
 
-def lasting(seconds: int) -> str:
+def format_duration(seconds: int) -> str:
     """A span as people say it."""
     for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
@@ -111,16 +115,16 @@ def lasting(seconds: int) -> str:
     return f"{seconds} s"
 
 
-def left(explanation: Findings) -> str:
+def time_left(explanation: Findings) -> str:
     """What is left of the signature's time."""
     if explanation.key_time is None:
         return ""
     start, end = explanation.key_time
     if explanation.now > end:
-        return f"ended {lasting(explanation.now - end)} ago"
+        return f"ended {format_duration(explanation.now - end)} ago"
     if explanation.now < start:
-        return f"begins in {lasting(start - explanation.now)}"
-    return f"{lasting(end - explanation.now)} left"
+        return f"begins in {format_duration(start - explanation.now)}"
+    return f"{format_duration(end - explanation.now)} left"
 
 
 def verdict(explanation: Findings) -> str:
@@ -145,41 +149,42 @@ def text(explanation: Findings, colour: bool = False, width: int = 100) -> str:
         return f"\033[{_COLOURS[kind]}m{what}\033[0m" if colour and what else what
 
     lines = [
-        f"{explanation.method} {visible(explanation.url)}" if len(explanation.url) < 2 * width
-        else f"{explanation.method} {visible(explanation.url[: 2 * width])}...",
+        f"{explanation.method} {make_visible(explanation.url)}" if len(explanation.url) < 2 * width
+        else f"{explanation.method} {make_visible(explanation.url[: 2 * width])}...",
         "",
         paint("bold", paint("green" if explanation.holds else "red", verdict(explanation))),
     ]  # fmt: skip
     for finding in explanation.findings:
-        lines += _told(finding, paint)
+        lines += _describe_finding(finding, paint)
     if explanation.others:
         lines += ["", "Less likely, or as likely:" if explanation.checked else "Possible:"]
-        lines += [f"  {each.cause.code}: {visible(each.detail)}" for each in explanation.others]
+        lines += [f"  {each.cause.code}: {make_visible(each.detail)}" for each in explanation.others]
     if explanation.key_time is not None:
         start, end = explanation.key_time
-        lines += ["", f"From   {instant(start)}", f"Until  {instant(end)}; {left(explanation)}"]
-    last = ""
+        lines += ["", f"From   {instant(start)}", f"Until  {instant(end)}; {time_left(explanation)}"]
+    last_step = ""
     for row in rows(explanation):
-        if row.step != last:
+        if row.step != last_step:
             lines += ["", paint("bold", row.step)]
-            last = row.step
+            last_step = row.step
         lines += _row(row, paint)
     if explanation.difference is not None:
-        where = explanation.difference
+        difference = explanation.difference
         lines += [
             "",
-            f"HttpString differs from byte {where.offset} on: byte {where.line_offset} of {where.line}, counted from 0",
+            f"HttpString differs from byte {difference.offset} on: byte {difference.line_offset} of "
+            f"{difference.line}, counted from 0",
         ]
     if explanation.tried:
         lines += ["", paint("dim", f"{explanation.tried:,} signatures recomputed in {explanation.seconds:.2f} s")]
     return "\n".join(lines) + "\n"
 
 
-def _told(finding: Finding, paint: Any) -> list[str]:
-    sure = finding.sureness in ("confirmed", "evident", "service")
+def _describe_finding(finding: Finding, paint: Any) -> list[str]:
+    is_sure = finding.sureness in ("confirmed", "evident", "service")
     return [
         "",
-        f"{paint('red' if sure else 'yellow', finding.cause.code)}: {visible(finding.detail)}",
+        f"{paint('red' if is_sure else 'yellow', finding.cause.code)}: {make_visible(finding.detail)}",
         f"  {paint('dim', SURENESS[finding.sureness])}",
         f"  {finding.cause.why}",
         f"  {paint('green', 'Fix:')} {finding.cause.fix}",
@@ -228,7 +233,7 @@ def as_json(explanation: Findings) -> dict[str, Any]:
         "source": explanation.source,
         "key_time": explanation.key_time,
         "now": explanation.now,
-        "left": left(explanation),
+        "left": time_left(explanation),
         "findings": [finding(each) for each in explanation.findings],
         "others": [finding(each) for each in explanation.others],
         "steps": [step._asdict() for step in explanation.steps],

@@ -22,12 +22,12 @@ Encode = Callable[[bytes], bytes]
 Lines = tuple[bytes, bytes, bytes, bytes]  # HttpString's: method, path, HttpParameters, HttpHeaders
 
 
-def same(data: bytes) -> bytes:
+def identity(data: bytes) -> bytes:
     """Not encoded at all."""
     return data
 
 
-def by_name(entries: list[Entry]) -> list[Entry]:
+def sort_by_name(entries: list[Entry]) -> list[Entry]:
     """Sort encoded names, as the documents do."""
     return sorted(entries, key=lambda entry: entry[0])
 
@@ -53,7 +53,7 @@ class Pairs(NamedTuple):
     value: Encode = encode_component
     name: Encode = encode_component
     fold: Encode = bytes.lower
-    order: Callable[[list[Entry]], list[Entry]] = by_name
+    order: Callable[[list[Entry]], list[Entry]] = sort_by_name
     empty: bytes = b"="
 
     def text(self) -> bytes:
@@ -110,7 +110,7 @@ class Recipe(NamedTuple):
         return self.text(times.sign.encode(), self.digest(self.http(lines)))
 
 
-DOCUMENTED = Recipe()
+DOCUMENTED_RECIPE = Recipe()
 
 
 class Signing(NamedTuple):
@@ -122,7 +122,7 @@ class Signing(NamedTuple):
     path: bytes
     params: Pairs
     headers: Pairs
-    recipe: Recipe = DOCUMENTED
+    recipe: Recipe = DOCUMENTED_RECIPE
 
     def lines(self) -> Lines:
         """HttpString's lines."""
@@ -142,7 +142,7 @@ def signatures(key: str, times: Times, all_lines: list[Lines]) -> Iterator[bytes
     try:
         sign_key = Secret(key).sign_key(times.key, times.sign)
     except ParameterError:  # no KeyTime, but what stands in its place was signed, perhaps
-        yield from (DOCUMENTED.signature(key, times, lines) for lines in all_lines)
+        yield from (DOCUMENTED_RECIPE.signature(key, times, lines) for lines in all_lines)
         return
     for start in range(0, len(all_lines), 4096):
         yield from _core.signatures(engine, sign_key, [http_string(lines) for lines in all_lines[start : start + 4096]])
@@ -157,14 +157,14 @@ def first_difference(one: bytes, other: bytes) -> int | None:
 
 def decoded_pairs(text: bytes) -> tuple[Entry, ...]:
     """The entries of HttpParameters or HttpHeaders."""
-    return tuple(_decoded(part) for part in text.split(b"&") if part)
+    return tuple(_decode_entry(part) for part in text.split(b"&") if part)
 
 
-def _decoded(part: bytes) -> Entry:
+def _decode_entry(part: bytes) -> Entry:
     name, _, value = part.partition(b"=")
-    return percent_decoded(name), percent_decoded(value)
+    return percent_decode(name), percent_decode(value)
 
 
-def percent_decoded(data: bytes, plus: bool = False) -> bytes:
+def percent_decode(data: bytes, plus: bool = False) -> bytes:
     """Percent-decoded; what is no escape stays."""
     return unquote_to_bytes(data.replace(b"+", b" ") if plus else data)

@@ -71,14 +71,14 @@ cdef class Board:
         """The counter of a name, made at its first use. Processes that make it at once get the same."""
         cdef Py_ssize_t length = min(PyBytes_GET_SIZE(name), 111)
         cdef const uint8_t* text = <const uint8_t*>PyBytes_AS_STRING(name)
-        cdef uint64_t hashed = 14695981039346656037u  # FNV-1a
+        cdef uint64_t hash_value = 14695981039346656037u  # FNV-1a
         cdef Py_ssize_t i
         cdef int patience
         cdef Entry* entry
         for i in range(length):
-            hashed = (hashed ^ text[i]) * 1099511628211u
+            hash_value = (hash_value ^ text[i]) * 1099511628211u
         for i in range(self.size):
-            entry = &self.entries[(hashed + <uint64_t>i) % <uint64_t>self.size]
+            entry = &self.entries[(hash_value + <uint64_t>i) % <uint64_t>self.size]
             if board_get(&entry.state) == 0 and board_swap(&entry.state, 0, 1):
                 memcpy(entry.name, text, <size_t>length)
                 board_swap(&entry.state, 1, 2)
@@ -292,15 +292,15 @@ cdef bint begins_with_one(bytes text, tuple starts) noexcept:
 cdef class Names:
     """Names that are allowed: each as it stands, or all that begin with what stands before a star."""
 
-    cdef frozenset whole
+    cdef frozenset whole_names
     cdef tuple beginnings
 
     def __init__(self, names):
-        self.whole = frozenset(name for name in names if not name.endswith("*"))
+        self.whole_names = frozenset(name for name in names if not name.endswith("*"))
         self.beginnings = tuple(name.removesuffix("*") for name in names if name.endswith("*"))
 
     cdef bint has(self, str name) except -1:
-        return name in self.whole or (len(self.beginnings) > 0 and name.startswith(self.beginnings))
+        return name in self.whole_names or (len(self.beginnings) > 0 and name.startswith(self.beginnings))
 
 
 @cython.final
@@ -328,14 +328,15 @@ cdef class Route:
     cdef long long expires
     cdef frozenset methods
     cdef Names params
-    cdef bint shared
-    cdef long long rounded
-    cdef dict prepared
-    cdef Prepared last  # the one that was used last
+    cdef bint is_public
+    cdef long long window
+    cdef dict templates
+    cdef AnswerTemplate last  # the one that was used last
     cdef Counts counts
 
     def __init__(
-        self, str name, bytes path, bytes prefix, methods, params, signer, long long expires, bint unusual, bint shared
+        self, str name, bytes path, bytes prefix, methods, params, signer, long long expires, bint unusual,
+        bint is_public,
     ):
         self.name = name
         self.path = path
@@ -345,31 +346,31 @@ cdef class Route:
         self.signer = signer
         self.host = signer.where().host.encode()
         self.expires = expires
-        self.rounded = signer.round_to or 0
+        self.window = signer.round_to or 0
         self.unusual = unusual
-        self.shared = shared
-        self.prepared = {}
+        self.is_public = is_public
+        self.templates = {}
 
-    cdef Prepared ready(self, Request request, int64_t now):
+    cdef AnswerTemplate find_template(self, Request request, int64_t now):
         """What a request's answer is made from; it is the same for all that differ by their key alone, for a second."""
-        cdef Prepared prepared = self.last
-        if prepared is not None and prepared.second == now and prepared.serves(request):
-            return prepared
-        found = (
+        cdef AnswerTemplate template = self.last
+        if template is not None and template.second == now and template.serves(request):
+            return template
+        cache_key = (
             request.kind, request.method, request.seconds, request.until, request.raw_query, request.caller.anonymous
         )
-        prepared = <Prepared>self.prepared.get(found)
-        if prepared is None or prepared.second != now:
-            prepared = Prepared(self, request, now)
-            if len(self.prepared) >= 256:
-                self.prepared.clear()
-            self.prepared[found] = prepared
-        self.last = prepared
-        return prepared
+        template = <AnswerTemplate>self.templates.get(cache_key)
+        if template is None or template.second != now:
+            template = AnswerTemplate(self, request, now)
+            if len(self.templates) >= 256:
+                self.templates.clear()
+            self.templates[cache_key] = template
+        self.last = template
+        return template
 
 
 @cython.final
-cdef class Prepared:
+cdef class AnswerTemplate:
     """What all keys that are signed in one second alike have in common."""
 
     cdef int64_t second
@@ -379,7 +380,7 @@ cdef class Prepared:
     cdef long long until
     cdef bytes raw_query
     cdef bint anonymous
-    cdef object signed   # a URL's Template, or an Authorization's
+    cdef object signed_template  # a URL's Template, or an Authorization's
     cdef object target   # the Template of what to ask COS for, without the signature
     cdef tuple cache     # the Cache-Control header
     cdef bytes token
@@ -390,9 +391,9 @@ cdef class Prepared:
         if request.until:
             start = signer.times().start
             span = start, max(min(start + request.seconds, request.until), start + 1)
-            prepared = signer.prepare(request.method, query=query, key_time=span)
+            signing_request = signer.prepare(request.method, query=query, key_time=span)
         else:
-            prepared = signer.prepare(request.method, query=query, expires=request.seconds)
+            signing_request = signer.prepare(request.method, query=query, expires=request.seconds)
         self.second = now
         self.kind = request.kind
         self.method = request.method
@@ -401,23 +402,23 @@ cdef class Prepared:
         self.raw_query = request.raw_query
         self.anonymous = request.caller.anonymous
         if request.kind == SIGN:
-            token = prepared.credentials.token
-            self.signed = prepared.authorization("key")
+            token = signing_request.credentials.token
+            self.signed_template = signing_request.authorization("key")
             self.target = signer.target(query)
             self.token = b"" if token is None else token.encode()
             return
-        self.signed = prepared.url("key")
-        remaining = prepared.key_time.end - now
-        ends = prepared.credentials.expires_at
-        if ends is not None:
-            remaining = min(remaining, int(ends) - now)
+        self.signed_template = signing_request.url("key")
+        seconds_left = signing_request.key_time.end - now
+        end_time = signing_request.credentials.expires_at
+        if end_time is not None:
+            seconds_left = min(seconds_left, int(end_time) - now)
         # Whoever follows a cached redirect finds at least half of the time that the URL was asked for.
-        fresh = remaining - request.seconds // 2
-        if request.method not in ("GET", "HEAD") or fresh <= 0:
-            self.cache = NOT_STORED
+        max_age = seconds_left - request.seconds // 2
+        if request.method not in ("GET", "HEAD") or max_age <= 0:
+            self.cache = NO_STORE
         else:
-            scope = "public" if route.shared and request.caller.anonymous else "private"
-            self.cache = (b"cache-control", f"{scope}, max-age={fresh}".encode())
+            scope = "public" if route.is_public and request.caller.anonymous else "private"
+            self.cache = (b"cache-control", f"{scope}, max-age={max_age}".encode())
 
     cdef bint serves(self, Request request) except -1:
         """Whether it is a request's, but for the key."""
@@ -456,7 +457,7 @@ cdef class Rule:
         self.longest = longest
         self.bulk = bulk
 
-    cdef Reason judged(self, Request request) except? REASONS:
+    cdef Reason judge_request(self, Request request) except? REASONS:
         """Whether it allows a request; of many signatures at once, but for their keys."""
         if request.kind == PRESIGN and not self.bulk:
             return NOT_GRANTED
@@ -470,7 +471,7 @@ cdef class Rule:
             for name in request.query:
                 if not self.params.has(name):
                     return PARAMETER
-        if self.longest is not None and request.held > <long long>self.longest:
+        if self.longest is not None and request.held_seconds > <long long>self.longest:
             return TOO_LONG_VALID
         return OK
 
@@ -478,7 +479,7 @@ cdef class Rule:
         """Seconds that a signature for a route may be asked for."""
         if self.longest is None:
             return route.expires
-        return min(route.expires, <long long>self.longest - route.rounded)
+        return min(route.expires, <long long>self.longest - route.window)
 
 
 @cython.final
@@ -500,7 +501,7 @@ cdef class Caller:
     cdef bytes header
     cdef int64_t interval  # nanoseconds
     cdef int64_t burst     # nanoseconds
-    cdef int64_t* due      # when the next request would be in time if all came evenly (GCRA); shared
+    cdef int64_t* due_time  # when the next request would be in time if all came evenly (GCRA); shared
 
     def __init__(self, str name, rules, double rate, int64_t burst, Board board not None, bint anonymous):
         self.name = name
@@ -509,20 +510,20 @@ cdef class Caller:
         self.header = name.encode()
         self.interval = <int64_t>(1e9 / rate) if rate > 0 else 0
         self.burst = self.interval * burst
-        self.due = board.at(b"due|" + self.header) if rate > 0 else NULL
+        self.due_time = board.at(b"due|" + self.header) if rate > 0 else NULL
 
     cdef int64_t wait(self) noexcept:
         """Take a request from the bucket; or the nanoseconds until one may come."""
-        cdef int64_t now, due, then
-        if self.due == NULL:
+        cdef int64_t now, due_time, next_due_time
+        if self.due_time == NULL:
             return 0
         now = tick_ns()
         while True:
-            due = board_get(self.due)
-            then = (due if due > now else now) + self.interval
-            if then - now > self.burst:
-                return then - now - self.burst
-            if board_swap(self.due, due, then):
+            due_time = board_get(self.due_time)
+            next_due_time = (due_time if due_time > now else now) + self.interval
+            if next_due_time - now > self.burst:
+                return next_due_time - now - self.burst
+            if board_swap(self.due_time, due_time, next_due_time):
                 return 0
 
 
@@ -542,20 +543,20 @@ cdef class Counts:
 
     cdef Board board
     cdef bytes route
-    cdef int64_t[1] lost  # when the board is full
+    cdef int64_t[1] spare_counter  # when the board is full
     cdef Counter[KINDS * REASONS] requests
-    cdef int64_t* signed
+    cdef int64_t* signatures
 
     def __init__(self, Board board not None, str route):
         self.board = board
         self.route = route.encode()
-        self.signed = self.at(b"signed|" + self.route)
+        self.signatures = self.at(b"signed|" + self.route)
 
     cdef int64_t* at(self, bytes name) except NULL:
         try:
             return self.board.at(name)
         except MemoryError:
-            return self.lost
+            return self.spare_counter
 
     cdef int add(self, Kind kind, Reason reason) except -1:
         cdef int place = <int>kind * <int>REASONS + <int>reason
@@ -582,31 +583,31 @@ cdef class Request:
     cdef bytes raw_query
     cdef bytes key_bytes
     cdef str key
-    cdef bint signed                # whether the query has a signature
+    cdef bint has_signature         # whether the query has a signature
     cdef bytes authorization
     cdef bytes target               # the path and query that the proxy asks for
-    cdef bytes asked                # the method that the proxy asks for
+    cdef bytes original_method      # the method that the proxy asks for
     cdef bytes subject
-    cdef bytes verified
+    cdef bytes verification
     cdef bytes host
-    cdef long long held             # seconds that a caller's own signature holds
+    cdef long long held_seconds     # seconds that a caller's own signature holds
     cdef readonly long long until   # when it ends, or 0
     cdef readonly long long seconds # that the answer's signature shall hold
     cdef int64_t retry              # nanoseconds
 
 
-cdef dict EMPTY = {"type": "http.response.body", "body": b""}
+cdef dict EMPTY_BODY = {"type": "http.response.body", "body": b""}
 cdef tuple NO_LENGTH = (b"content-length", b"0")
-cdef tuple NOT_STORED = (b"cache-control", b"no-store")
+cdef tuple NO_STORE = (b"cache-control", b"no-store")
 cdef tuple JSON = (b"content-type", b"application/json")
 cdef tuple CHALLENGE = (b"www-authenticate", b'Bearer realm="cossign"')
 
 # The headers that are looked at; what a proxy says has names of its configuration.
 cdef enum Header:
-    AUTHORIZATION, TARGET, ASKED, SUBJECT, VERIFIED, HOST, ORIGINAL_HOST
+    AUTHORIZATION, TARGET, ORIGINAL_METHOD, SUBJECT, VERIFICATION, HOST, ORIGINAL_HOST
 
 HEADERS = ("authorization", "target", "asked", "subject", "verified", "host", "original_host")
-cdef int MOST_KNOWN = 512  # bytes of an Authorization that is remembered
+cdef int LONGEST_AUTHORIZATION = 512  # bytes of an Authorization that is remembered
 cdef int LONGEST_QUERY = 8192
 cdef int LONGEST_KEY = 850  # COS's limit, which signing knows; an authorization signs nothing
 cdef int MOST_LINES = 100_000  # that wait to be written down
@@ -615,23 +616,23 @@ cdef object sha256 = hashlib.sha256
 
 cdef list refusals():
     """Of each reason the body and the headers that are always the same."""
-    made = []
+    pairs = []
     for code, _, text in TABLE:
         body = json.dumps({"error": code, "message": text}).encode() + b"\n"
         headers = [
-            JSON, (b"content-length", b"%d" % len(body)), NOT_STORED, (b"x-cossign-reason", code.encode())
+            JSON, (b"content-length", b"%d" % len(body)), NO_STORE, (b"x-cossign-reason", code.encode())
         ]
-        made.append((body, headers))
-    return made
+        pairs.append((body, headers))
+    return pairs
 
 
 cdef list REFUSALS = refusals()
 
 
-def masked(str text not None):
+def mask_signature(str text not None):
     """A path as a log may have it: nothing behind what looks like a signature.
 
-    >>> masked("/a?q-ak=1&q-signature=0123")
+    >>> mask_signature("/a?q-ak=1&q-signature=0123")
     '/a?q-ak=1&q-signature=...'
     """
     cdef Py_ssize_t at
@@ -659,8 +660,8 @@ cdef class RequestJudge:
     cdef Caller anonymous
     cdef frozenset hosts
     cdef object trusts
-    cdef dict trusted
-    cdef dict known  # headers that were found good before
+    cdef dict trust_by_address
+    cdef dict known_callers  # headers that were found good before
     cdef object engine
 
     def __init__(self, routes, headers, *, by_token, by_certificate, by_secret_id, Caller anonymous, hosts, trusts, engine):
@@ -675,46 +676,46 @@ cdef class RequestJudge:
         self.anonymous = anonymous
         self.hosts = frozenset(hosts)
         self.trusts = trusts
-        self.trusted = {}
-        self.known = {}
+        self.trust_by_address = {}
+        self.known_callers = {}
         self.engine = engine
 
     cdef bint trusts_client(self, dict scope) except -1:
         """Whether a request comes from a trusted proxy."""
         client = scope.get("client")
         address = "" if client is None else client[0] or ""
-        known = self.trusted.get(address)
-        if known is None:
-            if len(self.trusted) >= 4096:
-                self.trusted.clear()
-            known = self.trusted[address] = bool(self.trusts(address))
-        return known
+        is_trusted = self.trust_by_address.get(address)
+        if is_trusted is None:
+            if len(self.trust_by_address) >= 4096:
+                self.trust_by_address.clear()
+            is_trusted = self.trust_by_address[address] = bool(self.trusts(address))
+        return is_trusted
 
     cdef Reason read_headers(self, Request request, dict scope) except? REASONS:
         cdef bytes name
         cdef int which
-        cdef int64_t seen = 0
+        cdef int64_t seen_mask = 0
         for pair in scope["headers"]:
             name = <bytes?>pair[0]
             if not self.lengths >> min(63, PyBytes_GET_SIZE(name)) & 1:
                 continue
-            found = self.headers.get(name)
-            if found is None:
+            header_index = self.headers.get(name)
+            if header_index is None:
                 continue
-            which = <int>found
-            if seen >> which & 1:
+            which = <int>header_index
+            if seen_mask >> which & 1:
                 return AMBIGUOUS
-            seen |= <int64_t>1 << which
+            seen_mask |= <int64_t>1 << which
             if which == AUTHORIZATION:
                 request.authorization = <bytes?>pair[1]
             elif which == TARGET:
                 request.target = <bytes?>pair[1]
-            elif which == ASKED:
-                request.asked = <bytes?>pair[1]
+            elif which == ORIGINAL_METHOD:
+                request.original_method = <bytes?>pair[1]
             elif which == SUBJECT:
                 request.subject = <bytes?>pair[1]
-            elif which == VERIFIED:
-                request.verified = <bytes?>pair[1]
+            elif which == VERIFICATION:
+                request.verification = <bytes?>pair[1]
             elif which == HOST and request.host is None:
                 request.host = <bytes?>pair[1]
             elif which == ORIGINAL_HOST and self.trusts_client(scope):
@@ -739,7 +740,7 @@ cdef class RequestJudge:
             if not name or not name.isprintable() or has_control(value):
                 return BAD_QUERY
             if is_signatures(lower):
-                request.signed = True
+                request.has_signature = True
             else:
                 query[name] = value
         if query:
@@ -748,26 +749,26 @@ cdef class RequestJudge:
         return OK
 
     cdef Reason identify(self, Request request, dict scope, bytes target) except? REASONS:
-        cdef bytes given = request.authorization
+        cdef bytes auth_header = request.authorization
         cdef object caller
-        if given is not None:
-            if request.signed:
+        if auth_header is not None:
+            if request.has_signature:
                 return AMBIGUOUS
-            caller = self.known.get(given)
+            caller = self.known_callers.get(auth_header)
             if caller is None:
-                if given[:7].lower() != b"bearer ":
-                    return self.judge(request, scope, target) if b"q-signature=" in given else UNKNOWN_SCHEME
-                caller = self.by_token.get(sha256(given[7:]).digest())  # one more blank makes it another token
+                if auth_header[:7].lower() != b"bearer ":
+                    return self.judge(request, scope, target) if b"q-signature=" in auth_header else UNKNOWN_SCHEME
+                caller = self.by_token.get(sha256(auth_header[7:]).digest())  # one more blank makes it another token
                 if caller is None:
                     return UNKNOWN_TOKEN
-                if len(given) <= MOST_KNOWN:
-                    if len(self.known) >= 1024:
-                        self.known.clear()
-                    self.known[given] = caller
-        elif request.signed:
+                if len(auth_header) <= LONGEST_AUTHORIZATION:
+                    if len(self.known_callers) >= 1024:
+                        self.known_callers.clear()
+                    self.known_callers[auth_header] = caller
+        elif request.has_signature:
             return self.judge(request, scope, target)
         elif request.subject and self.trusts_client(scope):
-            if request.verified != b"SUCCESS":
+            if request.verification != b"SUCCESS":
                 return UNKNOWN_CERTIFICATE
             caller = self.by_certificate.get(request.subject)
             if caller is None:
@@ -792,22 +793,22 @@ cdef class RequestJudge:
                 pairs.append((name.decode("latin-1"), value.decode("utf-8", "replace")))
         pairs.append(("host", request.host.decode("utf-8", "replace")))
         try:
-            verified = Judge(request.method, pairs, self.secrets, self.engine).verify(target.decode("ascii"), now)
+            verified_request = Judge(request.method, pairs, self.secrets, self.engine).verify(target.decode("ascii"), now)
         except SignatureExpired:
             return EXPIRED
         except SignatureNotYetValid:
             return NOT_YET_VALID
         except (BadSignature, UnicodeDecodeError):
             return BAD_SIGNATURE
-        if "host" not in verified.header_list:
+        if "host" not in verified_request.header_list:
             return UNSIGNED
-        for name in verified.unsigned_params:
+        for name in verified_request.unsigned_params:
             if name.lower() != "x-cos-security-token":
                 return UNSIGNED
-        start, end = verified.key_time
-        request.held = end - start
+        start, end = verified_request.key_time
+        request.held_seconds = end - start
         request.until = end
-        request.caller = self.by_secret_id[verified.secret_id]
+        request.caller = self.by_secret_id[verified_request.secret_id]
         return OK
 
     cdef Reason find(self, Request request, bytes raw_path, str root) except? REASONS:
@@ -855,7 +856,7 @@ cdef class RequestJudge:
             return BAD_ENCODING
         return OK
 
-    cdef Reason allowed(self, Request request) except? REASONS:
+    cdef Reason check_rules(self, Request request) except? REASONS:
         """Whether the route and one of the caller's rules allow a request, and for how long a signature may hold."""
         cdef Rule rule
         cdef Reason reason
@@ -868,14 +869,14 @@ cdef class RequestJudge:
                 if not route.params.has(name):
                     return PARAMETER
         for rule in request.caller.rules:
-            reason = rule.judged(request)
+            reason = rule.judge_request(request)
             if reason == OK:
                 request.seconds = rule.most(route)
                 return OK
             nearest = max(nearest, reason)
         return nearest
 
-    cdef Reason judged(self, Request request, dict scope) except? REASONS:
+    cdef Reason judge_request(self, Request request, dict scope) except? REASONS:
         """Everything that is asked of a request, in order: who asks, not too often, for which key, by which rule."""
         cdef Reason reason
         cdef bytes raw_path, raw_query, target
@@ -887,19 +888,19 @@ cdef class RequestJudge:
                 return UNTRUSTED
             if reason != OK:
                 return reason
-            if not request.target or not request.asked:
+            if not request.target or not request.original_method:
                 return NO_ORIGINAL
             target = request.target
             raw_path, _, raw_query = target.partition(b"?")
-            request.method = request.asked.decode("latin-1")
+            request.method = request.original_method.decode("latin-1")
             root = None
         else:
             if reason != OK:
                 return reason
             root = scope.get("root_path")
             raw_query = scope["query_string"]
-            found = scope.get("raw_path")
-            raw_path = quote(scope["path"]).encode() if found is None else found
+            scope_path = scope.get("raw_path")
+            raw_path = quote(scope["path"]).encode() if scope_path is None else scope_path
             target = raw_path + b"?" + raw_query if raw_query else raw_path
         if raw_query:
             reason = self.read_query(request, raw_query)
@@ -916,7 +917,7 @@ cdef class RequestJudge:
         reason = self.find(request, raw_path, root)
         if reason != OK:
             return reason
-        return self.allowed(request)
+        return self.check_rules(request)
 
 
 @cython.final
@@ -988,63 +989,63 @@ cdef class Gate(RequestJudge):
         Returns:
             (start, body): ASGI's two events; or None if the path is that of another endpoint.
         """
-        cdef int64_t began = tick_ns()
+        cdef int64_t start_time = tick_ns()
         cdef Request request
         cdef Reason reason
-        cdef object found = self.endpoints.get(scope["path"] if not scope.get("root_path") else own_path(scope))
-        cdef int kind = REDIRECT if found is None else <int>found
+        cdef object kind_index = self.endpoints.get(scope["path"] if not scope.get("root_path") else own_path(scope))
+        cdef int kind = REDIRECT if kind_index is None else <int>kind_index
         if kind >= PRESIGN:
             return None
         request = Request.__new__(Request)
         request.kind = <Kind>kind
-        reason = self.judged(request, scope)
+        reason = self.judge_request(request, scope)
         events = None
         if reason == OK:
             try:
-                events = self.granted(request)
+                events = self.grant(request)
             except KeyNameError:
                 reason = BAD_KEY
             except CredentialsError:
                 reason = UNAVAILABLE
         if reason != OK:
-            events = self.refused(request, reason)
-        self.note(request, scope, reason, tick_ns() - began, events[0]["status"])
+            events = self.refuse(request, reason)
+        self.note(request, scope, reason, tick_ns() - start_time, events[0]["status"])
         return events
 
-    cdef tuple granted(self, Request request):
+    cdef tuple grant(self, Request request):
         cdef Route route = request.route
-        cdef Prepared prepared
+        cdef AnswerTemplate template
         cdef list headers
         cdef int64_t now
         if request.kind == AUTHORIZE:
             headers = [
-                (b"x-cossign-caller", request.caller.header), (b"x-cossign-route", route.counts.route), NOT_STORED,
+                (b"x-cossign-caller", request.caller.header), (b"x-cossign-route", route.counts.route), NO_STORE,
             ]
-            return {"type": "http.response.start", "status": 204, "headers": headers}, EMPTY
+            return {"type": "http.response.start", "status": 204, "headers": headers}, EMPTY_BODY
         now = now_ns() // 1_000_000_000
-        prepared = route.ready(request, now)
-        signed = PyUnicode_AsASCIIString(sign_one(prepared.signed, request.key))
-        board_add(route.counts.signed, 1)
+        template = route.find_template(request, now)
+        signed_value = PyUnicode_AsASCIIString(sign_one(template.signed_template, request.key))
+        board_add(route.counts.signatures, 1)
         if request.kind == REDIRECT:
-            headers = [(b"location", signed), prepared.cache, NO_LENGTH]
+            headers = [(b"location", signed_value), template.cache, NO_LENGTH]
             status = 302 if request.method == "GET" or request.method == "HEAD" else 307
-            return {"type": "http.response.start", "status": status, "headers": headers}, EMPTY
+            return {"type": "http.response.start", "status": status, "headers": headers}, EMPTY_BODY
         headers = [
-            (b"x-cossign-authorization" if self.nginx else b"authorization", signed),
-            (b"x-cossign-target", PyUnicode_AsASCIIString(sign_one(prepared.target, request.key))),
+            (b"x-cossign-authorization" if self.nginx else b"authorization", signed_value),
+            (b"x-cossign-target", PyUnicode_AsASCIIString(sign_one(template.target, request.key))),
             (b"x-cossign-host", route.host),
             (b"x-cossign-caller", request.caller.header),
-            NOT_STORED,
+            NO_STORE,
         ]
-        if prepared.token:
-            headers.append((b"x-cossign-token" if self.nginx else b"x-cos-security-token", prepared.token))
-        return {"type": "http.response.start", "status": 204, "headers": headers}, EMPTY
+        if template.token:
+            headers.append((b"x-cossign-token" if self.nginx else b"x-cos-security-token", template.token))
+        return {"type": "http.response.start", "status": 204, "headers": headers}, EMPTY_BODY
 
-    cdef tuple refused(self, Request request, Reason reason):
+    cdef tuple refuse(self, Request request, Reason reason):
         cdef list headers
-        body, always = REFUSALS[<int>reason]
+        body, fixed_headers = REFUSALS[<int>reason]
         status = TABLE[<int>reason][1]
-        headers = list(always)
+        headers = list(fixed_headers)
         if self.nginx and (request.kind == AUTHORIZE or request.kind == SIGN) and status not in (401, 503):
             status = 403
         if status == 401:
@@ -1060,12 +1061,12 @@ cdef class Gate(RequestJudge):
         }
 
     cdef int note(
-        self, Request request, dict scope, Reason reason, int64_t took, int status, int64_t signed=-1
+        self, Request request, dict scope, Reason reason, int64_t elapsed_ns, int status, int64_t signature_count=-1
     ) except -1:
         """Count a request, and write it down."""
         cdef Counts counts = self.counts if request.route is None else request.route.counts
         counts.add(request.kind, reason)
-        self.time(request.kind, took)
+        self.time(request.kind, elapsed_ns)
         if self.logs and len(self.lines) < MOST_LINES:
             client = scope.get("client")
             line = {
@@ -1075,24 +1076,24 @@ cdef class Gate(RequestJudge):
                 "caller": None if request.caller is None else request.caller.name,
                 "method": request.method,
                 "route": None if request.route is None else request.route.name,
-                "key": None if request.key is None else masked(request.key),
-                "path": masked(scope["path"]) if request.key is None else None,
+                "key": None if request.key is None else mask_signature(request.key),
+                "path": mask_signature(scope["path"]) if request.key is None else None,
                 "status": status,
                 "reason": TABLE[<int>reason][0],
-                "microseconds": took // 1000,
+                "microseconds": elapsed_ns // 1000,
             }
             if <int>reason in self.entries:
                 line["explained"] = self.entries[<int>reason]
-            if signed >= 0:
-                line["signed"] = signed
+            if signature_count >= 0:
+                line["signed"] = signature_count
             self.lines.append(json.dumps(line) + "\n")
         elif self.logs:
             self.board.add(b"unlogged", 1)
         return 0
 
-    cdef int time(self, Kind kind, int64_t took) except -1:
+    cdef int time(self, Kind kind, int64_t elapsed_ns) except -1:
         cdef int bucket = 0
-        cdef int64_t micros = took // 1000
+        cdef int64_t micros = elapsed_ns // 1000
         cdef int64_t** times = &self.times[<int>kind * (SLOWEST_BUCKET + 2)]
         if times[0] == NULL:
             for bucket in range(SLOWEST_BUCKET + 2):
@@ -1102,7 +1103,7 @@ cdef class Gate(RequestJudge):
             micros >>= 1
             bucket += 1
         board_add(times[bucket], 1)
-        board_add(times[SLOWEST_BUCKET + 1], took)
+        board_add(times[SLOWEST_BUCKET + 1], elapsed_ns)
         return 0
 
     # --- Of endpoints that are answered in Python
@@ -1119,7 +1120,7 @@ cdef class Gate(RequestJudge):
         """
         cdef Request request = Request.__new__(Request)
         request.kind = PRESIGN
-        cdef Reason reason = self.judged(request, scope)
+        cdef Reason reason = self.judge_request(request, scope)
         return request, TABLE[<int>reason][0]
 
     def permit(self, Request request not None, str route, str method not None, dict query, seconds):
@@ -1138,39 +1139,42 @@ cdef class Gate(RequestJudge):
         cdef Rule rule
         cdef Reason reason
         cdef list prefixes = []
-        cdef bytes own
+        cdef bytes route_prefix
         if route is None and len(self.routes) == 1:
             route = (<Route>self.routes[0]).name
         request.route = self.by_name.get(route)
         if request.route is None:
             return "no_route", ()
-        own = request.route.prefix
+        route_prefix = request.route.prefix
         request.method = method
         request.query = query
-        reason = self.allowed(request)
+        reason = self.check_rules(request)
         if reason != OK:
             return TABLE[<int>reason][0], ()
         if seconds is not None:
             request.seconds = seconds
         for rule in request.caller.rules:
-            if rule.judged(request) == OK and request.seconds <= rule.most(request.route):
+            if rule.judge_request(request) == OK and request.seconds <= rule.most(request.route):
                 for prefix in rule.prefixes:
-                    if prefix.startswith(own):
+                    if prefix.startswith(route_prefix):
                         prefixes.append(prefix)
-                    elif own.startswith(prefix):
-                        prefixes.append(own)
+                    elif route_prefix.startswith(prefix):
+                        prefixes.append(route_prefix)
         return ("ok" if prefixes else "prefix" if seconds is None else "expires"), tuple(prefixes)
 
-    def count(self, Request request not None, dict scope not None, str code not None, int64_t took, int64_t signed):
+    def count(
+        self, Request request not None, dict scope not None, str code not None, int64_t elapsed_ns,
+        int64_t signature_count,
+    ):
         """Count a request that was answered in Python, and write it down."""
         cdef Reason reason = <Reason><int>CODES[code]
         if request.route is not None:
-            board_add(request.route.counts.signed, signed)
-        self.note(request, scope, reason, took, 200 if reason == OK else TABLE[<int>reason][1], signed)
+            board_add(request.route.counts.signatures, signature_count)
+        self.note(request, scope, reason, elapsed_ns, 200 if reason == OK else TABLE[<int>reason][1], signature_count)
 
     def refusal(self, Request request not None, str code not None, str more=""):
         """The answer that refuses a request, as ASGI's two events; `more` is said behind what the code means."""
-        start, body = self.refused(request, <Reason><int>CODES[code])
+        start, body = self.refuse(request, <Reason><int>CODES[code])
         if more:
             text = json.dumps({"error": code, "message": f"{TABLE[CODES[code]][2]}: {more}"}).encode() + b"\n"
             body = {"type": "http.response.body", "body": text}
@@ -1206,7 +1210,7 @@ cdef class KeyFilter:
         prefixes: what keys begin with: one of them.
         unusual: as in Route.
 
-    >>> KeyFilter((b"a/",), False).kept(b"a/1\\nb/2\\na/../b/2\\n", 100)
+    >>> KeyFilter((b"a/",), False).filter_lines(b"a/1\\nb/2\\na/../b/2\\n", 100)
     (b'a/1\\n\\n\\n', {1: 'prefix', 2: 'dot_segment'}, 3)
     """
 
@@ -1233,14 +1237,14 @@ cdef class KeyFilter:
         PyMem_RawFree(self.texts)
         PyMem_RawFree(self.sizes)
 
-    cdef Reason judged(self, const uint8_t* key, size_t size) noexcept nogil:
+    cdef Reason judge_key(self, const uint8_t* key, size_t size) noexcept nogil:
         cdef Py_ssize_t i
         for i in range(self.count):
             if size >= <size_t>self.sizes[i] and memcmp(key, self.texts[i], <size_t>self.sizes[i]) == 0:
                 return judge_path(key, size, self.unusual)
         return PREFIX
 
-    def kept(self, bytes lines not None, Py_ssize_t most):
+    def filter_lines(self, bytes lines not None, Py_ssize_t most):
         """Lines of text, without what stands in those that may not be signed.
 
         Args:
@@ -1259,8 +1263,8 @@ cdef class KeyFilter:
         cdef Py_ssize_t row = 0
         cdef Reason reason
         cdef list pieces = None
-        cdef const uint8_t* copied = start
-        refused = {}
+        cdef const uint8_t* piece_start = start
+        refused_rows = {}
         while place < end:
             reason = OK
             with nogil:
@@ -1272,7 +1276,7 @@ cdef class KeyFilter:
                     if size > 0 and stop < end and place[size - 1] == c"\r":
                         size -= 1
                     if size > 0:
-                        reason = self.judged(place, size)
+                        reason = self.judge_key(place, size)
                         if reason != OK:
                             break
                     place = stop + 1
@@ -1280,13 +1284,13 @@ cdef class KeyFilter:
             if reason != OK:
                 if pieces is None:
                     pieces = []
-                pieces.append(copied[:place - copied])
-                copied = stop
-                if len(refused) < most:
-                    refused[row] = TABLE[<int>reason][0]
+                pieces.append(piece_start[:place - piece_start])
+                piece_start = stop
+                if len(refused_rows) < most:
+                    refused_rows[row] = TABLE[<int>reason][0]
                 place = stop + 1
                 row += 1
         if pieces is not None:
-            pieces.append(copied[:end - copied])
+            pieces.append(piece_start[:end - piece_start])
             out = b"".join(pieces)
-        return out, refused, row
+        return out, refused_rows, row

@@ -14,14 +14,14 @@ from typing import Any
 from cossign.credentials import CredentialsProvider
 from cossign.gateway import bulk
 from cossign.gateway._gate import Board, Event, Receive, Scope, Send
-from cossign.gateway.config import Config, checked, load
+from cossign.gateway.config import Config, load, parse_config
 from cossign.gateway.policy import Policy
 
 __all__ = ["Gateway"]
 
 BOARD_SIZE = 1 << 21  # bytes: 16,384 counters
-_RENEWED = 0.5  # seconds between two questions for credentials
-_TENDED = 0.1  # seconds between two looks at what else is due
+_RENEWAL_INTERVAL = 0.5  # seconds between two questions for credentials
+_UPKEEP_INTERVAL = 0.1  # seconds between two looks at what else is due
 
 
 class Gateway:
@@ -58,7 +58,7 @@ class Gateway:
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._answer: Callable[[Scope], tuple[Event, Event] | None] = _not_yet
         self._log: int | None = None
-        self._writing = threading.Lock()
+        self._log_lock = threading.Lock()
         self.watch: Callable[[], Awaitable[None]] | None = None  # is called ten times a second
 
     def __repr__(self) -> str:
@@ -79,12 +79,12 @@ class Gateway:
         if config is None:
             raise TypeError("reload() needs a config: the gateway was not made from a file")
         policy = Policy(_read(config), self._board, self._credentials, self._policy)
-        await asyncio.gather(*(held.renew() for held in policy.held if held.now is None))
+        await asyncio.gather(*(holder.renew() for holder in policy.holders if holder.now is None))
         self._flush()
         self._policy = policy
         if self._answer is not _not_yet:
             self._answer = policy.gate.answer
-        with self._writing:  # the file may have been renamed
+        with self._log_lock:  # the file may have been renamed
             if self._log is not None and self._log != 1:
                 os.close(self._log)
             self._log = None
@@ -111,17 +111,17 @@ class Gateway:
         """Ask for credentials, and keep them fresh from now on. The first request does it if nothing else did."""
         if not self._tasks:
             loop = asyncio.get_running_loop()
-            self._tasks = (loop.create_task(self._renewing()), loop.create_task(self._tending()))
+            self._tasks = (loop.create_task(self._renew_credentials()), loop.create_task(self._run_upkeep()))
             for task in self._tasks:
-                task.add_done_callback(self._ended)
+                task.add_done_callback(self._handle_task_end)
         for _ in range(50):  # at most five seconds: /readyz says when there are some
-            if all(held.now is not None or held.problem for held in self._policy.held):
+            if all(holder.now is not None or holder.problem for holder in self._policy.holders):
                 break
             await asyncio.sleep(0.1)
         self._answer = self._policy.gate.answer
         self._board.add(b"started", 1)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _handle_task_end(self, task: asyncio.Task[None]) -> None:
         """A task has ended, as an event loop's do, or has failed: the next request begins both again."""
         if task in self._tasks:
             for each in self._tasks:
@@ -149,14 +149,14 @@ class Gateway:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _renewing(self) -> None:
+    async def _renew_credentials(self) -> None:
         while True:
-            await asyncio.gather(*(held.renew() for held in self._policy.held))
-            await asyncio.sleep(_RENEWED)
+            await asyncio.gather(*(holder.renew() for holder in self._policy.holders))
+            await asyncio.sleep(_RENEWAL_INTERVAL)
 
-    async def _tending(self) -> None:
+    async def _run_upkeep(self) -> None:
         while True:
-            await asyncio.sleep(_TENDED)
+            await asyncio.sleep(_UPKEEP_INTERVAL)
             if self.watch is not None:
                 await self.watch()
             if self._policy.gate.lines:
@@ -164,7 +164,7 @@ class Gateway:
 
     def _flush(self) -> None:
         """Write the access log's lines."""
-        with self._writing:
+        with self._log_lock:
             lines = self._policy.gate.lines
             count = len(lines)
             path = self._policy.config.access_log
@@ -197,7 +197,7 @@ class Gateway:
         elif kind == "healthz":
             await _answer(send, 200, {"status": "ok"})
         elif kind == "readyz":
-            ready = all(held.usable(time.time()) for held in self._policy.held)
+            ready = all(holder.usable(time.time()) for holder in self._policy.holders)
             await _answer(send, 200 if ready else 503, {"status": "ready" if ready else "no credentials"})
         elif self._policy.shows_metrics((scope.get("client") or ("",))[0] or ""):
             body, content_type = await asyncio.to_thread(self._metrics)
@@ -208,7 +208,7 @@ class Gateway:
     def _metrics(self) -> tuple[bytes, bytes]:
         from cossign.gateway import metrics
 
-        return metrics.exposed(self._board, self._policy), metrics.CONTENT_TYPE
+        return metrics.render(self._board, self._policy), metrics.CONTENT_TYPE
 
 
 def _not_yet(scope: Scope) -> None:
@@ -232,5 +232,5 @@ def _read(config: Any) -> Config:
     if isinstance(config, Config):
         return config
     if isinstance(config, Mapping):
-        return checked(config)
+        return parse_config(config)
     return load(config)

@@ -25,16 +25,16 @@ from cossign.gateway.policy import Policy
 from cossign.key_time import duration
 
 TEXT, JSON, ARROW = "text/plain", "application/json", "application/vnd.apache.arrow.stream"
-_AHEAD = 8 << 20  # bytes of a body that wait in memory
+_MEMORY_LIMIT = 8 << 20  # bytes of a body that wait in memory
 _BLOCK = 256 << 10  # bytes of whole lines that are signed at once
-_LONGEST = 32 << 20  # bytes of an Arrow message, or of a line
+_LONGEST_MESSAGE = 32 << 20  # bytes of an Arrow message, or of a line
 _LONGEST_JSON = 4 << 20  # bytes of a JSON body, which is taken as a whole
 _LONGEST_KEY = 4096  # bytes of a key in an Arrow column, whose keys may share their bytes
 _ERRORS = 10_000  # bad rows that are listed
 _PATIENCE = 30  # seconds that a client may neither send nor read
 
 
-class Refused(CosSignError):
+class Refusal(CosSignError):
     """Why a request for many signatures ends: a reason's code, and more about it."""
 
     def __init__(self, code: str, more: str = "") -> None:
@@ -47,40 +47,40 @@ class Bulk:
     """Answers requests for many signatures, a few at a time."""
 
     def __init__(self) -> None:
-        self._busy = 0
+        self._active_count = 0
         self._pool: ThreadPoolExecutor | None = None
         self._bodies: set[_Body] = set()
 
     async def answer(self, policy: Policy, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI's request, from its head to the last byte of its answer."""
-        began = time.monotonic_ns()
+        start_time = time.monotonic_ns()
         gate, limits = policy.gate, policy.config.bulk
         request, code = gate.admit(scope)
         answer = _Answer(send)
-        signed = 0
+        signature_count = 0
         try:
             if code != "ok":
-                raise Refused(code)
+                raise Refusal(code)
             work = _Work(policy, request, scope, limits)
-            if self._busy >= limits.concurrent:
-                raise Refused("busy")
-            self._busy += 1
+            if self._active_count >= limits.concurrent:
+                raise Refusal("busy")
+            self._active_count += 1
             try:
                 await self._run(work, receive, answer)
             finally:
-                self._busy -= 1
-                signed = work.signed
-        except Refused as refused:
+                self._active_count -= 1
+                signature_count = work.signature_count
+        except Refusal as refusal:
             # Its frames keep `receive`, and it is kept by them. Until the garbage collector found that, a server would
             # keep a body that nobody reads any more, and a client that sends it would wait for as long.
-            refused.__traceback__ = None
-            code = refused.code
+            refusal.__traceback__ = None
+            code = refusal.code
             if code == "gone":
                 return
-            if answer.started:
+            if answer.has_started:
                 # What was sent is not all: a connection that breaks off says so.
-                raise ConnectionAbortedError(f"POST {scope['path']}: {code}: {refused.more}") from None
-            start, body = gate.refusal(request, code, refused.more)
+                raise ConnectionAbortedError(f"POST {scope['path']}: {code}: {refusal.more}") from None
+            start, body = gate.refusal(request, code, refusal.more)
             start["headers"].append((b"connection", b"close"))  # the rest of the body is not read
             await send(start)
             await send(body)
@@ -88,7 +88,7 @@ class Bulk:
             code = "failed"
             raise
         finally:
-            gate.count(request, scope, code, time.monotonic_ns() - began, signed)
+            gate.count(request, scope, code, time.monotonic_ns() - start_time, signature_count)
 
     async def _run(self, work: _Work, receive: Receive, answer: _Answer) -> None:
         if self._pool is None:
@@ -120,18 +120,18 @@ class _Answer:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self.started = False
+        self.has_started = False
         self.kind = TEXT
 
     async def write(self, data: bytes) -> None:
-        if not self.started:
-            self.started = True
+        if not self.has_started:
+            self.has_started = True
             headers = [(b"content-type", self.kind.encode()), (b"cache-control", b"no-store")]
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self) -> None:
-        if not self.started:
+        if not self.has_started:
             await self.write(b"")
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -146,29 +146,29 @@ class _Body:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._chunks: deque[bytes] = deque()
-        self._ahead = 0
+        self._memory_size = 0
         self._file: IO[bytes] | None = None
-        self._written = self._read = 0  # bytes of the file
-        self._ended: Refused | bool = False
-        self._changed = threading.Condition()
-        self.moved = time.monotonic()  # when the client last did something
-        self.lost: Refused | None = None  # why no answer is needed any more
+        self._write_offset = self._read_offset = 0  # bytes of the file
+        self._outcome: Refusal | bool = False
+        self._condition = threading.Condition()
+        self.last_activity = time.monotonic()  # when the client last did something
+        self.abort_reason: Refusal | None = None  # why no answer is needed any more
 
     async def read(self, receive: Receive) -> None:
         """Take the body, and then notice if the client goes."""
         size = 0
         while True:
             event = await receive()
-            self.moved = time.monotonic()
+            self.last_activity = time.monotonic()
             if event["type"] == "http.disconnect":
                 self.lose("gone")
                 return
-            if self._ended:
+            if self._outcome:
                 continue
             chunk = bytes(event.get("body", b""))
             size += len(chunk)
             if size > self._limit:
-                self._end(Refused("too_large", f"{self._limit} bytes at most"))
+                self._end(Refusal("too_large", f"{self._limit} bytes at most"))
                 continue
             try:
                 if chunk:
@@ -176,31 +176,31 @@ class _Body:
                 if not event.get("more_body", False):
                     self._end(True)
             except OSError as error:
-                self._end(Refused("no_room", error.strerror or ""))
+                self._end(Refusal("no_room", error.strerror or ""))
 
     def lose(self, code: str) -> None:
         """End it, and the answer, too."""
-        self.lost = Refused(code)
-        self._end(self.lost)
+        self.abort_reason = Refusal(code)
+        self._end(self.abort_reason)
 
-    def _end(self, end: Refused | bool) -> None:
-        with self._changed:
-            self._ended = end
-            self._changed.notify()
+    def _end(self, end: Refusal | bool) -> None:
+        with self._condition:
+            self._outcome = end
+            self._condition.notify()
 
     def _put(self, chunk: bytes) -> None:
-        with self._changed:
-            if self._file is None and self._ahead < _AHEAD:
+        with self._condition:
+            if self._file is None and self._memory_size < _MEMORY_LIMIT:
                 self._chunks.append(chunk)
-                self._ahead += len(chunk)
+                self._memory_size += len(chunk)
             else:
                 if self._file is None:
                     self._file = tempfile.TemporaryFile(prefix="cossign-")  # noqa: SIM115
-                    self._written = self._read = 0
-                self._file.seek(self._written)
+                    self._write_offset = self._read_offset = 0
+                self._file.seek(self._write_offset)
                 self._file.write(chunk)
-                self._written += len(chunk)
-            self._changed.notify()
+                self._write_offset += len(chunk)
+            self._condition.notify()
 
     def chunks(self) -> Iterator[bytes]:
         """The body, piece by piece; called in the thread."""
@@ -208,33 +208,33 @@ class _Body:
             yield chunk
 
     def _next(self) -> bytes:
-        with self._changed:
+        with self._condition:
             while True:
                 if self._chunks:
                     chunk = self._chunks.popleft()
-                    self._ahead -= len(chunk)
+                    self._memory_size -= len(chunk)
                     return chunk
                 if self._file is not None:
                     try:
-                        self._file.seek(self._read)
+                        self._file.seek(self._read_offset)
                         chunk = self._file.read(_BLOCK)
                     except OSError as error:  # what was written had not been, yet
-                        raise Refused("no_room", error.strerror or "") from None
-                    self._read += len(chunk)
-                    if self._read == self._written:
+                        raise Refusal("no_room", error.strerror or "") from None
+                    self._read_offset += len(chunk)
+                    if self._read_offset == self._write_offset:
                         self._file.close()
                         self._file = None
                     return chunk
-                if isinstance(self._ended, Refused):
-                    raise self._ended
-                if self._ended:
+                if isinstance(self._outcome, Refusal):
+                    raise self._outcome
+                if self._outcome:
                     return b""
-                if not self._changed.wait(_PATIENCE):
-                    raise Refused("stalled")
+                if not self._condition.wait(_PATIENCE):
+                    raise Refusal("stalled")
 
     def close(self) -> None:
         """Give the file back."""
-        with self._changed:
+        with self._condition:
             if self._file is not None:
                 with contextlib.suppress(OSError):
                     self._file.close()
@@ -252,8 +252,8 @@ class _Body:
                 pieces[-1] = chunk[:end]
                 yield b"".join(pieces)
                 pieces, size = [chunk[end:]], len(chunk) - end
-            elif size > _LONGEST:
-                raise Refused("bad_body", "a line is too long to be a key")
+            elif size > _LONGEST_MESSAGE:
+                raise Refusal("bad_body", "a line is too long to be a key")
         if size:
             yield b"".join(pieces)
 
@@ -263,29 +263,29 @@ class _Work:
 
     def __init__(self, policy: Policy, request: Request, scope: Scope, limits: Limits) -> None:
         if scope["method"] != "POST":
-            raise Refused("bad_body", "send the keys by POST")
+            raise Refusal("bad_body", "send the keys by POST")
         headers = {bytes(name): bytes(value) for name, value in scope["headers"]}
         kind = headers.get(b"content-type", TEXT.encode()).decode("latin-1").partition(";")[0].strip().lower()
         if kind not in (TEXT, JSON, ARROW):
-            raise Refused("media_type", f"it may be {TEXT}, {JSON} or {ARROW}")
+            raise Refusal("media_type", f"it may be {TEXT}, {JSON} or {ARROW}")
         self.limits = limits
         length = headers.get(b"content-length", b"0").decode("latin-1")
         most = min(limits.max_bytes, _LONGEST_JSON) if kind == JSON else limits.max_bytes
         if len(length) > 18 or not length.isascii() or not length.isdigit() or int(length) > most:
-            raise Refused("too_large", f"{most} bytes at most")
+            raise Refusal("too_large", f"{most} bytes at most")
         query = dict(request.query or {})
         name = query.pop("route", None)
         method = query.pop("method", "GET")
         on_error = query.pop("on_error", "fail")
         if on_error not in ("fail", "null"):
-            raise Refused("bad_query", "on_error must be fail or null")
+            raise Refusal("bad_query", "on_error must be fail or null")
         try:
             seconds = duration(query.pop("expires")) if "expires" in query else None
         except ValueError as error:
-            raise Refused("bad_query", f"expires {error}") from None
+            raise Refusal("bad_query", f"expires {error}") from None
         code, prefixes = policy.gate.permit(request, name, method, query or None, seconds)
         if code != "ok":
-            raise Refused(code)
+            raise Refusal(code)
         self._kind = kind
         self._keep_errors = on_error == "null"
         self._filter = KeyFilter(prefixes, request.route.unusual)
@@ -294,78 +294,78 @@ class _Work:
         self._query = query
         self._seconds, self._until = request.seconds, request.until
         self._row = 0
-        self.signed = 0
+        self.signature_count = 0
 
     def run(self, body: _Body, answer: _Answer, loop: asyncio.AbstractEventLoop) -> None:
         """Sign, in a thread."""
         answer.kind = self._kind
 
         def write(data: bytes) -> None:
-            if body.lost:
-                raise body.lost
+            if body.abort_reason:
+                raise body.abort_reason
             sending = asyncio.run_coroutine_threadsafe(answer.write(data), loop)
-            body.moved = time.monotonic()
+            body.last_activity = time.monotonic()
             while True:
                 try:
                     sending.result(1)
                     return
                 except FutureTimeoutError:
-                    if body.lost or time.monotonic() - body.moved > _PATIENCE:
+                    if body.abort_reason or time.monotonic() - body.last_activity > _PATIENCE:
                         sending.cancel()
-                        raise body.lost or Refused("stalled") from None
+                        raise body.abort_reason or Refusal("stalled") from None
                 except OSError:
-                    raise Refused("gone") from None
+                    raise Refusal("gone") from None
 
         try:
             {TEXT: self._text, JSON: self._json, ARROW: self._arrow}[self._kind](body, write)
         except KeyNameError as error:
-            raise Refused("bad_key", str(error)) from None
+            raise Refusal("bad_key", str(error)) from None
         except CredentialsError as error:
-            raise Refused("unavailable", str(error)) from None
+            raise Refusal("unavailable", str(error)) from None
 
     def _text(self, body: _Body, write: Callable[[bytes], None]) -> None:
         lines, column = self._column(body.blocks(), b"\n")
         for chunk in self._chunks(lines, column):
-            bad = bool(column.errors)
+            has_errors = bool(column.errors)
             column.errors.clear()
-            write(chunk.with_empty_lines() if bad else bytes(memoryview(chunk)))
+            write(chunk.with_empty_lines() if has_errors else bytes(memoryview(chunk)))
 
     def _json(self, body: _Body, write: Callable[[bytes], None]) -> None:
         text = bytearray()
         for chunk in body.chunks():
             text += chunk
             if len(text) > _LONGEST_JSON:
-                raise Refused("too_large", f"{_LONGEST_JSON} bytes of JSON at most; text may be longer")
+                raise Refusal("too_large", f"{_LONGEST_JSON} bytes of JSON at most; text may be longer")
         try:
-            given = json.loads(text)
+            content = json.loads(text)
         except (ValueError, RecursionError):
-            raise Refused("bad_body", "it is no JSON") from None
-        keys = given.get("keys") if isinstance(given, dict) and set(given) == {"keys"} else given
+            raise Refusal("bad_body", "it is no JSON") from None
+        keys = content.get("keys") if isinstance(content, dict) and set(content) == {"keys"} else content
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            raise Refused("bad_body", 'it must be {"keys": ["a.jpg", ...]} or a list of keys')
+            raise Refusal("bad_body", 'it must be {"keys": ["a.jpg", ...]} or a list of keys')
         try:
             block = b"".join(b"%b\n" % (b"\t" if "\n" in key else key.encode()) for key in keys)
         except UnicodeEncodeError:
-            raise Refused("bad_body", "a key holds a lone surrogate") from None
+            raise Refusal("bad_body", "a key holds a lone surrogate") from None
         lines, column = self._column(iter([block] if block else []), b"\n")
         errors: list[tuple[int, str]] = []
-        before = opening = b'{"urls": ['
+        separator = opening = b'{"urls": ['
         for chunk in self._chunks(lines, column):
             data = chunk.with_empty_lines() if column.errors else bytes(memoryview(chunk))
             urls = [b'"%b"' % url if url else b"null" for url in data.split(b"\n")[:-1]]
-            errors += [(row, self._why.get(row, reason)) for row, reason in column.errors[: _ERRORS - len(errors)]]
+            errors += [(row, self._reasons.get(row, reason)) for row, reason in column.errors[: _ERRORS - len(errors)]]
             column.errors.clear()
-            write(before + b", ".join(urls))
-            before = b", "
+            write(separator + b", ".join(urls))
+            separator = b", "
         end = b'], "errors": ' + json.dumps(errors).encode() + b"}\n"
-        write(opening + end if before is opening else end)
+        write(opening + end if separator is opening else end)
 
     def _arrow(self, body: _Body, write: Callable[[bytes], None]) -> None:
         try:
             import pyarrow as pa
             import pyarrow.compute as pc
         except ImportError:
-            raise Refused("media_type", "this gateway has no pyarrow: pip install pyarrow") from None
+            raise Refusal("media_type", "this gateway has no pyarrow: pip install pyarrow") from None
         stream = _Stream(body)
         schema = pa.schema([("url", pa.string())])
 
@@ -376,7 +376,7 @@ class _Work:
                         yield from _lines(pa, pc, batch)
             # pyarrow tells a short read by an OSError, and a column's name that is not UTF-8 by a UnicodeDecodeError
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                raise Refused("bad_body", f"it is no Arrow stream: {str(error)[:200]}") from None
+                raise Refusal("bad_body", f"it is no Arrow stream: {str(error)[:200]}") from None
 
         sink = io.BytesIO()
         lines, column = self._column(blocks(), b"")
@@ -395,7 +395,7 @@ class _Work:
         signer = self._signer
         start = signer.times().start
         span = (start, max(start + 1, min(start + self._seconds, self._until))) if self._until else None
-        lines = Lines(self._permitted(blocks))
+        lines = Lines(self._filter_blocks(blocks))
         return lines, signer.sign_column(
             lines,
             Chunks(self.limits.threads, keep_errors=True, end=end),
@@ -405,28 +405,28 @@ class _Work:
             key_time=span,
         )
 
-    def _permitted(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    def _filter_blocks(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         """Blocks without the keys that may not be signed."""
-        self._why: dict[int, str] = {}
+        self._reasons: dict[int, str] = {}
         for block in blocks:
-            kept, refused, rows = self._filter.kept(block, _ERRORS if self._keep_errors else 1)
-            for row, code in refused.items():
+            allowed_lines, refused_rows, rows = self._filter.filter_lines(block, _ERRORS if self._keep_errors else 1)
+            for row, code in refused_rows.items():
                 if not self._keep_errors:
-                    raise Refused(code, f"row {self._row + row}")
-                if len(self._why) < _ERRORS:
-                    self._why[self._row + row] = code
+                    raise Refusal(code, f"row {self._row + row}")
+                if len(self._reasons) < _ERRORS:
+                    self._reasons[self._row + row] = code
             self._row += rows
             if self._row > self.limits.max_rows:
-                raise Refused("too_large", f"{self.limits.max_rows} rows at most")
-            yield kept
+                raise Refusal("too_large", f"{self.limits.max_rows} rows at most")
+            yield allowed_lines
 
     def _chunks(self, lines: Lines, column: SignedColumn) -> Iterator[Any]:
         try:
             for chunk in column:
                 if column.errors and not self._keep_errors:
                     row, reason = column.errors[0]
-                    raise Refused("bad_key", f"row {row}: {reason}")
-                self.signed += len(chunk) - chunk.null_count
+                    raise Refusal("bad_key", f"row {row}: {reason}")
+                self.signature_count += len(chunk) - chunk.null_count
                 yield chunk
         except ParameterError as error:
             raise lines.failure or error from None
@@ -440,34 +440,34 @@ class _Stream(io.RawIOBase):
 
     def __init__(self, body: _Body) -> None:
         self._chunks = body.chunks()
-        self._came = b""
-        self._ready = b""
+        self._buffer = b""
+        self._message = b""
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
         pieces = []
-        while size > 0 and (self._ready or self._next()):
-            pieces.append(self._ready[:size])
-            self._ready = self._ready[len(pieces[-1]) :]
+        while size > 0 and (self._message or self._next()):
+            pieces.append(self._message[:size])
+            self._message = self._message[len(pieces[-1]) :]
             size -= len(pieces[-1])
         return b"".join(pieces)
 
     def _take(self, size: int) -> bytes:
         """So many bytes of the body, or what there is."""
         if size < 0:
-            raise Refused("bad_body", "it is no Arrow stream")
-        if size > _LONGEST:
-            raise Refused("too_large", f"an Arrow message may have {_LONGEST} bytes at most")
-        pieces = [self._came]
-        have = len(self._came)
-        while have < size and (chunk := next(self._chunks, b"")):
+            raise Refusal("bad_body", "it is no Arrow stream")
+        if size > _LONGEST_MESSAGE:
+            raise Refusal("too_large", f"an Arrow message may have {_LONGEST_MESSAGE} bytes at most")
+        pieces = [self._buffer]
+        length = len(self._buffer)
+        while length < size and (chunk := next(self._chunks, b"")):
             pieces.append(chunk)
-            have += len(chunk)
-        came = b"".join(pieces)
-        self._came = came[size:]
-        return came[:size]
+            length += len(chunk)
+        data = b"".join(pieces)
+        self._buffer = data[size:]
+        return data[:size]
 
     def _next(self) -> bool:
         """Make the next message ready, if there is one."""
@@ -475,19 +475,19 @@ class _Stream(io.RawIOBase):
         if head == b"\xff\xff\xff\xff":
             head += self._take(4)
         metadata = self._take(int.from_bytes(head[-4:], "little", signed=True))
-        self._ready = head + metadata
+        self._message = head + metadata
         if metadata:
             try:
-                length, compressed = _about(metadata)
+                length, is_compressed = _read_metadata(metadata)
             except struct.error:
-                raise Refused("bad_body", "it is no Arrow stream") from None
-            if compressed:
-                raise Refused("bad_body", "its Arrow messages are compressed; send them plain")
-            self._ready += self._take(length)
+                raise Refusal("bad_body", "it is no Arrow stream") from None
+            if is_compressed:
+                raise Refusal("bad_body", "its Arrow messages are compressed; send them plain")
+            self._message += self._take(length)
         return bool(head)
 
 
-def _about(metadata: bytes) -> tuple[int, bool]:
+def _read_metadata(metadata: bytes) -> tuple[int, bool]:
     """How long a message's body is, and whether it is compressed: what its flatbuffer says.
 
     Source: Message.fbs of Apache Arrow; https://flatbuffers.dev/internals
@@ -510,15 +510,15 @@ def _about(metadata: bytes) -> tuple[int, bool]:
 
     message = number("<I", 0)
     kind, header, length = (field(message, slot) for slot in (1, 2, 3))
-    compressed = False
+    is_compressed = False
     if kind and header:
         batch = inner(header)
         if number("<B", kind) == 2:  # a dictionary, which has a batch
             data = field(batch, 1)
             batch = inner(data) if data else 0
         if number("<B", kind) in (2, 3):
-            compressed = bool(batch and field(batch, 3))
-    return (number("<q", length) if length else 0), compressed
+            is_compressed = bool(batch and field(batch, 3))
+    return (number("<q", length) if length else 0), is_compressed
 
 
 def _lines(pa: Any, pc: Any, batch: Any) -> Iterator[bytes]:
@@ -528,14 +528,14 @@ def _lines(pa: Any, pc: Any, batch: Any) -> Iterator[bytes]:
     """
     index = batch.schema.get_field_index("key")
     if index < 0 and batch.num_columns != 1:
-        raise Refused("bad_body", "it has no column 'key'")
+        raise Refusal("bad_body", "it has no column 'key'")
     column = batch.column(max(index, 0))
     is_dictionary = pa.types.is_dictionary(column.type)
     column.validate()  # the buffers are there, and as long as they must be
     values = column.dictionary if is_dictionary else column
     kind = values.type
     if not (pa.types.is_string_view(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        raise Refused("bad_body", f"the keys must be strings, not {kind}")
+        raise Refusal("bad_body", f"the keys must be strings, not {kind}")
     values.validate()
     if len(values) == 0:
         longest = 0
@@ -545,7 +545,7 @@ def _lines(pa: Any, pc: Any, batch: Any) -> Iterator[bytes]:
     else:
         longest = pc.max(pc.binary_length(values)).as_py() or 0
     if longest > _LONGEST_KEY:  # keys that share their bytes would take as long to validate as if they did not
-        raise Refused("bad_body", f"a key has {longest} bytes, which is too long to be one")
+        raise Refusal("bad_body", f"a key has {longest} bytes, which is too long to be one")
     if is_dictionary:
         column.validate(full=True)
     for at in range(0, len(column), 8192):
@@ -554,5 +554,5 @@ def _lines(pa: Any, pc: Any, batch: Any) -> Iterator[bytes]:
             part.validate(full=True)
         part = part.cast(pa.string())
         part = pc.if_else(pc.match_substring(part, "\n"), "\t", part).fill_null("")
-        joined = pc.binary_join(pa.ListArray.from_arrays([0, len(part)], part), "\n")
-        yield joined[0].as_buffer().to_pybytes() + b"\n"
+        texts = pc.binary_join(pa.ListArray.from_arrays([0, len(part)], part), "\n")
+        yield texts[0].as_buffer().to_pybytes() + b"\n"

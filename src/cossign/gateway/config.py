@@ -60,8 +60,8 @@ def _network(value: Any) -> str:
 
 
 def _listen(value: Any) -> str:
-    found = isinstance(value, str) and re.fullmatch(r"unix:/.+|(\[[0-9a-fA-F:.]+\]|[^:\s]+):([0-9]{1,5})", value)
-    if not found or (found[2] and int(found[2]) > 65535):
+    match = isinstance(value, str) and re.fullmatch(r"unix:/.+|(\[[0-9a-fA-F:.]+\]|[^:\s]+):([0-9]{1,5})", value)
+    if not match or (match[2] and int(match[2]) > 65535):
         raise ValueError('must be HOST:PORT, such as "127.0.0.1:8080", or "unix:/PATH"')
     return str(value)
 
@@ -217,30 +217,30 @@ class Config(_Table):
         for rule in caller.allow:
             yield rule, tuple(route for route in self.route if "*" in rule.routes or route.name in rule.routes)
 
-    def wrong(self, problems: list[tuple[Place, str]]) -> ConfigError:
+    def make_error(self, problems: list[tuple[Place, str]]) -> ConfigError:
         """The error that tells what is wrong, and in which lines of its file."""
         return _error(self._source, self._text, problems)
 
 
-def _doubled(values: list[Any]) -> Iterator[int]:
-    seen = set()
+def _find_duplicates(values: list[Any]) -> Iterator[int]:
+    seen_values = set()
     for index, value in enumerate(values):
-        if value is not None and value in seen:
+        if value is not None and value in seen_values:
             yield index
-        seen.add(value)
+        seen_values.add(value)
 
 
 def _contradictions(config: Config) -> Iterator[tuple[Place, str]]:
     """What is wrong between fields that are each of their form."""
     for field in ("name", "path"):
-        for index in _doubled([getattr(route, field) for route in config.route]):
+        for index in _find_duplicates([getattr(route, field) for route in config.route]):
             yield ("route", index, field), "another route has the same"
     for field in ("name", "token_sha256", "certificate", "secret_id"):
-        for index in _doubled([getattr(caller, field) for caller in config.caller]):
+        for index in _find_duplicates([getattr(caller, field) for caller in config.caller]):
             yield ("caller", index, field), "another caller has the same"
-    for index in _doubled([caller.anonymous or None for caller in config.caller]):
+    for index in _find_duplicates([caller.anonymous or None for caller in config.caller]):
         yield ("caller", index, "anonymous"), "another caller is already"
-    for index in _doubled(list(config.endpoints.model_dump().values())):
+    for index in _find_duplicates(list(config.endpoints.model_dump().values())):
         yield ("endpoints", tuple(Endpoints.model_fields)[index]), "another endpoint has the same path"
     for index, route in enumerate(config.route):
         if route.domain is None and (route.bucket is None or route.region is None):
@@ -250,8 +250,8 @@ def _contradictions(config: Config) -> Iterator[tuple[Place, str]]:
 
 
 def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]:
-    known_by = (caller.token_sha256, caller.certificate, caller.secret_id, caller.anonymous or None)
-    if all(value is None for value in known_by):
+    identities = (caller.token_sha256, caller.certificate, caller.secret_id, caller.anonymous or None)
+    if all(value is None for value in identities):
         yield (), "needs token_sha256, certificate, secret_id or anonymous = true, or nobody can be this caller"
     if caller.certificate is not None and (config.client_certificate is None or not config.trusted_proxies):
         yield ("certificate",), "needs [client_certificate] and trusted_proxies: who may tell it, and in which headers"
@@ -289,9 +289,9 @@ def _line(text: str, place: Place) -> int:
     while place:
         for count in range(1, len(lines) + 1):
             try:
-                found: Any = tomllib.loads("\n".join(lines[:count]))
+                value: Any = tomllib.loads("\n".join(lines[:count]))
                 for step in place:
-                    found = found[step]
+                    value = value[step]
             except (tomllib.TOMLDecodeError, LookupError, TypeError):
                 continue
             return count
@@ -303,7 +303,7 @@ def _field(place: Place) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).lstrip(".")
 
 
-def checked(data: Mapping[str, Any], source: str = "config", text: str = "") -> Config:
+def parse_config(data: Mapping[str, Any], source: str = "config", text: str = "") -> Config:
     """A configuration from what its file says.
 
     Raises:
@@ -312,25 +312,25 @@ def checked(data: Mapping[str, Any], source: str = "config", text: str = "") -> 
     try:
         config = Config.model_validate(dict(data))
     except ValidationError as error:
-        plain = {"extra_forbidden": "there is no such field", "missing": "is missing"}
-        found = error.errors(include_url=False, include_input=False)
-        wrong = [
-            (tuple(each["loc"]), plain.get(each["type"], each["msg"].removeprefix("Value error, ")))
-            for each in found
+        plain_words = {"extra_forbidden": "there is no such field", "missing": "is missing"}
+        errors = error.errors(include_url=False, include_input=False)
+        problems = [
+            (tuple(each["loc"]), plain_words.get(each["type"], each["msg"].removeprefix("Value error, ")))
+            for each in errors
             # A list whose items are wrong is also said to be too short.
             if each["type"] != "too_short"
-            or not any(other is not each and other["loc"][: len(each["loc"])] == each["loc"] for other in found)
+            or not any(other is not each and other["loc"][: len(each["loc"])] == each["loc"] for other in errors)
         ]
-        raise _error(source, text, wrong) from None
+        raise _error(source, text, problems) from None
     config._source, config._text = source, text
     contradictions = list(_contradictions(config))
     if contradictions:
-        raise config.wrong(contradictions)
+        raise config.make_error(contradictions)
     return config
 
 
-def _error(source: str, text: str, wrong: list[tuple[Place, str]]) -> ConfigError:
-    return ConfigError(source, sorted((_line(text, place), _field(place), what) for place, what in wrong))
+def _error(source: str, text: str, problems: list[tuple[Place, str]]) -> ConfigError:
+    return ConfigError(source, sorted((_line(text, place), _field(place), what) for place, what in problems))
 
 
 def load(path: str | os.PathLike[str]) -> Config:
@@ -348,7 +348,7 @@ def load(path: str | os.PathLike[str]) -> Config:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+)", str(error))
-        line = int(found[1]) if found else text.count("\n") + 1
+        match = re.search(r"line (\d+)", str(error))
+        line = int(match[1]) if match else text.count("\n") + 1
         raise ConfigError(os.fspath(path), [(line, "", f"is no TOML: {error}")]) from None
-    return checked(data, os.fspath(path), text)
+    return parse_config(data, os.fspath(path), text)

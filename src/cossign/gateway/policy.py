@@ -18,7 +18,7 @@ from cossign.credentials import (
     FileCredentials,
     StsCredentials,
 )
-from cossign.credentials.given import awaited
+from cossign.credentials.base import get_credentials
 from cossign.engine import chosen_engine
 from cossign.errors import CosSignError, CredentialsError, ParameterError
 from cossign.gateway._gate import Board, Caller, Gate, Route, Rule
@@ -28,14 +28,14 @@ from cossign.gateway.config import Route as RouteTable
 from cossign.signer import Signer
 
 # The headers in which a proxy says which request it asks for: its target, its method, its Host.
-_FORWARDED = {
+_FORWARD_HEADERS = {
     "nginx": (b"x-original-uri", b"x-original-method", None),
     "traefik": (b"x-forwarded-uri", b"x-forwarded-method", b"x-forwarded-host"),
     "caddy": (b"x-forwarded-uri", b"x-forwarded-method", b"x-forwarded-host"),
 }
 
 
-class Held:
+class CredentialsHolder:
     """Credentials as the provider gave them last: whoever signs never waits.
 
     Args:
@@ -66,9 +66,9 @@ class Held:
     async def renew(self) -> None:
         """Ask the provider; if it has none, the old ones are used until they expire."""
         try:
-            found = await awaited(self.provider)
-            if found is not self.now:
-                self.now, self.since = found, time.time()
+            credentials = await get_credentials(self.provider)
+            if credentials is not self.now:
+                self.now, self.since = credentials, time.time()
             self.problem = ""
         except CosSignError as error:
             self.problem = str(error)
@@ -99,32 +99,32 @@ def _provider(table: CredentialsTable) -> CredentialsProvider:
     return ChainCredentials()
 
 
-def trusting(networks: Iterable[str]) -> Callable[[str], bool]:
+def make_network_check(networks: Iterable[str]) -> Callable[[str], bool]:
     """A function: whether an address, or "" for a Unix socket, is in one of the networks.
 
-    >>> trusts = trusting(["10.0.0.0/8", "unix"])
+    >>> trusts = make_network_check(["10.0.0.0/8", "unix"])
     >>> trusts("10.1.2.3"), trusts("::ffff:10.1.2.3"), trusts("11.0.0.1"), trusts(""), trusts("nobody")
     (True, True, False, True, False)
     """
     names = tuple(networks)
-    known = [ipaddress.ip_network(name) for name in names if name != "unix"]
+    ip_networks = [ipaddress.ip_network(name) for name in names if name != "unix"]
 
     def trusts(address: str) -> bool:
         if not address:
             return "unix" in names
         try:
-            found = ipaddress.ip_address(address)
+            ip = ipaddress.ip_address(address)
         except ValueError:
             return False
-        mapped = getattr(found, "ipv4_mapped", None)
-        return any((mapped or found) in network for network in known)
+        ipv4 = getattr(ip, "ipv4_mapped", None)
+        return any((ipv4 or ip) in network for network in ip_networks)
 
     return trusts
 
 
-def _route(table: RouteTable, held: Held) -> Route:
+def _route(table: RouteTable, holder: CredentialsHolder) -> Route:
     signer = Signer(
-        held,
+        holder,
         bucket=table.bucket,
         region=table.region,
         domain=table.domain,
@@ -158,12 +158,12 @@ def _secrets(table: CallerTable) -> Any:
             secret_key = Path(table.secret_key_file or "").read_text().strip()
         except (OSError, UnicodeDecodeError) as error:
             raise ParameterError("secret_key_file", f"cannot be read: {type(error).__name__}") from None
-    known = Credentials(table.secret_id, secret_key)
-    return known.secrets()
+    credentials = Credentials(table.secret_id, secret_key)
+    return credentials.secrets()
 
 
 def _callers(
-    config: Config, board: Board, wrong: list[tuple[tuple[str | int, ...], str]]
+    config: Config, board: Board, problems: list[tuple[tuple[str | int, ...], str]]
 ) -> list[tuple[CallerTable, Caller, Any]]:
     """The configuration's callers, and what verifies their signatures; what is wrong with one is added to a list."""
     callers: list[tuple[CallerTable, Caller, Any]] = []
@@ -181,11 +181,11 @@ def _callers(
         ]
         rate = caller.rate or 0
         try:
-            made = Caller(caller.name, rules, rate, caller.burst or max(1, int(rate)), board, caller.anonymous)
-            callers.append((caller, made, _secrets(caller)))
+            gate_caller = Caller(caller.name, rules, rate, caller.burst or max(1, int(rate)), board, caller.anonymous)
+            callers.append((caller, gate_caller, _secrets(caller)))
         except (CosSignError, MemoryError) as error:
             parameter = getattr(error, "parameter", "secret_id" if caller.secret_id else "rate")
-            wrong.append((("caller", index, parameter), getattr(error, "reason", str(error))))
+            problems.append((("caller", index, parameter), getattr(error, "reason", str(error))))
     return callers
 
 
@@ -196,7 +196,7 @@ class Policy:
         config: the configuration.
         board: where requests are counted.
         credentials: instead of those that the configuration names.
-        before: the policy whose place this one takes: credentials that it has are not asked for again.
+        old_policy: the policy whose place this one takes: credentials that it has are not asked for again.
 
     Attributes:
         config: the configuration.
@@ -208,21 +208,25 @@ class Policy:
     """
 
     def __init__(
-        self, config: Config, board: Board, credentials: CredentialsProvider | None = None, before: Policy | None = None
+        self,
+        config: Config,
+        board: Board,
+        credentials: CredentialsProvider | None = None,
+        old_policy: Policy | None = None,
     ) -> None:
         self.config = config
-        self._sources: dict[CredentialsTable, Held] = {}
-        self._before = before
-        self._given = credentials
-        wrong: list[tuple[tuple[str | int, ...], str]] = []
-        routes = self._routes(wrong)
-        callers = _callers(config, board, wrong)
-        if wrong:
-            raise config.wrong(wrong)
-        self._before = None
-        self.held = tuple(self._sources.values())
-        target, asked, host = _FORWARDED[config.forward_auth]
-        headers = {b"authorization": "authorization", target: "target", asked: "asked", b"host": "host"}
+        self._sources: dict[CredentialsTable, CredentialsHolder] = {}
+        self._old_policy = old_policy
+        self._credentials = credentials
+        problems: list[tuple[tuple[str | int, ...], str]] = []
+        routes = self._routes(problems)
+        callers = _callers(config, board, problems)
+        if problems:
+            raise config.make_error(problems)
+        self._old_policy = None
+        self.holders = tuple(self._sources.values())
+        target, method_header, host = _FORWARD_HEADERS[config.forward_auth]
+        headers = {b"authorization": "authorization", target: "target", method_header: "asked", b"host": "host"}
         if host is not None:
             headers[host] = "original_host"
         if config.client_certificate is not None:
@@ -232,21 +236,21 @@ class Policy:
             routes=routes,
             endpoints={path: name for name, path in config.endpoints.model_dump().items()},
             headers=headers,
-            by_token={table.token_sha256: made for table, made, _ in callers if table.token_sha256},
-            by_certificate={table.certificate.encode(): made for table, made, _ in callers if table.certificate},
-            by_secret_id={table.secret_id: (made, known) for table, made, known in callers if table.secret_id},
-            anonymous=next((made for table, made, _ in callers if table.anonymous), None),
+            by_token={table.token_sha256: caller for table, caller, _ in callers if table.token_sha256},
+            by_certificate={table.certificate.encode(): caller for table, caller, _ in callers if table.certificate},
+            by_secret_id={table.secret_id: (caller, secrets) for table, caller, secrets in callers if table.secret_id},
+            anonymous=next((caller for table, caller, _ in callers if table.anonymous), None),
             hosts=[host.lower().encode() for host in config.hosts],
-            trusts=trusting(config.trusted_proxies),
+            trusts=make_network_check(config.trusted_proxies),
             nginx=config.forward_auth == "nginx",
             board=board,
             logs=config.access_log is not None,
             engine=chosen_engine(),
             help=config.explain_url,
         )
-        self.shows_metrics = trusting(config.metrics_from)
+        self.shows_metrics = make_network_check(config.metrics_from)
 
-    def _routes(self, wrong: list[tuple[tuple[str | int, ...], str]]) -> list[Route]:
+    def _routes(self, problems: list[tuple[tuple[str | int, ...], str]]) -> list[Route]:
         """The configuration's routes; what is wrong with one is added to a list, with its place."""
         routes = []
         for index, route in enumerate(self.config.route):
@@ -254,13 +258,13 @@ class Policy:
                 routes.append(_route(route, self._source(route.credentials or self.config.credentials)))
             except CosSignError as error:
                 parameter = getattr(error, "parameter", "credentials")
-                known = parameter in type(route).model_fields
-                place = ("route", index, *([parameter] if known else []))
-                wrong.append((place, getattr(error, "reason", str(error))))
+                is_field = parameter in type(route).model_fields
+                place = ("route", index, *([parameter] if is_field else []))
+                problems.append((place, getattr(error, "reason", str(error))))
         return routes
 
-    def _source(self, table: CredentialsTable) -> Held:
+    def _source(self, table: CredentialsTable) -> CredentialsHolder:
         if table not in self._sources:
-            known = None if self._before is None else self._before._sources.get(table)
-            self._sources[table] = known or Held(self._given or _provider(table))
+            holder = None if self._old_policy is None else self._old_policy._sources.get(table)
+            self._sources[table] = holder or CredentialsHolder(self._credentials or _provider(table))
         return self._sources[table]

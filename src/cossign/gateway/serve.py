@@ -28,14 +28,14 @@ from cossign.gateway.config import Config, ConfigError, load
 from cossign.gateway.policy import Policy
 
 _DIRECTORY = "COSSIGN_SERVE_DIRECTORY"  # the environment variable that tells workers where it is
-_HEADERS_WITHIN = 10  # seconds in which a request's head must have come
+_HEADERS_TIMEOUT = 10  # seconds in which a request's head must have come
 
 
 def _say(text: str) -> None:
     print(f"cossign: {text}", file=sys.stderr, flush=True)
 
 
-def _shared(directory: Path) -> mmap.mmap:
+def _map_board(directory: Path) -> mmap.mmap:
     with open(directory / "board", "r+b") as file:
         return mmap.mmap(file.fileno(), BOARD_SIZE)
 
@@ -56,7 +56,7 @@ def worker() -> Gateway:
     """The application of one worker process."""
     _spare_memory()
     directory = Path(os.environ[_DIRECTORY])
-    memory = _shared(directory)
+    memory = _map_board(directory)
     board = Board(memory)
     generation = board.add(b"generation", 0)  # before the file is read: what comes behind it is read again
     gateway = Gateway(directory / "gateway.toml", memory=memory)
@@ -90,7 +90,7 @@ def summary(config: Config) -> str:
     return f"{__version__} serves {routes} for {callers} on {scheme}{config.listen} ({workers})"
 
 
-def usable(path: str) -> Config:
+def load_usable_config(path: str) -> Config:
     """A configuration of which a gateway can be made."""
     config = load(path)
     Policy(config, Board(bytearray(BOARD_SIZE)))
@@ -103,7 +103,7 @@ class _Master:
         self.config = config
         self.directory = Path(directory)
         (self.directory / "board").write_bytes(bytes(BOARD_SIZE))
-        self.board = Board(_shared(self.directory))
+        self.board = Board(_map_board(self.directory))
         self._adopt(config)
 
     def _adopt(self, config: Config) -> None:
@@ -114,7 +114,7 @@ class _Master:
 
     def reload(self) -> None:
         try:
-            config = usable(self.path)
+            config = load_usable_config(self.path)
             self._adopt(config)
         except (ConfigError, OSError) as error:
             self.board.add(b"refused_reloads", 1)
@@ -153,7 +153,7 @@ def serve(path: str, check: bool = False) -> int:
         ConfigError: the configuration cannot be used; the message has a line for each problem.
         OSError: the address is in use.
     """
-    config = usable(path)
+    config = load_usable_config(path)
     if check:
         print(f"cossign: {summary(config)}")
         return 0
@@ -165,12 +165,12 @@ def serve(path: str, check: bool = False) -> int:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # workers inherit it
             threading.Thread(target=master.listen, daemon=True).start()
         threading.Thread(target=master.announce, daemon=True).start()
-        signal.signal(signal.SIGTERM, _stopped)  # until granian handles it
+        signal.signal(signal.SIGTERM, _handle_sigterm)  # until granian handles it
         run(config, f"{__name__}:worker")
     return 0
 
 
-def _stopped(number: int, frame: object) -> None:
+def _handle_sigterm(number: int, frame: object) -> None:
     raise SystemExit(0)
 
 
@@ -197,8 +197,8 @@ def _claim(config: Config) -> None:
                 probe.bind(address)
         elif os.path.lexists(path):
             with socket.socket(socket.AF_UNIX) as probe:
-                left = Path(path).is_socket() and probe.connect_ex(path) == errno.ECONNREFUSED
-            if not left:
+                is_stale = Path(path).is_socket() and probe.connect_ex(path) == errno.ECONNREFUSED
+            if not is_stale:
                 raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
             os.unlink(path)
     except OSError as error:
@@ -219,7 +219,7 @@ def _listens(config: Config) -> bool:
     return True
 
 
-_RECENT = 60  # seconds in which a worker's deaths count
+_DEATH_WINDOW = 60  # seconds in which a worker's deaths count
 _LONGEST_PAUSE = 5  # seconds
 
 
@@ -240,33 +240,33 @@ def run(config: Config, target: str) -> None:
     from granian.log import LogLevels
     from granian.server import Server
 
-    class Persistent(Server):  # type: ignore[misc, valid-type]
+    class PersistentServer(Server):  # type: ignore[misc, valid-type]
         """Starts workers again as often as they die; granian's own loop ends at two deaths within seconds."""
 
         def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
             deaths: dict[int, list[float]] = {}  # by the worker's number: when
-            due: dict[int, float] = {}  # when it is started again
+            restart_times: dict[int, float] = {}  # when it is started again
             while not self.interrupt_signal:
                 now = time.monotonic()
-                for number in [number for number, at in due.items() if at <= now]:
+                for number in [number for number, at in restart_times.items() if at <= now]:
                     try:
                         self._respawn_workers([number], spawn_target, target_loader)
                     except OSError as error:  # no memory or no processes just now
                         _say(f"a worker cannot be started ({error.strerror}); again in {_LONGEST_PAUSE} s")
-                        due[number] = now + _LONGEST_PAUSE
+                        restart_times[number] = now + _LONGEST_PAUSE
                     else:
-                        del due[number]
-                self.main_loop_interrupt.wait(min(due.values()) - now if due else None)
+                        del restart_times[number]
+                self.main_loop_interrupt.wait(min(restart_times.values()) - now if restart_times else None)
                 self.main_loop_interrupt.clear()
                 while self.interrupt_children:
                     number = self.interrupt_children.pop()
                     now = time.monotonic()
-                    deaths[number] = [at for at in deaths.get(number, []) if now - at < _RECENT] + [now]
-                    due[number] = now + _pause(len(deaths[number]))
+                    deaths[number] = [at for at in deaths.get(number, []) if now - at < _DEATH_WINDOW] + [now]
+                    restart_times[number] = now + _pause(len(deaths[number]))
                     _say(f"a worker has died; it is started again in {_pause(len(deaths[number])):g} s")
 
     host, port, path = _address(config)
-    server = Persistent(
+    server = PersistentServer(
         target,
         address=host,
         port=port,
@@ -275,7 +275,7 @@ def run(config: Config, target: str) -> None:
         interface=Interfaces.ASGI,
         workers=config.workers,
         websockets=False,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADERS_WITHIN * 1000),
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADERS_TIMEOUT * 1000),
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         workers_kill_timeout=config.graceful_timeout,

@@ -2,7 +2,7 @@
 
 >>> from cossign import Credentials, Signer
 >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
->>> async def fetched(key):
+>>> async def fetch(key):
 ...     async with aiohttp.ClientSession(middlewares=(CosAuth(signer),)) as session:
 ...         async with session.get(signer.object_url(key)) as response:
 ...             return await response.read()
@@ -32,7 +32,7 @@ class CosAuth:
     """
 
     def __init__(self, signer: Signer) -> None:
-        self._signer = wire.checked(signer)
+        self._signer = wire.check_signer(signer)
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -50,7 +50,7 @@ class CosAuth:
         return response
 
     async def _sign(self, request: aiohttp.ClientRequest) -> None:
-        for name in wire.ADDED:
+        for name in wire.ADDED_HEADERS:
             request.headers.popall(name, None)
         await self._signer.ready()
         target = request.url.raw_path_qs

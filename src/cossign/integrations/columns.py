@@ -20,7 +20,7 @@ from cossign.signer import Signer
 OnError = Literal["raise", "null"]
 SignerConfig = Signer | Mapping[str, Any]  # a Signer, or its parameters for the default chain of credentials
 
-_KEPT = 256 << 20  # bytes of URLs that a worker keeps for the next ones: two of Ray's blocks
+_MEMORY_SIZE = 256 << 20  # bytes of URLs that a worker keeps for the next ones: two of Ray's blocks
 _CHUNK = 4 << 20  # bytes of a chunk: a batch of Spark's is one; of small ones, Parquet's writer takes 50 ns a URL more
 
 
@@ -45,17 +45,17 @@ def named_error(parameter: str, reason: str, columns: Mapping[str, str], where: 
 
 def check_there(parameter: str, column: str, names: Sequence[str]) -> str:
     """Refuse a column that is none of a table; the name of what was to give it, otherwise."""
-    named = {"keys": "key_col", "method": "method_col", "expires": "expires_col"}.get(parameter, "query_cols")
+    argument = {"keys": "key_col", "method": "method_col", "expires": "expires_col"}.get(parameter, "query_cols")
     if column not in names:
-        raise ParameterError(named, f"{column!r} is no column: there are {', '.join(map(repr, names))}")
-    return named
+        raise ParameterError(argument, f"{column!r} is no column: there are {', '.join(map(repr, names))}")
+    return argument
 
 
-def whole_column(signed: Iterable[Any]) -> Any:
+def whole_column(signed_column: Iterable[Any]) -> Any:
     """The chunks of `Signer.presign_arrow` as one column of pyarrow, whose errors keep their class."""
     import pyarrow as pa
 
-    chunks = [pa.array(chunk) for chunk in signed]
+    chunks = [pa.array(chunk) for chunk in signed_column]
     return pa.chunked_array(chunks) if chunks else pa.chunked_array([], pa.string())
 
 
@@ -69,10 +69,10 @@ def marks(errors: Iterable[tuple[int, str]], rows: int) -> Any:
 
 def row_text(row: int, key: Any) -> str:
     """A row, and its key as far as that is short."""
-    return f"row {row}, key {short(key)}"
+    return f"row {row}, key {key_text(key)}"
 
 
-def short(key: Any) -> str:
+def key_text(key: Any) -> str:
     """A key, or a scalar of Arrow, as it is shown in an error: as bytes, if it is no UTF-8."""
     try:
         text = repr(key.as_py() if hasattr(key, "as_py") else key)
@@ -106,7 +106,7 @@ class ColumnSigning:
     on_error: OnError
 
     @classmethod
-    def planned(
+    def plan(
         cls,
         signer_config: SignerConfig,
         dumps: Callable[[Any], bytes],
@@ -131,47 +131,54 @@ class ColumnSigning:
         import pyarrow as pa
 
         signer = given_signer(signer_config)
-        given, varying = dict(query or {}), dict(query_cols or {})
-        columns = {"keys": key_col, **{f"query[{name!r}]": column for name, column in varying.items()}}
-        for name, value, usual, column in (
-            ("method", method, "GET", method_col),
-            ("expires", expires, None, expires_col),
-        ):
+        fixed_query, query_columns = dict(query or {}), dict(query_cols or {})
+        columns = {"keys": key_col, **{f"query[{name!r}]": column for name, column in query_columns.items()}}
+        own_columns = ("method", method, "GET", method_col), ("expires", expires, None, expires_col)
+        for name, value, usual, column in own_columns:
             if column is not None:
                 columns[name] = column
                 if value != usual:
                     raise ParameterError(name, f"must not be given with {name}_col")
-        for name in varying:
-            if name in given:
+        for name in query_columns:
+            if name in fixed_query:
                 raise ParameterError(f"query[{name!r}]", "must not be given with query_cols of the same name")
         if error_col is not None and on_error != "null":
             raise ParameterError("error_col", 'needs on_error="null"')
         try:
-            pickled = dumps(signer)
+            signer_bytes = dumps(signer)
         except TypeError as error:
             raise ParameterError("signer_config", f"cannot be sent to the workers: {error}") from None
-        planned = signer.at()
-        nothing = pa.array([], pa.string())
-        planned.replace(credentials=Credentials("AKIDNONE", "none")).presign_arrow(
-            nothing,
-            method=nothing if method_col else method,
-            expires=nothing if expires_col else expires,
-            query={**given, **dict.fromkeys(varying, nothing)},
+        planned_signer = signer.at()
+        empty_column = pa.array([], pa.string())
+        planned_signer.replace(credentials=Credentials("AKIDNONE", "none")).presign_arrow(
+            empty_column,
+            method=empty_column if method_col else method,
+            expires=empty_column if expires_col else expires,
+            query={**fixed_query, **dict.fromkeys(query_columns, empty_column)},
             headers=headers,
             key_time=key_time,
             on_error=on_error,
         )
         return cls(
-            pickled, planned.times().start, columns, tuple(varying), method, expires, given, headers, key_time, on_error
+            signer_bytes,
+            planned_signer.times().start,
+            columns,
+            tuple(query_columns),
+            method,
+            expires,
+            fixed_query,
+            headers,
+            key_time,
+            on_error,
         )
 
-    def signed(
-        self, given: Mapping[str, Any], where: str, first: int = 0, start: int | None = None
+    def sign_rows(
+        self, arrow_columns: Mapping[str, Any], where: str, first: int = 0, start: int | None = None
     ) -> tuple[Any, list[tuple[int, str]]]:
         """URLs of some rows.
 
         Args:
-            given: a column of Arrow for each of `columns`, by its parameter.
+            arrow_columns: a column of Arrow for each of `columns`, by its parameter.
             where: which partition they are of, for errors.
             first: the first one's number in it.
             start: when their signatures begin, if that is not when the job was planned.
@@ -183,7 +190,7 @@ class ColumnSigning:
             ParameterError: a row is bad; it names the column, the partition and the row, from 0.
             CredentialsError: there are none here; it names them likewise.
         """
-        keys = given["keys"]
+        keys = arrow_columns["keys"]
         signer, memory = _at_worker(self.signer)
         if signer.start is None:
             signer = signer.at(self.start if start is None else start)
@@ -193,16 +200,16 @@ class ColumnSigning:
             return f"{where}, {row_text(first + index, keys[index])}"
 
         try:
-            signed = signer.sign_column(
+            signed_column = signer.sign_column(
                 keys,
                 Chunks(1, self.on_error == "null", memory=memory, as_keys=True),
-                method=given.get("method", self.method),
-                expires=given.get("expires", self.expires),
-                query={**self.query, **{name: given[f"query[{name!r}]"] for name in self.query_cols}},
+                method=arrow_columns.get("method", self.method),
+                expires=arrow_columns.get("expires", self.expires),
+                query={**self.query, **{name: arrow_columns[f"query[{name!r}]"] for name in self.query_cols}},
                 headers=self.headers,
                 key_time=self.key_time,
             )
-            urls = whole_column(signed)
+            urls = whole_column(signed_column)
         except ParameterError as error:
             index = error.index
             raise named_error(
@@ -213,7 +220,7 @@ class ColumnSigning:
                 f"column {self.columns['keys']!r} ({where}, row {first}): no credentials at this worker: {error}"
             ) from None
         errors = []
-        for index, reason in signed.errors:
+        for index, reason in signed_column.errors:
             parameter = next((each for each in self.columns if reason.startswith(f"{each} ")), "keys")
             reason = reason.removeprefix(f"{parameter} ")
             errors.append((index, str(named_error(parameter, reason, self.columns, at_row(index)))))
@@ -231,12 +238,12 @@ class ColumnSigning:
 
 
 @functools.lru_cache(maxsize=16)
-def _at_worker(pickled: bytes) -> tuple[Signer, Memory]:
+def _at_worker(signer_bytes: bytes) -> tuple[Signer, Memory]:
     """A Signer, one for all jobs of a process that have the same: its credentials are fetched once.
 
     And the memory of its URLs. The engine copies and drops them, so the next ones have it: new pages cost more than
     signing.
     """
-    found = pickle.loads(pickled)  # noqa: S301 - it was pickled where the job was planned
-    assert isinstance(found, Signer)
-    return found, Memory(_KEPT, _CHUNK)
+    signer = pickle.loads(signer_bytes)  # noqa: S301 - it was pickled where the job was planned
+    assert isinstance(signer, Signer)
+    return signer, Memory(_MEMORY_SIZE, _CHUNK)

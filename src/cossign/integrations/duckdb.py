@@ -20,7 +20,7 @@ from typing import Any
 import duckdb
 
 from cossign.errors import CosSignError, ParameterError
-from cossign.integrations.columns import OnError, named_error, short, whole_column
+from cossign.integrations.columns import OnError, key_text, named_error, whole_column
 from cossign.key_time import Span
 from cossign.request import Headers, Query
 from cossign.signer import Signer
@@ -62,36 +62,36 @@ def register(
         raise ParameterError("signer", f"must be a Signer, not {type(signer).__name__}")
     if not name.isidentifier():
         raise ParameterError("name", f"must be a name that SQL takes without quotes, not {name!r}")
-    given = dict(query or {})
+    fixed_query = dict(query or {})
     columns = {"keys": "key", **{f"query[{each!r}]": each for each in query_cols}}
 
-    def presigned(instants: Any, keys: Any, *values: Any) -> Any:
-        fixed = signer.at(instants[0].as_py() - 1) if signer.start is None else signer
+    def presign_keys(instants: Any, keys: Any, *values: Any) -> Any:
+        fixed_signer = signer.at(instants[0].as_py() - 1) if signer.start is None else signer
         try:
-            signed = fixed.presign_arrow(
+            signed_column = fixed_signer.presign_arrow(
                 keys,
                 method=method,
                 expires=expires,
-                query={**given, **dict(zip(query_cols, values, strict=True))},
+                query={**fixed_query, **dict(zip(query_cols, values, strict=True))},
                 headers=headers,
                 key_time=key_time,
                 on_error=on_error,
             )
-            return whole_column(signed)
+            return whole_column(signed_column)
         except ParameterError as error:
-            where = "" if error.index is None else f"key {short(keys[error.index])}"
+            where = "" if error.index is None else f"key {key_text(keys[error.index])}"
             raise CosSignError(str(named_error(error.parameter, error.reason, columns, where))) from None
 
     names = ["key", *(f"p{number}" for number in range(len(query_cols)))]
     # DuckDB counts a function's parameters by its signature.
-    presigned.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    presign_keys.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(each, inspect.Parameter.POSITIONAL_OR_KEYWORD) for each in ("instant", *names)]
     )
     text = duckdb.sqltype("VARCHAR")
     function = f"{name}_{next(_numbers)}"  # one of a cursor's cannot be replaced
     connection.create_function(  # type: ignore[call-overload]
         function,
-        presigned,
+        presign_keys,
         [duckdb.sqltype("BIGINT"), *[text for _ in names]],
         text,
         type="arrow",

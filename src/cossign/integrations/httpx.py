@@ -38,7 +38,7 @@ class CosAuth(httpx.Auth):
     """
 
     def __init__(self, signer: Signer) -> None:
-        self._signer = wire.checked(signer)
+        self._signer = wire.check_signer(signer)
         self._host = None if signer.host is None else signer.host.lower().encode()
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
@@ -56,12 +56,12 @@ class CosAuth(httpx.Auth):
         if response.status_code in (401, 403):
             await self._signer.ready()
             flow = self._after_refusal(request, response)
-            sent = next(flow, None)
-            while sent is not None:
-                response = yield sent
+            next_request = next(flow, None)
+            while next_request is not None:
+                response = yield next_request
                 await self._signer.ready()
                 try:
-                    sent = flow.send(response)
+                    next_request = flow.send(response)
                 except StopIteration:
                     return
 
@@ -70,30 +70,30 @@ class CosAuth(httpx.Auth):
     ) -> Generator[httpx.Request, httpx.Response, None]:
         """Sign what a redirect led to, if that is of the same origin; or sign anew by the right time."""
         origin = request.url.scheme, request.url.netloc
-        signed = request
+        signed_request = request
         for _ in range(20):  # httpx's own limit of redirects
-            sent = response.request
-            if not isinstance(sent.stream, httpx.ByteStream):
+            sent_request = response.request
+            if not isinstance(sent_request.stream, httpx.ByteStream):
                 return  # a body that is gone
-            if response.status_code not in (401, 403) or (sent.url.scheme, sent.url.netloc) != origin:
+            if response.status_code not in (401, 403) or (sent_request.url.scheme, sent_request.url.netloc) != origin:
                 return
-            if sent is signed:  # it was signed for its own path
+            if sent_request is signed_request:  # it was signed for its own path
                 break
-            self._sign(sent)
-            signed = sent
-            response = yield sent
-        if wire.clock_was_wrong(self._signer, response.status_code, sent.headers, response.headers):
-            self._sign(sent)
-            yield sent
+            self._sign(sent_request)
+            signed_request = sent_request
+            response = yield sent_request
+        if wire.clock_was_wrong(self._signer, response.status_code, sent_request.headers, response.headers):
+            self._sign(sent_request)
+            yield sent_request
 
     def _sign(self, request: httpx.Request) -> None:
         if self._host is not None and request.url.netloc != self._host:
             wire.check_host(self._signer, request.url.netloc.decode("ascii"))
         headers = request.headers
         target = request.url.raw_path.decode("ascii")
-        added = self._signer.sign_request(request.method, target, _raw(headers))
-        headers["Authorization"] = added["Authorization"]
-        token = added.get(_TOKEN)
+        added_headers = self._signer.sign_request(request.method, target, _raw(headers))
+        headers["Authorization"] = added_headers["Authorization"]
+        token = added_headers.get(_TOKEN)
         if token is None:
             headers.__class__ = httpx.Headers  # the credentials before had one
         else:

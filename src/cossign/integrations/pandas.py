@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 
 from cossign.errors import ParameterError
-from cossign.integrations.columns import OnError, named_error, short, whole_column
+from cossign.integrations.columns import OnError, key_text, named_error, whole_column
 from cossign.key_time import Span
 from cossign.request import Headers
 from cossign.signer import Signer
@@ -60,16 +60,16 @@ def presign(
     if not isinstance(signer, Signer):
         raise ParameterError("signer", f"must be a Signer, not {type(signer).__name__}")
     values = dict(query or {})
-    given = {"keys": keys, "method": method, "expires": expires}
-    given.update({f"query[{name!r}]": value for name, value in values.items()})
+    arguments = {"keys": keys, "method": method, "expires": expires}
+    arguments.update({f"query[{name!r}]": value for name, value in values.items()})
     columns = {
         name: name if each.name is None else str(each.name)
-        for name, each in given.items()
+        for name, each in arguments.items()
         if isinstance(each, pd.Series)
     }
-    arrow = {name: _arrow(each, columns.get(name, "")) for name, each in given.items()}
+    arrow = {name: _arrow(each, columns.get(name, "")) for name, each in arguments.items()}
     try:
-        signed = signer.presign_arrow(
+        signed_column = signer.presign_arrow(
             arrow["keys"],
             method=arrow["method"],
             expires=arrow["expires"],
@@ -79,16 +79,16 @@ def presign(
             on_error=on_error,
             threads=threads,
         )
-        urls = whole_column(signed)
+        urls = whole_column(signed_column)
     except ParameterError as error:
         where = ""
         if error.index is not None:
             label, key = keys.index[error.index], arrow["keys"][error.index]
-            where = f"row {error.index}, label {label!r}, key {short(key)}"
+            where = f"row {error.index}, label {label!r}, key {key_text(key)}"
         raise named_error(error.parameter, error.reason, columns, where) from None
     result = pd.Series(pd.array(urls, dtype=_dtype(keys.dtype, urls.type)), index=keys.index, name=keys.name)
     if on_error == "null":
-        result.attrs["errors"] = signed.errors
+        result.attrs["errors"] = signed_column.errors
     return result
 
 
@@ -99,9 +99,9 @@ class CosSeries:
     def __init__(self, series: pd.Series[Any]) -> None:
         self._series = series
 
-    def presign(self, signer: Signer, **named: Any) -> pd.Series[Any]:
+    def presign(self, signer: Signer, **keywords: Any) -> pd.Series[Any]:
         """As `presign`, of these keys."""
-        return presign(self._series, signer, **named)
+        return presign(self._series, signer, **keywords)
 
 
 def _arrow(value: Any, column: str) -> Any:

@@ -60,16 +60,16 @@ def presign(
     """
     if not isinstance(signer, Signer):
         raise ParameterError("signer", f"must be a Signer, not {type(signer).__name__}")
-    fixed, values = signer.at(), dict(query or {})
-    given = {"method": method, "expires": expires, **{f"query[{name!r}]": each for name, each in values.items()}}
-    varying = {parameter: each for parameter, each in given.items() if isinstance(each, pl.Expr)}
+    fixed_signer, values = signer.at(), dict(query or {})
+    arguments = {"method": method, "expires": expires, **{f"query[{name!r}]": each for name, each in values.items()}}
+    expressions = {parameter: each for parameter, each in arguments.items() if isinstance(each, pl.Expr)}
 
     def urls(columns: Sequence[pl.Series]) -> pl.Series:
-        parts = dict(zip(("keys", *varying), _alike(columns), strict=True))
+        parts = dict(zip(("keys", *expressions), _match_lengths(columns), strict=True))
         names = {parameter: part.name for parameter, part in parts.items()}
         keys = parts["keys"]
         try:
-            signed = fixed.presign_arrow(
+            signed_column = fixed_signer.presign_arrow(
                 keys,
                 method=parts.get("method", method),
                 expires=parts.get("expires", expires),
@@ -80,9 +80,9 @@ def presign(
                 threads=threads,
             )
             try:
-                return pl.Series(signed)
+                return pl.Series(signed_column)
             except pl.exceptions.PolarsError:  # a bad row, of which polars knows the text alone
-                for _ in signed:
+                for _ in signed_column:
                     pass
                 raise
         except ParameterError as error:
@@ -90,11 +90,11 @@ def presign(
             # polars raises what it makes of this one's type and text
             raise CosSignError(str(named_error(error.parameter, error.reason, names, where))) from None
 
-    whole = pl.col(keys) if isinstance(keys, str) else keys
-    return pl.map_batches([whole, *varying.values()], urls, return_dtype=pl.String, is_elementwise=True)
+    key_expression = pl.col(keys) if isinstance(keys, str) else keys
+    return pl.map_batches([key_expression, *expressions.values()], urls, return_dtype=pl.String, is_elementwise=True)
 
 
-def _alike(columns: Sequence[pl.Series]) -> list[pl.Series]:
+def _match_lengths(columns: Sequence[pl.Series]) -> list[pl.Series]:
     """Columns of one length: what is one value for all rows, repeated."""
     rows = next((len(column) for column in columns if len(column) != 1), 1)
     return [column if len(column) == rows else column.new_from_index(0, rows) for column in columns]
@@ -107,9 +107,9 @@ class _Expression:
     def __init__(self, keys: pl.Expr) -> None:
         self._keys = keys
 
-    def presign(self, signer: Signer, **named: Any) -> pl.Expr:
+    def presign(self, signer: Signer, **keywords: Any) -> pl.Expr:
         """As `presign`, of these keys."""
-        return presign(self._keys, signer, **named)
+        return presign(self._keys, signer, **keywords)
 
 
 @pl.api.register_series_namespace("cossign")
@@ -119,6 +119,6 @@ class _Series:
     def __init__(self, keys: pl.Series) -> None:
         self._keys = keys
 
-    def presign(self, signer: Signer, **named: Any) -> pl.Series:
+    def presign(self, signer: Signer, **keywords: Any) -> pl.Series:
         """As `presign`, of these keys, at once."""
-        return self._keys.to_frame().select(presign(pl.first(), signer, **named)).to_series()
+        return self._keys.to_frame().select(presign(pl.first(), signer, **keywords)).to_series()

@@ -27,7 +27,7 @@ from ray.data import Dataset
 from cossign.batch.inventory import check_sizes, found_report
 from cossign.batch.tables import decoded_keys
 from cossign.errors import ParameterError
-from cossign.integrations.columns import ColumnSigning, OnError, SignerConfig, check_there, marks, short
+from cossign.integrations.columns import ColumnSigning, OnError, SignerConfig, check_there, key_text, marks
 from cossign.key_time import Span
 from cossign.request import Headers, Query
 
@@ -84,7 +84,7 @@ def presign(
         ParameterError: a parameter is not of its form. A column that is missing or of another type, a bad row, or an
             actor without credentials, ends the job with an error that names the column, the block and the row.
     """
-    signing = ColumnSigning.planned(
+    signing = ColumnSigning.plan(
         signer_config,
         ray.cloudpickle.dumps,
         key_col,
@@ -114,13 +114,13 @@ def presign(
     )
 
 
-def _check_cpus(kept: float) -> None:
+def _check_cpus(actor_cpus: float) -> None:
     """Warn of actors that leave no CPU to others, for which Ray would wait for ever."""
-    there = ray.cluster_resources().get("CPU", 0.0) if ray.is_initialized() else kept + 1
-    if kept >= there:
+    cluster_cpus = ray.cluster_resources().get("CPU", 0.0) if ray.is_initialized() else actor_cpus + 1
+    if actor_cpus >= cluster_cpus:
         warnings.warn(
-            f"the actors keep {kept:g} of Ray's {there:g} CPUs: if what reads or writes needs one of its own, the job "
-            "waits for ever. Give a smaller concurrency, or a smaller num_cpus",
+            f"the actors keep {actor_cpus:g} of Ray's {cluster_cpus:g} CPUs: if what reads or writes needs one of its "
+            "own, the job waits for ever. Give a smaller concurrency, or a smaller num_cpus",
             RuntimeWarning,
             stacklevel=3,
         )
@@ -148,16 +148,16 @@ class Presign:
         for parameter, column in signing.columns.items():
             check_there(parameter, column, block.schema.names)
         names = list(block.schema.names)
-        for parameter, added in (("url_col", self._url_col), ("error_col", self._error_col)):
-            if added in names:
-                raise ParameterError(parameter, f"{added!r} is a column already: choose another name")
-            names.append(added)
+        for parameter, new_column in (("url_col", self._url_col), ("error_col", self._error_col)):
+            if new_column in names:
+                raise ParameterError(parameter, f"{new_column!r} is a column already: choose another name")
+            names.append(new_column)
         rows = len(block)
-        begins = f" that begins with {short(block.column(signing.columns['keys'])[0])}" if rows else ""
+        first_key_text = f" that begins with {key_text(block.column(signing.columns['keys'])[0])}" if rows else ""
         for first in range(0, max(rows, 1), _ROWS):
             part = block.slice(first, _ROWS)
-            given = {parameter: part.column(column) for parameter, column in signing.columns.items()}
-            urls, errors = signing.signed(given, f"block of {rows} rows{begins}", first)
+            arrow_columns = {parameter: part.column(column) for parameter, column in signing.columns.items()}
+            urls, errors = signing.sign_rows(arrow_columns, f"block of {rows} rows{first_key_text}", first)
             part = part.append_column(self._url_col, urls)
             if self._error_col is not None:
                 part = part.append_column(self._error_col, marks(errors, len(part)))
@@ -208,10 +208,10 @@ def read_inventory(manifest: str, *, filesystem: Any = None, **options: Any) -> 
         read_options=pyarrow.csv.ReadOptions(column_names=list(report.fields or ())),
         convert_options=pyarrow.csv.ConvertOptions(column_types=types),
         **options,
-    ).map_batches(_decoded, batch_format="pyarrow", batch_size=None)
+    ).map_batches(_decode_keys, batch_format="pyarrow", batch_size=None)
 
 
-def _decoded(block: pa.Table) -> pa.Table:
+def _decode_keys(block: pa.Table) -> pa.Table:
     if "Key" not in block.schema.names:  # what Ray makes of nothing
         return block
     column = block.column("Key")

@@ -89,7 +89,7 @@ def presign(
         ParameterError: a parameter is not of its form, or a column is missing or of another type. A bad row, or an
             executor without credentials, ends the job with an error that names column, partition and row.
     """
-    signing = ColumnSigning.planned(
+    signing = ColumnSigning.plan(
         signer_config,
         cloudpickle.dumps,
         key_col,
@@ -105,52 +105,54 @@ def presign(
         error_col=error_col,
     )
     places = {parameter: _place(df, parameter, column) for parameter, column in signing.columns.items()}
-    added = [("url_col", url_col), *([] if error_col is None else [("error_col", error_col)])]
+    new_columns = [("url_col", url_col), *([] if error_col is None else [("error_col", error_col)])]
     names = [name.lower() for name in df.columns]
-    for parameter, name in added:
+    for parameter, name in new_columns:
         if name.lower() in names:
             raise ParameterError(parameter, f"{name!r} is a column already: choose another name")
         names.append(name.lower())
-    fields = [*df.schema.fields, *(StructField(name, StringType()) for _, name in added)]
-    given = [field.name for field in fields]
-    inside = [f"c{number}" for number in range(len(given))]  # mapInArrow cannot refer to all names, or to one twice
-    schema = StructType([StructField(name, field.dataType) for name, field in zip(inside, fields, strict=True)])
-    presigned = functools.partial(_presigned, signing, places, inside, error_col is not None)
-    return df.toDF(*inside[: len(df.columns)]).mapInArrow(presigned, schema).toDF(*given)
+    fields = [*df.schema.fields, *(StructField(name, StringType()) for _, name in new_columns)]
+    field_names = [field.name for field in fields]
+    inner_names = [
+        f"c{number}" for number in range(len(field_names))
+    ]  # mapInArrow cannot refer to all names, or to one twice
+    schema = StructType([StructField(name, field.dataType) for name, field in zip(inner_names, fields, strict=True)])
+    presign_partition = functools.partial(_presign_batches, signing, places, inner_names, error_col is not None)
+    return df.toDF(*inner_names[: len(df.columns)]).mapInArrow(presign_partition, schema).toDF(*field_names)
 
 
 def _place(df: DataFrame, parameter: str, column: str) -> int:
     """Where a column is in the batches, if it is of a type that its parameter can be made of."""
     names: list[str] = df.columns
-    named = check_there(parameter, column, names)
+    argument = check_there(parameter, column, names)
     place = names.index(column)
     kinds: tuple[type[DataType], ...] = {"keys": _TEXT, "method": _TEXT, "expires": (IntegralType,)}.get(
         parameter, (*_TEXT, IntegralType)
     )
     kind = df.schema.fields[place].dataType
     if not isinstance(kind, kinds):
-        wanted = "whole numbers" if parameter == "expires" else "strings"
-        raise ParameterError(named, f"{column!r} must be a column of {wanted}, not of {kind.simpleString()}")
+        wanted_kind = "whole numbers" if parameter == "expires" else "strings"
+        raise ParameterError(argument, f"{column!r} must be a column of {wanted_kind}, not of {kind.simpleString()}")
     return place
 
 
-def _presigned(
-    signing: ColumnSigning, places: Mapping[str, int], names: Sequence[str], marked: bool, batches: Iterator[Any]
+def _presign_batches(
+    signing: ColumnSigning, places: Mapping[str, int], names: Sequence[str], has_error_col: bool, batches: Iterator[Any]
 ) -> Iterator[Any]:
     """A partition's batches with their URLs; and, if they are to be marked, with what is wrong."""
     where, first = _partition(), 0
-    for whole in batches:
-        for batch in _pieces(whole):
-            given = {parameter: batch.column(place) for parameter, place in places.items()}
-            urls, errors = signing.signed(given, where, first)
+    for whole_batch in batches:
+        for batch in _pieces(whole_batch):
+            arrow_columns = {parameter: batch.column(place) for parameter, place in places.items()}
+            urls, errors = signing.sign_rows(arrow_columns, where, first)
             first += len(batch)
-            columns = [*batch.columns, _whole(urls.chunks)]
-            if marked:
+            columns = [*batch.columns, _join_chunks(urls.chunks)]
+            if has_error_col:
                 columns.append(marks(errors, len(batch)))
             yield pa.RecordBatch.from_arrays(columns, names=names)
 
 
-def _whole(chunks: Sequence[Any]) -> Any:
+def _join_chunks(chunks: Sequence[Any]) -> Any:
     return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
 
 
@@ -200,7 +202,7 @@ def register(
     """
     if not name.isidentifier():
         raise ParameterError("name", f"must be a name that SQL takes without quotes, not {name!r}")
-    signing = ColumnSigning.planned(
+    signing = ColumnSigning.plan(
         signer_config,
         cloudpickle.dumps,
         "key",
@@ -214,15 +216,15 @@ def register(
     )
     knows_instant = int(spark.version.partition(".")[0]) >= 4
     function = f"{name}_at" if knows_instant else name
-    spark.udf.register(function, _vectorised(functools.partial(_urls, signing, knows_instant)))
+    spark.udf.register(function, _vectorise(functools.partial(_urls, signing, knows_instant)))
     if knows_instant:
         # unix_timestamp() is one number for a whole query, which stands in its plan: so it is the same for all tries.
         # Arguments are cast to the types of parameters; to BINARY, ANSI casts texts only, so a number is refused.
         query_names = [f"p{number}" for number in range(len(query_cols))]
-        typed = ", ".join(["key BINARY", *(f"{each} STRING" for each in query_names)])
+        sql_parameters = ", ".join(["key BINARY", *(f"{each} STRING" for each in query_names)])
         with _ansi(spark):
             spark.sql(
-                f"CREATE OR REPLACE TEMPORARY FUNCTION {name}({typed}) RETURNS STRING RETURN "
+                f"CREATE OR REPLACE TEMPORARY FUNCTION {name}({sql_parameters}) RETURNS STRING RETURN "
                 f"{function}({', '.join(['unix_timestamp()', 'key', *query_names])})"
             )
     return functools.partial(F.call_function, name)
@@ -232,15 +234,15 @@ def register(
 def _ansi(spark: SparkSession) -> Iterator[None]:
     """For functions that are made meanwhile, as they keep it."""
     setting = "spark.sql.ansi.enabled"
-    before = spark.conf.get(setting)
+    old_value = spark.conf.get(setting)
     spark.conf.set(setting, "true")
     try:
         yield
     finally:
-        spark.conf.set(setting, before)
+        spark.conf.set(setting, old_value)
 
 
-def _vectorised(function: Callable[[Iterator[Any]], Iterator[Any]]) -> Any:
+def _vectorise(function: Callable[[Iterator[Any]], Iterator[Any]]) -> Any:
     """A function of columns, a partition at a time: of Arrow's, or, before Spark 4.1, of pandas'."""
     try:
         from pyspark.sql.functions import arrow_udf
@@ -248,11 +250,11 @@ def _vectorised(function: Callable[[Iterator[Any]], Iterator[Any]]) -> Any:
         import pandas as pd
         from pyspark.sql.functions import pandas_udf
 
-        return pandas_udf(_hinted(functools.partial(_of_pandas, function), pd.Series), StringType())
-    return arrow_udf(_hinted(function, pa.Array), StringType())
+        return pandas_udf(_add_type_hints(functools.partial(_run_on_pandas, function), pd.Series), StringType())
+    return arrow_udf(_add_type_hints(function, pa.Array), StringType())
 
 
-def _hinted(function: Callable[[Any], Iterator[Any]], column: type) -> Callable[[Any], Iterator[Any]]:
+def _add_type_hints(function: Callable[[Any], Iterator[Any]], column: type) -> Callable[[Any], Iterator[Any]]:
     """With what tells Spark that this is a function of partitions: its types."""
 
     def urls(batches: Any) -> Iterator[Any]:
@@ -272,17 +274,17 @@ def _urls(signing: ColumnSigning, knows_instant: bool, batches: Iterator[Any]) -
         if knows_instant:
             instants = columns.pop(0)
             start = instants[0].as_py() - 1 if rows else 0
-        given = dict(zip(signing.columns, columns, strict=True))
-        chunks = signing.signed(given, where, first, start)[0].chunks if rows else []
+        arrow_columns = dict(zip(signing.columns, columns, strict=True))
+        chunks = signing.sign_rows(arrow_columns, where, first, start)[0].chunks if rows else []
         first += rows
-        yield _whole(chunks) if chunks else pa.array([], pa.string())
+        yield _join_chunks(chunks) if chunks else pa.array([], pa.string())
 
 
-def _of_pandas(function: Callable[[Iterator[Any]], Iterator[Any]], batches: Iterator[Any]) -> Iterator[Any]:
+def _run_on_pandas(function: Callable[[Iterator[Any]], Iterator[Any]], batches: Iterator[Any]) -> Iterator[Any]:
     def arrow() -> Iterator[Any]:
         for columns in batches:
-            given = columns if isinstance(columns, tuple) else (columns,)
-            yield tuple(pa.Array.from_pandas(each) for each in given)
+            series = columns if isinstance(columns, tuple) else (columns,)
+            yield tuple(pa.Array.from_pandas(each) for each in series)
 
     for urls in function(arrow()):
         yield urls.to_pandas()
@@ -306,8 +308,8 @@ def read_inventory(spark: SparkSession, manifest: str) -> DataFrame:
     """
     report, files = found_report(str(manifest), lambda: spark.read.text(manifest, wholetext=True).collect()[0][0])
     if files:  # their content is not read for it
-        found = spark.read.format("binaryFile").load(files).select("path", "length").collect()
-        sizes = {_path(row.path): row.length for row in found}
+        file_rows = spark.read.format("binaryFile").load(files).select("path", "length").collect()
+        sizes = {_path(row.path): row.length for row in file_rows}
         check_sizes(report, [sizes.get(_path(file)) for file in files])
     if report.fields is None:
         return getattr(spark.read, report.form)(*files)
@@ -315,7 +317,7 @@ def read_inventory(spark: SparkSession, manifest: str) -> DataFrame:
     rows = spark.read.csv(files, fields, escape='"', mode="FAILFAST")
     if "Size" in report.fields:
         rows = rows.withColumn("Size", F.col("Size").cast(LongType()))
-    return rows.withColumn("Key", _decoded(F.col("Key")))
+    return rows.withColumn("Key", _decode_key(F.col("Key")))
 
 
 def _path(url: str) -> str:
@@ -323,8 +325,10 @@ def _path(url: str) -> str:
     return re.sub("^[^:/]+:(//[^/]*)?", "", url)
 
 
-def _decoded(key: Column) -> Column:
+def _decode_key(key: Column) -> Column:
     """A URL-encoded key, decoded; a key that is not UTF-8 ends the job, as COS has none."""
-    decoded = F.url_decode(F.replace(key, F.lit("+"), F.lit("%2B")))
-    lost = decoded.contains("\ufffd") & ~F.upper(key).contains("%EF%BF%BD")
-    return F.when(lost, F.raise_error(F.concat(F.lit("the inventory's key is not UTF-8: "), key))).otherwise(decoded)
+    decoded_key = F.url_decode(F.replace(key, F.lit("+"), F.lit("%2B")))
+    is_not_utf8 = decoded_key.contains("\ufffd") & ~F.upper(key).contains("%EF%BF%BD")
+    return F.when(is_not_utf8, F.raise_error(F.concat(F.lit("the inventory's key is not UTF-8: "), key))).otherwise(
+        decoded_key
+    )

@@ -37,7 +37,7 @@ def verify_cos_signature(signer: Signer, **terms: Any) -> Callable[[Request], Aw
     """
     terms = {"require_headers": ("host",), **terms}
 
-    async def verified(request: Request) -> Verified:
+    async def verify_request(request: Request) -> Verified:
         target = request.scope["raw_path"].decode("latin-1")
         if request.url.query:
             target += "?" + request.scope["query_string"].decode("latin-1")
@@ -47,4 +47,4 @@ def verify_cos_signature(signer: Signer, **terms: Any) -> Callable[[Request], Aw
             status = 403 if isinstance(error, SignatureRefused) else 401
             raise HTTPException(status, f"{type(error).__name__}: {error}") from None
 
-    return verified
+    return verify_request

@@ -10,11 +10,11 @@ from cossign._verify import sent_host as sent_host
 from cossign.errors import ParameterError
 from cossign.signer import Signer
 
-ADDED = ("Authorization", "x-cos-security-token")
+ADDED_HEADERS = ("Authorization", "x-cos-security-token")
 _KEY_TIME = re.compile("q-key-time=([0-9]+);([0-9]+)")
 
 
-def checked(signer: Any) -> Signer:
+def check_signer(signer: Any) -> Signer:
     """A Signer, or a ParameterError."""
     if not isinstance(signer, Signer):
         raise ParameterError("signer", f"must be a cossign.Signer, not {type(signer).__name__}")
@@ -32,19 +32,21 @@ def check_host(signer: Signer, host: str) -> None:
         raise ParameterError("url", f"is of the host {host!r}, and the Signer is for {signer.host!r}: nothing was sent")
 
 
-def clock_was_wrong(signer: Signer, status: int, sent: Mapping[str, str], received: Mapping[str, str]) -> bool:
+def clock_was_wrong(
+    signer: Signer, status: int, sent_headers: Mapping[str, str], received_headers: Mapping[str, str]
+) -> bool:
     """Whether a request was refused because its KeyTime does not hold by the server's clock; if so, it is learnt."""
-    if status != 403 or signer.clock is None or "Date" not in received:
+    if status != 403 or signer.clock is None or "Date" not in received_headers:
         return False
-    found = _KEY_TIME.search(sent.get("Authorization", ""))
-    if found is None:
+    match = _KEY_TIME.search(sent_headers.get("Authorization", ""))
+    if match is None:
         return False
-    before = signer.clock.offset
+    old_offset = signer.clock.offset
     try:
-        signer.clock.learn(received["Date"])
+        signer.clock.learn(received_headers["Date"])
     except ParameterError:
         return False
-    if signer.clock.offset == before or int(found[1]) <= signer.clock.now() <= int(found[2]):
-        signer.clock.offset = before  # it was refused for another reason
+    if signer.clock.offset == old_offset or int(match[1]) <= signer.clock.now() <= int(match[2]):
+        signer.clock.offset = old_offset  # it was refused for another reason
         return False
     return True

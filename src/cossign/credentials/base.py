@@ -11,7 +11,7 @@ from cossign.errors import CredentialsError, CredentialsNotFound
 
 __all__ = ["Credentials", "CredentialsProvider", "EnvironmentCredentials"]
 
-_VISIBLE = re.compile(r"[!-~]+")
+_VISIBLE_TEXT = re.compile(r"[!-~]+")
 
 
 class CredentialsProvider(Protocol):
@@ -25,23 +25,23 @@ class CredentialsProvider(Protocol):
         ...
 
 
-async def awaited(provider: CredentialsProvider) -> Credentials:
+async def get_credentials(provider: CredentialsProvider) -> Credentials:
     """A provider's credentials without blocking the event loop: by its `get_async`, or else in a thread."""
     get_async = getattr(provider, "get_async", None)
     if get_async is None:
         import asyncio
 
         return await asyncio.to_thread(provider.get)
-    found: Credentials = await get_async()
-    return found
+    credentials: Credentials = await get_async()
+    return credentials
 
 
-def _visible(name: str, value: object) -> str:
+def _check_visible(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise CredentialsError(f"{name} must be a str, not {type(value).__name__}")
     if not value:
         raise CredentialsError(f"{name} is empty")
-    if not _VISIBLE.fullmatch(value):
+    if not _VISIBLE_TEXT.fullmatch(value):
         raise CredentialsError(
             f"{name} holds a space, a line end or another character that no such value has: copy it again"
         )
@@ -79,9 +79,9 @@ class Credentials:
         ):
             raise CredentialsError(f"expires_at must be Unix seconds, not {type(expires_at).__name__}")
         put = object.__setattr__
-        put(self, "secret_id", _visible("secret_id", secret_id))
-        put(self, "_secret", Secret(_visible("secret_key", secret_key)))
-        put(self, "_token", None if token is None else Secret(_visible("token", token)))
+        put(self, "secret_id", _check_visible("secret_id", secret_id))
+        put(self, "_secret", Secret(_check_visible("secret_key", secret_key)))
+        put(self, "_token", None if token is None else Secret(_check_visible("token", token)))
         put(self, "expires_at", expires_at)
 
     @property
@@ -154,15 +154,15 @@ class EnvironmentCredentials:
             if not secret_id and not secret_key:
                 continue
             if not secret_id or not secret_key:
-                missing = f"{prefix}_SECRET_KEY" if secret_id else f"{prefix}_SECRET_ID"
-                raise CredentialsError(f"the environment variable {missing} is not set, though its pair is")
-            found = secret_id, secret_key, os.environ.get(f"{prefix}_SESSION_TOKEN") or None
+                missing_name = f"{prefix}_SECRET_KEY" if secret_id else f"{prefix}_SECRET_ID"
+                raise CredentialsError(f"the environment variable {missing_name} is not set, though its pair is")
+            values = secret_id, secret_key, os.environ.get(f"{prefix}_SESSION_TOKEN") or None
             last = self._last
-            if last is None or (last.secret_id, last.secret_key, last.token) != found:
-                for name, value in zip(("SECRET_ID", "SECRET_KEY", "SESSION_TOKEN"), found, strict=True):
+            if last is None or (last.secret_id, last.secret_key, last.token) != values:
+                for name, value in zip(("SECRET_ID", "SECRET_KEY", "SESSION_TOKEN"), values, strict=True):
                     if value is not None:
-                        _visible(f"the environment variable {prefix}_{name}", value)
-                self._last = last = Credentials(*found)
+                        _check_visible(f"the environment variable {prefix}_{name}", value)
+                self._last = last = Credentials(*values)
             return last
         raise CredentialsNotFound(
             "no credentials: set the environment variables COS_SECRET_ID and COS_SECRET_KEY "
