@@ -240,6 +240,30 @@ def test_nothing_is_too_long() -> None:
     assert seen["function"] > 1200
 
 
+PARTICIPLES = re.compile(
+    "added|asked|awaited|begun|chosen|decoded|done|encoded|fetched|filtered|found|given|got|guessed|held|joined|kept|known|"
+    "listed|lost|made|marked|moved|named|noted|opened|packed|parsed|passed|prepared|received|seen|sent|shown|stated|taken|"
+    "told|typed|wanted"
+)
+
+
+def test_no_participle_is_a_name() -> None:
+    """A noun names a thing, and a verb an action: "found" says neither. "signed", "tried" and "written" are fields."""
+    names = 0
+    for source in HOUSE.values():
+        for node in ast.walk(ast.parse(source.read_text())) if source.suffix == ".py" else ():
+            match node:
+                case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.Attribute(attr=name, ctx=ast.Store()):
+                    pass
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                    pass
+                case _:
+                    continue
+            names += 1
+            assert not PARTICIPLES.fullmatch(name.strip("_").lower()), f"{source}:{node.lineno}: {name}"
+    assert names > 5000
+
+
 def test_no_function_takes_more_than_six_positional_parameters() -> None:
     for source in HOUSE.values():
         for node in ast.walk(ast.parse(source.read_text())) if source.suffix == ".py" else ():

@@ -494,7 +494,7 @@ cpdef list signatures(Engine engine, SignKey key, list http_strings):
     cdef size_t size = SHA1_BLOCK
     cdef Py_ssize_t i
     cdef Text text
-    cdef bytes signed = PyBytes_FromStringAndSize(NULL, 40 * count)
+    cdef bytes hex_digits = PyBytes_FromStringAndSize(NULL, 40 * count)
     try:
         for i in range(count):
             text = text_of(http_strings[i])
@@ -509,13 +509,13 @@ cpdef list signatures(Engine engine, SignKey key, list http_strings):
             sha1_pad(http + size, text.size, 0)
             rows[i].http = http + size
             rows[i].size = text.size
-            rows[i].hole = <uint8_t*>PyBytes_AS_STRING(signed) + 40 * i
+            rows[i].hole = <uint8_t*>PyBytes_AS_STRING(hex_digits) + 40 * i
             size += sha1_blocks(text.size) * SHA1_BLOCK
         hash_rows(engine, key, rows, count)
     finally:
         PyMem_RawFree(rows)
         PyMem_RawFree(http)
-    return [signed[40 * i:40 * i + 40] for i in range(count)]
+    return [hex_digits[40 * i:40 * i + 40] for i in range(count)]
 
 # --- Rows and tiles ---------------------------------------------------------------------------------------------------
 
@@ -771,7 +771,7 @@ cdef Py_ssize_t sign_rows(
     """
     cdef Space space
     cdef Py_ssize_t last
-    cdef size_t signed
+    cdef size_t signed_count
     cdef const Form* form = &template.form
     space.out = place[0]
     space.end = end
@@ -780,10 +780,10 @@ cdef Py_ssize_t sign_rows(
         hold(&work.http, &work.http_size, form_tile_bound(form, &work.rows, <size_t>done, <size_t>last))
         space.http = aligned(work.http)
         done = <Py_ssize_t>form_lay_out_tile(
-            form, &work.rows, <size_t>done, <size_t>last, &space, work.signed, &signed
+            form, &work.rows, <size_t>done, <size_t>last, &space, work.signed, &signed_count
         )
-        if signed:
-            hash_rows(template.engine, template.sign_key, work.signed, <Py_ssize_t>signed)
+        if signed_count:
+            hash_rows(template.engine, template.sign_key, work.signed, <Py_ssize_t>signed_count)
         if done < last:
             break
     place[0] = space.out
@@ -892,7 +892,7 @@ cdef Py_ssize_t sign_row_forms(
 ) except -1 nogil:
     """As `sign_rows`, where each row has a form and a key of its own; a tile of them goes through the lanes together."""
     cdef Space space
-    cdef size_t signed
+    cdef size_t signed_count
     cdef Py_ssize_t last
     cdef bint is_alone
     if work.differences is not differences:
@@ -915,10 +915,10 @@ cdef Py_ssize_t sign_row_forms(
         hold(&work.http, &work.http_size, tables_tile_bound(work.forms, &work.rows, <size_t>done, <size_t>last))
         space = Space(aligned(work.http), place[0], end)
         done = <Py_ssize_t>tables_lay_out_tile(
-            work.forms, &work.rows, <size_t>done, <size_t>last, &space, work.signed, &signed
+            work.forms, &work.rows, <size_t>done, <size_t>last, &space, work.signed, &signed_count
         )
-        if signed:
-            sha1_sign(&differences.template.engine.native, NULL, work.signed, signed)
+        if signed_count:
+            sha1_sign(&differences.template.engine.native, NULL, work.signed, signed_count)
         place[0] = space.out
         if done < last:
             break
@@ -979,7 +979,7 @@ def sign_one(Template template not None, key):
         KeyNameError: `key` cannot be an object's name.
     """
     cdef Fault fault
-    cdef sha1_row signed
+    cdef sha1_row row
     cdef Space space
     cdef Text key_bytes = Text(NULL, 0)
     cdef Text text
@@ -1005,12 +1005,12 @@ def sign_one(Template template not None, key):
         space.http = buffer
         space.out = buffer + http
         space.end = buffer + bound
-        if template.form.lay == NULL or not template.form.lay(&template.form.frame, &key_bytes, 1, &space, &signed, &text):
-            fault = form_lay_out(&template.form, &space, &signed, &text, key_bytes, NULL)
+        if template.form.lay == NULL or not template.form.lay(&template.form.frame, &key_bytes, 1, &space, &row, &text):
+            fault = form_lay_out(&template.form, &space, &row, &text, key_bytes, NULL)
         if fault != FAULT_NONE:
             raise key_error(template, fault, key, None)
         if template.form.signs:
-            hash_rows(template.engine, template.sign_key, &signed, 1)
+            hash_rows(template.engine, template.sign_key, &row, 1)
         return text_str(template, text)
     finally:
         if buffer != small:
@@ -1246,8 +1246,8 @@ cdef list sign_in_threads(
     shares = [
         (template, keys, start, columns, names, errors is not None, differences) for start in range(0, len(keys), SHARE)
     ]
-    for signed, bad_rows in in_threads(_sign_share, shares, threads):
-        result += signed
+    for texts, bad_rows in in_threads(_sign_share, shares, threads):
+        result += texts
         if bad_rows:
             errors += bad_rows
     return result

@@ -705,9 +705,9 @@ cdef class Judge:
             verified.signature = as_text(fields["q-signature"])
             verified.header_list = header_list
             verified.url_param_list = param_list
-            signed = set(param_list)
+            signed_names = set(param_list)
             verified.unsigned_params = tuple([
-                as_text(name) for name in names if as_text(percent_encode(name, COMPONENT).lower()) not in signed
+                as_text(name) for name in names if as_text(percent_encode(name, COMPONENT).lower()) not in signed_names
             ])
             verified.http = http
             verified.sign_time = fields["q-sign-time"]

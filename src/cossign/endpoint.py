@@ -93,7 +93,7 @@ def endpoint(
     domain: str | None = None,
     scheme: str = "https",
     accelerate: bool = False,
-    named: tuple[str, str, str] = ("bucket", "region", "domain"),
+    names: tuple[str, str, str] = ("bucket", "region", "domain"),
 ) -> Endpoint:
     """The endpoint of a bucket.
 
@@ -105,7 +105,7 @@ def endpoint(
             names are removed.
         scheme: "https" or "http", unless `domain` names one.
         accelerate: use the global acceleration host.
-        named: what to call bucket, region and domain in an error.
+        names: what to call bucket, region and domain in an error.
 
     Raises:
         ParameterError: a part is missing, or not of its form.
@@ -117,15 +117,15 @@ def endpoint(
     """
     if not domain:
         if bucket is None:
-            raise MissingParameter(named[0], 'such as "examplebucket-1250000000"')
+            raise MissingParameter(names[0], 'such as "examplebucket-1250000000"')
         if region is None:
-            raise MissingParameter(named[1], 'such as "ap-beijing"')
+            raise MissingParameter(names[1], 'such as "ap-beijing"')
     elif not isinstance(domain, str):
-        raise ParameterError(named[2], f"must be a str, not {type(domain).__name__}")
+        raise ParameterError(names[2], f"must be a str, not {type(domain).__name__}")
     if scheme not in ("https", "http"):
         raise ParameterError("scheme", 'must be "https" or "http"')
-    bucket = "" if bucket is None else check_bucket(bucket, named[0])
-    region = "" if region is None else check_region(region, named[1])
+    bucket = "" if bucket is None else check_bucket(bucket, names[0])
+    region = "" if region is None else check_region(region, names[1])
     if accelerate:
         region = "accelerate"
     if not domain:
@@ -141,19 +141,19 @@ def endpoint(
     if not match:
         url = f"{scheme}://{url}"
     elif match[1].lower() not in ("https", "http"):
-        raise ParameterError(named[2], "must be an https:// or http:// host")
+        raise ParameterError(names[2], "must be an https:// or http:// host")
     url = url.removesuffix("/")
     host, slash, _ = url.partition("://")[2].partition("/")
     form = _HOST
-    if named[2] == "domain":  # a Signer's; the facade does as the SDK
+    if names[2] == "domain":  # a Signer's; the facade does as the SDK
         if slash:
             raise ParameterError("domain", "must be a host without a path: write the path at the beginning of the keys")
         url, host = url.lower(), host.lower()  # as HTTP clients send a Host
         form = _WHOLE_HOST
     if not form.fullmatch(host):
         raise ParameterError(
-            named[2], "must be a host name, with a port if need be, in ASCII (an international name in its xn-- form)"
+            names[2], "must be a host name, with a port if need be, in ASCII (an international name in its xn-- form)"
         )
     if not re.fullmatch(r"[!-~]*", url) or "?" in url or "#" in url:
-        raise ParameterError(named[2], "must not hold spaces, control characters, '?' or '#'")
+        raise ParameterError(names[2], "must not hold spaces, control characters, '?' or '#'")
     return Endpoint(url, host)

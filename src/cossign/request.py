@@ -83,8 +83,8 @@ def signed_by_sdk(name: str | bytes) -> bytes | None:
 @functools.lru_cache(maxsize=1024)
 def signed_by_clients(name: str | bytes) -> bytes | None:
     """The same for `Signer.sign_request`: without what may change on the way, and the token, which it adds."""
-    signed = signed_by_sdk(name)
-    return None if signed in (b"transfer-encoding", b"x-cos-security-token") else signed
+    encoded_name = signed_by_sdk(name)
+    return None if encoded_name in (b"transfer-encoding", b"x-cos-security-token") else encoded_name
 
 
 # --- What is signed ---------------------------------------------------------------------------------------------------

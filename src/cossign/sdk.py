@@ -370,7 +370,7 @@ class _Request:
         accelerate = _flag(settings, "UseAccelerate", False)
         self.bucket, self.region = parameters["Bucket"], parameters["Region"]
         self.endpoint: Endpoint = endpoint(
-            self.bucket, self.region, domain=_text(settings, "Domain"), accelerate=accelerate, named=_ENDPOINT_NAMES
+            self.bucket, self.region, domain=_text(settings, "Domain"), accelerate=accelerate, names=_ENDPOINT_NAMES
         )
         self.sign = _flag(parameters, "Sign", True)
         self.method = checked_method(_text(parameters, "Method") or "get", "Method")

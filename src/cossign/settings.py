@@ -75,7 +75,7 @@ class Settings:
         _warn_of_region(region)
 
     @classmethod
-    def _made(
+    def _create(
         cls, credentials: CredentialsProvider, parameters: dict[str, Any], start: int | None, before: Self | None = None
     ) -> Self:
         """A Signer of the parameters of another one, which gave its warnings."""
@@ -135,7 +135,7 @@ class Settings:
                 "a Signer with literal credentials cannot be pickled: a pickled secret is a leaked secret. "
                 "Give it a provider, such as EnvironmentCredentials()"
             )
-        return type(self)._made, (self.credentials, self._parameters(), self.start)
+        return type(self)._create, (self.credentials, self._parameters(), self.start)
 
     @property
     def host(self) -> str | None:
@@ -172,7 +172,7 @@ class Settings:
             if name not in _PARAMETERS:
                 raise ParameterError(name, f"is not a parameter of Signer: there are {', '.join(_PARAMETERS)}")
         provider = self.credentials if credentials is None else credentials
-        signer = self._made(provider, {**self._parameters(), **changes}, self.start)
+        signer = self._create(provider, {**self._parameters(), **changes}, self.start)
         _warn_of_region(changes.get("region"))
         return signer
 
@@ -196,7 +196,7 @@ class Settings:
         """
         start = self._start() if start is None else whole_seconds(start, "start")
         KeyTime.validate(start, start + self.expires, "start")
-        return self._made(self.credentials, self._parameters(), start, self)
+        return self._create(self.credentials, self._parameters(), start, self)
 
     # --- What calls ask for
 

@@ -75,18 +75,7 @@ static inline void lock_end(Lock *lock)
    for threads that the new process lacks. */
 static inline int signal_begin(Signal *signal)
 {
-#ifdef __APPLE__
     return pthread_cond_init(signal, NULL);
-#else /* by a clock that nobody sets */
-    pthread_condattr_t by;
-    int fault = pthread_condattr_init(&by);
-    if (fault == 0) {
-        pthread_condattr_setclock(&by, CLOCK_MONOTONIC);
-        fault = pthread_cond_init(signal, &by);
-        pthread_condattr_destroy(&by);
-    }
-    return fault;
-#endif
 }
 
 static inline void signal_one(Signal *signal)
@@ -99,7 +88,8 @@ static inline void signal_all(Signal *signal)
     pthread_cond_broadcast(signal);
 }
 
-/* Give the lock up, wait for a signal, at most so long, and take the lock again. It may end for no reason. */
+/* Give the lock up, wait for a signal, at most so long, and take the lock again. It may end for no reason. If the
+   system's clock is set back meanwhile it is longer: another clock would need glibc 2.30, and wheels are for older ones. */
 static inline void signal_wait(Signal *signal, Lock *lock, int milliseconds)
 {
     struct timespec until = {milliseconds / 1000, milliseconds % 1000 * 1000000L};
@@ -107,7 +97,7 @@ static inline void signal_wait(Signal *signal, Lock *lock, int milliseconds)
     pthread_cond_timedwait_relative_np(signal, lock, &until);
 #else
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_REALTIME, &now);
     until.tv_sec += now.tv_sec + (until.tv_nsec + now.tv_nsec) / 1000000000L;
     until.tv_nsec = (until.tv_nsec + now.tv_nsec) % 1000000000L;
     pthread_cond_timedwait(signal, lock, &until);
