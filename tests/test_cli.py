@@ -258,7 +258,7 @@ def test_empty_inputs(name: str, data: bytes) -> None:
     [
         ("k.txt", b"a\nb\n\xff\nc", "k.txt, row 3: key is not valid UTF-8"), ("k.txt", b"a\n\nb", "k.txt, row 2: key is empty"), ("k.txt", b"a\n/b", "row 2: key begins with"),
         ("k.csv", b"x,key\n1,a\n2\n", "k.csv, row 2: has 1 columns, not 2"), ("k.csv", b"key\n\xff\n", "k.csv, row 1: key is not valid UTF-8"),
-        ("k.jsonl", b'{"key": "a"}\n{"key"\n', "k.jsonl, row 2: is not JSON"), ("k.jsonl", b'{"key": 5}\n', "row 1: key is no string"),
+        ("k.jsonl", b'{"key": "a"}\n{"key"\n', "k.jsonl, row 2: is not JSON"), ("k.jsonl", b'{"key": 5}\n', "row 1: key is not a string"),
         ("k.jsonl", b"[]\n", "row 1: is not a JSON object"), ("k.jsonl", b'{"a": 5}\n', "row 1: has not the field 'key'"),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ import copy
 import gc
 import pickle
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -926,3 +927,37 @@ def test_urls_are_made_of_the_pieces_that_engines_lay_out(token: str | None, que
                 prepared = signer.prepare("PUT", query=query, headers=headers)
                 assert prepared.url("keys", end).is_usual
     assert not signer.prepare(query={**query, "v": Column(0)}).url("keys").is_usual
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_a_system_without_more_threads(monkeypatch: pytest.MonkeyPatch, started: int) -> None:
+    """The caller signs what no thread does: everything, or what one thread leaves."""
+    signer = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION).at()
+    keys = [f"photos/{number}.jpg" for number in range(100_000)]
+    expected_urls = signer.presign_many(keys)
+    refusals = 0
+
+    def limited(start: Callable[..., Any]) -> Callable[..., Any]:
+        calls = 0
+
+        def limited_start(*arguments: Any) -> Any:
+            nonlocal calls, refusals
+            calls += 1
+            if calls > started:
+                refusals += 1
+                raise RuntimeError("can't start new thread")
+            return start(*arguments)
+
+        return limited_start
+
+    for call in (
+        lambda: signer.presign_many(keys, threads=3),
+        lambda: pyarrow.chunked_array(signer.presign_arrow(pyarrow.array(keys), threads=3)).to_pylist(),
+        lambda: [each.key for each in signer.verify_many(expected_urls, threads=3)],
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(_core, "start_new_thread", limited(_core.start_new_thread))  # type: ignore[attr-defined]
+            patch.setattr(threading.Thread, "start", limited(threading.Thread.start))
+            refusals = 0
+            assert call() in (expected_urls, keys)
+            assert refusals

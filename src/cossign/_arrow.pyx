@@ -37,6 +37,7 @@ from cossign._native cimport (
     POOL_MOST_SLOT,
     POOL_ROW,
     POOL_SLOT,
+    QUEUE_PATIENCE,
     SCHEMA_FINE,
     SCHEMA_NOT_INTEGERS,
     SCHEMA_NOT_TEXT,
@@ -95,9 +96,6 @@ cdef extern from "Python.h":
     ctypedef struct PyObject
     ctypedef int (*PendingCall)(void* argument) except -1
     int Py_AddPendingCall(PendingCall function, void* argument) noexcept
-
-cdef enum:
-    PATIENCE = 20  # milliseconds that a thread waits for more work before it ends
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: pool_after_fork())
@@ -522,8 +520,8 @@ cdef class SignedColumn:
     cdef bint views    # the result is, instead of strings
 
     def __init__(
-        self, Template template not None, keys, tuple sources not None, tuple names not None, RowDifferences differences not None,
-        *, bint keep_errors, int threads, Memory memory=None, bint as_keys=False,
+        self, Template template not None, keys, tuple sources not None, tuple names not None,
+        RowDifferences differences not None, *, bint keep_errors, int threads, Memory memory=None, bint as_keys=False,
     ):
         if not <Py_ssize_t>template.form.columns + differences.columns == len(sources) == len(names) <= MOST_COLUMNS:
             raise ValueError("the template has other columns than were given")
@@ -759,7 +757,7 @@ cdef class SigningStream:
                 sign_task(self, task, self.work)
             else:
                 with nogil:
-                    queue_wait(self.queue, &share.task.turn, PATIENCE)
+                    queue_wait(self.queue, &share.task.turn, QUEUE_PATIENCE)
         if share.failure is not None:
             queue_clear(self.queue)
             raise share.failure
@@ -777,9 +775,10 @@ cdef class SigningStream:
 
             try:
                 Thread(target=sign_ahead, args=(self,), name="cossign").start()
-            except BaseException:
+            except BaseException as error:
                 queue_leave(self.queue)
-                raise
+                if not isinstance(error, RuntimeError):  # no more threads to be had: the reader signs, too
+                    raise
         return 0
 
 
@@ -789,7 +788,7 @@ def sign_ahead(SigningStream stream not None):
     cdef Task* task
     while True:
         with nogil:
-            task = <Task*>queue_take(stream.queue, PATIENCE)
+            task = <Task*>queue_take(stream.queue, QUEUE_PATIENCE)
         if task == NULL:
             return
         sign_task(stream, task, work)

@@ -2,6 +2,7 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memcpy
 
 from cpython.unicode cimport PyUnicode_AsUTF8String
 
@@ -62,8 +63,54 @@ cdef bytes percent_decode(bytes data, bint plus_is_space)
 cdef bytes value_bytes(object value)
 cdef bytes checked_value(object value, str parameter, object index)
 cdef list sort_by_name(list entries)
-cdef bytes joined_names(list entries)
 cdef bytes joined_pairs(list pairs)
+
+
+cdef inline uint8_t* put_bytes(uint8_t* out, object data) noexcept:
+    memcpy(out, PyBytes_AS_STRING(data), <size_t>PyBytes_GET_SIZE(data))
+    return out + PyBytes_GET_SIZE(data)
+
+
+cdef inline Py_ssize_t names_size(list entries) noexcept:
+    """The bytes that `put_names` writes."""
+    cdef Py_ssize_t i
+    cdef Py_ssize_t size = len(entries)
+    for i in range(len(entries)):
+        size += PyBytes_GET_SIZE((<tuple>entries[i])[0])
+    return max(size - 1, 0)
+
+
+cdef inline uint8_t* put_names(uint8_t* out, list entries) noexcept:
+    """Write UrlParamList or HeaderList of (encoded name, ...) tuples in their order. Returns the end."""
+    cdef Py_ssize_t i
+    for i in range(len(entries)):
+        if i:
+            out[0] = c";"
+            out += 1
+        out = put_bytes(out, (<tuple>entries[i])[0])
+    return out
+
+
+cdef inline Py_ssize_t pairs_size(list pairs) noexcept:
+    """The bytes that `put_pairs` writes."""
+    cdef Py_ssize_t i
+    cdef Py_ssize_t size = 2 * len(pairs)
+    for i in range(len(pairs)):
+        size += PyBytes_GET_SIZE((<tuple>pairs[i])[0]) + PyBytes_GET_SIZE((<tuple>pairs[i])[1])
+    return max(size - 1, 0)
+
+
+cdef inline uint8_t* put_pairs(uint8_t* out, list pairs) noexcept:
+    """Write HttpParameters or HttpHeaders of (encoded name, encoded value) tuples in their order. Returns the end."""
+    cdef Py_ssize_t i
+    for i in range(len(pairs)):
+        if i:
+            out[0] = c"&"
+            out += 1
+        out = put_bytes(out, (<tuple>pairs[i])[0])
+        out[0] = c"="
+        out = put_bytes(out + 1, (<tuple>pairs[i])[1])
+    return out
 
 
 cdef class SignKey:

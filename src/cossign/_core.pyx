@@ -19,15 +19,15 @@ from libc.stdint cimport INT32_MAX, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from cossign._native cimport (
-    COMPONENT, COLUMN_DIGITS, FAULT_BAD_TEMPLATE, FAULT_BAD_VALUE, FAULT_CONTROL, FAULT_DOT_SEGMENT, FAULT_EMPTY,
-    FAULT_LEADING, FAULT_MISSING, FAULT_NONE, FAULT_NOT_A_STR, FAULT_NOT_UTF8, FAULT_NULL_ROW, FAULT_SURROGATE,
-    FAULT_TOO_LONG, PATH, PIECE_KEY, PIECE_SIGNATURE, PIECE_TEXT, RULE_DROP_SLASH, RULE_KEEP_SLASH, RULE_NO_NULL,
-    RULE_REQUIRED, RULE_STRICT, RULE_UTF8, SHA1_BLOCK, SHA1_ENGINES, SHA1_HEX, TEXT_SLACK, END_DIGITS, Differences,
-    Piece, Queue, QueueTask, Space, aligned, form_http_bound, form_lay_out, form_lay_out_tile, form_text_bound, form_tile_bound,
-    frame_set, frame_size, needs_no_escape, put_decoded, put_encoded, put_hex, put_number, queue_add,
-    queue_clear, queue_finish, queue_free, queue_help, queue_leave, queue_new, queue_take, queue_wait, sha1_blocks,
-    sha1_engines, sha1_pad, sha1_prepare, sha1_sign, tables_begin, tables_find, tables_free, tables_lay_out_tile,
-    tables_new, tables_tile_bound, wipe,
+    COLUMN_DIGITS, COMPONENT, END_DIGITS, FAULT_BAD_TEMPLATE, FAULT_BAD_VALUE, FAULT_CONTROL, FAULT_DOT_SEGMENT,
+    FAULT_EMPTY, FAULT_LEADING, FAULT_MISSING, FAULT_NONE, FAULT_NOT_A_STR, FAULT_NOT_UTF8, FAULT_NULL_ROW,
+    FAULT_SURROGATE, FAULT_TOO_LONG, PATH, PIECE_KEY, PIECE_SIGNATURE, PIECE_TEXT, QUEUE_PATIENCE, RULE_DROP_SLASH,
+    RULE_KEEP_SLASH, RULE_NO_NULL, RULE_REQUIRED, RULE_STRICT, RULE_UTF8, SHA1_BLOCK, SHA1_ENGINES, SHA1_HEX,
+    TEXT_SLACK, Differences, Piece, Queue, QueueTask, Space, aligned, form_http_bound, form_lay_out,
+    form_lay_out_tile, form_text_bound, form_tile_bound, frame_set, frame_size, needs_no_escape, put_decoded,
+    put_encoded, put_hex, put_number, queue_add, queue_clear, queue_finish, queue_free, queue_help, queue_leave,
+    queue_new, queue_take, queue_wait, sha1_blocks, sha1_engines, sha1_pad, sha1_prepare, sha1_sign, tables_begin,
+    tables_find, tables_free, tables_lay_out_tile, tables_new, tables_tile_bound, wipe,
 )
 
 from _thread import start_new_thread
@@ -237,27 +237,16 @@ def canonical(mapping, str parameter):
 
 cdef bytes joined_names(list entries):
     """UrlParamList or HeaderList of (encoded name, ...) tuples in their order."""
-    return b";".join([(<tuple>entry)[0] for entry in entries])
+    cdef bytes result = PyBytes_FromStringAndSize(NULL, names_size(entries))
+    put_names(<uint8_t*>PyBytes_AS_STRING(result), entries)
+    return result
 
 
 cdef bytes joined_pairs(list pairs):
     """HttpParameters or HttpHeaders of (encoded name, encoded value) tuples in their order."""
-    cdef tuple pair
-    cdef Py_ssize_t size = 2 * len(pairs)
-    for pair in pairs:
-        size += PyBytes_GET_SIZE(<bytes>pair[0]) + PyBytes_GET_SIZE(<bytes>pair[1])
-    cdef bytes result = PyBytes_FromStringAndSize(NULL, max(size - 1, 0))
-    cdef uint8_t* out = <uint8_t*>PyBytes_AS_STRING(result)
-    for i, pair in enumerate(pairs):
-        if i:
-            out = put_bytes(out, b"&")
-        out = put_bytes(put_bytes(put_bytes(out, pair[0]), b"="), pair[1])
+    cdef bytes result = PyBytes_FromStringAndSize(NULL, pairs_size(pairs))
+    put_pairs(<uint8_t*>PyBytes_AS_STRING(result), pairs)
     return result
-
-
-cdef uint8_t* put_bytes(uint8_t* out, bytes data) noexcept:
-    memcpy(out, PyBytes_AS_STRING(data), <size_t>PyBytes_GET_SIZE(data))
-    return out + PyBytes_GET_SIZE(data)
 
 
 cdef list pieces(list pairs):
@@ -1226,7 +1215,7 @@ cdef class Crew:
         """Whether a call is done; it waits for a while. A signal does not end the wait."""
         cdef bint result
         with nogil:
-            result = queue_wait(self.queue, &self.calls[i], 20)
+            result = queue_wait(self.queue, &self.calls[i], QUEUE_PATIENCE)
         return result
 
 

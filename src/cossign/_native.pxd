@@ -304,6 +304,8 @@ cdef extern from "url/pattern.h" nogil:
     ) noexcept
 
 cdef extern from "threads/queue.h" nogil:
+    enum:
+        QUEUE_PATIENCE
     ctypedef struct QueueTask:
         pass
     ctypedef struct Queue:

@@ -23,12 +23,16 @@ from cossign._core cimport (
     hash_rows,
     hold,
     in_threads,
-    joined_names,
     joined_pairs,
+    names_size,
+    pairs_size,
     key_text,
     percent_decode,
     percent_encode,
+    put_bytes,
     put_frame,
+    put_names,
+    put_pairs,
     signatures,
     sort_by_name,
     text_of,
@@ -55,7 +59,6 @@ from cossign._native cimport (
     presigned_parse,
     put_decoded,
     presigned_lists,
-    put_exact,
     put_http_head,
     put_http_key,
     put_http_tail,
@@ -243,15 +246,13 @@ cdef class RequestSigner:
 
     cdef str text_of_request(self, bytes lower, const Target* target, list params, list signed):
         """The Authorization of a request of a method, in lower case, to a path, with what is signed."""
-        cdef Text text
         cdef sha1_row row
-        cdef bytes tail = b"\n" + joined_pairs(params) + b"\n" + joined_pairs(signed) + b"\n"
-        cdef bytes result = (
-            self.head + joined_names(signed) + b"&q-url-param-list=" + joined_names(params) + b"&q-signature=" + HEX_ROOM
-        )
         cdef uint8_t* out
+        cdef uint8_t* text
+        cdef Py_ssize_t http_size = len(lower) + <Py_ssize_t>target.path.size + pairs_size(params) + pairs_size(signed)
+        cdef Py_ssize_t size = len(self.head) + names_size(signed) + names_size(params) + len(PARAM_LIST) + len(SIGNATURE)
         cdef uint8_t* buffer = <uint8_t*>PyMem_RawMalloc(
-            <size_t>(PyBytes_GET_SIZE(lower) + PyBytes_GET_SIZE(tail)) + target.path.size + 3 * SHA1_BLOCK + TEXT_SLACK
+            <size_t>(http_size + size) + 3 * SHA1_BLOCK + TEXT_SLACK + SHA1_HEX
         )
         if buffer == NULL:
             raise MemoryError
@@ -259,18 +260,26 @@ cdef class RequestSigner:
             out = put_http_head(buffer, text_of(lower))
             if target.path.size:
                 out = put_decoded(out - 1, target.path, False)
-            out = put_exact(out, <const uint8_t*>PyBytes_AS_STRING(tail), <size_t>PyBytes_GET_SIZE(tail))
+            out[0] = c"\n"
+            out = put_pairs(out + 1, params)
+            out[0] = c"\n"
+            out = put_pairs(out + 1, signed)
+            out[0] = c"\n"
             row.http = buffer
-            row.size = <size_t>(out - buffer)
+            row.size = <size_t>(out + 1 - buffer)
             sha1_pad(buffer, row.size, 0)
-            row.hole = <uint8_t*>PyBytes_AS_STRING(result) + PyBytes_GET_SIZE(result) - SHA1_HEX
+            text = buffer + sha1_blocks(row.size) * SHA1_BLOCK
+            out = put_names(put_bytes(text, self.head), signed)
+            out = put_names(put_bytes(out, PARAM_LIST), params)
+            row.hole = put_bytes(out, SIGNATURE)
             hash_rows(self.engine, self.sign_key, &row, 1)
-            return result.decode()
+            return PyUnicode_DecodeASCII(<const char*>text, row.hole + SHA1_HEX - text, NULL)
         finally:
             PyMem_RawFree(buffer)
 
 
-cdef bytes HEX_ROOM = bytes(SHA1_HEX)
+cdef bytes PARAM_LIST = b"&q-url-param-list="
+cdef bytes SIGNATURE = b"&q-signature="
 
 
 cdef list signed_params(const Target* target):

@@ -609,7 +609,6 @@ class Signer(ShortCuts):
             if keeps and len(cache[3]) < _MOST_TEMPLATES:
                 cache[3][kind] = template
             plain_template = template if keeps and kind == _PLAIN_KIND else cache[2]
-            object.__setattr__(
-                self, "_templates", (credentials, start, plain_template, cache[3])
-            )  # whole: threads share it
+            cache = credentials, start, plain_template, cache[3]
+            object.__setattr__(self, "_templates", cache)  # whole: threads share it
         return template

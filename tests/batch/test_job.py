@@ -632,7 +632,7 @@ def test_an_inventory_with_fewer_rows_than_it_says(signer: Signer) -> None:
     Path("inventory/manifest.json").write_text(json.dumps({**manifest, "listObjectCount": "5"}))
     report = done(signer, "inventory", "u.txt")
     assert not report.complete
-    assert report.warnings[-1].startswith("the manifest says that there are 5 rows, and its data files have 3")
+    assert report.warnings[-1].startswith("the manifest lists 5 rows, and its data files have 3")
     assert len(rows_of("u.txt")) == 3
     Path("inventory/manifest.json").write_text(
         json.dumps({**manifest, "listObjectCount": "5", "filterObjectCount": "3"})
@@ -689,7 +689,7 @@ def test_rows_that_cannot_be_read(output: str, signer: Signer) -> None:
     pq.write_table(table.set_column(0, "key", texts), "strings.parquet")
     for name, reasons in (
         ("k.csv", {2: ("b", "has 1 columns, not 2"), 3: ("\udcff", "key is not valid UTF-8"), 4: (None, "n is not valid UTF-8"), 5: ("d,3,4", "has 3 columns, not 2")}),
-        ("k.jsonl", {2: ('{"key"', "is not JSON: Expecting"), 3: ('{"n":"2"}', "has not the field 'key'"), 4: ('{"key":7,"n":"2"}', "key is no string"), 5: ('{"key":"\udcff","n":""}', "key is not valid UTF-8"), 6: ('{"key":"c","n":8}', "n is no string, as it is in the first rows"), 7: ("[]", "is not a JSON object")}),
+        ("k.jsonl", {2: ('{"key"', "is not JSON: Expecting"), 3: ('{"n":"2"}', "has not the field 'key'"), 4: ('{"key":7,"n":"2"}', "key is not a string"), 5: ('{"key":"\udcff","n":""}', "key is not valid UTF-8"), 6: ('{"key":"c","n":8}', "n is no string, as it is in the first rows"), 7: ("[]", "is not a JSON object")}),
         ("k.parquet", {2: (None, "key is null"), 3: ("\udcff", "key is not valid UTF-8")}),
         ("strings.parquet", {2: (None, "key is null"), 3: ("\udcff", "key is not valid UTF-8")}),
     ):  # fmt: skip
@@ -948,7 +948,7 @@ def test_the_command_has_it_all(signer: Signer, capsys: pytest.CaptureFixture[st
     manifest = json.loads(Path("inventory/manifest.json").read_text())
     Path("inventory/manifest.json").write_text(json.dumps({**manifest, "listObjectCount": "2"}))
     assert main(["presign", "inventory", "-o", "u.txt", *where]) == 1
-    assert "warning: the manifest says that there are 2 rows" in capsys.readouterr().err
+    assert "warning: the manifest lists 2 rows" in capsys.readouterr().err
 
 
 # --- Memory

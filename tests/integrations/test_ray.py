@@ -186,9 +186,9 @@ def test_no_credentials_at_an_actor(provided: Signer, tmp_path: Path) -> None:
     "named, reason",
     [
         ({"key_col": "seconds"}, "column 'seconds' .* must be a column of strings, not of integers"),
-        ({"key_col": "nothing"}, "key_col 'nothing' is no column: there are 'number', 'key'"),
-        ({"expires_col": "nothing"}, "expires_col 'nothing' is no column"),
-        ({"query_cols": {"v": "nothing"}}, "query_cols 'nothing' is no column"),
+        ({"key_col": "nothing"}, "key_col 'nothing' is not a column: there are 'number', 'key'"),
+        ({"expires_col": "nothing"}, "expires_col 'nothing' is not a column"),
+        ({"query_cols": {"v": "nothing"}}, "query_cols 'nothing' is not a column"),
         ({"expires_col": "version"}, "column 'version' .* must be a whole number of seconds"),
         ({"url_col": "key"}, "url_col 'key' is a column already"),
         ({"on_error": "null", "error_col": "key"}, "error_col 'key' is a column already"),

@@ -286,9 +286,9 @@ def test_no_credentials_at_an_executor(spark: SparkSession, tmp_path: Path) -> N
     "named, reason",
     [
         ({"key_col": "seconds"}, "key_col 'seconds' must be a column of strings, not of bigint"),
-        ({"key_col": "nothing"}, "key_col 'nothing' is no column: there are 'number', 'key'"),
+        ({"key_col": "nothing"}, "key_col 'nothing' is not a column: there are 'number', 'key'"),
         ({"expires_col": "version"}, "expires_col 'version' must be a column of whole numbers, not of string"),
-        ({"query_cols": {"v": "nothing"}}, "query_cols 'nothing' is no column"),
+        ({"query_cols": {"v": "nothing"}}, "query_cols 'nothing' is not a column"),
         ({"url_col": "KEY"}, "url_col 'KEY' is a column already"),
         ({"error_col": "why"}, 'error_col needs on_error="null"'),
         ({"on_error": "null", "error_col": "url"}, "error_col 'url' is a column already"),

@@ -387,7 +387,7 @@ static const char *check_row_forms(void)
     return right ? NULL : "a row that differs is laid out or signed wrongly";
 }
 
-/* Texts of one place in a table: as many as fit, and more. Another hash needs others; check_tables says so. */
+/* Texts that the hash puts into one set of a table: more than the set holds. check_tables fails if the hash changes. */
 static const char *const ALIKE_METHODS[] = {"M0000", "M0834", "M0963", "M1053", "M1758", "M1887"};
 static const char *const ALIKE_SECONDS[] = {
     "1", "749", "1497", "2245", "2550", "2993", "3298", "3741", "4046", "4489", "4794"};

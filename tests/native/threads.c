@@ -100,10 +100,31 @@ static const char *check_queue(void)
     return right ? NULL : "the queue lost a task, or gave it twice";
 }
 
+/* One step after the other: who is to be started, what is taken, and what counts as done. */
+static int check_steps(void)
+{
+    QueueTask tasks[5];
+    Queue *queue = queue_new(2);
+    int right = queue_add(queue, &tasks[0]) && queue_add(queue, &tasks[1]) && !queue_add(queue, &tasks[2]);
+    queue_leave(queue); /* one could not be started */
+    right &= queue_add(queue, &tasks[3]) && !queue_add(queue, &tasks[4]);
+    right &= queue_take(queue, 0) == &tasks[0] && queue_help(queue) == &tasks[1] && queue_take(queue, 1) == &tasks[2];
+    queue_finish(queue, &tasks[1]);
+    right &= !queue_wait(queue, &tasks[0], 0) && queue_wait(queue, &tasks[1], 0) && !queue_wait(queue, &tasks[2], 1);
+    queue_clear(queue);
+    right &= queue_wait(queue, &tasks[3], 0) && queue_wait(queue, &tasks[4], 0) && !queue_wait(queue, &tasks[2], 0);
+    right &= !queue_help(queue) && !queue_help(queue); /* which are not counted */
+    right &= !queue_add(queue, &tasks[3]) && queue_take(queue, 0) == &tasks[3];
+    right &= !queue_take(queue, 0) && !queue_take(queue, 1); /* both threads end */
+    right &= queue_add(queue, &tasks[3]) && queue_add(queue, &tasks[4]) && !queue_add(queue, &tasks[0]);
+    queue_free(queue);
+    return right;
+}
+
 static const char *check_start(void)
 {
     queue_free(NULL);
-    return check_queue();
+    return check_steps() ? check_queue() : "the queue starts too many threads, or forgets a task";
 }
 
 static const char *check_round(void)

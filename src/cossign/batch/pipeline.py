@@ -442,7 +442,7 @@ class _Run:
         if promised_rows is not None and promised_rows != self.report.read:
             self.report.complete = False
             self.warn(
-                f"the manifest says that there are {promised_rows:,} rows, and its data files have "
+                f"the manifest lists {promised_rows:,} rows, and its data files have "
                 f"{self.report.read:,}: is a data file missing in it?"
             )
 

@@ -699,7 +699,7 @@ def _json_row(line: str, schema: pa.Schema, key: str, is_strict: bool) -> tuple[
     if key not in row:
         return nulls, f"has not the field {key!r}"
     if not isinstance(row[key], str):
-        return nulls, f"{key} is no string"
+        return nulls, f"{key} is not a string"
     extra_names = [name for name in row if name not in schema.names] if is_strict else []
     if extra_names:
         return nulls, f"has the field {extra_names[0]!r}, which the first rows have not"

@@ -82,16 +82,11 @@ def resolve(arguments: argparse.Namespace, bucket: str | None = None) -> tuple[s
         region = region or os.environ.get("COS_REGION") or found_region
     region = region or os.environ.get("COS_REGION") or None
     if region is None and _host_needs("region", arguments.domain):
-        region = next(
-            (each.region for each in entries if each.alias is None), None
-        )  # which coscmd uses for every bucket
+        # coscmd uses its region for every bucket
+        region = next((each.region for each in entries if each.alias is None), None)
         if region is None:
-            raise ParameterError(
-                "-r",
-                _with_problems(
-                    f"is missing: give the region of {bucket}, such as ap-beijing, or set COS_REGION", problems
-                ),
-            )
+            text = f"is missing: give the region of {bucket}, such as ap-beijing, or set COS_REGION"
+            raise ParameterError("-r", _with_problems(text, problems))
     return bucket, region
 
 

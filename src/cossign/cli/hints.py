@@ -86,11 +86,8 @@ def for_option(word: str, options: Sequence[str], command: str) -> str:
     name = word.partition("=")[0] if word.startswith("--") else word[:2]
     hint = OPTIONS.get(name.lower().replace("_", "-") if name.startswith("--") else name, "")
     option_match = re.match(r"use (-[\w-]+)", hint)
-    if (
-        hint
-        and (not option_match or option_match[1] in options or not command)
-        and (command == "presign" or "FILES" not in hint)
-    ):
+    has_option = not option_match or option_match[1] in options or not command
+    if hint and has_option and (command == "presign" or "FILES" not in hint):
         return f"{name} is not an option here: {hint}"
     matches = [each for each in options if name.startswith("--") and each.startswith(name)]
     matches = matches or difflib.get_close_matches(name, options, 1, 0.7)

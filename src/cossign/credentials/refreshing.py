@@ -147,11 +147,9 @@ class RefreshingCredentials:
         state = self._state
         if self._clock.now() < state.expires_at and state.credentials is not None:
             return state.credentials
-        raise (
-            _copy_error(error)
-            if error is not None
-            else CredentialsError("the credentials expired as soon as they came")
-        )
+        if error is not None:
+            raise _copy_error(error)
+        raise CredentialsError("the credentials expired as soon as they came")
 
     def _timeout_error(self) -> CredentialsError:
         return CredentialsError(f"{self!r}: no credentials came within {self._timeout:g} s; the call still goes on")

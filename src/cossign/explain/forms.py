@@ -371,7 +371,7 @@ def _signature(value: bytes) -> tuple[bytes, list[Evidence]]:
                 "signature-tail", f"q-signature has {len(rest)} more characters behind its 40: {show(rest[:20])!r}"
             )
         ]
-    return b"", [Evidence("signature-form", f"q-signature is no hex of 40 characters, but {len(value)} other ones")]
+    return b"", [Evidence("signature-form", f"q-signature is not 40 hex digits: it has {len(value)} characters")]
 
 
 def _times(fields: dict[str, bytes]) -> Iterator[Evidence]:

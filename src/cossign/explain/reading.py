@@ -246,7 +246,7 @@ def read_error(text: str) -> ServiceError:
     if not isinstance(text, str):
         raise ParameterError("error", f"must be a str, not {type(text).__name__}")
     if len(text) > MAX_CHARACTERS:
-        raise ParameterError("error", f"has more than {MAX_CHARACTERS:,} characters: that is no answer of COS")
+        raise ParameterError("error", f"has more than {MAX_CHARACTERS:,} characters: it is not an answer of COS")
     if "<!DOCTYPE" in text.upper() or "<!ENTITY" in text.upper():
         raise ParameterError("error", "declares a document type or entities: COS's answers do not")
     xml = _xml_in(text)

@@ -648,7 +648,7 @@ cdef bint is_signatures(str lower) except -1:
 
 
 cdef class RequestJudge:
-    """Judges a request: who asks, for which key, and whether a rule allows it. `Gate` describes the parameters."""
+    """Judges a request: its caller, its key, and whether a rule allows it. `Gate` describes the parameters."""
 
     cdef tuple routes
     cdef dict headers

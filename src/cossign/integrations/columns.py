@@ -47,7 +47,7 @@ def check_there(parameter: str, column: str, names: Sequence[str]) -> str:
     """Refuse a column that is none of a table; the name of what was to give it, otherwise."""
     argument = {"keys": "key_col", "method": "method_col", "expires": "expires_col"}.get(parameter, "query_cols")
     if column not in names:
-        raise ParameterError(argument, f"{column!r} is no column: there are {', '.join(map(repr, names))}")
+        raise ParameterError(argument, f"{column!r} is not a column: there are {', '.join(map(repr, names))}")
     return argument
 
 

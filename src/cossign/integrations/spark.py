@@ -113,9 +113,8 @@ def presign(
         names.append(name.lower())
     fields = [*df.schema.fields, *(StructField(name, StringType()) for _, name in new_columns)]
     field_names = [field.name for field in fields]
-    inner_names = [
-        f"c{number}" for number in range(len(field_names))
-    ]  # mapInArrow cannot refer to all names, or to one twice
+    # mapInArrow cannot refer to all names, or to one twice
+    inner_names = [f"c{number}" for number in range(len(field_names))]
     schema = StructType([StructField(name, field.dataType) for name, field in zip(inner_names, fields, strict=True)])
     presign_partition = functools.partial(_presign_batches, signing, places, inner_names, error_col is not None)
     return df.toDF(*inner_names[: len(df.columns)]).mapInArrow(presign_partition, schema).toDF(*field_names)

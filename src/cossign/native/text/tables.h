@@ -31,7 +31,7 @@ typedef struct {
 /* The forms and keys of a thread, made as rows need them; they take some 3 MiB at most. */
 typedef struct Tables Tables;
 
-/* Returns NULL if there is no memory. The caller keeps what `differences` points to until tables_free. */
+/* Returns NULL if there is no memory. What `differences` points to must stay until tables_free. */
 Tables *tables_new(const Differences *differences);
 void tables_free(Tables *tables);
 

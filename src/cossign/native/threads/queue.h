@@ -2,6 +2,10 @@
 #ifndef COSSIGN_QUEUE_H
 #define COSSIGN_QUEUE_H
 
+enum {
+    QUEUE_PATIENCE = 20 /* milliseconds: what waits for a queue looks around as often */
+};
+
 /* A part of a caller's task. */
 typedef struct QueueTask {
     struct QueueTask *next; /* of those that no thread has begun */
