@@ -441,6 +441,14 @@ def test_importing_cossign_loads_nothing_that_is_not_asked_for() -> None:
     assert not loaded & {"hashlib", "logging", "re", "socket", "ssl", "threading", "typing"}
 
 
+def test_importing_signer_loads_little() -> None:
+    """dataclasses alone loads the modules that read source code, and takes longer than Signer's own modules."""
+    done = run(sys.executable, "-c", "import sys; from cossign import Signer; print(*sys.modules)")
+    loaded = set(done.stdout.split())
+    assert "cossign.signer" in loaded, done.stderr
+    assert not loaded & {"asyncio", "dataclasses", "inspect", "json", "logging", "socket", "ssl", "urllib.request"}
+
+
 def test_every_public_name_is_there_and_no_other() -> None:
     code = (
         "import cossign\n"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from cossign import _core
 from cossign._arrow import Memory, SignedColumn
-from cossign._core import UTF8, Column, RowDifferences, Template
+from cossign._core import Column, RowDifferences, Template
 from cossign.errors import ParameterError
 from cossign.key_time import Times, seconds_of
 from cossign.request import Canonical, SigningRequest, checked_mapping, checked_method, without_columns
@@ -198,7 +197,7 @@ def presigned_list(
 
 def signed_column(request: SigningRequest, times: Times, keys: Any, columns: Columns, chunks: Chunks) -> SignedColumn:
     """The URLs of `Signer.presign_arrow`; `request` and `times` are as in `presigned_list`."""
-    request = replace(request, rules=request.rules | UTF8)
+    request = request.of_bytes()
     template = request.url("keys", chunks.end)
     return SignedColumn(
         template,

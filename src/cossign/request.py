@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from cossign import _core
-from cossign._core import KEY, SIGNATURE, Column, Engine, Template, encode_component
+from cossign._core import KEY, SIGNATURE, UTF8, Column, Engine, Template, encode_component
 from cossign.credentials import Credentials
 from cossign.errors import ParameterError
 from cossign.key_time import KeyTime
@@ -108,8 +107,7 @@ class Canonical(NamedTuple):
         return cls(*_core.canonical(mapping, parameter))
 
 
-@dataclass(frozen=True, slots=True)
-class SigningRequest:
+class SigningRequest(NamedTuple):
     """A request as it is signed, without its key. All values have been checked.
 
     Attributes:
@@ -138,7 +136,12 @@ class SigningRequest:
             parameter: what the keys are called in an error.
             end: what follows each URL.
         """
-        text: Pieces = [self.base, KEY, b"?" + self._fields(self.query.names, encode_component), SIGNATURE]
+        text: Pieces = [
+            self.base,
+            KEY,
+            b"?" + self._authorization_fields(self.query.names, encode_component),
+            SIGNATURE,
+        ]
         token = self.credentials.token
         if token is not None:
             text.append(b"&x-cos-security-token=" + encode_component(token.encode()))
@@ -160,20 +163,24 @@ class SigningRequest:
         token = self.credentials.token
         if token is not None:
             extra = b"&x-cos-security-token=" + token.encode() + extra
-        text: Pieces = [self.base, KEY, b"?" + self._fields(names), SIGNATURE, extra]
+        text: Pieces = [self.base, KEY, b"?" + self._authorization_fields(names), SIGNATURE, extra]
         if query:
             text.append(b"&" + query)
         return self._template(text, parameter)
 
     def authorization(self, parameter: str, path: bytes | int = KEY) -> Template:
         """An Authorization header's value; `path` is a constant that is signed instead of the key."""
-        return self._template([self._fields(self.query.names), SIGNATURE], parameter, path)
+        return self._template([self._authorization_fields(self.query.names), SIGNATURE], parameter, path)
 
     def differing(self, *, method: str, key_time: KeyTime | str, query: Canonical | None = None) -> SigningRequest:
         """The same request by another method, of another KeyTime, or with other parameters."""
-        return replace(self, method=method, key_time=key_time, query=self.query if query is None else query)
+        return self._replace(method=method, key_time=key_time, query=self.query if query is None else query)
 
-    def _fields(self, url_param_list: bytes, encode: Callable[[bytes], bytes] = bytes) -> bytes:
+    def of_bytes(self) -> SigningRequest:
+        """The same request for keys that come as bytes: their UTF-8 is checked."""
+        return self._replace(rules=self.rules | UTF8)
+
+    def _authorization_fields(self, url_param_list: bytes, encode: Callable[[bytes], bytes] = bytes) -> bytes:
         """An Authorization up to the signature; `encode` is put on every value."""
         key_time = encode(str(self.key_time).encode())
         return (
