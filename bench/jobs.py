@@ -40,7 +40,7 @@ JOBS = (  # input, output, and what it is held against
 )
 UNPACK = """
 import sys
-from cossign.batch.sources import GZIP
+from cossign.batch.packing import GZIP
 for path in sys.argv[1:]:
     with GZIP.open(path) as file:
         while file.read(1 << 20):

@@ -70,7 +70,7 @@ def test_text(signer: Signer) -> None:
 
 
 def test_text_across_blocks(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cossign.batch.sources._BLOCK", 7)
+    monkeypatch.setattr("cossign.batch.inputs.txt._BLOCK", 7)
     Path("keys.txt").write_text("\n".join(ODD) + "\n")
     assert main(["presign", "keys.txt", "-o", "urls.txt", *WHERE, *START]) == 0
     assert Path("urls.txt").read_text().splitlines() == presigned(signer, ODD)

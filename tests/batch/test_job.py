@@ -26,9 +26,13 @@ from hypothesis import strategies as st
 
 from cossign import Credentials, ParameterError, Signer
 from cossign._arrow import records_end
-from cossign.batch import InputError, Job, Progress, Report, RowError, dry_run, run, tables
-from cossign.batch.sources import Position, Source
-from cossign.batch.tables import Condition, Tables, pattern
+from cossign.batch import InputError, Job, Progress, Report, RowError, dry_run, run
+from cossign.batch.inputs import csv as csv_input
+from cossign.batch.inputs import jsonl as jsonl_input
+from cossign.batch.inputs.filters import Condition, pattern
+from cossign.batch.inputs.source import Position, Source
+from cossign.batch.inputs.tables import Tables
+from cossign.batch.inputs.wanted import Wanted
 from tests.batch.soak import make_inventory
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY, peak_memory, scaled
 
@@ -298,7 +302,9 @@ def test_stdin(signer: Signer) -> None:
 
 def test_without_pyarrow_text_is_text(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [
-        name for name in sys.modules if name.split(".")[0] == "pyarrow" or name.startswith("cossign.batch.table")
+        name
+        for name in sys.modules
+        if name.split(".")[0] == "pyarrow" or name.startswith(("cossign.batch.table", "cossign.batch.inputs.tables"))
     ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
@@ -811,7 +817,7 @@ def test_keys_that_are_hardly_meant_so(signer: Signer) -> None:
 
 def test_which_keys_are_looked_at() -> None:
     """The first block, the second, the fourth and so on; later one in 256: odd keys far down are found, too."""
-    from cossign.batch.sense import Oddities
+    from cossign.batch.warnings import Oddities
 
     said: list[str] = []
     oddities = Oddities(said.append)
@@ -1030,12 +1036,12 @@ def test_csv_is_what_python_reads(rows: list[list[str]], few: int) -> None:
     csv.writer(text).writerows([["key", "n"], *rows])
     expected = list(csv.reader(io.StringIO(text.getvalue(), newline="")))[1:]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "_ROWS", few)
-        patch.setattr(tables, "_BYTES", 16)
+        patch.setattr(csv_input, "TABLE_ROWS", few)
+        patch.setattr(csv_input, "_BYTES", 16)
         path = Path(folder, "k.csv")
         path.write_bytes(text.getvalue().encode())
         got: list[tuple[int, str | None, str | None]] = []
-        for batch in Tables(Source([str(path)]), extra_columns=["n"]).batches():
+        for batch in Tables(Source([str(path)]), Wanted("key", ["n"])).batches():
             for place, (number, key, n) in enumerate(
                 zip(batch.numbers, batch.keys.to_pylist(), batch.table["n"].to_pylist(), strict=True)
             ):
@@ -1066,11 +1072,11 @@ def test_json_lines_are_what_python_reads(lines: list[str]) -> None:
         good = isinstance(row, dict) and isinstance(row.get("key"), str) and isinstance(row.get("n", ""), str | None)
         expected.append((row["key"], row.get("n")) if good and row is not None else None)
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "_BYTES", 64)
+        patch.setattr(jsonl_input, "_BYTES", 64)
         path = Path(folder, "k.jsonl")
         path.write_text("\n".join(lines))
         got: list[tuple[str, str | None] | None] = []
-        for batch in Tables(Source([str(path)]), extra_columns=["n"]).batches():
+        for batch in Tables(Source([str(path)]), Wanted("key", ["n"])).batches():
             assert list(batch.numbers) == list(range(len(got) + 1, len(got) + 1 + len(batch.keys)))
             for place, (key, n) in enumerate(zip(batch.keys.to_pylist(), batch.table["n"].to_pylist(), strict=True)):
                 assert (place in batch.faults) == (key is None)

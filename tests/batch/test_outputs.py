@@ -223,7 +223,7 @@ def test_a_list_that_another_job_has_written_meanwhile_stays(signer: Signer, mon
         Path("new").write_text("of another job\n")
         os.replace("new", "bad.jsonl")
 
-    monkeypatch.setattr("cossign.batch.pipeline._Run._note", another)
+    monkeypatch.setattr("cossign.batch.runner._Meter.note", another)
     run(Job(inputs="keys.txt", output="urls.txt", signer=signer, errors="bad.jsonl"))
     assert Path("bad.jsonl").read_text() == "of another job\n"
 
@@ -235,7 +235,7 @@ def test_a_job_that_fails_leaves_the_list_before(signer: Signer, monkeypatch: py
     Path("keys.txt").write_text("/bad\n/worse\n")
     with monkeypatch.context() as patch:
         patch.setattr(
-            "cossign.batch.outputs.give_name", lambda raw, final: (_ for _ in ()).throw(OSError(28, "No space"))
+            "cossign.batch.outputs.files.give_name", lambda raw, final: (_ for _ in ()).throw(OSError(28, "No space"))
         )
         with pytest.raises(OSError, match="No space"):
             run(job)
@@ -278,7 +278,7 @@ def test_an_input_that_changes_ends_the_job(
             changed.append(True)
             change(Path(name))
 
-    monkeypatch.setattr("cossign.batch.pipeline._Run._note", note)
+    monkeypatch.setattr("cossign.batch.runner._Meter.note", note)
     job = Job(inputs=name, output=output, signer=signer, rows_per_part=50_000 if output == "out/" else None)
     with pytest.raises(InputError, match=f"{name}.* (has changed while it was read|is not a whole|cannot be read)"):
         run(replace(job))
@@ -385,7 +385,7 @@ def test_only_ones_own_temporary_file_is_removed(monkeypatch: pytest.MonkeyPatch
         Path(".urls.txt.part").write_text("of another job")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cossign.batch.outputs.sync_directory", another)
+    monkeypatch.setattr("cossign.batch.outputs.files.sync_directory", another)
     assert presign("-o", "urls.txt") == 130
     assert Path(".urls.txt.part").read_text() == "of another job"
     assert Path("urls.txt").read_text().count("\n") == 1
@@ -395,7 +395,7 @@ def test_urls_are_as_private_as_what_they_replace(signer: Signer, monkeypatch: p
     Path("urls.txt").touch(0o600)
     seen: list[int] = []
     monkeypatch.setattr(
-        "cossign.batch.pipeline._Run._note", lambda this: seen.append(stat.S_IMODE(os.stat(".urls.txt.part").st_mode))
+        "cossign.batch.runner._Meter.note", lambda this: seen.append(stat.S_IMODE(os.stat(".urls.txt.part").st_mode))
     )
     run(Job(inputs="keys.txt", output="urls.txt", signer=signer, on_error="skip"))
     assert set(seen) == {0o600}

@@ -395,7 +395,7 @@ def test_the_list_of_bad_rows_is_gone_on_with(signer: Signer) -> None:
     assert not Path("out/errors.jsonl").exists()
     listed.write_text(listed.read_text() + '{"half' * 1000)  # those of a part that was not completed
     with pytest.MonkeyPatch.context() as patch:  # ended once more, before another part is complete
-        patch.setattr("cossign.batch.bad_rows.BadRows.flush", lambda rows: (_ for _ in ()).throw(Ended))
+        patch.setattr("cossign.batch.outputs.bad_rows.BadRows.flush", lambda rows: (_ for _ in ()).throw(Ended))
         with pytest.raises(Ended):
             run(replace(job, resume=True))
     assert listed.exists()
@@ -422,7 +422,7 @@ def test_a_second_job_leaves_the_first_ones_list_alone(signer: Signer) -> None:
             refused.append(second)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cossign.batch.pipeline._Run._note", lambda this: meanwhile(None) if not refused else None)
+        patch.setattr("cossign.batch.runner._Meter.note", lambda this: meanwhile(None) if not refused else None)
         assert run(job).bad == 714
     assert len(refused) == 3
     assert Path("bad.jsonl").read_text().count("\n") == 714

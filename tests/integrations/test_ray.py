@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cossign import Credentials, FileCredentials, ParameterError, Signer
-from cossign.batch.inventory import FORMS
+from cossign.batch.inputs.inventory import FORMS
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 from tests.integrations.conftest import ODD, TIMES, AtScale, hash_of, inventory
 

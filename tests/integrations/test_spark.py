@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cossign import Credentials, EnvironmentCredentials, FileCredentials, ParameterError, Signer
-from cossign.batch.inventory import FORMS
+from cossign.batch.inputs.inventory import FORMS
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 from tests.integrations.conftest import ODD, TIMES, AtScale, hash_of, inventory
 from tests.waiting import PATIENCE

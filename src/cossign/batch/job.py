@@ -8,17 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from cossign.batch.outputs import output_file
-from cossign.errors import CosSignError
+from cossign.batch.outputs.files import output_file
 from cossign.signer import Signer
-
-
-class RowError(CosSignError):
-    """A row that cannot be signed; the message names the file and the row."""
-
-
-class SpaceError(CosSignError):
-    """The disk has not enough room for what a job would write."""
 
 
 @dataclass(frozen=True, kw_only=True)

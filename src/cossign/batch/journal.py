@@ -14,9 +14,9 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cossign.batch.inputs.source import Input, Position
 from cossign.batch.job import Job
-from cossign.batch.outputs import lock, own_file, sync_directory
-from cossign.batch.sources import Input, Position
+from cossign.batch.outputs.files import lock, own_file, sync_directory
 from cossign.errors import ParameterError
 
 NAME = ".journal.jsonl"
@@ -57,14 +57,14 @@ class Journal:
         ParameterError: another job is at work there, or the directory is not empty, or holds no job to resume.
 
     Attributes:
-        plan: what the job that was begun is; None if there is none.
+        record: what the job that was begun is; None if there is none.
         parts: those that are complete.
         done: whether the job was ended.
     """
 
     def __init__(self, folder: Path, resume: bool) -> None:
         self.folder = folder
-        self.plan: dict[str, Any] | None = None
+        self.record: dict[str, Any] | None = None
         self.parts: list[Part] = []
         self.is_done = False
         folder.mkdir(exist_ok=True)
@@ -84,10 +84,10 @@ class Journal:
             self.close()
             raise
 
-    def begin(self, plan: dict[str, Any]) -> None:
+    def begin(self, record: dict[str, Any]) -> None:
         """Write what the job is."""
-        self.plan = plan
-        self._write({"job": plan})
+        self.record = record
+        self._write({"job": record})
         sync_directory(self.folder)
 
     def add(self, part: Part) -> None:
@@ -117,7 +117,7 @@ class Journal:
             for line in whole_lines.splitlines():
                 entry = json.loads(line)
                 if "job" in entry:
-                    self.plan = entry["job"]
+                    self.record = entry["job"]
                 elif "part" in entry:
                     self.parts.append(Part(**{**entry["part"], "end": Position(*entry["part"]["end"])}))
                 else:
@@ -130,7 +130,7 @@ class Journal:
         os.lseek(self._descriptor, 0, os.SEEK_END)
 
 
-def job_plan(job: Job, inputs: list[Input], versions: dict[str, str], suffix: str) -> dict[str, Any]:
+def job_record(job: Job, inputs: list[Input], versions: dict[str, str], suffix: str) -> dict[str, Any]:
     """What a job is, without a secret: its output is the same if this is."""
     signer = job.signer
     probe = signer.presign("cossign", headers=dict(job.headers), key_time=(1, 2))

@@ -58,7 +58,8 @@ def add(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print what was found; the status is 0 if the signature is valid."""
-    from cossign.batch.outputs import check_outputs, output_file
+    from cossign.batch.outputs.files import output_file
+    from cossign.batch.outputs.paths import check_outputs
     from cossign.cli.bucket import find_bucket
     from cossign.endpoint import endpoint
     from cossign.explain import catalogue, explain, reading

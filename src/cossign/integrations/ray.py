@@ -24,8 +24,8 @@ import ray.cloudpickle
 import ray.data
 from ray.data import Dataset
 
-from cossign.batch.inventory import check_sizes, found_report
-from cossign.batch.tables import decoded_keys
+from cossign.batch.inputs.csv import decoded_keys
+from cossign.batch.inputs.inventory import check_sizes, found_report
 from cossign.errors import ParameterError
 from cossign.integrations.columns import ColumnSigning, OnError, SignerConfig, check_there, key_text, marks
 from cossign.key_time import Span

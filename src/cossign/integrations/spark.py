@@ -37,7 +37,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from cossign.batch.inventory import check_sizes, found_report
+from cossign.batch.inputs.inventory import check_sizes, found_report
 from cossign.errors import ParameterError
 from cossign.integrations.columns import ColumnSigning, OnError, SignerConfig, check_there, marks
 from cossign.key_time import Span

@@ -1,16 +1,17 @@
-"""Forms of output: what writes rows into a file; text, as lines of URLs, is here, and tables are in table_sinks."""
+"""The formats of outputs, and the sink of each: what writes rows into a file."""
 
 from __future__ import annotations
 
 import contextlib
-import gzip
+import importlib
 import os
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple, Protocol
 
 from cossign._arrow import ReadyChunk
-from cossign.batch.outputs import is_stream
-from cossign.batch.sources import GZIP, PACKINGS, format_of, pyarrow
+from cossign.batch.inputs.source import format_of
+from cossign.batch.outputs.paths import is_stream
+from cossign.batch.packing import PACKINGS, packed_stream, packing_of
 from cossign.errors import ParameterError
 
 try:
@@ -39,18 +40,14 @@ def output_format(output: str, format_name: str | None, directory: bool) -> Form
             raise ParameterError(
                 "output_format", f"must be one of {', '.join(FORMATS)}, with .gz or .zst after it or not"
             )
-        return Format(form, f".{packing}" if packing else _packing(output))
+        return Format(form, f".{packing}" if packing else packing_of(output))
     suffix_format = format_of(output.rstrip("/" + os.sep))
     if suffix_format is None and (directory or is_stream(output)):
         return Format("txt", "")
     if suffix_format not in FORMATS:
         names = ", ".join(f".{form}" for form in FORMATS)
         raise ParameterError("output", f"{output} ends in none of {names}: name the format with `output_format`")
-    return Format(suffix_format, _packing(output))
-
-
-def _packing(path: str) -> str:
-    return next((packing for packing in PACKINGS if path.lower().rstrip("/" + os.sep).endswith(packing)), "")
+    return Format(suffix_format, packing_of(output))
 
 
 class CountedFile:
@@ -130,7 +127,7 @@ def open_sink(raw: CountedFile, format: Format, columns: list[str]) -> Iterator[
         format: its format.
         columns: the names that its columns get if there are no rows.
     """
-    with _packed_stream(raw, format.packing) as data:
+    with packed_stream(raw, format.packing) as data:
         sink = _sink(data, format.form, columns)
         try:
             yield sink
@@ -145,24 +142,5 @@ def open_sink(raw: CountedFile, format: Format, columns: list[str]) -> Iterator[
 def _sink(data: Any, form: str, columns: list[str]) -> Sink:
     if form == "txt":
         return TextSink(data)
-    from cossign.batch.table_sinks import SINKS
-
-    return SINKS[form](data, columns)
-
-
-@contextlib.contextmanager
-def _packed_stream(raw: CountedFile, packing: str) -> Iterator[Any]:
-    if packing == ".gz":
-        # igzip's 1 packs URLs to an 11.8th, zlib's 4 to an 11.0th, as its 6 does: at 1250, 115 and 103 MB a second.
-        level = 4 if GZIP is gzip else 1
-        with GZIP.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=level, mtime=0) as data:
-            yield data
-    elif packing == ".zst":
-        arrow = pyarrow("zstd")
-        stream = arrow.CompressedOutputStream(arrow.PythonFile(raw, "w"), "zstd")
-        try:
-            yield stream
-        finally:
-            stream.close()
-    else:
-        yield raw
+    sink: Sink = importlib.import_module(f"cossign.batch.outputs.{form}").TableSink(data, columns)
+    return sink

@@ -8,18 +8,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cossign._arrow import Memory, SignedColumn
-from cossign.batch.ahead import read_ahead
-from cossign.batch.bad_rows import BadRow
+from cossign.batch.columns import as_bytes
+from cossign.batch.inputs.filters import Condition
+from cossign.batch.inputs.source import Position, Source
+from cossign.batch.inputs.tables import Batch, Tables
+from cossign.batch.inputs.wanted import Wanted
 from cossign.batch.job import Job
-from cossign.batch.rows import CORES, Piece, Rows
-from cossign.batch.sense import Keys
-from cossign.batch.sources import Position, Source
-from cossign.batch.tables import Batch, Condition, Tables, as_bytes
+from cossign.batch.outputs.bad_rows import BadRow
+from cossign.batch.signing import CORES, Piece, RowSigner
+from cossign.batch.threads import read_ahead
+from cossign.batch.warnings import Keys
 from cossign.bulk import Chunks
 from cossign.errors import ParameterError
 
 
-class TableRows(Rows):
+class TableSigner(RowSigner):
     """All but text to text: batches of columns are read ahead, and signed here; what has columns is written behind."""
 
     def __init__(
@@ -37,10 +40,12 @@ class TableRows(Rows):
         self._has_all_columns = "all" in job.keep_columns
         self._tables = Tables(
             source,
-            key=job.key_column,
-            extra_columns=[*columns, *(name for name in job.keep_columns if name != "all")],
-            all_columns=self._has_all_columns,
-            columns=job.columns,
+            Wanted(
+                job.key_column,
+                [*columns, *(name for name in job.keep_columns if name != "all")],
+                self._has_all_columns,
+                job.columns,
+            ),
             include=job.include,
             exclude=job.exclude,
             where=[Condition.parse(each) for each in job.where],

@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from cossign.batch.outputs import discard, give_name, is_stream, open_temporary, output_file, temporary
+from cossign.batch.outputs.files import discard, give_name, open_temporary, output_file
+from cossign.batch.outputs.paths import is_stream, temporary
 from cossign.errors import ParameterError
 
 

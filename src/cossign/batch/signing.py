@@ -10,10 +10,11 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple
 
 from cossign._arrow import Lines
-from cossign.batch.bad_rows import BadRow
+from cossign.batch.inputs.source import Position, Source
+from cossign.batch.inputs.txt import line_count, split_lines
 from cossign.batch.job import Job
-from cossign.batch.sense import Keys
-from cossign.batch.sources import Position, Source, line_count, split_lines
+from cossign.batch.outputs.bad_rows import BadRow
+from cossign.batch.warnings import Keys
 from cossign.bulk import Chunks
 from cossign.errors import ParameterError
 
@@ -28,7 +29,7 @@ class Piece(NamedTuple):
     bad: list[BadRow]
 
 
-class Rows:
+class RowSigner:
     """A job's rows from a place on.
 
     Args:
@@ -77,7 +78,7 @@ class Rows:
             self._items.close()
 
 
-class TextRows(Rows):
+class LineSigner(RowSigner):
     """Text to text: lines are signed where they were read, and written as they were signed."""
 
     direct = True

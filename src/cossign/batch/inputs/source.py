@@ -1,39 +1,24 @@
-"""Inputs: which files a job reads, and their bytes; text in blocks of whole lines."""
+"""Inputs: which files a job reads, and their bytes."""
 
 from __future__ import annotations
 
 import contextlib
 import glob
-import gzip
-import importlib
-import io
 import os
 import sys
-import zlib
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
-from cossign.batch.inventory import data_file, parsed_manifest
-from cossign.errors import CosSignError
-
-GZIP: Any = gzip  # the module that packs and unpacks
-# What unpacking a damaged file raises.
-_DAMAGE_ERRORS: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile)
-with contextlib.suppress(ImportError):
-    GZIP = importlib.import_module("isal.igzip")  # packs 12 times as fast as zlib, unpacks 1.5 times as fast
-    _DAMAGE_ERRORS += (importlib.import_module("isal.isal_zlib").error,)
+from cossign.batch.errors import InputError
+from cossign.batch.inputs.inventory import data_file, parsed_manifest
+from cossign.batch.inputs.txt import line_count, split_lines, whole_lines
+from cossign.batch.packing import DAMAGE_ERRORS, PACKINGS, unpacked
 
 FORMATS = {
     ".txt": "txt", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".arrow": "arrow",
     ".arrows": "arrow", ".feather": "arrow", ".orc": "orc",
 }  # fmt: skip
-PACKINGS = (".gz", ".zst")
-_BLOCK = 1 << 17  # bytes of text read at a time
-
-
-class InputError(CosSignError):
-    """Input that cannot be read; the message names the file and says what to do."""
 
 
 class Input(NamedTuple):
@@ -128,7 +113,7 @@ class Source:
         """An input's bytes, unpacked, and what notes how far they were read."""
         each, before = self.inputs[index], sum(each.size or 0 for each in self.inputs[:index])
         with open_input(each) as raw, read_errors(each.name):
-            data = _unpack(each.path, raw)
+            data = unpacked(each.path, raw)
 
             def note() -> None:
                 if self.size is not None and not raw.closed:
@@ -256,7 +241,7 @@ def read_errors(name: str) -> Iterator[None]:
     """Turn what reading and unpacking raise into an InputError with the file's name."""
     try:
         yield
-    except _DAMAGE_ERRORS as error:
+    except DAMAGE_ERRORS as error:
         raise InputError(f"{name} is not a whole gzip file ({error}): fetch it again") from None
     except OSError as error:
         if error.filename is not None:
@@ -264,52 +249,7 @@ def read_errors(name: str) -> Iterator[None]:
         raise InputError(f"{name} cannot be read to its end: {error.strerror or error}") from None
 
 
-def _unpack(path: str, raw: IO[bytes]) -> IO[bytes]:
-    """What gzip or zstd packed, by the suffix or by its first bytes."""
-    start = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else b""
-    if path.endswith(".gz") or start.startswith(b"\x1f\x8b\x08"):
-        return GZIP.GzipFile(fileobj=raw)  # type: ignore[no-any-return]
-    if path.endswith(".zst") or start == b"\x28\xb5\x2f\xfd":
-        arrow = pyarrow(f"{path}: zstd")
-        return arrow.CompressedInputStream(arrow.PythonFile(raw, "r"), "zstd")  # type: ignore[no-any-return]
-    return raw
-
-
-def pyarrow(what: str) -> Any:
-    """The package pyarrow, or an error that says what needs it."""
-    try:
-        import pyarrow
-    except ImportError:
-        raise InputError(f"{what} needs pyarrow: pip install pyarrow") from None
-    return pyarrow
-
-
-def whole_lines(data: IO[bytes], size: int | None = None) -> Iterator[bytes]:
-    """Blocks of whole lines with their ends, which the last one may lack, and without a byte order mark."""
-    pieces: list[bytes] = []  # a line that has not ended
-    start = True
-    while block := data.read(size or _BLOCK):
-        if start:
-            block = block.removeprefix(b"\xef\xbb\xbf")
-            start = False
-        end = block.rfind(b"\n") + 1
-        if end:
-            yield b"".join([*pieces, block[:end]])
-            pieces, block = [], block[end:]
-        if block:
-            pieces.append(block)
-    if pieces:
-        yield b"".join(pieces)
-
-
-def line_count(block: bytes) -> int:
-    """How many lines a block of whole lines has."""
-    return block.count(b"\n") + (not block.endswith(b"\n") and block != b"")
-
-
-def split_lines(block: bytes, lines: int) -> tuple[bytes, bytes]:
-    """A block's first lines, and the others; it has more than that many."""
-    if lines == 0:
-        return b"", block
-    rest = block.split(b"\n", lines)[-1]
-    return block[: len(block) - len(rest)], rest
+def check_seekable(data: IO[bytes], form: str) -> None:
+    """Refuse a pipe, and what is unpacked on the way, for a format whose end is read first."""
+    if not data.seekable():
+        raise InputError(f"{form} cannot be read from a pipe, or packed by zstd: give the file itself")

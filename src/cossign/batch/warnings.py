@@ -1,4 +1,4 @@
-"""Whether a job's keys and times are what was meant."""
+"""Warnings: whether a job's keys and times are what its user means."""
 
 from __future__ import annotations
 
@@ -15,6 +15,27 @@ _ODD_PATTERNS = {
     "with a leading slash": re.compile(rb"^[/\\]"),
     "with a . or .. segment": re.compile(rb"(?:^|/)\.\.?(?:/|$)"),
 }
+
+
+class Warnings:
+    """A job's warnings, each once.
+
+    Args:
+        tell: called with each as soon as it is known; None if nobody wants that.
+
+    Attributes:
+        texts: the warnings.
+    """
+
+    def __init__(self, tell: Callable[[str], object] | None = None) -> None:
+        self._tell = tell
+        self.texts: list[str] = []
+
+    def add(self, text: str) -> None:
+        if text and text not in self.texts:
+            self.texts.append(text)
+            if self._tell is not None:
+                self._tell(text)
 
 
 class Oddities:

@@ -1,0 +1,65 @@
+"""Columns of Arrow as texts, and the fields of structs as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+def as_bytes(values: pa.Array) -> pa.Array:
+    """Texts as Arrow bytes: what calls itself strings may hold some that are no UTF-8, which Python cannot take."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    return values.cast(pa.binary())
+
+
+def as_strings(values: pa.Array) -> pa.Array:
+    """Texts as Arrow strings; bytes that are no UTF-8 become U+FFFD."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if pa.types.is_binary_view(values.type):
+        values = values.cast(pa.binary())
+    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+        return values
+    try:
+        return values.cast(pa.large_string() if pa.types.is_large_binary(values.type) else pa.string())
+    except pa.ArrowInvalid:
+        return pa.array(
+            [None if each is None else each.decode("utf-8", "replace") for each in values.to_pylist()], pa.string()
+        )
+
+
+def field_types(fields: Iterable[pa.Field], before: str = "") -> dict[str, pa.DataType]:
+    """The types of columns, and of the fields of those that are structs."""
+    types = {}
+    for field in fields:
+        types[before + field.name] = field.type
+        if pa.types.is_struct(field.type):
+            types.update(field_types(field.type, f"{before}{field.name}."))
+    return types
+
+
+def select_columns(batch: pa.RecordBatch, wanted_names: Sequence[str]) -> pa.RecordBatch:
+    """The wanted columns, those of structs taken out of them."""
+    columns = []
+    for name in wanted_names:
+        top, *inner = [name] if name in batch.schema.names else name.split(".")
+        columns.append(pc.struct_field(batch.column(top), inner) if inner else batch.column(top))
+    return pa.record_batch(columns, list(wanted_names))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values are strings or bytes, of any size and layout."""
+    return any(
+        check(kind)
+        for check in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_string_view,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_binary_view,
+        )
+    )

@@ -1,0 +1,1 @@
+"""What a job reads: the files, and one file for each format."""

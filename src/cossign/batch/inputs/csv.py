@@ -1,0 +1,159 @@
+"""CSV, with a header or without, and the CSV of inventories, whose keys are percent-encoded."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.csv
+
+from cossign._arrow import decode_column, records_end
+from cossign.batch.errors import InputError
+from cossign.batch.inputs.source import Input
+from cossign.batch.inputs.txt import whole_lines
+from cossign.batch.inputs.wanted import TABLE_ROWS, Fault, Reading, Wanted
+from cossign.batch.threads import read_ahead
+
+_BYTES = 1 << 20  # that are parsed at a time
+_LONGEST_ROW = 1 << 25  # bytes of the longest row
+
+
+def read(data: IO[bytes], note: Callable[[], None], each: Input, wanted: Wanted, skip: int) -> Reading:
+    """The wanted columns."""
+    header = each.fields or wanted.header
+    key = wanted.key
+    names: list[str] = []
+    first = 0
+    # No field of an inventory holds a line's end.
+    blocks = whole_lines(data, _BYTES) if each.fields else _records(data, each.name)
+    for block in read_ahead(_note_blocks(blocks, note), 2):
+        if header is None:
+            header, block = _header(block, each.name)
+        if not block.strip(b"\r\n"):
+            continue
+        names = names or wanted.names(each, header)
+        faults: dict[int, Fault] = {}
+        try:
+            table = pyarrow.csv.read_csv(
+                pa.BufferReader(block),
+                pyarrow.csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=header),
+                pyarrow.csv.ParseOptions(newlines_in_values=True),
+                pyarrow.csv.ConvertOptions(
+                    column_types={name: pa.binary() if name == key else pa.string() for name in names},
+                    include_columns=names,
+                    strings_can_be_null=False,
+                ),
+            )
+            rows = table.combine_chunks().to_batches()[0]
+        except pa.ArrowInvalid:  # some row is bad: read them one by one
+            rows, faults = _csv_rows(block, each, header, names, key)
+        if each.fields:
+            rows = rows.set_column(rows.schema.get_field_index(key), key, decoded_keys(rows.column(key)))
+        for place in range(0, len(rows), TABLE_ROWS):
+            slice_faults = {row - place: fault for row, fault in faults.items() if place <= row < place + TABLE_ROWS}
+            yield first + place, rows[place : place + TABLE_ROWS], slice_faults
+        first += len(rows)
+
+
+def _records(data: IO[bytes], name: str) -> Iterator[bytes]:
+    """CSV in blocks of whole rows, without a byte order mark."""
+    rest = b""
+    size = _BYTES
+    start = True
+    while block := data.read(size):
+        if start:
+            block = block.removeprefix(b"\xef\xbb\xbf")
+            start = False
+        rest += block
+        end = records_end(rest)
+        if end == 0:
+            if len(rest) > _LONGEST_ROW:
+                raise InputError(
+                    f"{name} is not CSV: a row is longer than {_LONGEST_ROW >> 20} MiB: is a quote not closed?"
+                )
+            size = len(rest)  # so that a long row is looked at a few times only
+            continue
+        size = _BYTES
+        yield rest[:end]
+        rest = rest[end:]
+    if rest:
+        yield rest
+
+
+def _header(block: bytes, name: str) -> tuple[list[str], bytes]:
+    """The names in the first row, and the rows after it."""
+    text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
+    try:
+        names = next((row for row in csv.reader(text) if row), None)
+    except csv.Error as error:
+        raise InputError(f"{name} is not CSV: {error}") from None
+    if names is None:
+        return [], b""
+    size = len(text.getvalue()[: text.tell()].encode("utf-8", "surrogateescape"))
+    return [each.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for each in names], block[size:]
+
+
+def _csv_rows(
+    block: bytes, each: Input, names: Sequence[str], wanted_names: Sequence[str], key: str
+) -> tuple[pa.RecordBatch, dict[int, Fault]]:
+    """The rows of a block with a bad one in it."""
+    places = [list(names).index(name) for name in wanted_names]
+    columns: list[list[bytes | None]] = [[] for _ in wanted_names]
+    faults: dict[int, Fault] = {}
+    limit = csv.field_size_limit(_LONGEST_ROW * 2)
+    try:
+        for row in csv.reader(io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")):
+            if not row:
+                continue
+            fault = None if len(row) == len(names) else f"has {len(row)} columns, not {len(names)}"
+            if fault is None:
+                values: list[bytes | None] = [row[place].encode("utf-8", "surrogateescape") for place in places]
+                bad_names = [
+                    name
+                    for name, value in zip(wanted_names, values, strict=True)
+                    if name != key and not _is_utf8(value)
+                ]
+                fault = f"{bad_names[0]} is not valid UTF-8" if bad_names else None
+            if fault is not None:
+                faults[len(columns[0])] = Fault(fault, ",".join(row))
+                values = [None] * len(wanted_names)
+            for column, value in zip(columns, values, strict=True):
+                column.append(value)
+    except csv.Error as error:
+        raise InputError(f"{each.name} is not CSV: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
+    arrays = [pa.array(column, pa.binary()) for column in columns]
+    texts = [
+        array if name == key else array.cast(pa.string()) for name, array in zip(wanted_names, arrays, strict=True)
+    ]
+    return pa.record_batch(texts, list(wanted_names)), faults
+
+
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        str(value or b"", "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def decoded_keys(keys: pa.Array) -> pa.Array:
+    """URL-encoded keys, as bytes, decoded."""
+    if keys.null_count:
+        keys = pa.concat_arrays([keys])  # without an offset
+    validity, offsets, data = keys.buffers()
+    places = memoryview(offsets)[4 * keys.offset : 4 * (keys.offset + len(keys) + 1)]
+    text, new_offsets = decode_column(data if data is not None else b"", places)
+    return pa.Array.from_buffers(
+        pa.binary(), len(keys), [validity if keys.null_count else None, pa.py_buffer(new_offsets), pa.py_buffer(text)]
+    )
+
+
+def _note_blocks(blocks: Iterator[bytes], note: Callable[[], None]) -> Iterator[bytes]:
+    for block in blocks:
+        note()
+        yield block

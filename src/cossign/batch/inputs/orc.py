@@ -1,0 +1,35 @@
+"""ORC, a stripe at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import IO, Any
+
+import pyarrow.orc
+
+from cossign.batch.columns import select_columns
+from cossign.batch.inputs.source import Input, check_seekable
+from cossign.batch.inputs.wanted import TABLE_ROWS, Reading, Wanted
+
+
+def read(data: IO[bytes], note: Callable[[], None], each: Input, wanted: Wanted, skip: int) -> Reading:
+    """The wanted columns."""
+    file = _open(data)
+    names = wanted.typed_names(each, file.schema)
+    first = 0
+    for stripe in range(file.nstripes):
+        batch = file.read_stripe(stripe, [name.split(".")[0] for name in names])
+        for start in range(0, len(batch), TABLE_ROWS):
+            note()
+            yield first + start, select_columns(batch[start : start + TABLE_ROWS], names), {}
+        first += len(batch)
+
+
+def row_count(data: IO[bytes]) -> int:
+    """How many rows there are, by the footer."""
+    return int(_open(data).nrows)
+
+
+def _open(data: IO[bytes]) -> Any:
+    check_seekable(data, "ORC")
+    return pyarrow.orc.ORCFile(data)

@@ -1,0 +1,84 @@
+"""Sinks of rows with columns: what all formats have in common."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cossign.batch.columns import as_strings
+from cossign.batch.errors import InputError
+
+
+class Sink:
+    """What the sinks of all formats with columns have in common: the first rows decide on the columns."""
+
+    def __init__(self, data: IO[bytes], columns: list[str]) -> None:
+        self._data = data
+        self._columns = columns
+        self._schema: pa.Schema | None = None
+
+    def write(self, rows: pa.RecordBatch) -> None:
+        rows = self.prepare(rows)
+        if self._schema is None:
+            self._schema = rows.schema
+            self.begin(rows.schema)
+        if rows.schema != self._schema:
+            try:
+                rows = rows.cast(self._schema)
+            except (pa.ArrowException, ValueError) as error:
+                raise InputError(
+                    f"the inputs' columns differ, and the output can have one kind only: {error}"
+                ) from None
+        self.put(rows)
+
+    def close(self) -> None:
+        if self._schema is None:
+            self._schema = pa.schema([(name, pa.string()) for name in self._columns])
+            self.begin(self._schema)
+        self.end()
+
+    def prepare(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Rows as this writer can write them; the keys, of which only bad ones may be no UTF-8, as strings."""
+        columns = []
+        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+            if pa.types.is_binary_view(column.type):
+                column = column.cast(pa.binary())
+            needs_text = name == self._columns[0] or pa.types.is_string_view(column.type)
+            columns.append(as_strings(column) if needs_text else column)
+        return pa.record_batch(columns, rows.schema.names)
+
+    def begin(self, schema: pa.Schema) -> None:
+        pass
+
+    def put(self, rows: pa.RecordBatch) -> None:
+        raise NotImplementedError
+
+    def end(self) -> None:
+        pass
+
+
+def has_any(column: pa.Array, characters: bytes) -> bool:
+    """Whether any of a column's texts has one of the characters: looked for in all of its memory at once."""
+    data = column.buffers()[2]
+    if data is None or not len(column):
+        return False
+    offsets = memoryview(column.buffers()[1]).cast("i")
+    text = bytes(memoryview(data)[offsets[column.offset] : offsets[column.offset + len(column)]])
+    return any(text.find(character) >= 0 for character in characters)
+
+
+def write_texts(data: IO[bytes], pieces: list[Any]) -> None:
+    """Write a row's texts, one behind the other, for all rows."""
+    empty = "" if isinstance(pieces[-1], str) else b""
+    kind = pa.string() if isinstance(pieces[-1], str) else pa.binary()
+    columns = [pa.scalar(piece, kind) if isinstance(piece, (str, bytes)) else piece.cast(kind) for piece in pieces]
+    row_texts = pc.binary_join_element_wise(
+        *columns, pa.scalar(empty, kind), null_handling="replace", null_replacement=empty
+    )
+    offsets = memoryview(row_texts.buffers()[1]).cast("i")
+    first, last = offsets[row_texts.offset], offsets[row_texts.offset + len(row_texts)]
+    text = row_texts.buffers()[2]
+    if text is not None:
+        data.write(memoryview(text)[first:last])

@@ -1,0 +1,147 @@
+"""A job that was checked: what it reads and writes, what it signs, and what its journal says of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from cossign import __version__
+from cossign.batch.inputs.source import Position, Source
+from cossign.batch.job import Job
+from cossign.batch.journal import job_record
+from cossign.batch.outputs.formats import output_format
+from cossign.batch.outputs.paths import check_folder, check_outputs, is_directory, is_stream
+from cossign.batch.packing import GZIP, pyarrow
+from cossign.batch.signing import LineSigner, RowSigner
+from cossign.batch.warnings import Keys
+from cossign.errors import ParameterError
+
+
+class Plan:
+    """A job that was checked. Nothing was read or written yet.
+
+    Raises:
+        InputError: an input does not exist.
+        ParameterError: a parameter is not of its form, or does not go with another one.
+
+    Attributes:
+        job: the job; its Signer has one SecretKey for all rows.
+        output: where it writes.
+        is_directory: whether that is a directory of parts.
+        inputs: what it reads, as it was given.
+        source: the inputs.
+        format: the output's format.
+        has_filters: whether some rows may be left out.
+        is_plain: whether lines of text become lines of text, and nothing but keys is read.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.output = os.fspath(job.output)
+        self.is_directory = not is_stream(self.output) and (job.rows_per_part is not None or is_directory(self.output))
+        self._check_choices()
+        self.has_filters = bool(job.include or job.exclude or job.where)
+        self.inputs = [os.fspath(each) for each in _input_list(job.inputs)]
+        self.source = Source(self.inputs, job.input_format)
+        self.format = output_format(self.output, job.output_format, self.is_directory)
+        if job.keep_columns and self.format.form == "txt":
+            raise ParameterError("keep_columns", "cannot be in text, which has the URLs alone: choose another format")
+        self.is_plain = self._is_plain()
+        self._check_output()
+        # One SecretKey for all rows: what a provider has later would be another job's.
+        signer = job.signer.replace(credentials=job.signer.valid_credentials(), expires=job.expires)
+        self.begin_at(replace(job, signer=signer), job.start)
+        # What is wrong with a parameter is said before a byte is read or written.
+        self.job.signer.presign(
+            "check", method=job.method, query=job.query, headers=job.headers, key_time=self.key_time
+        )
+
+    def begin_at(self, job: Job, start: int | None) -> None:
+        """Take a job whose signatures begin at an instant, Unix seconds; None for now."""
+        self.job = replace(job, signer=job.signer.at(start))
+
+    @property
+    def key_time(self) -> tuple[int, int]:
+        """The signatures' KeyTime."""
+        return self.job.signer.times().key_time(self.job.expires)
+
+    @property
+    def errors_file(self) -> str | None:
+        """The list of bad rows."""
+        if self.job.errors is not None:
+            return os.fspath(self.job.errors)
+        if self.is_directory:
+            return os.path.join(self.output, "errors.jsonl")
+        return None if is_stream(self.output) else f"{self.output}.errors.jsonl"
+
+    @property
+    def output_columns(self) -> list[str]:
+        """The columns of an output that has no rows."""
+        job = self.job
+        return [
+            job.key_column,
+            *(name for name in job.keep_columns if name not in ("all", job.key_column)),
+            job.url_column,
+        ]
+
+    def versions(self) -> dict[str, str]:
+        """The versions of what has a part in the output's bytes."""
+        versions = {"cossign": __version__}
+        if not self.is_plain:
+            versions["pyarrow"] = pyarrow("all but text to text").__version__
+        if self.format.packing == ".gz":
+            versions["gzip"] = GZIP.__name__
+        return versions
+
+    def record(self) -> dict[str, Any]:
+        """What the journal says of the job."""
+        if self.job.resume:
+            for each in self.source.inputs:
+                if each.size is None:
+                    raise ParameterError("resume", f"cannot read {each.name} again: only files can be gone on with")
+        return job_record(self.job, self.source.inputs, self.versions(), self.format.suffix)
+
+    def signer_of_rows(
+        self, source: Source, at: Position, threads: int | None, look: Callable[[Keys], object], *, check: bool = True
+    ) -> RowSigner:
+        """What signs the job's rows from a place on; `check` is whether MD5s are compared."""
+        if self.is_plain:
+            return LineSigner(self.job, source, at, threads, look)
+        from cossign.batch.table_signing import TableSigner
+
+        return TableSigner(self.job, source, at, threads, look, text=self.format.form == "txt", check=check)
+
+    def _check_choices(self) -> None:
+        """Refuse what does not go with the output: a directory of parts, or a file."""
+        job = self.job
+        if job.on_error not in ("fail", "skip", "null"):
+            raise ParameterError("on_error", 'must be "fail", "skip" or "null"')
+        if job.rows_per_part is not None and job.rows_per_part < 1:
+            raise ParameterError("rows_per_part", "must be greater than 0")
+        if job.resume and not self.is_directory:
+            raise ParameterError("resume", "needs an output directory: give one, and `rows_per_part`")
+        if job.rows_per_part is not None and not self.is_directory:
+            raise ParameterError("rows_per_part", "needs an output directory")
+
+    def _is_plain(self) -> bool:
+        job = self.job
+        columns = (job.query_columns, job.method_column, job.expires_column, job.keep_columns, job.columns)
+        is_text = self.format.form == "txt" and all(each.form == "txt" for each in self.source.inputs)
+        return is_text and not any(columns) and not self.has_filters
+
+    def _check_output(self) -> None:
+        report = None if self.job.report is None else os.fspath(self.job.report)
+        check_outputs(
+            {"output": None if self.is_directory else self.output, "errors": self.errors_file, "report": report},
+            [*(each.path for each in self.source.inputs), *self.source.manifests],
+            self.output if self.is_directory else None,
+        )
+        if self.is_directory:
+            check_folder(self.output, self.inputs)
+
+
+def _input_list(inputs: Any) -> list[Any]:
+    """A job's inputs as a list; the job may have a single path instead."""
+    return [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
