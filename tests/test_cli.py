@@ -189,7 +189,7 @@ def test_inventory_under_its_bucket_relative_path(signer: Signer) -> None:
 @pytest.mark.parametrize(
     "changes, said",
     [
-        ({"fileFormat": "XLS"}, "only CSV, PARQUET, ORC"), ({"fileSchema": "Appid, Bucket"}, "has no Key"), ({"files": 5}, "not of that form"), ({"files": [{"key": "a"}]}, "has no 'size'"),
+        ({"fileFormat": "XLS"}, "only CSV, PARQUET, ORC"), ({"fileSchema": "Appid, Bucket"}, "has no Key"), ({"files": 5}, "not of that form"), ({"files": [{"key": "a"}]}, "does not have 'size'"),
         ({"files": [{"key": "../../etc/passwd", "size": 1, "md5Checksum": ""}]}, "outside"), ({"files": [{"key": "gone.csv.gz", "size": 1, "md5Checksum": ""}]}, "is missing"),
     ],
 )  # fmt: skip
@@ -201,7 +201,8 @@ def test_broken_manifests(changes: Any, said: str, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.parametrize(
-    "damage, said", [(b"{", "not JSON"), (b"{}", "no 'fileFormat'"), (b"[]", "not of that form"), (b"\xff", "not JSON")]
+    "damage, said",
+    [(b"{", "not JSON"), (b"{}", "does not have 'fileFormat'"), (b"[]", "not of that form"), (b"\xff", "not JSON")],
 )
 def test_no_manifest_at_all(damage: bytes, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("manifest.json").write_bytes(damage)
@@ -256,10 +257,10 @@ def test_empty_inputs(name: str, data: bytes) -> None:
 @pytest.mark.parametrize(
     "name, data, said",
     [
-        ("k.txt", b"a\nb\n\xff\nc", "k.txt, row 3: key is not valid UTF-8"), ("k.txt", b"a\n\nb", "k.txt, row 2: key is empty"), ("k.txt", b"a\n/b", "row 2: key begins with"),
+        ("k.txt", b"a\nb\n\xff\nc", "k.txt, row 3: key is not valid UTF-8"), ("k.txt", b"a\n\n..", "k.txt, row 3: key has a '.'"), ("k.txt", b"a\n/b", "row 2: key begins with"),
         ("k.csv", b"x,key\n1,a\n2\n", "k.csv, row 2: has 1 columns, not 2"), ("k.csv", b"key\n\xff\n", "k.csv, row 1: key is not valid UTF-8"),
         ("k.jsonl", b'{"key": "a"}\n{"key"\n', "k.jsonl, row 2: is not JSON"), ("k.jsonl", b'{"key": 5}\n', "row 1: key is not a string"),
-        ("k.jsonl", b"[]\n", "row 1: is not a JSON object"), ("k.jsonl", b'{"a": 5}\n', "row 1: has not the field 'key'"),
+        ("k.jsonl", b'{"key": "a"}\n[]\n', "row 2: is not a JSON object"), ("k.jsonl", b'{"a": 5}\n', "row 1: has not the field 'key'"),
     ],
 )  # fmt: skip
 def test_bad_rows(name: str, data: bytes, said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,10 +286,10 @@ def test_a_bad_row_far_down_is_named(capsys: pytest.CaptureFixture[str]) -> None
 def test_bad_rows_of_several_files(threads: str, signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.txt").write_text("".join(f"{number}\n" for number in range(40_000)))
     Path("b.txt").write_bytes(b"")
-    Path("c.txt").write_text("good\n\n..\ngood")  # an empty line, and no end of the last one
+    Path("c.txt").write_text("good\n\n/\n..\ngood")  # an empty line, and no end of the last one
     names = ["a.txt", "b.txt", "c.txt"]
     assert main(["presign", *names, "--threads", threads, "-o", "urls.txt", *WHERE]) == 1
-    assert "cossign: c.txt, row 2: key is empty" in capsys.readouterr().err
+    assert "cossign: c.txt, row 3: key begins with" in capsys.readouterr().err
     keys = [*map(str, range(40_000)), "good", "good"]
     for on_error, rows in (("skip", presigned(signer, keys)), ("null", presigned(signer, keys))):
         if on_error == "null":
@@ -297,7 +298,7 @@ def test_bad_rows_of_several_files(threads: str, signer: Signer, capsys: pytest.
             main(["presign", *names, "--threads", threads, "-o", "urls.txt", "--on-error", on_error, *WHERE, *START])
             == 1
         )
-        assert "2 of 40,004 rows are bad; the first: c.txt, row 2: key is empty" in capsys.readouterr().err
+        assert "2 of 40,004 rows are bad; the first: c.txt, row 3: key begins with" in capsys.readouterr().err
         assert Path("urls.txt").read_text() == "".join(f"{row}\n" for row in rows)
     assert main(["presign", "a.txt", "--threads", "0", *WHERE]) == 2
     assert "threads" in capsys.readouterr().err

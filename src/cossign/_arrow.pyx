@@ -50,6 +50,7 @@ from cossign._native cimport (
     ArrowSchema,
     ColumnType,
     Fault,
+    LineCounts,
     Pool,
     Queue,
     QueueTask,
@@ -86,6 +87,7 @@ from cossign._native cimport (
     slot_export,
     slot_fitting_rows,
     slot_new,
+    texts_counts,
 )
 
 import os
@@ -301,6 +303,37 @@ cdef tuple decoded_column(const uint8_t* data, Py_ssize_t size, const int32_t* o
 
 
 # What a chunk of Lines keeps until it is released.
+def text_counts(data, offsets, /) -> tuple[int, int, int]:
+    """What a column of texts is like: how many end with a blank, hold a CR, begin with a scheme and "://".
+
+    Args:
+        data, offsets: as in `decode_column`.
+
+    >>> import array
+    >>> text_counts(b"a b cos://b/k", array.array("i", [0, 2, 4, 13]))
+    (2, 0, 1)
+    """
+    cdef Py_buffer texts, places
+    cdef LineCounts counts
+    cdef bint fine
+    memset(&counts, 0, sizeof(LineCounts))
+    PyObject_GetBuffer(data, &texts, PyBUF_SIMPLE)
+    try:
+        PyObject_GetBuffer(offsets, &places, PyBUF_SIMPLE)
+        try:
+            with nogil:
+                fine = texts_counts(
+                    <const uint8_t*>texts.buf, texts.len, <const int32_t*>places.buf, places.len // 4 - 1, &counts
+                )
+        finally:
+            PyBuffer_Release(&places)
+    finally:
+        PyBuffer_Release(&texts)
+    if not fine:
+        raise ValueError("the offsets lie outside of the data")
+    return counts.blank_ends, counts.inner_crs, counts.addresses
+
+
 cdef struct LineBlock:
     PyObject* data
     int32_t* views
@@ -313,25 +346,55 @@ cdef class Lines:
 
     Args:
         blocks: an iterable of bytes: whole lines, which end with "\\n" or "\\r\\n"; the last one of a block need not.
+        without_addresses: called with a block in which a line begins with a scheme and "://"; gives the block that is
+            read in its place. None to read it as it is.
 
     Attributes:
-        rows: how many lines were given so far.
+        rows: how many lines were given so far. Empty lines are left out.
+        lines: how many lines those and the empty ones are.
+        blank_ends: how many of the rows end with a blank or a tab.
+        inner_crs: how many of the rows have a CR before their end.
+        addresses: how many of the rows begin with a scheme and "://".
         failure: the exception that ended `blocks`.
     """
 
     cdef object blocks
-    cdef readonly int64_t rows
+    cdef object without_addresses
+    cdef LineCounts counts
     cdef readonly object failure
 
-    def __init__(self, blocks):
+    def __init__(self, blocks, without_addresses=None):
         self.blocks = iter(blocks)
+        self.without_addresses = without_addresses
+
+    @property
+    def rows(self) -> int:
+        return self.counts.rows
+
+    @property
+    def lines(self) -> int:
+        return self.counts.lines
+
+    @property
+    def blank_ends(self) -> int:
+        return self.counts.blank_ends
+
+    @property
+    def inner_crs(self) -> int:
+        return self.counts.inner_crs
+
+    @property
+    def addresses(self) -> int:
+        return self.counts.addresses
 
     def __arrow_c_stream__(self, requested_schema=None):
         return stream_capsule(self, ArrowArrayStream(lines_schema, lines_next, lines_last_error, stream_release, NULL))
 
 
-def records_end(bytes block not None, /) -> int:
+def records_end(bytes block not None, bytes delimiter=b",", /) -> int:
     """How many bytes of a block of CSV are whole rows, whose quoted fields may hold line ends.
+
+    `delimiter` is the byte between fields.
 
     Source: RFC 4180. As in Python's csv and in pyarrow, a quote that does not begin a field is a character of it.
 
@@ -339,9 +402,10 @@ def records_end(bytes block not None, /) -> int:
     4
     """
     cdef Text text = text_of(block)
+    cdef uint8_t between = delimiter[0]
     cdef size_t size
     with nogil:
-        size = csv_whole_rows(text)
+        size = csv_whole_rows(text, between)
     return size
 
 
@@ -357,14 +421,19 @@ cdef int lines_schema(ArrowArrayStream* stream, ArrowSchema* schema) noexcept no
 
 cdef int lines_next(ArrowArrayStream* stream, ArrowArray* array) noexcept with gil:
     cdef Lines lines = <Lines>stream.private_data
+    cdef LineCounts counts
     memset(array, 0, sizeof(ArrowArray))
     if lines.failure is not None:
         return EINVAL
     try:
         block = next(lines.blocks, None)
         if block is not None:
-            export_lines(block, array)
-            lines.rows += array.length
+            counts = lines.counts
+            export_lines(block, array, &lines.counts)
+            if lines.without_addresses is not None and lines.counts.addresses > counts.addresses:
+                array.release(array)
+                lines.counts = counts
+                export_lines(lines.without_addresses(block), array, &lines.counts)
     except BaseException as error:
         lines.failure = error
         if isinstance(error, KeyboardInterrupt):
@@ -377,17 +446,17 @@ cdef const char* lines_last_error(ArrowArrayStream* stream) noexcept nogil:
     return "the lines cannot be read"
 
 
-cdef int export_lines(bytes data, ArrowArray* array) except -1:
+cdef int export_lines(bytes data, ArrowArray* array, LineCounts* counts) except -1:
     """The lines of a block where they are."""
     cdef Text text = text_of(data)
-    cdef int64_t rows
+    cdef int64_t rows = counts.rows
     cdef LineBlock* block
     if text.size > INT32_MAX:
         raise ValueError("a block of lines is larger than 2 GiB")
     block = <LineBlock*>PyMem_RawMalloc(sizeof(LineBlock))
     if block == NULL:
         raise MemoryError
-    block.views = lines_views(text, &rows)
+    block.views = lines_views(text, counts)
     if block.views == NULL:
         PyMem_RawFree(block)
         raise MemoryError
@@ -395,7 +464,7 @@ cdef int export_lines(bytes data, ArrowArray* array) except -1:
     block.data = <PyObject*>data
     Py_INCREF(data)
     block.buffers = [NULL, block.views, text.data, &block.size]
-    array.length = rows
+    array.length = counts.rows - rows
     array.n_buffers = 4
     array.buffers = block.buffers
     array.private_data = block

@@ -252,8 +252,15 @@ cdef extern from "columns/pool.h" nogil:
     void schema_export(ArrowSchema* schema, const char* format) noexcept
 
 cdef extern from "columns/lines.h" nogil:
-    int32_t* lines_views(Text block, int64_t* rows) noexcept
-    size_t csv_whole_rows(Text block) noexcept
+    ctypedef struct LineCounts:
+        int64_t lines
+        int64_t rows
+        int64_t blank_ends
+        int64_t inner_crs
+        int64_t addresses
+    int32_t* lines_views(Text block, LineCounts* counts) noexcept
+    bint texts_counts(const uint8_t* data, size_t size, const int32_t* offsets, ptrdiff_t rows, LineCounts* counts) noexcept
+    size_t csv_whole_rows(Text block, uint8_t delimiter) noexcept
 
 cdef extern from "url/parse.h" nogil:
     enum:

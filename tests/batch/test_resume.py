@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 from cossign import Credentials, ParameterError, Signer
 from cossign.batch import InputError, Job, RowError, SpaceError, run
 from tests.batch import soak
+from tests.batch.test_job import write
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY, scaled
 from tests.waiting import PATIENCE
 
@@ -48,8 +50,8 @@ def end_behind(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     add = Journal.add
 
-    def and_end(journal: Journal, part: Part) -> None:
-        add(journal, part)
+    def and_end(journal: Journal, index: int, part: Part) -> None:
+        add(journal, index, part)
         if len(journal.parts) == parts:
             raise Ended
 
@@ -328,7 +330,9 @@ def test_other_credentials_are_refused(signer: Signer) -> None:
             other = Signer(credentials, bucket=BUCKET, region=REGION)
             with pytest.raises(ParameterError) as caught:
                 run(replace(job, resume=True, signer=other))
-            assert str(caught.value).endswith(f"what changed: {said}")
+            assert f"what changed: {said}. If only the credentials are new, use `new_credentials=True`" in str(
+                caught.value
+            )
         loose = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION, strict=False)
         with pytest.raises(ParameterError, match=r"what changed: `strict` \(true to false\)"):
             run(replace(job, resume=True, signer=loose))
@@ -337,13 +341,49 @@ def test_other_credentials_are_refused(signer: Signer) -> None:
                 run(replace(job, resume=True, headers=dict.fromkeys(headers, "other")))
 
 
-@pytest.mark.parametrize("touch", [lambda path: path.write_text("key0\n"), lambda path: os.utime(path, (1, 1))])
-def test_other_inputs_are_refused(touch: Any, signer: Signer) -> None:
+def test_other_inputs_are_refused(signer: Signer) -> None:
     job = a_job(signer)
     begun(job)
-    touch(Path("keys.txt"))
-    with pytest.raises(ParameterError, match=r"the input .*keys\.txt \(.*mtime_ns\)"):
+    data = Path("keys.txt").read_bytes()
+    Path("keys.txt").write_text("key0\n")
+    with pytest.raises(ParameterError, match=r"the input .*keys\.txt \(size\)"):
         run(replace(job, resume=True))
+    Path("keys.txt").write_bytes(data.replace(b"key0", b"KEY0"))
+    with pytest.raises(ParameterError, match="an input was moved or written since, and has other bytes"):
+        run(replace(job, resume=True))
+
+
+@pytest.mark.parametrize("name", ["keys.txt", "keys.csv.gz", "keys.parquet"])
+def test_inputs_that_were_touched_or_moved_are_the_same(name: str, signer: Signer) -> None:
+    write(name, [f"key{row}" for row in range(25)])
+    job = a_job(signer, inputs=[name])
+    run(replace(job, output="whole"))
+    begun(job)
+    os.utime(name, (1, 1))
+    begun(replace(job, resume=True), 2)
+    Path("moved").mkdir()
+    Path("copy").write_bytes(Path(name).read_bytes())  # another file of the same bytes
+    os.rename("copy", f"moved/{name}")
+    Path(name).unlink()
+    assert run(replace(job, resume=True, inputs=[f"moved/{name}"])).resumed == 20
+    assert text() == text("whole")
+
+
+def test_other_credentials_on_request(signer: Signer) -> None:
+    job = a_job(signer)
+    begun(job)
+    other = Signer(Credentials("AKIDanother", "another-key", "a-token"), bucket=BUCKET, region=REGION)
+    report = run(replace(job, resume=True, new_credentials=True, signer=other))
+    assert report.secret_ids == {SECRET_ID: 1, "AKIDanother": 2}
+    assert text().count("AKIDanother") == 15
+    for part, count in (("part-00000.txt", 10), ("part-00001.txt", 10)):  # each with the credentials of now
+        Path("out", part).write_bytes(b"")
+        report = run(replace(job, resume=True, new_credentials=True, signer=signer))
+        assert f"{part} was missing or damaged, and was written again" in report.warnings
+        assert Path("out", part).read_text().count(SECRET_ID) == count
+    assert report.secret_ids == {SECRET_ID: 2, "AKIDanother": 1}
+    with pytest.raises(ParameterError, match="is for a job that is resumed"):
+        run(replace(job, output="other", new_credentials=True))
 
 
 def test_no_secret_is_in_what_is_left(signer: Signer) -> None:
@@ -443,12 +483,79 @@ def test_parts_that_were_altered(signer: Signer) -> None:
     begun(job, 2)
     part = Path("out/part-00000.txt")
     data = part.read_bytes()
-    part.write_bytes(data[:-1])
-    with pytest.raises(ParameterError, match=r"out/part-00000\.txt has changed"):
-        run(replace(job, resume=True))
+    for damage in (data[:-1], b"x" + data[1:], bytes(len(data)), None, Path("out/part-00001.txt").read_bytes()):
+        part.unlink() if damage is None else part.write_bytes(damage)
+        report = run(replace(job, resume=True))
+        assert "part-00000.txt was missing or damaged, and was written again" in report.warnings
+        assert (report.rows, part.read_bytes()) == (25, data)
     part.unlink()
-    with pytest.raises(ParameterError, match=r"out/part-00000\.txt has changed"):
+    part.mkdir()
+    with pytest.raises(OSError, match="Is a directory"):
         run(replace(job, resume=True))
+
+
+def test_a_part_that_cannot_be_written_again_as_it_was(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = a_job(signer)
+    begun(job, 2)
+    Path("out/part-00000.txt").write_bytes(b"")
+    monkeypatch.setattr("cossign.batch.resume._check_inputs", lambda plan, last: None)
+    Path("keys.txt").write_text(Path("keys.txt").read_text().replace("key0", "KEY0"))
+    with pytest.raises(ParameterError, match=r"cannot write part-00000\.txt again: its rows are not as they were"):
+        run(replace(job, resume=True))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda lines: lines[:1] + lines[2:], lambda lines: [lines[0], lines[2], lines[1]], lambda lines: [*lines, lines[1]], lambda lines: lines[1:],
+        lambda lines: [*lines[:2], b'{"done": true}\n'], lambda lines: [lines[0], lines[1].replace(b'"rows": 10', b'"rows": 11'), lines[2]], lambda lines: [b"[]\n"], lambda lines: [b"5\n"],
+        lambda lines: [lines[0], lines[1].replace(b'"end": [0, 10]', b'"end": [0, 99]'), lines[2]], lambda lines: [*lines, b"\xff\n"], lambda lines: [*lines, b"{}\n"], lambda lines: [b"[" * 100_000 + b"\n"],
+    ],
+)  # fmt: skip
+def test_a_journal_that_was_edited(edit: Callable[[list[bytes]], list[bytes]], signer: Signer) -> None:
+    job = a_job(signer)
+    begun(job, 2)
+    journal = Path("out/.journal.jsonl")
+    journal.write_bytes(b"".join(edit(journal.read_bytes().splitlines(keepends=True))))
+    with pytest.raises(ParameterError, match=r"\.journal\.jsonl was altered"):
+        run(replace(job, resume=True))
+
+
+def test_a_directory_that_is_moved_while_a_job_is_at_work(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = []
+
+    def move(this: object) -> None:
+        if not moved:
+            moved.append(os.rename("out", "elsewhere"))
+            Path("out").mkdir()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cossign.batch.runner._Meter.note", move)
+        with pytest.raises((ParameterError, OSError)):
+            run(a_job(signer))
+    assert os.listdir("out") == []
+    whole = a_job(signer, output="whole")
+    run(whole)
+    run(a_job(signer, output="elsewhere", resume=True))
+    assert text("elsewhere") == text("whole")
+
+
+def test_names_of_parts_sort_as_parts_do() -> None:
+    from cossign.batch.journal import part_name
+
+    names = [part_name(index, ".txt") for index in (0, 9, 99_999, 100_000, 999_999, 1_000_000, 12_345_678)]
+    assert names == sorted(names)
+    assert names[2:4] == ["part-99999.txt", "part-a100000.txt"]
+
+
+def test_the_first_bad_row_is_still_the_first_after_a_resume(signer: Signer) -> None:
+    Path("keys.txt").write_text("".join(f"{'/' * (row % 7 == 3)}key{row}\n" for row in range(45)))
+    job = a_job(signer, on_error="null")
+    begun(job, 2)
+    first = run(replace(job, resume=True)).first_error
+    assert first is not None
+    assert first.startswith("keys.txt, row 4:")
+    assert run(replace(job, resume=True)).first_error == first
 
 
 def test_a_journal_that_a_power_cut_has_torn(signer: Signer) -> None:
@@ -578,7 +685,14 @@ def test_the_journal_is_on_the_disk_behind_each_part(signer: Signer) -> None:
         [f"sync .part-0000{number}.txt.part", f"name part-0000{number}.txt", "sync out", "sync .journal.jsonl"]
         for number in (0, 1)
     ]
-    assert order == ["sync .journal.jsonl", "sync out", *parts[0], *parts[1], "sync .journal.jsonl"]
+    assert order == [
+        f"sync {Path.cwd().name}",
+        "sync .journal.jsonl",
+        "sync out",
+        *parts[0],
+        *parts[1],
+        "sync .journal.jsonl",
+    ]
 
 
 def test_python_says_what_the_command_says(signer: Signer) -> None:
@@ -593,4 +707,4 @@ def test_python_says_what_the_command_says(signer: Signer) -> None:
     assert text().count("\n") == 25
     lines = [json.loads(line) for line in Path("out/.journal.jsonl").read_text().splitlines()]
     assert [line["part"]["end"] for line in lines[1:-1]] == [[0, 10], [0, 20], [0, 25]]
-    assert lines[-1] == {"done": True}
+    assert lines[-1]["done"] is True

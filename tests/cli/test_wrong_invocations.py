@@ -82,7 +82,7 @@ pytestmark = [pytest.mark.usefixtures("environment"), pytest.mark.any_engine]
         (f"presign keys.txt {WHERE} --output-file urls.txt", "use -o"),
         (f"presign keys.txt {WHERE} -o urls.xls", "name the format with --to"),
         (f"presign keys.txt {WHERE} --resume", "needs an output directory: give one, and --rows-per-part"),
-        (f"presign empty.txt {WHERE}", "use --no-strict"),
+        (f"presign bad.txt {WHERE}", "use --no-strict"),
         (f"presign keys.txt {WHERE} -o begun --rows-per-part 5", "use --resume to continue the job in it"),
         (f"presign k.csv {WHERE}", "name one with --key-column"),
         (f"presign keys.xyz {WHERE}", "name it with --from"),
@@ -99,7 +99,7 @@ def test_each_ends_in_what_to_type(
     monkeypatch.chdir(tmp_path)
     for name in ("keys.txt", "keys.xyz"):
         Path(name).write_text("a.jpg\n")
-    Path("empty.txt").write_text("\n")
+    Path("bad.txt").write_text("/\n")
     Path("k.csv").write_text("path,size\na,1\n")
     Path("begun").mkdir()
     for name in (".journal.jsonl", "part-00000.txt"):

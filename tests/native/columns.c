@@ -5,6 +5,7 @@
 #include "columns/pool.h"
 #include "columns/read.h"
 
+#include <ctype.h>
 #include <pthread.h>
 
 static size_t checked; /* texts */
@@ -376,29 +377,67 @@ static const char *check_pool(void)
 
 /* --- Lines ------------------------------------------------------------------------------------------------------------- */
 
+/* As RFC 3986 has it, byte by byte. */
+static int begins_as_an_address(const uint8_t *text, size_t size)
+{
+    size_t scheme = 0;
+    while (scheme < size && (isalnum(text[scheme]) || (text[scheme] && strchr("+-.", text[scheme])))) {
+        scheme++;
+    }
+    return scheme > 0 && scheme <= 16 && isalpha(text[0]) && scheme + 3 <= size && memcmp(text + scheme, "://", 3) == 0;
+}
+
 static const char *check_lines(void)
 {
     uint8_t bytes[200];
     size_t size = below(sizeof bytes), place = 0, whole = 0;
+    const char *alphabet = below(4) ? "ab,\"\r\n \t" : "a://a+\n\r";
     for (size_t i = 0; i < size; i++) {
-        bytes[i] = (uint8_t)"ab,\"\r\n"[below(below(2) ? 6 : 2)];
+        bytes[i] = (uint8_t)alphabet[below(below(2) ? 8 : 2)];
     }
     uint8_t *block = exact_copy(bytes, size);
-    int64_t rows;
-    int32_t *views = lines_views((Text){block, size}, &rows);
+    LineCounts counts = {0}, expected = {0};
+    int32_t *views = lines_views((Text){block, size}, &counts);
     int right = views != NULL;
-    for (int64_t i = 0; i < rows; i++) {
+    while (place < size) {
         size_t end = place;
         while (end < size && block[end] != '\n') {
             end++;
         }
         size_t length = end > place && block[end - 1] == '\r' ? end - place - 1 : end - place;
-        const int32_t *view = views + 4 * i;
-        right &= view[0] == (int32_t)length;
-        right &= memcmp(length <= 12 ? (const uint8_t *)(view + 1) : block + view[3], block + place, length) == 0;
+        expected.lines++;
+        if (length) {
+            const int32_t *view = views + 4 * expected.rows++;
+            right &= view[0] == (int32_t)length;
+            right &= memcmp(length <= 12 ? (const uint8_t *)(view + 1) : block + view[3], block + place, length) == 0;
+            expected.blank_ends += block[place + length - 1] == ' ' || block[place + length - 1] == '\t';
+            expected.inner_crs += memchr(block + place, '\r', length) != NULL;
+            expected.addresses += begins_as_an_address(block + place, length);
+        }
         place = end + 1;
     }
-    right &= place >= size;
+    right &= memcmp(&counts, &expected, sizeof counts) == 0;
+    int32_t offsets[201];
+    for (int64_t i = 0; i < counts.rows; i++) { /* texts that ascend */
+        offsets[i] = (int32_t)below((uint32_t)size + 1);
+    }
+    offsets[counts.rows] = (int32_t)size;
+    for (int64_t i = counts.rows; i-- > 0;) {
+        offsets[i] = offsets[i] < offsets[i + 1] ? offsets[i] : offsets[i + 1];
+    }
+    LineCounts found = {0}, wanted = {.lines = counts.rows};
+    right &= texts_counts(block, size, offsets, (ptrdiff_t)counts.rows, &found);
+    for (int64_t i = 0; i < counts.rows; i++) {
+        size_t length = (size_t)(offsets[i + 1] - offsets[i]);
+        const uint8_t *text = block + offsets[i];
+        wanted.rows += length > 0;
+        wanted.blank_ends += length && (text[length - 1] == ' ' || text[length - 1] == '\t');
+        wanted.inner_crs += length && memchr(text, '\r', length) != NULL;
+        wanted.addresses += begins_as_an_address(text, length);
+    }
+    right &= memcmp(&found, &wanted, sizeof found) == 0;
+    offsets[counts.rows]++;
+    right &= !texts_counts(block, size, offsets, (ptrdiff_t)counts.rows, &found);
     int in_quotes = 0, at_field = 1;
     for (size_t i = 0; i < size; i++) {
         if (in_quotes) {
@@ -413,7 +452,7 @@ static const char *check_lines(void)
             at_field = block[i] == ',';
         }
     }
-    right &= csv_whole_rows((Text){block, size}) == whole;
+    right &= csv_whole_rows((Text){block, size}, ',') == whole;
     free(views);
     free(block);
     return right ? NULL : "lines are wrong";

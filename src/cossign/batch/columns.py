@@ -42,11 +42,12 @@ def field_types(fields: Iterable[pa.Field], before: str = "") -> dict[str, pa.Da
 
 
 def select_columns(batch: pa.RecordBatch, wanted_names: Sequence[str]) -> pa.RecordBatch:
-    """The wanted columns, those of structs taken out of them."""
+    """The wanted columns, those of structs taken out of them, in layouts that all of pyarrow's functions take."""
     columns = []
     for name in wanted_names:
         top, *inner = [name] if name in batch.schema.names else name.split(".")
-        columns.append(pc.struct_field(batch.column(top), inner) if inner else batch.column(top))
+        column = batch.column(top)
+        columns.append(plain(pc.struct_field(plain(column), inner) if inner else column))
     return pa.record_batch(columns, list(wanted_names))
 
 
@@ -63,3 +64,32 @@ def is_text(kind: pa.DataType) -> bool:
             pa.types.is_binary_view,
         )
     )
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """A column in a layout that all of pyarrow's functions take: without views, run ends and types of extensions."""
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return plain(column.storage)
+    if pa.types.is_run_end_encoded(kind):
+        return plain(pc.run_end_decode(column))
+    if pa.types.is_dictionary(kind) and plain_type(kind.value_type) != kind.value_type:
+        return plain(column.cast(kind.value_type))
+    target = plain_type(kind)
+    return column if target == kind else column.cast(target)
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """The type of the same values without views."""
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_binary_view(kind):
+        return pa.binary()
+    return kind
+
+
+def buffers_of(texts: pa.Array) -> tuple[pa.Buffer | bytes, memoryview]:
+    """The bytes of an array of the binary type, and its offsets."""
+    _, offsets, data = texts.buffers()
+    places = memoryview(offsets)[4 * texts.offset : 4 * (texts.offset + len(texts) + 1)]
+    return data if data is not None else b"", places

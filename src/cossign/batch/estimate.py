@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cossign.batch.errors import InputError, SpaceError
-from cossign.batch.inputs.source import Position, Source
+from cossign.batch.inputs.source import Position
 from cossign.batch.job import Estimate
 from cossign.batch.outputs.bad_rows import BadRow
 from cossign.batch.outputs.formats import CountedFile, open_sink
@@ -32,7 +32,7 @@ def estimate(plan: Plan, warnings: Warnings | None = None, sample: int = _SAMPLE
     """
     start_time = 0.0  # when the first rows were there
     first_count = 0
-    source = Source(plan.inputs, plan.job.input_format)
+    source = plan.new_source()
     urls: list[str] = []
     bad: list[BadRow] = []
     row_count = 0
@@ -59,6 +59,9 @@ def estimate(plan: Plan, warnings: Warnings | None = None, sample: int = _SAMPLE
     total = row_count if is_complete else (source.estimated_rows() if total is None else total)
     output_rows = None if total is None else round(total * (1 if is_complete else share))
     oddities.judge()
+    if warnings:
+        for text in plan.count_warnings(rows.counts):
+            warnings.add(text)
     free = None if is_stream(plan.output) else shutil.disk_usage(_existing_folder(plan.output)).free
     scale = None if output_rows is None else output_rows / max(1, row_count)
     size = None if scale is None else round(file.size * scale)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -17,7 +18,9 @@ class Job:
     """What to presign, how, and where to.
 
     Args:
-        inputs: files, directories, patterns, inventory manifests, or "-" for stdin; see `Source`.
+        inputs: files, directories, patterns, inventory manifests, folders that hold an inventory report, or "-" for
+            stdin; see `Source`. In the place of a key they may have an address of the Signer's bucket:
+            ``cos://BUCKET/KEY`` or ``https://HOST/KEY``.
         output: a file; a directory, of parts; "-" for stdout; a pipe or a device.
         signer: what signs.
         expires: how long the signatures hold, in seconds.
@@ -31,17 +34,27 @@ class Job:
         input_format: "txt", "csv", "jsonl", "parquet", "arrow", "orc" or "inventory"; None to go by each suffix.
         output_format: "txt", "csv", "jsonl", "parquet" or "arrow", with ".gz" or ".zst" after it or not; None to go
             by the suffix. Text has the URLs alone; all others have columns.
-        key_column: the column of the keys; ``meta.key`` is the field of a struct. An inventory's is always Key.
+        delimiter: what is between the fields of CSV that is read, one character; None for a comma, and for a tab in
+            ``.tsv``.
+        encoding: of text, CSV and JSON lines that are read, such as "gbk" or "utf-16"; None for UTF-8.
+        latest: whether old versions and delete markers are left out, by the columns IsLatest and IsDeleteMarker of an
+            inventory or of another table.
+        key_column: the column of the keys, None for ``key``; ``meta.key`` is the field of a struct. An inventory's is
+            always Key.
         columns: the columns' names in CSV without a header.
         keep_columns: which of the input's columns stay beside the URL; ("all",) for all.
-        url_column: the name of the URLs' column.
+        url_column: the name of the URLs' column; None for ``url``.
         include: prefixes, or patterns with ``*``, ``?`` and ``[...]`` of whole keys: rows whose key matches none are
             left out.
         exclude: the same: rows whose key matches one are left out.
-        where: conditions such as "Size>=1048576", "StorageClass=STANDARD", "LastModifiedDate<2026-01-01", which must
-            all hold: texts are compared as numbers where the value is one, otherwise by their characters.
+        where: conditions such as "Size>=1MiB", "StorageClass=STANDARD", "LastModifiedDate<2026-01-01", "IsLatest=true",
+            which must all hold. A number (5000), a size (10KB, 1MiB), a date (2026-01-31, a whole day in UTC;
+            2026-01-31T12:00:00Z) and true or false are compared as such, also where a column holds texts. Any other
+            value is a text, for ``=`` and ``!=``; in quotes for ``<`` and the others, too.
         rows_per_part: how many rows a part has, fewer where bad ones are left out; the output is then a directory.
         resume: go on with the job that was begun in the output directory, if one was.
+        new_credentials: whether a job may be resumed with other credentials than it was begun with, as temporary ones
+            end; the journal has the SecretId of each part.
         on_error: what a bad row does: "fail" ends the job, "skip" leaves the row out, "null" writes it without a URL.
         errors: the file, pipe or device that lists bad rows, as JSON lines; None for ``errors.jsonl`` in a directory
             and ``OUT.errors.jsonl`` beside a file. A file appears only if there are any; an earlier one becomes empty.
@@ -65,15 +78,19 @@ class Job:
     expires_column: str | None = None
     input_format: str | None = None
     output_format: str | None = None
-    key_column: str = "key"
+    delimiter: str | None = None
+    encoding: str | None = None
+    latest: bool = False
+    key_column: str | None = None
     columns: Sequence[str] | None = None
     keep_columns: Sequence[str] = ()
-    url_column: str = "url"
+    url_column: str | None = None
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
     where: Sequence[str] = ()
     rows_per_part: int | None = None
     resume: bool = False
+    new_credentials: bool = False
     on_error: str = "fail"
     errors: str | os.PathLike[str] | None = None
     report: str | os.PathLike[str] | None = None
@@ -114,9 +131,12 @@ class Report:
         read: all rows that were read.
         bad: rows without a URL.
         first_error: what was wrong with the first of those, or None.
+        counts: what else was counted, by name: "empty_lines", which are left out; "old_versions" and "delete_markers";
+            "blank_ends", "inner_crs" and "plus_signs" of keys, of which there are warnings.
         written: bytes of output.
         parts: how many parts there are; 0 for a single file or a stream.
         resumed: how many of the rows were there before the job was resumed.
+        secret_ids: how many parts each SecretId has signed.
         seconds: how long it took, since it was resumed.
         key_time: ``(start, end)``, Unix seconds.
         complete: whether there were as many rows as the inventories' manifests say.
@@ -133,9 +153,11 @@ class Report:
     read: int = 0
     bad: int = 0
     first_error: str | None = None
+    counts: dict[str, int] = field(default_factory=dict)
     written: int = 0
     parts: int = 0
     resumed: int = 0
+    secret_ids: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     complete: bool = True
     warnings: list[str] = field(default_factory=list)
@@ -148,7 +170,7 @@ class Report:
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON."""
-        with output_file(os.fspath(path)) as file:
+        with output_file(os.fspath(path), warnings.warn) as file:
             file.write(self.text().encode())
 
     def text(self) -> str:

@@ -11,12 +11,13 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cossign.batch.inputs.source import Input, Position
 from cossign.batch.job import Job
-from cossign.batch.outputs.files import lock, own_file, sync_directory
+from cossign.batch.outputs.files import lock, named_errors, own_file, sync, sync_directory
 from cossign.errors import ParameterError
 
 NAME = ".journal.jsonl"
@@ -34,6 +35,11 @@ class Part(NamedTuple):
         bad: how many of those have no URL.
         end: where the next part begins.
         errors: how many bytes the list of bad rows has with its own.
+        errors_crc32: the CRC-32 of those.
+        seen: how many bytes of the inputs, one after the other, were read for this part and those before it; at least.
+        seen_crc32: the CRC-32 of those.
+        counts: what else was counted of its rows; see `warnings.COUNTED`.
+        secret_id: the SecretId that signed it.
     """
 
     name: str
@@ -44,6 +50,33 @@ class Part(NamedTuple):
     bad: int
     end: Position
     errors: int
+    errors_crc32: int
+    seen: int
+    seen_crc32: int
+    counts: dict[str, int]
+    secret_id: str
+
+    @classmethod
+    def parse(cls, entry: dict[str, Any]) -> Part:
+        """A part as the journal has it.
+
+        Raises:
+            ValueError, TypeError, KeyError: it is not as it was written.
+        """
+        part = cls(**{**entry, "end": Position(*entry["end"])})
+        numbers = (*part.end, *(getattr(part, name) for name in _NUMBERS), *part.counts.values())
+        if not all(type(number) is int and number >= 0 for number in numbers) or not isinstance(part.secret_id, str):
+            raise ValueError
+        return part
+
+
+_NUMBERS = ("size", "crc32", "read", "rows", "bad", "errors", "errors_crc32", "seen", "seen_crc32")
+
+
+def part_name(index: int, suffix: str) -> str:
+    """The name of a part, so that names sort as parts do: ``part-00000``, and from 100,000 on ``part-a100000``."""
+    digits = max(5, len(str(index)))
+    return f"part-{chr(ord('a') + digits - 6) if digits > 5 else ''}{index:05d}{suffix}"
 
 
 class Journal:
@@ -52,34 +85,44 @@ class Journal:
     Args:
         folder: the directory, which is made if need be.
         resume: whether a job may have begun in it.
+        warn: called with what the directory's file system cannot do.
 
     Raises:
-        ParameterError: another job is at work there, or the directory is not empty, or holds no job to resume.
+        ParameterError: another job is at work there, or the directory is not empty, or holds no job to resume, or the
+            journal is not as it was written.
 
     Attributes:
         record: what the job that was begun is; None if there is none.
         parts: those that are complete.
-        done: whether the job was ended.
+        is_done: whether the job was ended.
     """
 
-    def __init__(self, folder: Path, resume: bool) -> None:
+    def __init__(self, folder: Path, resume: bool, warn: Callable[[str], object]) -> None:
         self.folder = folder
         self.record: dict[str, Any] | None = None
         self.parts: list[Part] = []
         self.is_done = False
-        folder.mkdir(exist_ok=True)
+        self._warn = warn
+        self._digest = ""  # of all lines
+        if not folder.is_dir():
+            folder.mkdir()
+            sync_directory(folder.parent, warn)
         path = folder / NAME
-        # A job that was ended before its first part has left nothing but hidden files: there is nothing to lose.
-        names = [name for name in os.listdir(folder) if name != NAME and not re.fullmatch(r"\..*\.part", name)]
-        if names and not resume:
-            more = "use `resume=True` to continue the job in it, or " if path.exists() else ""
-            raise ParameterError("output", f"the directory {folder} is not empty: {more}choose another one")
+        is_new = not os.path.lexists(path)
         self._descriptor = own_file(path, create=True)
         try:
-            lock(self._descriptor, str(folder))
-            if not resume:
+            lock(self._descriptor, str(folder), warn)
+            # A job that was ended before its first part has left nothing but hidden files: there is nothing to lose.
+            names = [name for name in os.listdir(folder) if name != NAME and not re.fullmatch(r"\..*\.part", name)]
+            if not resume and not names:
                 os.ftruncate(self._descriptor, 0)
             self._read()
+            if names and (not resume or self.record is None):
+                if is_new:
+                    path.unlink()
+                what = ", and holds no job to resume" if resume else ""
+                more = "" if is_new or resume else "use `resume=True` to continue the job in it, or "
+                raise ParameterError("output", f"the directory {folder} is not empty{what}: {more}choose another one")
         except BaseException:
             self.close()
             raise
@@ -88,11 +131,19 @@ class Journal:
         """Write what the job is."""
         self.record = record
         self._write({"job": record})
-        sync_directory(self.folder)
+        sync_directory(self.folder, self._warn)
 
-    def add(self, part: Part) -> None:
-        """Write that a part is complete."""
-        self.parts.append(part)
+    def continue_with(self, record: dict[str, Any]) -> None:
+        """Write that a job goes on with other credentials."""
+        self.record = record
+        self.is_done = False
+        self._write({"job": record})
+
+    def add(self, index: int, part: Part) -> None:
+        """Write that a part is complete, or was written again."""
+        self.check_place()
+        self.parts[index : index + 1] = [part]
+        self.is_done = False
         self._write({"part": part._asdict()})
 
     def end(self) -> None:
@@ -103,11 +154,24 @@ class Journal:
     def close(self) -> None:
         os.close(self._descriptor)
 
+    def check_place(self) -> None:
+        """Raise a ParameterError if the directory is not the one that was locked: it was moved, and made anew."""
+        try:
+            is_same = os.path.samestat(os.fstat(self._descriptor), os.stat(self.folder / NAME))
+        except OSError:
+            is_same = False
+        if not is_same:
+            raise ParameterError(
+                "output", f"{self.folder} was moved or removed while the job was at work: resume it where it is now"
+            )
+
     def _write(self, line: dict[str, Any]) -> None:
-        data = json.dumps(line, sort_keys=True).encode() + b"\n"
-        while data:
-            data = data[os.write(self._descriptor, data) :]
-        os.fsync(self._descriptor)
+        self._digest = _chained(self._digest, line)
+        data = json.dumps({**line, "digest": self._digest}, sort_keys=True).encode() + b"\n"
+        with named_errors(self.folder / NAME):
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            sync(self._descriptor, self.folder / NAME, self._warn)
 
     def _read(self) -> None:
         """What is in it; a last line that a power cut has torn is cut off."""
@@ -115,19 +179,43 @@ class Journal:
         whole_lines = data[: data.rfind(b"\n") + 1]
         try:
             for line in whole_lines.splitlines():
-                entry = json.loads(line)
-                if "job" in entry:
-                    self.record = entry["job"]
-                elif "part" in entry:
-                    self.parts.append(Part(**{**entry["part"], "end": Position(*entry["part"]["end"])}))
-                else:
-                    self.is_done = bool(entry["done"])
-        except (ValueError, TypeError, KeyError):
+                self._take(json.loads(line))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise ParameterError(
                 "output", f"{self.folder / NAME} was altered: remove the directory, and begin again"
             ) from None
         os.ftruncate(self._descriptor, len(whole_lines))
         os.lseek(self._descriptor, 0, os.SEEK_END)
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        """Take a line over, if it follows those before it.
+
+        Raises:
+            ValueError, TypeError, KeyError, AttributeError: it does not.
+        """
+        self._digest = _chained(self._digest, {name: value for name, value in entry.items() if name != "digest"})
+        if entry["digest"] != self._digest or (self.record is None and "job" not in entry):
+            raise ValueError
+        self.is_done = "done" in entry
+        if "job" in entry:
+            self.record = dict(entry["job"])
+        elif "part" in entry:
+            part = Part.parse(entry["part"])
+            assert self.record is not None
+            suffix = str(self.record["format"])
+            index = int(re.sub(r"\D", "", part.name.removesuffix(suffix)))
+            before = self.parts[index - 1] if index else None
+            is_next = index <= len(self.parts) and part.name == part_name(index, suffix)
+            if not is_next or (before and not (before.end <= part.end and before.errors <= part.errors)):
+                raise ValueError
+            self.parts[index : index + 1] = [part]
+        elif entry["done"] is not True:
+            raise ValueError
+
+
+def _chained(digest: str, line: dict[str, Any]) -> str:
+    """The digest of a line and all before it: a line that is removed, added, moved or altered breaks the chain."""
+    return hashlib.sha256((digest + json.dumps(line, sort_keys=True)).encode()).hexdigest()[:16]
 
 
 def job_record(job: Job, inputs: list[Input], versions: dict[str, str], suffix: str) -> dict[str, Any]:
@@ -135,10 +223,17 @@ def job_record(job: Job, inputs: list[Input], versions: dict[str, str], suffix: 
     signer = job.signer
     probe = signer.presign("cossign", headers=dict(job.headers), key_time=(1, 2))
     return {
-        "version": 1,
+        "version": 2,
         "versions": versions,
         "inputs": [
-            {"path": os.path.realpath(each.path), "form": each.form, "size": each.size, "mtime_ns": each.mtime_ns}
+            {
+                "path": os.path.realpath(each.path),
+                "form": each.form,
+                "size": each.size,
+                "mtime_ns": each.mtime_ns,
+                "inode": each.inode,
+                "md5": each.md5,
+            }
             for each in inputs
         ],
         "start": signer.start,
@@ -162,6 +257,9 @@ def job_record(job: Job, inputs: list[Input], versions: dict[str, str], suffix: 
                 "url_column",
                 "rows_per_part",
                 "on_error",
+                "delimiter",
+                "encoding",
+                "latest",
             )
         },
         "query_columns": dict(job.query_columns),
@@ -172,7 +270,7 @@ def job_record(job: Job, inputs: list[Input], versions: dict[str, str], suffix: 
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs between two plans, in words."""
+    """What differs between two records, in words; of inputs, how many they are, their forms and their sizes."""
     differences = []
     for name in sorted(before.keys() | now.keys()):
         old, new = before.get(name), now.get(name)
@@ -193,12 +291,28 @@ def _value_text(value: Any) -> str:
 
 
 def _changed_inputs(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
-    old = {each["path"]: each for each in before}
-    new = {each["path"]: each for each in now}
-    differences = [f"{path} is no longer an input" for path in old if path not in new]
-    differences += [f"{path} is a new input" for path in new if path not in old]
-    for path in old:
-        if path in new and old[path] != new[path]:
-            what = ", ".join(name for name in new[path] if old[path].get(name) != new[path][name])
-            differences.append(f"the input {path} ({what})")
-    return differences or ["the inputs' order"]
+    old, new = ([_name(each) for each in inputs] for inputs in (before, now))
+    if old == new:
+        return [
+            f"the input {right['path']} ({', '.join(fields)})"
+            for left, right in zip(before, now, strict=True)
+            if (fields := [field for field in ("form", "size", "md5") if left.get(field) != right[field]])
+        ]
+    differences = [
+        f"{each['path']} is no longer an input" for each in before if os.path.basename(each["path"]) not in new
+    ]
+    differences += [f"{each['path']} is a new input" for each in now if os.path.basename(each["path"]) not in old]
+    return differences or ["the inputs' order or number"]
+
+
+def _name(entry: dict[str, Any]) -> str:
+    """The name of a record's input, without its folder, which may be another one when the job is resumed."""
+    return os.path.basename(str(entry["path"]))
+
+
+def same_inputs(before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether the inputs are those that were read before, by their places and times, or by the manifest's MD5s."""
+    return all(
+        old == new or (old["md5"] is not None and old["md5"] == new["md5"])
+        for old, new in zip(before["inputs"], now["inputs"], strict=True)
+    )

@@ -19,6 +19,13 @@ with contextlib.suppress(ImportError):
     GZIP = importlib.import_module("isal.igzip")  # packs 12 times as fast as zlib, unpacks 1.5 times as fast
     DAMAGE_ERRORS += (importlib.import_module("isal.isal_zlib").error,)
 
+try:
+    from isal.isal_zlib import crc32
+except ImportError:
+    from zlib import crc32
+
+__all__ = ["DAMAGE_ERRORS", "GZIP", "PACKINGS", "crc32", "packed_stream", "packing_of", "pyarrow", "unpacked"]
+
 PACKINGS = (".gz", ".zst")
 
 

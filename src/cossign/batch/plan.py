@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +16,10 @@ from cossign.batch.outputs.formats import output_format
 from cossign.batch.outputs.paths import check_folder, check_outputs, is_directory, is_stream
 from cossign.batch.packing import GZIP, pyarrow
 from cossign.batch.signing import LineSigner, RowSigner
-from cossign.batch.warnings import Keys
+from cossign.batch.warnings import Keys, count_warnings
 from cossign.errors import ParameterError
+
+_ROWS_PER_PART = 1_000_000
 
 
 class Plan:
@@ -44,10 +47,13 @@ class Plan:
         self._check_choices()
         self.has_filters = bool(job.include or job.exclude or job.where)
         self.inputs = [os.fspath(each) for each in _input_list(job.inputs)]
-        self.source = Source(self.inputs, job.input_format)
+        self.source = self.new_source()
+        self._check_inputs()
         self.format = output_format(self.output, job.output_format, self.is_directory)
         if job.keep_columns and self.format.form == "txt":
             raise ParameterError("keep_columns", "cannot be in text, which has the URLs alone: choose another format")
+        if job.url_column is not None and self.format.form == "txt":
+            raise ParameterError("url_column", "cannot be in text, which has no columns: choose another format")
         self.is_plain = self._is_plain()
         self._check_output()
         # One SecretKey for all rows: what a provider has later would be another job's.
@@ -68,6 +74,11 @@ class Plan:
         return self.job.signer.times().key_time(self.job.expires)
 
     @property
+    def rows_per_part(self) -> int:
+        """How many rows a part has."""
+        return self.job.rows_per_part or _ROWS_PER_PART
+
+    @property
     def errors_file(self) -> str | None:
         """The list of bad rows."""
         if self.job.errors is not None:
@@ -76,14 +87,31 @@ class Plan:
             return os.path.join(self.output, "errors.jsonl")
         return None if is_stream(self.output) else f"{self.output}.errors.jsonl"
 
+    def new_source(self) -> Source:
+        """The inputs, from their beginning."""
+        job = self.job
+        return Source(self.inputs, job.input_format, delimiter=job.delimiter, encoding=job.encoding)
+
+    def notes(self) -> Iterator[str]:
+        """Warnings of what was found before anything was read."""
+        yield from self.source.notes
+        listed, signed = self.source.bucket, self.job.signer.bucket
+        if listed and signed and listed != signed:
+            yield f"the inventory lists the bucket {listed}, and the URLs are for {signed}"
+
+    def count_warnings(self, counts: Mapping[str, int]) -> Iterator[str]:
+        """Warnings of what was counted while rows were read."""
+        has_version = any(name.lower() == "versionid" for name in (*self.job.query_columns, *self.job.query))
+        return count_warnings(counts, self.job.latest, has_version)
+
     @property
     def output_columns(self) -> list[str]:
         """The columns of an output that has no rows."""
         job = self.job
         return [
-            job.key_column,
-            *(name for name in job.keep_columns if name not in ("all", job.key_column)),
-            job.url_column,
+            job.key_column or "key",
+            *(name for name in job.keep_columns if name not in ("all", job.key_column or "key")),
+            job.url_column or "url",
         ]
 
     def versions(self) -> dict[str, str]:
@@ -124,10 +152,42 @@ class Plan:
             raise ParameterError("resume", "needs an output directory: give one, and `rows_per_part`")
         if job.rows_per_part is not None and not self.is_directory:
             raise ParameterError("rows_per_part", "needs an output directory")
+        if job.new_credentials and not job.resume:
+            raise ParameterError("new_credentials", "is for a job that is resumed: use it with `resume=True`")
+
+    def _check_inputs(self) -> None:
+        """Refuse what does not go with any of the inputs."""
+        job = self.job
+        forms = {"inventory" if each.inventory else each.form for each in self.source.inputs}
+        if job.delimiter is not None:
+            if len(job.delimiter.encode()) != 1 or job.delimiter in '"\r\n\0':
+                raise ParameterError("delimiter", "must be one ASCII character, and not a quote or a line end")
+            if "csv" not in forms:
+                raise ParameterError("delimiter", "is for CSV, and no input is CSV: name it with `input_format`")
+        if job.encoding is not None:
+            try:
+                is_text = isinstance(b"".decode(job.encoding), str) and codecs.lookup(job.encoding) is not None
+            except (LookupError, ValueError):
+                is_text = False
+            if not is_text:
+                raise ParameterError(
+                    "encoding", f"{job.encoding!r} is not known: write it as utf-16, gbk, big5, shift_jis"
+                )
+            others = sorted(forms - {"txt", "csv", "jsonl"})
+            if others:
+                raise ParameterError("encoding", f"is for text, CSV and JSON lines, and an input is {others[0]}")
+        if job.key_column is not None and "inventory" in forms:
+            raise ParameterError("key_column", "cannot be chosen for an inventory, whose keys are in the column Key")
+        if job.columns is not None and "csv" not in forms:
+            raise ParameterError("columns", "is for CSV without a header, and no input is CSV")
+        if job.latest and "txt" in forms:
+            raise ParameterError("latest", "is for inventories and tables, and an input is text, which has no columns")
 
     def _is_plain(self) -> bool:
         job = self.job
         columns = (job.query_columns, job.method_column, job.expires_column, job.keep_columns, job.columns)
+        if job.key_column is not None and self.format.form == "txt" and "txt" in {e.form for e in self.source.inputs}:
+            raise ParameterError("key_column", "cannot be chosen in text, which has no columns")
         is_text = self.format.form == "txt" and all(each.form == "txt" for each in self.source.inputs)
         return is_text and not any(columns) and not self.has_filters
 

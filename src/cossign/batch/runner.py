@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -14,17 +14,14 @@ from cossign.batch.errors import RowError
 from cossign.batch.estimate import check_space, estimate
 from cossign.batch.inputs.source import Position
 from cossign.batch.job import Estimate, Job, Progress, Report
-from cossign.batch.journal import Journal, Part, changes
+from cossign.batch.journal import Journal, Part, part_name
 from cossign.batch.outputs.bad_rows import BadRows
-from cossign.batch.outputs.files import complete_file, output_file
-from cossign.batch.outputs.formats import CountedFile, open_sink
+from cossign.batch.outputs.files import complete_file, named_errors, output_file
+from cossign.batch.outputs.formats import CountedFile
 from cossign.batch.plan import Plan
-from cossign.batch.signing import CORES, RowSigner
-from cossign.batch.threads import BackgroundThread
+from cossign.batch.resume import resume, write_rows
+from cossign.batch.signing import CORES, Piece, RowSigner
 from cossign.batch.warnings import Oddities, Warnings, credentials_warning, expired_warning, utc
-from cossign.errors import ParameterError
-
-ROWS_PER_PART = 1_000_000
 
 
 def run(
@@ -79,12 +76,17 @@ def dry_run(job: Job) -> Estimate:
     2
     """
     plan, warnings = Plan(job), Warnings()
-    _warn_of_times(plan, warnings)
+    _warn(plan, warnings)
     return estimate(plan, warnings)
 
 
-def _warn_of_times(plan: Plan, warnings: Warnings) -> bool:
-    """Warn of URLs and credentials that end too soon; returns whether the URLs have expired."""
+def _warn(plan: Plan, warnings: Warnings) -> bool:
+    """Warn of what is known before anything is read, and of URLs and credentials that end too soon.
+
+    Returns whether the URLs have expired.
+    """
+    for text in plan.notes():
+        warnings.add(text)
     end = plan.key_time[1]
     expired = "" if plan.job.expires_column else expired_warning(plan.job.signer, end)
     warnings.add(expired)
@@ -175,13 +177,13 @@ class _Run:
         with contextlib.ExitStack() as outer, contextlib.ExitStack() as stack:
             journal = None
             if self.plan.is_directory:
-                journal = Journal(Path(self.plan.output), job.resume)
+                journal = Journal(Path(self.plan.output), job.resume, self._warnings.add)
                 stack.callback(journal.close)
             report_file = None
             if job.report is not None:
-                report_file = outer.enter_context(output_file(os.fspath(job.report)))
+                report_file = outer.enter_context(output_file(os.fspath(job.report), self._warnings.add))
             if journal is not None:
-                self._resume(journal)
+                resume(self.plan, journal, self.report, self._warnings)
             if journal is not None and journal.is_done:
                 self.report.errors = self.plan.errors_file if self.report.bad else None
                 self._check_counts()
@@ -192,24 +194,24 @@ class _Run:
 
     def _sign_all(self, journal: Journal | None) -> None:
         """The rows that are not yet signed."""
-        plan = self.plan
-        self._meter.is_late |= _warn_of_times(plan, self._warnings)
+        plan, warn = self.plan, self._warnings.add
+        self._meter.is_late |= _warn(plan, self._warnings)
         check_space(plan, self.report.written)
-        last_part = journal.parts[-1] if journal and journal.parts else None
-        at = last_part.end if last_part else Position()
+        last = journal.parts[-1] if journal and journal.parts else None
         with contextlib.ExitStack() as stack:
-            file = stack.enter_context(contextlib.ExitStack())
-            raw = None if journal is not None else file.enter_context(output_file(plan.output))
-            errors = stack.enter_context(
-                BadRows(plan.errors_file, last_part.errors if last_part else 0, plan.job.errors is not None)
-            )
+            output = stack.enter_context(contextlib.ExitStack())
+            raw = None if journal is not None else output.enter_context(output_file(plan.output, warn))
+            is_requested = plan.job.errors is not None
+            listed = (last.errors, last.errors_crc32) if last else (0, 0)
+            errors = stack.enter_context(BadRows(plan.errors_file, warn, *listed, is_requested))
+            at = last.end if last else Position()
             rows = plan.signer_of_rows(plan.source, at, plan.job.threads, self._oddities.look)
             with contextlib.closing(rows):
                 if journal is not None:
                     self._write_parts(journal, rows, errors)
                 else:
-                    self._write(CountedFile(raw), rows, None, errors)
-            file.close()  # the output has its name before the list of bad rows has
+                    self._write(CountedFile(raw, plan.output), rows, None, errors)
+            output.close()  # the output has its name before the list of bad rows has
             self.report.errors = errors.complete()
             self._check_counts()
             if journal is not None:
@@ -217,94 +219,71 @@ class _Run:
 
     def _write_parts(self, journal: Journal, rows: RowSigner, errors: BadRows) -> None:
         """The parts that are not yet there."""
-        folder = Path(self.plan.output)
+        plan, report = self.plan, self.report
+        secret_id = plan.job.signer.valid_credentials().secret_id
+        seen, seen_crc32 = (journal.parts[-1].seen, journal.parts[-1].seen_crc32) if journal.parts else (0, 0)
         while not journal.parts or rows.has_more():
-            name = f"part-{len(journal.parts):05d}{self.plan.format.suffix}"
-            read, rows_before, bad = rows.read, self.report.rows, self.report.bad
-            with complete_file(folder / name) as raw:
-                file = CountedFile(raw, has_crc32=True)
-                self._write(file, rows, self.plan.job.rows_per_part or ROWS_PER_PART, errors)
+            name = part_name(len(journal.parts), plan.format.suffix)
+            read, rows_before, bad, counts = rows.read, report.rows, report.bad, rows.counts.copy()
+            journal.check_place()
+            with complete_file(journal.folder / name, self._warnings.add) as raw:
+                file = CountedFile(raw, os.path.join(plan.output, name), has_crc32=True)
+                self._write(file, rows, plan.rows_per_part, errors)
             errors.flush()
-            journal.add(
-                Part(
-                    name,
-                    file.size,
-                    file.crc32,
-                    rows.read - read,
-                    self.report.rows - rows_before,
-                    self.report.bad - bad,
-                    rows.end,
-                    errors.size,
-                )
+            seen_before, seen = seen, max(seen, plan.source.seen(rows.end.input))
+            seen_crc32 = plan.source.crc32(seen_before, seen, seen_crc32)
+            part = Part(
+                name,
+                file.size,
+                file.crc32,
+                rows.read - read,
+                report.rows - rows_before,
+                report.bad - bad,
+                rows.end,
+                errors.size,
+                errors.crc32,
+                seen,
+                seen_crc32,
+                {name: count - counts[name] for name, count in rows.counts.items() if count != counts[name]},
+                secret_id,
             )
-            self.report.parts = len(journal.parts)
+            journal.add(len(journal.parts), part)
+            report.parts = len(journal.parts)
+            report.secret_ids[secret_id] = report.secret_ids.get(secret_id, 0) + 1
 
     def _write(self, file: CountedFile, rows: RowSigner, limit: int | None, errors: BadRows) -> None:
         """Some rows into one file."""
         report, job = self.report, self.plan.job
         written = report.written
         read = report.read - rows.read
-        with (
-            open_sink(file, self.plan.format, self.plan.output_columns) as sink,
-            contextlib.closing(BackgroundThread(1)) as thread,
-        ):
-            for piece in rows.part(limit):
-                if piece.bad:
-                    if job.on_error == "fail":
-                        raise RowError(str(piece.bad[0]))
-                    if report.first_error is None:
-                        report.first_error = str(piece.bad[0])
-                    report.bad += len(piece.bad)
-                    errors.write(piece.bad)
-                for data in piece.data:
-                    if rows.direct:
-                        sink.write(data)
-                    else:
-                        thread.call(sink.write, data)
-                report.rows += piece.rows
-                report.written = written + file.size
-                self._meter.note()
-            thread.wait()
+        counts = Counter(report.counts)
+        counts.subtract(rows.counts)
+
+        def note(piece: Piece) -> None:
+            if piece.bad:
+                if job.on_error == "fail":
+                    raise RowError(str(piece.bad[0]))
+                if report.first_error is None:
+                    report.first_error = str(piece.bad[0])
+                report.bad += len(piece.bad)
+                errors.write(piece.bad)
+            report.rows += piece.rows
+            report.written = written + file.size
+            self._meter.note()
+
+        write_rows(self.plan, file, rows, limit, note)
         report.written = written + file.size
         report.read = read + rows.read
+        report.counts = {name: counts[name] + count for name, count in rows.counts.items() if counts[name] + count}
 
     def _finish(self, report_file: IO[bytes] | None) -> None:
         self._oddities.judge()
+        for text in self.plan.count_warnings(self.report.counts):
+            self._warnings.add(text)
         self._meter.end()
         if report_file is not None:
-            report_file.write(self.report.text().encode())
-
-    def _resume(self, journal: Journal) -> None:
-        """Begin the journal; or check that the job is the one that was begun, and take over what it did."""
-        plan = self.plan
-        if journal.record is None:
-            if any(not name.startswith(".") for name in os.listdir(plan.output)):
-                raise ParameterError("output", f"the directory {plan.output} is not empty, and holds no job to resume")
-            journal.begin(plan.record())
-            return
-        before = journal.record
-        if plan.job.start is None:
-            plan.begin_at(plan.job, int(before["start"]))
-            self.report.key_time = plan.key_time
-        now = json.loads(json.dumps(plan.record()))
-        if not any(part.bad for part in journal.parts):
-            before = {**before, "on_error": now["on_error"]}  # no row was bad until now: nothing is different
-        differences = changes(before, now)
-        if differences:
-            raise ParameterError(
-                "resume",
-                f"cannot go on with another job than the one that was begun; what changed: {'; '.join(differences)}",
-            )
-        for part in journal.parts:
-            file = Path(plan.output, part.name)
-            if not file.exists() or file.stat().st_size != part.size:
-                raise ParameterError("output", f"{file} has changed: remove {plan.output}, and begin again")
-        report = self.report
-        report.rows = report.resumed = sum(part.rows for part in journal.parts)
-        report.read = sum(part.read for part in journal.parts)
-        report.bad = sum(part.bad for part in journal.parts)
-        report.parts = len(journal.parts)
-        report.written = sum(part.size for part in journal.parts)
+            with named_errors(os.fspath(self.plan.job.report or "")):
+                report_file.write(self.report.text().encode())
 
     def _check_counts(self) -> None:
         promised_rows = self.plan.source.rows

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import itertools
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, NamedTuple
 
 from cossign._arrow import Lines
+from cossign.batch.errors import InputError
+from cossign.batch.inputs.addresses import Addresses
 from cossign.batch.inputs.source import Position, Source
-from cossign.batch.inputs.txt import line_count, split_lines
+from cossign.batch.inputs.txt import check_list, line_count, split_lines
 from cossign.batch.job import Job
 from cossign.batch.outputs.bad_rows import BadRow
 from cossign.batch.warnings import Keys
@@ -43,7 +46,8 @@ class RowSigner:
         direct: whether pieces must be written as soon as they are given, as their memory is used again.
         end: the place behind the rows that were given.
         read: how many rows were read for them.
-        kept: how many of those no filter has left out.
+        kept_count: how many of those no filter has left out.
+        counts: what else was counted; see `warnings.COUNTED`.
     """
 
     direct: bool
@@ -57,6 +61,7 @@ class RowSigner:
         self._look = look
         self.end = at
         self.read = self.kept_count = 0
+        self.counts: Counter[str] = Counter()
 
     def has_more(self) -> bool:
         """Whether there are rows behind those that were given."""
@@ -89,11 +94,16 @@ class LineSigner(RowSigner):
         super().__init__(job, source.blocks(at), at, look)
         self._source = source
         self._threads = CORES if threads is None else threads
+        self._addresses = Addresses(job.signer)
+        self._seen_inputs: set[int] = set()
 
     def part(self, limit: int | None) -> Iterator[Piece]:
         job = self._job
         marks: deque[_Mark] = deque()
-        lines: Lines = Lines(self._take_blocks(limit, lambda index, block: self._mark(marks, lines.rows, index, block)))
+        lines: Lines = Lines(
+            self._take_blocks(limit, lambda index, block: self._mark(marks, lines, index, block)),
+            lambda block: self._without_addresses(marks[-1], block),
+        )
         column = job.signer.sign_column(
             lines,
             Chunks(self._threads, keep_errors=True, end=b"\n"),
@@ -102,7 +112,7 @@ class LineSigner(RowSigner):
             query=job.query,
             headers=job.headers,
         )
-        row_count = 0
+        row_count, before = 0, self.counts.copy()
         try:
             for chunk in column:
                 bad = [self._bad(marks, row, reason) for row, reason in column.errors]
@@ -110,20 +120,26 @@ class LineSigner(RowSigner):
                 row_count += len(chunk)
                 self.read = self.kept_count = self.read + len(chunk)
                 yield Piece(len(chunk), [chunk.with_empty_lines() if bad and job.on_error == "null" else chunk], bad)
-                while len(marks) > 1 and marks[1].before <= row_count:
+                while len(marks) > 1 and marks[1].rows_before <= row_count:
                     marks.popleft()
         except ParameterError:
             if lines.failure is not None:
                 raise lines.failure from None
             raise
         if marks:
-            self.end = Position(marks[-1].input, marks[-1].row + lines.rows - marks[-1].before)
+            self.end = Position(marks[-1].input, marks[-1].line + lines.lines - marks[-1].lines_before)
+        self.counts = before
+        self.counts.update(empty_lines=lines.lines - lines.rows, blank_ends=lines.blank_ends, inner_crs=lines.inner_crs)
 
     def _take_blocks(self, limit: int | None, mark: Callable[[int, bytes], object]) -> Iterator[bytes]:
         """Blocks of whole lines, as far as the limit."""
         taken_lines = 0
         while (limit is None or taken_lines < limit) and self.has_more():
             (index, block), self._rest = self._rest, None
+            if index not in self._seen_inputs:
+                self._seen_inputs.add(index)
+                each = self._source.inputs[index]
+                check_list(block, each.name, self._job.key_column or "key", each.is_certain)
             if limit is not None:
                 lines = line_count(block)
                 if taken_lines + lines > limit:
@@ -134,25 +150,52 @@ class LineSigner(RowSigner):
             mark(index, block)
             yield block
 
-    def _mark(self, marks: deque[_Mark], before: int, index: int, block: bytes) -> None:
+    def _mark(self, marks: deque[_Mark], lines: Lines, index: int, block: bytes) -> None:
         """Note where a block begins."""
         if marks and marks[-1].input == index:
-            row = marks[-1].row + before - marks[-1].before
+            line = marks[-1].line + lines.lines - marks[-1].lines_before
         else:
-            row = self.end.row if not marks and self.end.input == index else 0
-        marks.append(_Mark(before, index, row, block))
+            line = self.end.row if not marks and self.end.input == index else 0
+        marks.append(_Mark(lines.rows, lines.lines, index, line, block))
+
+    def _without_addresses(self, mark: _Mark, block: bytes) -> bytes:
+        """A block with keys in the place of addresses."""
+        texts = [line.removesuffix(b"\r") for line in block.removesuffix(b"\n").split(b"\n")]
+        name = self._source.inputs[mark.input].name
+        keys = self._addresses.keys(texts, name, range(mark.line + 1, mark.line + 1 + len(texts)))
+        for place, key in enumerate(keys):
+            if key and b"\n" in key:
+                row = mark.line + place + 1
+                raise InputError(
+                    f"{name}, row {row}: the key holds a line end, which text cannot: use CSV or JSON lines"
+                )
+        return b"\n".join(key or b"" for key in keys)
 
     def _bad(self, marks: deque[_Mark], row: int, reason: str) -> BadRow:
-        mark = marks[bisect.bisect(marks, row, key=lambda each: each.before) - 1]
-        line = row - mark.before
-        key = mark.block.split(b"\n", line + 1)[line].removesuffix(b"\r").decode("utf-8", "surrogateescape")
-        return BadRow(self._source.inputs[mark.input].name, mark.row + line + 1, key, f"key {reason}")
+        mark = marks[bisect.bisect(marks, row, key=lambda each: each.rows_before) - 1]
+        place = row - mark.rows_before  # among the lines that are not empty
+        lines = (
+            (line, text.removesuffix(b"\r"))
+            for line, text in enumerate(mark.block.split(b"\n"), mark.line + 1)
+            if text not in (b"", b"\r")
+        )
+        line, text = next(itertools.islice(lines, place, None))
+        key = text.decode("utf-8", "surrogateescape")
+        return BadRow(self._source.inputs[mark.input].name, line, key, f"key {reason}")
 
 
 class _Mark(NamedTuple):
-    """A block of lines: how many of the part are before it, its input, how many of that are before it, and itself."""
+    """A block of lines.
 
-    before: int
+    Attributes:
+        rows_before, lines_before: how many rows, and how many lines with the empty ones, of the part are before it.
+        input: its input.
+        line: how many lines of that input are before it.
+        block: the block.
+    """
+
+    rows_before: int
+    lines_before: int
     input: int
-    row: int
+    line: int
     block: bytes

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cossign._arrow import Memory, SignedColumn
 from cossign.batch.columns import as_bytes
+from cossign.batch.inputs.addresses import Addresses
 from cossign.batch.inputs.filters import Condition
 from cossign.batch.inputs.source import Position, Source
 from cossign.batch.inputs.tables import Batch, Tables
@@ -36,12 +38,15 @@ class TableSigner(RowSigner):
         text: bool,
         check: bool,
     ) -> None:
+        self._source = source
+        self._key_name = job.key_column or "key"
+        self._url_name = job.url_column or "url"
         columns = [*job.query_columns.values(), *filter(None, (job.method_column, job.expires_column))]
         self._has_all_columns = "all" in job.keep_columns
         self._tables = Tables(
             source,
             Wanted(
-                job.key_column,
+                self._key_name,
                 [*columns, *(name for name in job.keep_columns if name != "all")],
                 self._has_all_columns,
                 job.columns,
@@ -49,8 +54,15 @@ class TableSigner(RowSigner):
             include=job.include,
             exclude=job.exclude,
             where=[Condition.parse(each) for each in job.where],
+            latest=job.latest,
+            addresses=Addresses(job.signer),
         )
-        super().__init__(job, read_ahead(self._tables.batches(at, check=check), 2), at, look)
+        super().__init__(
+            job,
+            read_ahead(self._tables.batches(at, check=check), 2, None if source.size is not None else 0.3),
+            at,
+            look,
+        )
         # Reading takes a core, too, and is slower than signing.
         self._threads = max(1, CORES - 1) if threads is None else threads
         self._memory = Memory()
@@ -68,7 +80,10 @@ class TableSigner(RowSigner):
                 batch, self._rest = batch.split(limit - taken_rows)
             taken_rows += len(batch.keys)
             self.read += batch.end - (self.end.row if batch.input == self.end.input else 0)
+            if self._source.inputs[batch.input].form == "txt":  # whose rows are its lines, with the empty ones
+                self.read -= batch.counts.get("empty_lines", 0)
             self.kept_count += len(batch.keys)
+            self.counts.update(batch.counts)
             self.end = Position(batch.input, batch.end)
             self._look(lambda: as_bytes(batch.keys[:1000]).drop_null().to_pylist())  # noqa: B023
             if not len(batch.keys):
@@ -86,9 +101,16 @@ class TableSigner(RowSigner):
             Chunks(self._threads, keep_errors=True, end=b"\n" if self.direct else b"", memory=self._memory),
             method=column(job.method_column) if job.method_column else job.method,
             expires=column(job.expires_column) if job.expires_column else job.expires,
-            query={**job.query, **{name: column(each) for name, each in job.query_columns.items()}},
+            query={**job.query, **{name: self._values(batch, each) for name, each in job.query_columns.items()}},
             headers=job.headers,
         )
+
+    def _values(self, batch: Batch, name: str) -> Any:
+        """A query's column. An empty field of CSV, which has no other way to write it, is null: no such parameter."""
+        values = batch.table.column(name)
+        if self._source.inputs[batch.input].form != "csv":
+            return values
+        return pc.if_else(pc.equal(values, pa.scalar("", values.type)), None, values)
 
     def _lines(self, batch: Batch, column: SignedColumn) -> Iterator[Piece]:
         """Lines of URLs, chunk by chunk."""
@@ -123,14 +145,14 @@ class TableSigner(RowSigner):
         job = self._job
         urls = pa.concat_arrays([pa.array(chunk) for chunk in column])
         bad = self._bad(batch, 0, len(batch.keys), column)
-        names = [job.key_column, *(name for name in job.keep_columns if name != job.key_column)]
+        names = [self._key_name, *(name for name in job.keep_columns if name != self._key_name)]
         if self._has_all_columns:
             names = list(batch.table.schema.names)
-        if job.url_column in names:
-            raise ParameterError("url_column", f"{job.url_column!r} is a column of the input: choose another name")
+        if self._url_name in names:
+            raise ParameterError("url_column", f"{self._url_name!r} is a column of the input: choose another name")
         keys = as_bytes(batch.keys) if bad else batch.keys
-        columns = [keys if name == job.key_column else batch.table.column(name) for name in names]
-        table = pa.record_batch([*columns, urls], [*names, job.url_column])
+        columns = [keys if name == self._key_name else batch.table.column(name) for name in names]
+        table = pa.record_batch([*columns, urls], [*names, self._url_name])
         if bad and job.on_error == "skip":
             table = table.filter(pc.is_valid(urls))
         return Piece(len(batch.keys), [table], bad)

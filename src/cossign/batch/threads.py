@@ -14,8 +14,15 @@ T = TypeVar("T")
 # it may one of queue.Queue's or of an executor's, which are Python.
 
 
-def read_ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
-    """The same items, made by a thread that is at most `depth` of them ahead; what it raises is raised here."""
+def read_ahead(items: Iterator[T], depth: int, patience: float | None = None) -> Generator[T, None, None]:
+    """The same items, made by a thread that is at most `depth` of them ahead; what it raises is raised here.
+
+    Args:
+        items: the items.
+        depth: how many of them it may be ahead.
+        patience: how many seconds an end waits for the thread, which may wait for input that never comes; None until it
+            has ended. A thread that is in C++ when Python ends would end the process by a signal.
+    """
     results: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
     room: SimpleQueue[bool] = SimpleQueue()  # True for each item that may be made, False to end
     for _ in range(depth):
@@ -53,7 +60,7 @@ def read_ahead(items: Iterator[T], depth: int) -> Generator[T, None, None]:
             except Empty:
                 break
         room.put(False)
-        maker.join(0.3)  # enough for whoever does not wait for input
+        maker.join(patience)
 
 
 class BackgroundThread:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
 from cossign.signer import Signer
 
+# What is counted while rows are read, beside rows and bad rows: the name of each count, and what it is.
+COUNTED = {
+    "empty_lines": "lines with nothing in them, which are left out",
+    "old_versions": "rows of old versions",
+    "delete_markers": "rows of delete markers",
+    "blank_ends": "keys that end with a blank",
+    "inner_crs": "keys that hold a CR",
+    "plus_signs": "encoded keys with a plus sign",
+}
 Keys = Callable[[], list[bytes]]  # some keys, for whoever looks at them
 
 _ODD_PATTERNS = {
     "percent-encoded": re.compile(rb"%[0-9A-Fa-f]{2}"),
     "with a leading slash": re.compile(rb"^[/\\]"),
+    "with a plus sign": re.compile(rb"\+"),
     "with a . or .. segment": re.compile(rb"(?:^|/)\.\.?(?:/|$)"),
 }
 
@@ -93,6 +103,35 @@ def credentials_warning(signer: Signer, end: int) -> str:
         f"the temporary credentials end at {utc(int(credentials_end))}, before the URLs do,"
         f" at {utc(end)}: COS rejects them from then on"
     )
+
+
+def count_warnings(counts: Mapping[str, int], latest: bool, has_version: bool) -> Iterator[str]:
+    """The warnings about what was counted.
+
+    Args:
+        counts: by their names in `COUNTED`.
+        latest: whether old versions and delete markers were left out.
+        has_version: whether each URL names its version.
+    """
+    old, markers = counts.get("old_versions", 0), counts.get("delete_markers", 0)
+    if (old or markers) and not latest and not has_version:
+        yield (
+            f"{old:,} rows are old versions of objects, and {markers:,} are delete markers, and their URLs name the "
+            "newest version: use `latest=True` to leave them out, or sign each version by the parameter versionId with "
+            "its column VersionId in `query_columns`"
+        )
+    elif markers and not latest:
+        yield f"{markers:,} rows are delete markers, which cannot be read: use `latest=True` to leave them out"
+    for name, text in (
+        ("blank_ends", "keys end with a blank, which is signed as a part of the key"),
+        ("inner_crs", "keys hold a CR, which is signed as a part of the key: do lines end with CR alone?"),
+        (
+            "plus_signs",
+            "keys of the inventory have a plus sign, which is signed as one: some services mean a blank by it",
+        ),
+    ):
+        if counts.get(name):
+            yield f"{counts[name]:,} {text}"
 
 
 def utc(seconds: int) -> str:

@@ -52,12 +52,15 @@ def split_address(key: str) -> tuple[str | None, str]:
     return None, key
 
 
-def resolve(arguments: argparse.Namespace, bucket: str | None = None) -> tuple[str | None, str | None]:
+def resolve(
+    arguments: argparse.Namespace, bucket: str | None = None, inventory: tuple[str | None, str | None] = (None, None)
+) -> tuple[str | None, str | None]:
     """The bucket and the region to sign for.
 
     Args:
         arguments: those of `arguments.add_bucket`.
         bucket: that of a cos:// address, which -b must not contradict; None without one.
+        inventory: the bucket and the region that an inventory's manifest names, where no option and no variable does.
 
     Returns:
         (bucket, region); None for what a domain of one's own makes unnecessary.
@@ -71,6 +74,8 @@ def resolve(arguments: argparse.Namespace, bucket: str | None = None) -> tuple[s
     region = arguments.region or _profile_region(arguments.profile, problems)
     explicit_bucket = bucket or arguments.bucket
     bucket = explicit_bucket or os.environ.get("COS_BUCKET") or None
+    if bucket is None and inventory[0] is not None and re.fullmatch("[a-z0-9-]+-[0-9]+", inventory[0]):
+        bucket, region = inventory[0], region or inventory[1]
     if bucket is None and _host_needs("bucket|bucketname|appid", arguments.domain):
         bucket = _only_bucket(entries, problems)
     if bucket is not None:
@@ -124,9 +129,14 @@ def provider(profile: str | None) -> CredentialsProvider:
     return ChainCredentials() if profile is None else FileCredentials(profile=profile)
 
 
-def signer(arguments: argparse.Namespace, bucket: str | None = None, **options: Any) -> Signer:
-    """A Signer by the options of `arguments.add_bucket` and `arguments.add_request`."""
-    bucket, region = resolve(arguments, bucket)
+def signer(
+    arguments: argparse.Namespace,
+    bucket: str | None = None,
+    inventory: tuple[str | None, str | None] = (None, None),
+    **options: Any,
+) -> Signer:
+    """A Signer by the options of `arguments.add_bucket` and `arguments.add_request`; see `resolve`."""
+    bucket, region = resolve(arguments, bucket, inventory)
     with warnings.catch_warnings(record=True) as caught_warnings:
         warnings.simplefilter("always")
         result = _signer(arguments, bucket, region, options)

@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         region = region or found_region
     if arguments.domain or (bucket and region):
         host = endpoint(bucket, region, domain=arguments.domain, accelerate=arguments.accelerate).host
-    with output_file(arguments.html) if arguments.html else contextlib.nullcontext() as file:
+    with output_file(arguments.html, words.warn) if arguments.html else contextlib.nullcontext() as file:
         explanation = explain(
             _text(arguments.request, reading.MAX_CHARACTERS),
             method=arguments.method,

@@ -67,8 +67,16 @@ def _add_reading(reading: argparse._ArgumentGroup) -> None:
         help="the format of FILE (default: by the suffix; .gz and .zst are unpacked)",
     )
     reading.add_argument(
+        "--delimiter", metavar="CHARACTER", help="what is between the fields of CSV (default: a comma; a tab in .tsv)"
+    )
+    reading.add_argument("--encoding", help="of text, CSV and JSON lines, such as gbk or utf-16 (default: utf-8)")
+    reading.add_argument(
+        "--latest",
+        action="store_true",
+        help="leave out old versions and delete markers (IsLatest, IsDeleteMarker)",
+    )
+    reading.add_argument(
         "--key-column",
-        default="key",
         metavar="COLUMN",
         help="the column with the keys (default: key; an inventory's is always Key)",
     )
@@ -92,7 +100,7 @@ def _add_reading(reading: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="CONDITION",
-        help="only rows with Size>=1048576, StorageClass=STANDARD...; may be repeated",
+        help="only rows with Size>=1MiB, StorageClass=STANDARD, LastModifiedDate<2026-01-31...; may be repeated",
     )
 
 
@@ -117,9 +125,7 @@ def _add_writing(writing: argparse._ArgumentGroup) -> None:
         metavar="A,B,...|all",
         help="the input's columns to keep beside the URL",
     )
-    writing.add_argument(
-        "--url-column", default="url", metavar="COLUMN", help="the name of the column with the URLs (default: url)"
-    )
+    writing.add_argument("--url-column", metavar="COLUMN", help="the name of the column with the URLs (default: url)")
     writing.add_argument(
         "--rows-per-part",
         type=int,
@@ -127,6 +133,9 @@ def _add_writing(writing: argparse._ArgumentGroup) -> None:
         help="write OUT as a directory of part-00000..., each with N rows (default: 1000000)",
     )
     writing.add_argument("--resume", action="store_true", help="continue the job that was begun in the directory OUT")
+    writing.add_argument(
+        "--new-credentials", action="store_true", help="with --resume: continue with other credentials than before"
+    )
     writing.add_argument(
         "--on-error",
         choices=("fail", "skip", "null"),
@@ -172,6 +181,8 @@ def run(arguments: argparse.Namespace) -> int:
             "expires_column",
             "input_format",
             "output_format",
+            "encoding",
+            "latest",
             "key_column",
             "columns",
             "keep_columns",
@@ -181,6 +192,7 @@ def run(arguments: argparse.Namespace) -> int:
             "where",
             "rows_per_part",
             "resume",
+            "new_credentials",
             "on_error",
             "errors",
             "report",
@@ -190,7 +202,8 @@ def run(arguments: argparse.Namespace) -> int:
         parameters["threads"] = arguments.threads
     job = batch.Job(
         inputs=arguments.keys,
-        signer=signer(arguments),
+        signer=signer(arguments, inventory=_inventory_bucket(arguments)),
+        delimiter={"\\t": "\t", "tab": "\t"}.get(arguments.delimiter, arguments.delimiter),
         query=options.pairs("--query", arguments.query),
         headers=options.pairs("-H", arguments.header),
         query_columns=options.pairs("--query-column", arguments.query_column),
@@ -204,6 +217,16 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.quiet and arguments.progress != "json":  # whose last object has it all
         words.say(_summary(report, arguments))
     return 1 if report.bad or not report.complete else 0
+
+
+def _inventory_bucket(arguments: argparse.Namespace) -> tuple[str | None, str | None]:
+    """The bucket and the region that an inventory among the inputs names, if they are of use."""
+    from cossign.batch.inputs.source import Source
+
+    if arguments.bucket or os.environ.get("COS_BUCKET"):
+        return None, None
+    source = Source(arguments.keys, arguments.input_format)
+    return source.bucket, source.region
 
 
 def _check_files(files: list[str]) -> None:
@@ -225,10 +248,20 @@ def _summary(report: Any, arguments: argparse.Namespace) -> str:
     resume_note = f" ({report.resumed:,} of them before)" if report.resumed else ""
     target = "stdout" if arguments.output == "-" else arguments.output
     parts = f" in {words.count(report.parts, 'part')}" if report.parts else ""
-    filtered_rows = report.read - report.rows
+    left_out = {
+        name: report.counts.get(name, 0)
+        for name in ("empty_lines", *(("old_versions", "delete_markers") if arguments.latest else ()))
+    }
+    versions = left_out.get("old_versions", 0) + left_out.get("delete_markers", 0)
+    filtered_rows = report.read - report.rows - versions
     line = f"{words.count(urls, 'URL')}{resume_note} to {target}{parts} in {words.length(report.seconds)}"
     if filtered_rows:
         line += f"; {words.count(filtered_rows, 'row')} left out by the filters"
+    for name, number in left_out.items():
+        if number:
+            line += f"; {words.count(number, name[:-1].replace('_', ' '))} left out"
+    if not report.read:
+        line += "; the input is empty"
     if report.bad:
         first = f"; the first: {words.with_options(report.first_error)}" if report.first_error else ""
         errors_note = f"; all are listed in {report.errors}" if report.errors else ""

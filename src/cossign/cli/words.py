@@ -12,14 +12,14 @@ from cossign.errors import CosSignError, ParameterError
 OPTIONS = {  # parameters of the library that have another name here
     "bucket": "-b", "region": "-r", "method": "-X", "headers": "-H", "start": "--start", "output": "-o",
     "query_columns": "--query-column", "input_format": "--from", "output_format": "--to", "key_time": "--start",
-    "request": "REQUEST", "key": "KEY", "strict=False": "--no-strict",
+    "request": "REQUEST", "latest=True": "--latest", "key": "KEY", "strict=False": "--no-strict",
     "check_space=False": "--no-space-check", "resume=True": "--resume", "html": "--html", "host": "-b, -r or --domain",
-    "format": "--to", "strict": "--no-strict",
+    "format": "--to", "strict": "--no-strict", "new_credentials=True": "--new-credentials",
 }  # fmt: skip
 PARAMETERS = (  # and those that are written alike
     "domain", "accelerate", "expires", "round_to", "query", "method_column", "expires_column", "key_column", "columns",
     "include", "exclude", "where", "keep_columns", "url_column", "rows_per_part", "resume", "on_error", "errors",
-    "threads", "report", "scheme", "profile",
+    "threads", "report", "scheme", "profile", "delimiter", "encoding", "latest", "new_credentials",
 )  # fmt: skip
 OPTIONS.update({name: f"--{name.replace('_', '-')}" for name in PARAMETERS})
 UNITS = ((86400, "d"), (3600, "h"), (60, "m"))
@@ -62,6 +62,9 @@ def with_options(text: str) -> str:
         r"(`(?:expires|round_to)` )\(([0-9]+|not given) to ([0-9]+|not given)\)",
         lambda match: f"{match[1]}({duration(match[2])} to {duration(match[3])})",
         text,
+    )
+    text = re.sub(
+        r"""`([a-z_]+)=(["'])([^`]*)\2`""", lambda match: f"{OPTIONS.get(match[1], match[1])} {match[3]}", text
     )
     return re.sub(r"`([a-z_]+(?:=True|=False)?)`", lambda name: OPTIONS.get(name[1], name[1]), text)
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO
 
 import pyarrow as pa
 
 from cossign.batch.columns import select_columns
-from cossign.batch.inputs.source import Input, check_seekable
-from cossign.batch.inputs.wanted import TABLE_ROWS, Reading, Wanted
+from cossign.batch.inputs.source import Input, Note, check_seekable
+from cossign.batch.inputs.wanted import TABLE_ROWS, Reading, ReadRows, Wanted
 
 
-def read(data: IO[bytes], note: Callable[[], None], each: Input, wanted: Wanted, skip: int) -> Reading:
+def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) -> Reading:
     """The wanted columns; of a stream all columns are read."""
     batches: Iterator[pa.RecordBatch]
     start = data.read(6)
+    batch_count = 0  # of a stream it is not known
     if start == b"ARROW1":
         check_seekable(data, "an Arrow file")
         schema = pa.ipc.open_file(data).schema
@@ -25,16 +26,17 @@ def read(data: IO[bytes], note: Callable[[], None], each: Input, wanted: Wanted,
         }
         places = [place for place, name in enumerate(schema.names) if name in top_names]
         file = pa.ipc.open_file(data, options=pa.ipc.IpcReadOptions(included_fields=places))
-        schema, batches = file.schema, (file.get_batch(index) for index in range(file.num_record_batches))
+        batch_count = file.num_record_batches
+        schema, batches = file.schema, (file.get_batch(index) for index in range(batch_count))
     else:
         stream = pa.ipc.open_stream(pa.PythonFile(_JoinedStream(start, data), "r"))
         schema, batches = stream.schema, iter(stream)
     names = wanted.typed_names(each, schema)
     first = 0
-    for batch in batches:
+    for number, batch in enumerate(batches):
         for place in range(0, len(batch), TABLE_ROWS):
-            note()
-            yield first + place, select_columns(batch[place : place + TABLE_ROWS], names), {}
+            note(number / batch_count if batch_count else None)
+            yield ReadRows(first + place, select_columns(batch[place : place + TABLE_ROWS], names))
         first += len(batch)
 
 

@@ -4,61 +4,90 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import IO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from cossign._arrow import decode_column, records_end
+from cossign.batch.columns import buffers_of
 from cossign.batch.errors import InputError
-from cossign.batch.inputs.source import Input
-from cossign.batch.inputs.txt import whole_lines
-from cossign.batch.inputs.wanted import TABLE_ROWS, Fault, Reading, Wanted
+from cossign.batch.inputs.source import Input, Note
+from cossign.batch.inputs.txt import line_count, whole_lines
+from cossign.batch.inputs.wanted import TABLE_ROWS, Fault, Reading, ReadRows, Wanted
 from cossign.batch.threads import read_ahead
 
 _BYTES = 1 << 20  # that are parsed at a time
 _LONGEST_ROW = 1 << 25  # bytes of the longest row
 
 
-def read(data: IO[bytes], note: Callable[[], None], each: Input, wanted: Wanted, skip: int) -> Reading:
-    """The wanted columns."""
+def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) -> Reading:
+    """The wanted columns. An empty field is an empty text, but in the CSV of a query's column it is null."""
     header = each.fields or wanted.header
     key = wanted.key
     names: list[str] = []
     first = 0
     # No field of an inventory holds a line's end.
-    blocks = whole_lines(data, _BYTES) if each.fields else _records(data, each.name)
-    for block in read_ahead(_note_blocks(blocks, note), 2):
+    blocks = whole_lines(data, _BYTES) if each.fields else _records(data, each)
+    for block in read_ahead(_note_blocks(blocks, note), 2, each.patience):
         if header is None:
-            header, block = _header(block, each.name)
+            header, block = _header(block, each)
         if not block.strip(b"\r\n"):
             continue
         names = names or wanted.names(each, header)
         faults: dict[int, Fault] = {}
         try:
-            table = pyarrow.csv.read_csv(
-                pa.BufferReader(block),
-                pyarrow.csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=header),
-                pyarrow.csv.ParseOptions(newlines_in_values=True),
-                pyarrow.csv.ConvertOptions(
-                    column_types={name: pa.binary() if name == key else pa.string() for name in names},
-                    include_columns=names,
-                    strings_can_be_null=False,
-                ),
-            )
-            rows = table.combine_chunks().to_batches()[0]
+            rows = _parsed(block, each, header, names, key)
         except pa.ArrowInvalid:  # some row is bad: read them one by one
             rows, faults = _csv_rows(block, each, header, names, key)
+        counts = {"empty_lines": _empty_lines(block, len(rows), each)}
         if each.fields:
-            rows = rows.set_column(rows.schema.get_field_index(key), key, decoded_keys(rows.column(key)))
-        for place in range(0, len(rows), TABLE_ROWS):
+            keys = rows.column(key)
+            counts["plus_signs"] = _plus_signs(keys)
+            rows = rows.set_column(rows.schema.get_field_index(key), key, decoded_keys(keys))
+        for place in range(0, max(1, len(rows)), TABLE_ROWS):
             slice_faults = {row - place: fault for row, fault in faults.items() if place <= row < place + TABLE_ROWS}
-            yield first + place, rows[place : place + TABLE_ROWS], slice_faults
+            yield ReadRows(first + place, rows[place : place + TABLE_ROWS], slice_faults, counts=counts)
+            counts = {}
         first += len(rows)
 
 
-def _records(data: IO[bytes], name: str) -> Iterator[bytes]:
+def _parsed(block: bytes, each: Input, header: Sequence[str], names: Sequence[str], key: str) -> pa.RecordBatch:
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(block),
+        pyarrow.csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=header),
+        pyarrow.csv.ParseOptions(newlines_in_values=True, delimiter=each.delimiter),
+        pyarrow.csv.ConvertOptions(
+            column_types={name: pa.binary() if name == key else pa.string() for name in names},
+            include_columns=names,
+            strings_can_be_null=False,
+        ),
+    )
+    return table.combine_chunks().to_batches()[0]
+
+
+def _empty_lines(block: bytes, rows: int, each: Input) -> int:
+    """How many lines of a block have nothing in them, which no reader gives as rows."""
+    if line_count(block) == rows or not (b"\n\n" in block or b"\n\r\n" in block or block[:2] in (b"\n", b"\r\n")):
+        return 0
+    text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
+    return sum(not row for row in csv.reader(text, delimiter=each.delimiter))
+
+
+def _plus_signs(keys: pa.Array) -> int:
+    """How many of some encoded keys have a plus sign, which may mean a blank."""
+    return pc.sum(pc.match_substring(keys, b"+")).as_py() or 0 if _has_plus(keys) else 0
+
+
+def _has_plus(keys: pa.Array) -> bool:
+    data, places = buffers_of(keys)
+    offsets = places.cast("i")
+    return bytes(memoryview(data)[offsets[0] : offsets[-1]]).find(b"+") >= 0
+
+
+def _records(data: IO[bytes], each: Input) -> Iterator[bytes]:
     """CSV in blocks of whole rows, without a byte order mark."""
     rest = b""
     size = _BYTES
@@ -68,11 +97,11 @@ def _records(data: IO[bytes], name: str) -> Iterator[bytes]:
             block = block.removeprefix(b"\xef\xbb\xbf")
             start = False
         rest += block
-        end = records_end(rest)
+        end = records_end(rest, each.delimiter.encode())
         if end == 0:
             if len(rest) > _LONGEST_ROW:
                 raise InputError(
-                    f"{name} is not CSV: a row is longer than {_LONGEST_ROW >> 20} MiB: is a quote not closed?"
+                    f"{each.name} is not CSV: a row is longer than {_LONGEST_ROW >> 20} MiB: is a quote not closed?"
                 )
             size = len(rest)  # so that a long row is looked at a few times only
             continue
@@ -83,13 +112,13 @@ def _records(data: IO[bytes], name: str) -> Iterator[bytes]:
         yield rest
 
 
-def _header(block: bytes, name: str) -> tuple[list[str], bytes]:
+def _header(block: bytes, each: Input) -> tuple[list[str], bytes]:
     """The names in the first row, and the rows after it."""
     text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
     try:
-        names = next((row for row in csv.reader(text) if row), None)
+        names = next((row for row in csv.reader(text, delimiter=each.delimiter) if row), None)
     except csv.Error as error:
-        raise InputError(f"{name} is not CSV: {error}") from None
+        raise InputError(f"{each.name} is not CSV: {error}") from None
     if names is None:
         return [], b""
     size = len(text.getvalue()[: text.tell()].encode("utf-8", "surrogateescape"))
@@ -105,7 +134,9 @@ def _csv_rows(
     faults: dict[int, Fault] = {}
     limit = csv.field_size_limit(_LONGEST_ROW * 2)
     try:
-        for row in csv.reader(io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")):
+        for row in csv.reader(
+            io.StringIO(block.decode("utf-8", "surrogateescape"), newline=""), delimiter=each.delimiter
+        ):
             if not row:
                 continue
             fault = None if len(row) == len(names) else f"has {len(row)} columns, not {len(names)}"
@@ -145,15 +176,14 @@ def decoded_keys(keys: pa.Array) -> pa.Array:
     """URL-encoded keys, as bytes, decoded."""
     if keys.null_count:
         keys = pa.concat_arrays([keys])  # without an offset
-    validity, offsets, data = keys.buffers()
-    places = memoryview(offsets)[4 * keys.offset : 4 * (keys.offset + len(keys) + 1)]
-    text, new_offsets = decode_column(data if data is not None else b"", places)
+    validity = keys.buffers()[0]
+    text, new_offsets = decode_column(*buffers_of(keys))
     return pa.Array.from_buffers(
         pa.binary(), len(keys), [validity if keys.null_count else None, pa.py_buffer(new_offsets), pa.py_buffer(text)]
     )
 
 
-def _note_blocks(blocks: Iterator[bytes], note: Callable[[], None]) -> Iterator[bytes]:
+def _note_blocks(blocks: Iterator[bytes], note: Note) -> Iterator[bytes]:
     for block in blocks:
         note()
         yield block

@@ -1,20 +1,25 @@
 """COS inventory reports: a manifest.json and its data files.
 
-Source: Tencent Cloud, COS, "Inventory Overview" (product 436, page 30622).
+Source: Tencent Cloud, COS, "Inventory Overview" (product 436, page 30622); Amazon S3's reports have the same form.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from cossign.errors import ParameterError
 
 FORMS = {"CSV": "csv", "PARQUET": "parquet", "ORC": "orc"}
+MANIFEST = "manifest.json"
+_DAY = re.compile(r"\d{8}|\d{4}-\d\d-\d\dT\d\d-\d\dZ$")  # COS: 20260601; S3: 2026-06-01T00-00Z
+_MOST_BYTES = 1 << 28  # of a manifest: a million data files
 
 
 class Inventory(NamedTuple):
@@ -25,35 +30,41 @@ class Inventory(NamedTuple):
         fields: the columns of CSV files, which have no header and whose keys are URL-encoded; None otherwise.
         files: the data files: the key of each, its size in bytes, its MD5.
         rows: how many objects the report lists; None if it does not say.
+        bucket: the bucket whose objects it lists, ``<BucketName>-<APPID>``; None if it does not say.
+        region: that bucket's region; None if it does not say.
     """
 
     form: str
     fields: tuple[str, ...] | None
     files: list[tuple[str, int, str]]
     rows: int | None
+    bucket: str | None = None
+    region: str | None = None
 
 
 def parsed_manifest(text: str | bytes) -> Inventory:
     """What a manifest's text says.
 
     Raises:
-        ValueError: it is none; the message goes behind the manifest's name.
+        ValueError: it is not a manifest; the message goes after the manifest's name.
     """
     try:
         manifest = json.loads(text)
     except ValueError as error:
         raise ValueError(f" is not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(" is not JSON that can be read: it is nested too deeply") from None
     try:
         format_name, files = str(manifest["fileFormat"]), manifest["files"]
-        entries = [(str(entry["key"]), str(entry["size"]), str(entry["md5Checksum"])) for entry in files]
+        entries = [(str(entry["key"]), str(entry["size"]), str(_md5(entry))) for entry in files]
         counts = [str(manifest[name]) for name in ("filterObjectCount", "listObjectCount") if name in manifest]
         schema = str(manifest["fileSchema"]) if format_name.upper() == "CSV" else None
-        if not all(size.isdecimal() for _, size, _ in entries) or not all(count.isdecimal() for count in counts):
+        if not all(_is_count(size) for _, size, _ in entries) or not all(_is_count(count) for count in counts):
             raise TypeError
     except KeyError as error:
-        raise ValueError(f" is no inventory manifest: it has no {error.args[0]!r}") from None
+        raise ValueError(f" is not an inventory's manifest: it does not have {error.args[0]!r}") from None
     except (TypeError, AttributeError):
-        raise ValueError(" is no inventory manifest: it is not of that form") from None
+        raise ValueError(" is not an inventory's manifest: it is not of that form") from None
     form = FORMS.get(format_name.upper())
     if form is None:
         raise ValueError(f": the report's fileFormat is {format_name}, and only {', '.join(FORMS)} can be read")
@@ -61,45 +72,146 @@ def parsed_manifest(text: str | bytes) -> Inventory:
     if fields is not None and "Key" not in fields:
         raise ValueError(f": the report's fileSchema has no Key: {schema}")
     for key, _, _ in entries:
+        if not key.strip("/"):
+            raise ValueError(" is not an inventory's manifest: a data file has no name")
         if ".." in key.replace("\\", "/").split("/"):
             raise ValueError(f": the data file {key} lies outside of the report")
     data_files = [(key, int(size), md5) for key, size, md5 in entries]
-    return Inventory(form, fields, data_files, int(counts[0]) if counts else None)
+    bucket, region = _source(manifest)
+    return Inventory(form, fields, data_files, int(counts[0]) if counts else None, bucket, region)
 
 
-def data_file(manifest: Path, name: str) -> Path:
-    """A data file, found beside the manifest or under its bucket-relative path.
+def _md5(entry: dict[str, Any]) -> Any:
+    """A data file's MD5; S3 spells its name in another way."""
+    return entry["MD5checksum"] if "MD5checksum" in entry and "md5Checksum" not in entry else entry["md5Checksum"]
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 19
+
+
+def _source(manifest: dict[str, Any]) -> tuple[str | None, str | None]:
+    """The bucket that a report lists, and its region, as far as the manifest says."""
+    name, appid = manifest.get("sourceBucket"), str(manifest.get("sourceAppid") or "")
+    region = None
+    for field in ("sourceBucket", "destinationBucket"):  # both lie in one region
+        match = re.fullmatch(r"qcs::cos:([a-z0-9-]+):[^:]*:(.*)", str(manifest.get(field)))
+        if match:
+            region = region or match[1]
+            name = match[2] if field == "sourceBucket" else name
+    if not isinstance(name, str) or not name:
+        return None, region
+    full_name = name if not appid or name.endswith(f"-{appid}") else f"{name}-{appid}"
+    return full_name, region
+
+
+class Report(NamedTuple):
+    """A report on a disk: its manifest, what that says, and the paths of its data files."""
+
+    manifest: Path
+    inventory: Inventory
+    files: list[Path]
+
+
+def read_report(manifest: Path) -> Report:
+    """A report, by its manifest.
 
     Raises:
-        ValueError: it is missing; the message goes behind the manifest's name.
+        ValueError: the manifest is not one, or has another MD5 than manifest.checksum, or a data file is missing; the
+            message goes after the manifest's name.
+        OSError: the manifest cannot be read.
     """
-    key = Path(name.lstrip("/"))
+    with open(manifest, "rb") as file:
+        data = file.read(_MOST_BYTES + 1)
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f" is not an inventory's manifest: it has more than {_MOST_BYTES >> 20} MiB")
+    inventory = parsed_manifest(data)
+    checksum = manifest.with_name("manifest.checksum")
+    if checksum.is_file():
+        expected = checksum.read_bytes()[:64].decode("ascii", "replace").split()
+        if expected and expected[0].lower() != hashlib.md5(data, usedforsecurity=False).hexdigest():
+            raise ValueError(f" has another MD5 than {checksum.name} says: one of them was altered; fetch both again")
+    return Report(manifest, inventory, [data_file(manifest, key, size) for key, size, _ in inventory.files])
+
+
+def data_file(manifest: Path, name: str, size: int | None = None) -> Path:
+    """A data file of a report: by its key or the end of it, in the manifest's folder or above, or in a ``data`` there.
+
+    Args:
+        manifest: the manifest's path.
+        name: the data file's key.
+        size: its bytes, by which files of the same name are told apart.
+
+    Raises:
+        ValueError: it is missing; the message goes after the manifest's name.
+    """
     folder = manifest.resolve().parent
-    places = [folder / key.name, *(parent / key for parent in (folder, *folder.parents))]
-    file = next((place for place in places if place.is_file()), None)
-    if file is None:
-        raise ValueError(f": the data file {name} is missing: put it beside the manifest")
-    return file
+    key = Path(name.lstrip("/")).parts
+    places = [folder / key[-1], folder / "data" / key[-1]]
+    for parent in (folder, *folder.parents):
+        places += [parent.joinpath(*key[start:]) for start in range(len(key) - 1)]
+    places += [each for parent in list(folder.parents)[:2] for each in (parent / key[-1], parent / "data" / key[-1])]
+    files = [place for place in places if place.is_file()]
+    if not files:
+        raise ValueError(
+            f": the data file {name} is missing: put it beside the manifest, or keep "
+            "the folders that it has in the bucket"
+        )
+    return next((file for file in files if size is None or file.stat().st_size == size), files[0])
+
+
+def manifests_in(folder: str) -> list[Path]:
+    """The manifests of the reports in a folder and in those below it; its own one alone, if it has one."""
+    own = Path(folder, MANIFEST)
+    if own.is_file():
+        return [own]
+    return sorted(
+        Path(parent, MANIFEST) for parent, _, names in _walk(folder) if MANIFEST in names and _is_manifest(parent)
+    )
+
+
+def _walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield parent, folders, names
+
+
+def _is_manifest(folder: str) -> bool:
+    """Whether a folder's manifest.json has a manifest's fields: other programs have files of that name, too."""
+    try:
+        manifest = json.loads(Path(folder, MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(manifest, dict) and "files" in manifest and ("fileFormat" in manifest or "fileSchema" in manifest)
+
+
+def newest_report(manifests: list[Path]) -> Path | None:
+    """The newest of several reports of one inventory, whose folders are named by their days; None if they are not."""
+    folders = [path.parent for path in manifests]
+    is_one_inventory = len({folder.parent for folder in folders}) == 1
+    if len(folders) > 1 and not (is_one_inventory and all(_DAY.match(folder.name) for folder in folders)):
+        return None
+    return max(manifests, key=lambda path: path.parent.name)
 
 
 def found_report(manifest: str, read: Callable[[], str | bytes]) -> tuple[Inventory, list[str]]:
     """What a manifest says, and the URLs of its data files, not encoded, for engines that read those by themselves.
 
     Args:
-        manifest: its path, or its URL: data files are looked for beside a local one, or else in its bucket.
+        manifest: its path, or its URL: data files are looked for around a local one, or else in its bucket.
         read: gives the text of one that is not local.
 
     Raises:
-        ParameterError: it is none, or a local data file is missing.
+        ParameterError: it is not a manifest, or a local data file is missing.
     """
     url = urlsplit(manifest)
     try:
         if len(url.scheme) > 1 and url.scheme != "file":  # one letter is a drive of Windows
-            report = parsed_manifest(read())
-            return report, [f"{url.scheme}://{url.netloc}/{key.lstrip('/')}" for key, _, _ in report.files]
+            inventory = parsed_manifest(read())
+            return inventory, [f"{url.scheme}://{url.netloc}/{key.lstrip('/')}" for key, _, _ in inventory.files]
         path = Path(unquote(url.path) if url.scheme == "file" else manifest).absolute()
-        report = parsed_manifest(path.read_bytes())
-        return report, [f"file://{data_file(path, key)}" for key, _, _ in report.files]
+        report = read_report(path)
+        return report.inventory, [f"file://{file}" for file in report.files]
     except ValueError as error:
         raise ParameterError("manifest", f"{manifest}{error}") from None
     except OSError as error:

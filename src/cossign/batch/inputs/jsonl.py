@@ -5,31 +5,33 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.json
 
-from cossign.batch.inputs.source import Input
-from cossign.batch.inputs.txt import whole_lines
-from cossign.batch.inputs.wanted import Fault, Reading, Wanted
+from cossign.batch.errors import InputError
+from cossign.batch.inputs.source import Input, Note
+from cossign.batch.inputs.txt import line_count, whole_lines
+from cossign.batch.inputs.wanted import Fault, Reading, ReadRows, Wanted
 from cossign.batch.threads import read_ahead
 
 _BYTES = 1 << 20  # that are parsed at a time
 
 
-def read(data: IO[bytes], note: Callable[[], None], each: Input, wanted: Wanted, skip: int) -> Reading:
+def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) -> Reading:
     """The wanted fields, with the types that they have in the first rows."""
     key = wanted.key
     schema: pa.Schema | None = None
-    blocks = read_ahead(_note_blocks(whole_lines(data, _BYTES), note), 4)
+    blocks = read_ahead(_note_blocks(whole_lines(data, _BYTES), note), 4, each.patience)
     start = next(blocks, b"")
     first = 0
     if len(start) < _BYTES // 2:
         start += next(blocks, b"")  # the last line, which may have no end
     for block in itertools.chain([start] if start else [], blocks):
         if schema is None:
+            _check_lines(block, each)
             schema = _schema(each, wanted, block)
         faults: dict[int, Fault] = {}
         try:
@@ -41,12 +43,34 @@ def read(data: IO[bytes], note: Callable[[], None], each: Input, wanted: Wanted,
                 ),
             )
             rows = table.combine_chunks().to_batches()[0].select(schema.names)
-            if rows.column(key).null_count:
-                raise pa.ArrowInvalid("a row has no key")
+            lines = line_count(block)
+            empty = 0 if len(rows) == lines else sum(not line.strip() for line in block.split(b"\n")[:lines])
+            if rows.column(key).null_count or len(rows) + empty != lines:
+                raise pa.ArrowInvalid("a row has no key, or is not one line")
         except (pa.ArrowInvalid, IndexError):  # some row is bad: read them one by one
             rows, faults = _json_rows(block, schema, key, wanted.all)
-        yield first, rows, faults
+            empty = line_count(block) - len(rows)
+        yield ReadRows(first, rows, faults, counts={"empty_lines": empty})
         first += len(rows)
+
+
+def _check_lines(block: bytes, each: Input) -> None:
+    """Refuse JSON that is not an object a line: an array, or objects over several lines."""
+    lines = [line for line in block.split(b"\n", 100)[:100] if line.strip()]
+    start = lines[0].strip() if lines else b""
+    if start.startswith(b"["):
+        raise InputError(f"{each.name} is a JSON array: write one object a line, such as by jq -c '.[]' {each.name}")
+    if start.startswith(b"{") and len(lines) > 1 and not _is_json(start) and not _is_json(lines[1]):
+        raise InputError(
+            f"{each.name} has JSON objects over several lines: write one object a line, such as by jq -c . {each.name}"
+        )
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _schema(each: Input, wanted: Wanted, block: bytes) -> pa.Schema:
@@ -122,7 +146,7 @@ def _json_row(line: str, schema: pa.Schema, key: str, is_strict: bool) -> tuple[
     return values, None
 
 
-def _note_blocks(blocks: Iterator[bytes], note: Callable[[], None]) -> Iterator[bytes]:
+def _note_blocks(blocks: Iterator[bytes], note: Note) -> Iterator[bytes]:
     for block in blocks:
         note()
         yield block

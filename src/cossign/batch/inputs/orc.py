@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import IO, Any
 
 import pyarrow.orc
 
 from cossign.batch.columns import select_columns
-from cossign.batch.inputs.source import Input, check_seekable
-from cossign.batch.inputs.wanted import TABLE_ROWS, Reading, Wanted
+from cossign.batch.inputs.source import Input, Note, check_seekable
+from cossign.batch.inputs.wanted import TABLE_ROWS, Reading, ReadRows, Wanted
 
 
-def read(data: IO[bytes], note: Callable[[], None], each: Input, wanted: Wanted, skip: int) -> Reading:
+def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) -> Reading:
     """The wanted columns."""
     file = _open(data)
     names = wanted.typed_names(each, file.schema)
@@ -20,8 +19,8 @@ def read(data: IO[bytes], note: Callable[[], None], each: Input, wanted: Wanted,
     for stripe in range(file.nstripes):
         batch = file.read_stripe(stripe, [name.split(".")[0] for name in names])
         for start in range(0, len(batch), TABLE_ROWS):
-            note()
-            yield first + start, select_columns(batch[start : start + TABLE_ROWS], names), {}
+            note((first + start) / max(1, file.nrows))
+            yield ReadRows(first + start, select_columns(batch[start : start + TABLE_ROWS], names))
         first += len(batch)
 
 

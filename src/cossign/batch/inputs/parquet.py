@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import IO, Any
 
 import pyarrow.parquet
 
 from cossign.batch.columns import select_columns
-from cossign.batch.inputs.source import Input, check_seekable
-from cossign.batch.inputs.wanted import TABLE_ROWS, Reading, Wanted
+from cossign.batch.inputs.source import Input, Note, check_seekable
+from cossign.batch.inputs.wanted import TABLE_ROWS, Reading, ReadRows, Wanted
 
 
-def read(data: IO[bytes], note: Callable[[], None], each: Input, wanted: Wanted, skip: int) -> Reading:
+def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) -> Reading:
     """The wanted columns; row groups that lie in the first `skip` rows are left out."""
     file = _open(data)
     names = wanted.typed_names(each, file.schema_arrow)
@@ -22,8 +21,8 @@ def read(data: IO[bytes], note: Callable[[], None], each: Input, wanted: Wanted,
         if first + rows > skip:
             place = first
             for batch in file.iter_batches(TABLE_ROWS, [group], names, use_threads=False):
-                note()
-                yield place, select_columns(batch, names), {}
+                note(place / max(1, file.metadata.num_rows))
+                yield ReadRows(place, select_columns(batch, names))
                 place += len(batch)
         first += rows
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import glob
+import io
 import os
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, Protocol
 
 from cossign.batch.errors import InputError
-from cossign.batch.inputs.inventory import data_file, parsed_manifest
+from cossign.batch.inputs.inventory import MANIFEST, manifests_in, newest_report, read_report
 from cossign.batch.inputs.txt import line_count, split_lines, whole_lines
-from cossign.batch.packing import DAMAGE_ERRORS, PACKINGS, unpacked
+from cossign.batch.packing import DAMAGE_ERRORS, PACKINGS, crc32, unpacked
 
 FORMATS = {
     ".txt": "txt", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".arrow": "arrow",
-    ".arrows": "arrow", ".feather": "arrow", ".orc": "orc",
+    ".arrows": "arrow", ".feather": "arrow", ".orc": "orc", ".tsv": "csv",
 }  # fmt: skip
 
 
@@ -29,22 +31,35 @@ class Input(NamedTuple):
         form: "txt", "csv", "jsonl", "parquet", "arrow" or "orc".
         size: bytes as they are stored; None for what is no regular file.
         mtime_ns: when it was last written, in nanoseconds.
+        inode: the number of its place on the disk.
         md5: what an inventory's manifest says of its data file.
         fields: the columns of an inventory's CSV file, which has no header and whose keys are URL-encoded.
         inventory: whether it is a data file of an inventory.
+        is_certain: whether its format was named, or its suffix names one that has columns.
+        delimiter: what is between the fields of CSV.
+        encoding: of text; None for UTF-8.
     """
 
     path: str
     form: str
     size: int | None = None
     mtime_ns: int | None = None
+    inode: int | None = None
     md5: str | None = None
     fields: tuple[str, ...] | None = None
     inventory: bool = False
+    is_certain: bool = True
+    delimiter: str = ","
+    encoding: str | None = None
 
     @property
     def name(self) -> str:
         return "stdin" if self.path == "-" else self.path
+
+    @property
+    def patience(self) -> float | None:
+        """How many seconds an end waits for what reads it; see `threads.read_ahead`."""
+        return 0.3 if self.size is None else None
 
 
 class Position(NamedTuple):
@@ -54,12 +69,44 @@ class Position(NamedTuple):
     row: int = 0
 
 
+class Note(Protocol):
+    """Notes how far an input was read, by its file's place, or by the share of its rows."""
+
+    def __call__(self, share: float | None = None) -> None: ...
+
+
+class _Transcoded(io.RawIOBase):
+    """Text of another encoding, as UTF-8."""
+
+    def __init__(self, data: IO[bytes], encoding: str, name: str) -> None:
+        self._data = data
+        self._encoding = encoding
+        self._name = name
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while True:
+            block = self._data.read(size)
+            try:
+                text = self._decoder.decode(block, final=not block).encode()
+            except UnicodeError as error:
+                raise InputError(f"{self._name} is not {self._encoding}: {error}: choose another `encoding`") from None
+            if text or not block:
+                return text
+
+
 class Source:
     """All inputs of a job, in order.
 
     Args:
-        paths: files, directories, patterns such as ``keys/*.csv``, inventory manifests, or "-" for stdin.
+        paths: files, directories, patterns such as ``keys/*.csv``, inventory manifests, folders that hold an inventory
+            report, or "-" for stdin.
         form: "txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory", or None to go by each file's suffix.
+        delimiter: what is between the fields of CSV; None for a comma, and for a tab in ``.tsv``.
+        encoding: of text, CSV and JSON lines; None for UTF-8.
 
     Raises:
         InputError: an input does not exist, or has no known form.
@@ -70,25 +117,52 @@ class Source:
         position: how many of those bytes were read.
         manifests: the inventories' manifests.
         counts: of each manifest: its name, the number of rows that it promises, and its data files.
+        bucket: the bucket whose objects the inventories list; None without one.
+        region: that bucket's region, if a manifest says it.
+        notes: warnings of what was found.
     """
 
-    def __init__(self, paths: Sequence[str], form: str | None = None) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str],
+        form: str | None = None,
+        *,
+        delimiter: str | None = None,
+        encoding: str | None = None,
+    ) -> None:
         self.inputs: list[Input] = []
         self.counts: list[tuple[str, int, range]] = []
         self.manifests: list[str] = []
+        self.bucket: str | None = None
+        self.region: str | None = None
+        self.notes: list[str] = []
         self.position = 0
+        self._footer_rows: int | None = None
         for path in paths:
             self._find(path, form)
         if len([each for each in self.inputs if each.path == "-"]) > 1:
             raise InputError("stdin (-) can be read once only")
+        self.inputs = [
+            each._replace(
+                delimiter=delimiter or ("\t" if _stem(each.path).endswith(".tsv") else ","),
+                encoding=encoding,
+            )
+            for each in self.inputs
+        ]
         sizes = [each.size for each in self.inputs]
         self.size = None if None in sizes else sum(size for size in sizes if size is not None)
 
     @property
     def rows(self) -> int | None:
-        """How many rows the manifests promise, if all inputs are theirs."""
+        """How many rows the manifests promise, if all inputs are theirs; or as many as `note_rows` was told."""
         file_count = sum(len(files) for _, _, files in self.counts)
-        return sum(rows for _, rows, _ in self.counts) if self.counts and file_count == len(self.inputs) else None
+        if self.counts and file_count == len(self.inputs):
+            return sum(rows for _, rows, _ in self.counts)
+        return self._footer_rows
+
+    def note_rows(self, rows: int) -> None:
+        """Take how many rows the inputs have, by their footers."""
+        self._footer_rows = rows
 
     def estimated_rows(self) -> int | None:
         """How many rows there may be, by the lines at the beginning of an input of each form."""
@@ -109,20 +183,54 @@ class Source:
         return round(total)
 
     @contextlib.contextmanager
-    def read(self, index: int) -> Iterator[tuple[IO[bytes], Callable[[], None]]]:
+    def read(self, index: int) -> Iterator[tuple[IO[bytes], Note]]:
         """An input's bytes, unpacked, and what notes how far they were read."""
         each, before = self.inputs[index], sum(each.size or 0 for each in self.inputs[:index])
         with open_input(each) as raw, read_errors(each.name):
             data = unpacked(each.path, raw)
+            if each.encoding is not None:
+                data = _Transcoded(data, each.encoding, each.name)  # type: ignore[assignment]
 
-            def note() -> None:
+            def note(share: float | None = None) -> None:
                 if self.size is not None and not raw.closed:
-                    self.position = before + raw.tell()
+                    self.position = before + (raw.tell() if share is None else int((each.size or 0) * share))
                 check_unchanged(each, raw)
 
             yield data, note
             check_unchanged(each, raw)
         self.position = before + (each.size or 0)
+
+    def seen(self, index: int) -> int:
+        """How many bytes of the inputs, one after the other, were read at least for rows of one of them.
+
+        Of a format whose columns lie apart it is all of the file.
+        """
+        before = sum(each.size or 0 for each in self.inputs[:index])
+        size = self.inputs[index].size or 0 if self.inputs else 0
+        if self.inputs and self.inputs[index].form in ("txt", "csv", "jsonl"):
+            return before + min(size, max(0, self.position - before))
+        return before + size
+
+    def crc32(self, first: int, last: int, crc: int = 0) -> int:
+        """The CRC-32 of some of the inputs' bytes as they are stored, one after the other.
+
+        Args:
+            first: where they begin.
+            last: where they end.
+            crc: the CRC-32 of those before them.
+        """
+        before = 0
+        for each in self.inputs:
+            size = each.size or 0
+            place, end = max(0, first - before), min(size, last - before)
+            if place < end:
+                with open_input(each) as raw, read_errors(each.name):
+                    raw.seek(place)
+                    while place < end and (block := raw.read(min(1 << 20, end - place))):
+                        crc = crc32(block, crc)
+                        place += len(block)
+            before += size
+        return crc
 
     def blocks(self, at: Position) -> Generator[tuple[int, bytes], None, None]:
         """The inputs' text in blocks of whole lines, from a place on, each with its input."""
@@ -142,18 +250,13 @@ class Source:
     def _find(self, path: str, form: str | None) -> None:
         """Add the files that a path means."""
         if path == "-":
-            self.inputs.append(Input("-", form or "txt"))
+            if form == "inventory":
+                raise InputError("an inventory cannot come from stdin: give its manifest")
+            self.inputs.append(Input("-", form or "txt", is_certain=form is not None))
             return
         location = Path(path)
         if location.is_dir():
-            if (location / "manifest.json").exists() and form in (None, "inventory"):
-                self._find(str(location / "manifest.json"), "inventory")
-                return
-            files = sorted(_list_files(path))
-            if not files:
-                raise InputError(f"the directory {path} has no files")
-            for each in files:
-                self._find(each, form)
+            self._find_in(path, form)
             return
         if not location.exists():
             paths = sorted(glob.glob(path, recursive=True)) if glob.has_magic(path) else []
@@ -163,39 +266,89 @@ class Source:
             for each in paths:
                 self._find(each, form)
             return
-        if form is None:
-            form = "inventory" if location.name == "manifest.json" else format_of(path)
-            if form is None:
+        guess = form
+        if guess is None:
+            guess = "inventory" if location.name == MANIFEST else format_of(path)
+            if guess is None:
                 raise InputError(f"{path}: its suffix does not tell its format: name it with `input_format`")
-        if form == "inventory":
-            self._inventory(location)
+        if guess == "inventory":
+            self._add_report(location)
         else:
-            self.inputs.append(_with_status(Input(path, form)))
+            self.inputs.append(_with_status(Input(path, guess, is_certain=form is not None or guess != "txt")))
 
-    def _inventory(self, path: Path) -> None:
+    def _find_in(self, folder: str, form: str | None) -> None:
+        """Add the files of a directory, or the inventory report that it holds."""
+        manifests = manifests_in(folder) if form in (None, "inventory") else []
+        if not manifests and form == "inventory":
+            raise InputError(f"the directory {folder} holds no manifest.json of an inventory")
+        if manifests:
+            newest = newest_report(manifests)
+            if newest is None:
+                names = ", ".join(str(each.parent) for each in manifests[:3])
+                raise InputError(
+                    f"the directory {folder} holds {len(manifests)} inventory reports, of several inventories: "
+                    f"name one, such as {names}"
+                )
+            if len(manifests) > 1:
+                self.notes.append(
+                    f"{folder} holds {len(manifests)} reports of one inventory: the newest, {newest.parent}, is read"
+                )
+            first = len(self.inputs)
+            self._add_report(newest)
+            self._check_alone(folder, {os.path.dirname(os.path.realpath(each.path)) for each in self.inputs[first:]})
+            return
+        files = sorted(_list_files(folder))
+        if not files:
+            raise InputError(f"the directory {folder} has no files")
+        for each in files:
+            self._find(each, form)
+
+    @staticmethod
+    def _check_alone(folder: str, data_folders: set[str]) -> None:
+        """Refuse a directory with a report and, elsewhere in it, lists of keys."""
+        for each in sorted(_list_files(folder)):
+            is_own = os.path.basename(each) in (MANIFEST, "symlink.txt")
+            if format_of(each) and not is_own and os.path.dirname(os.path.realpath(each)) not in data_folders:
+                raise InputError(
+                    f"the directory {folder} holds an inventory report, and {each}: name the manifest.json, or the file"
+                )
+
+    def _add_report(self, path: Path) -> None:
         """Add the data files of an inventory report."""
         self.manifests.append(str(path))
         try:
-            report = parsed_manifest(path.read_bytes())
-            files = [(data_file(path, key), size, md5) for key, size, md5 in report.files]
+            report = read_report(path)
         except ValueError as error:
             raise InputError(f"{path}{error}") from None
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from None
+        inventory = report.inventory
+        if inventory.bucket is not None and self.bucket not in (None, inventory.bucket):
+            raise InputError(
+                f"{path} lists the bucket {inventory.bucket}, and another manifest {self.bucket}: sign each alone"
+            )
+        self.bucket, self.region = inventory.bucket or self.bucket, inventory.region or self.region
         first = len(self.inputs)
-        for file, size, md5 in files:
-            each = _with_status(Input(str(file), report.form, None, None, md5, report.fields, True))
+        for file, (_, size, md5) in zip(report.files, inventory.files, strict=True):
+            each = _with_status(Input(str(file), inventory.form, md5=md5, fields=inventory.fields, inventory=True))
             if each.size != size:
                 raise InputError(f"{file} has {each.size} bytes, not the manifest's {size}: fetch it again")
             self.inputs.append(each)
-        if report.rows is not None:
-            self.counts.append((str(path), report.rows, range(first, len(self.inputs))))
+        if inventory.rows is not None:
+            self.counts.append((str(path), inventory.rows, range(first, len(self.inputs))))
+
+
+def _stem(path: str) -> str:
+    """A path in small letters, without the suffix of what packs it."""
+    name = path.lower()
+    for packing in PACKINGS:
+        name = name.removesuffix(packing)
+    return name
 
 
 def format_of(path: str) -> str | None:
     """What a file's suffix says that it holds; ``.gz`` and ``.zst`` go by themselves."""
-    name = path.lower()
-    for packing in PACKINGS:
-        name = name.removesuffix(packing)
-    return FORMATS.get(Path(name).suffix)
+    return FORMATS.get(Path(_stem(path)).suffix)
 
 
 def _list_files(folder: str) -> Iterator[str]:
@@ -213,7 +366,9 @@ def _with_status(each: Input) -> Input:
     except OSError as error:
         raise InputError(f"{each.path} cannot be read: {error.strerror}") from None
     is_regular = os.path.isfile(each.path)
-    return each._replace(size=status.st_size, mtime_ns=status.st_mtime_ns) if is_regular else each
+    if not is_regular:
+        return each
+    return each._replace(size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
 
 
 def open_input(each: Input) -> IO[bytes]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import gzip
-from collections.abc import Callable, Iterator, Sequence
-from typing import IO, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cossign._arrow import Lines
-from cossign.batch.columns import as_strings
+from cossign._arrow import Lines, text_counts
+from cossign.batch.columns import as_bytes, as_strings, buffers_of
 from cossign.batch.errors import InputError
 from cossign.batch.inputs import arrow, csv, jsonl, orc, parquet
+from cossign.batch.inputs.addresses import Addresses
 from cossign.batch.inputs.filters import Condition, any_pattern
 from cossign.batch.inputs.inventory import has_md5
-from cossign.batch.inputs.source import Input, Position, Source, read_errors
-from cossign.batch.inputs.txt import whole_lines
-from cossign.batch.inputs.wanted import Fault, Reading, Wanted
+from cossign.batch.inputs.source import Input, Note, Position, Source, read_errors
+from cossign.batch.inputs.txt import check_list, whole_lines
+from cossign.batch.inputs.versions import Versions
+from cossign.batch.inputs.wanted import Fault, Reading, ReadRows, Wanted
 from cossign.batch.threads import read_ahead
 
 
@@ -33,6 +36,7 @@ class Batch(NamedTuple):
         keys: the keys.
         table: the columns asked for, the keys among them.
         faults: by their place in the batch, the rows that could not be read; their columns are null.
+        counts: what else was counted; see `warnings.COUNTED`.
     """
 
     input: int
@@ -41,10 +45,11 @@ class Batch(NamedTuple):
     end: int
     keys: pa.Array
     table: pa.RecordBatch
-    faults: dict[int, Fault]
+    faults: Mapping[int, Fault]
+    counts: Mapping[str, int]
 
     def split(self, rows: int) -> tuple[Batch, Batch]:
-        """The first rows, and the others."""
+        """The first rows, and the others, which have no counts: a resumed job finds the same."""
         return (
             self._replace(
                 numbers=self.numbers[:rows],
@@ -58,6 +63,7 @@ class Batch(NamedTuple):
                 keys=self.keys[rows:],
                 table=self.table[rows:],
                 faults={place - rows: each for place, each in self.faults.items() if place >= rows},
+                counts={},
             ),
         )
 
@@ -71,6 +77,8 @@ class Tables:
         include: prefixes or patterns, of which a key must match one, if there are any.
         exclude: prefixes or patterns, of which a key must match none.
         where: conditions on columns, which must all hold.
+        latest: whether old versions and delete markers are left out.
+        addresses: takes addresses in the place of keys apart; None to take keys as they are.
     """
 
     def __init__(
@@ -81,12 +89,16 @@ class Tables:
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         where: Sequence[Condition] = (),
+        latest: bool = False,
+        addresses: Addresses | None = None,
     ) -> None:
         self.source = source
         self.wanted = wanted._replace(others=list(dict.fromkeys([*wanted.others, *(each.column for each in where)])))
         self.include = any_pattern("include", include)
         self.exclude = any_pattern("exclude", exclude)
         self.where = where
+        self.latest = latest
+        self.addresses = addresses
 
     def batches(self, at: Position = Position(), *, check: bool = True) -> Iterator[Batch]:  # noqa: B008
         """The rows from a place on; `check` is whether an inventory's data files must have the manifest's MD5.
@@ -96,27 +108,38 @@ class Tables:
         """
         inputs = self.source.inputs
         checks = read_ahead((not check or _is_right(each) for each in inputs[at.input :]), 1)
+        with contextlib.closing(checks):
+            yield from self._batches(at, checks)
+
+    def _batches(self, at: Position, checks: Iterator[bool]) -> Iterator[Batch]:
+        inputs = self.source.inputs
         for index in range(at.input, len(inputs)):
             each = inputs[index]
             if not next(checks):
                 raise InputError(f"{each.path} has another MD5 than the manifest's: it was altered; fetch it again")
             skip = at.row if index == at.input else 0
-            wanted = self.wanted._replace(key=_inventory_key(each) or self.wanted.key)
-            for first, table, faults in self._read(index, each, wanted, skip):
-                if first + len(table) <= skip:
+            wanted = self.wanted
+            if each.inventory:
+                wanted = wanted._replace(key=_inventory_key(each), versions=True)
+            elif self.latest:
+                wanted = wanted._replace(versions=True)
+            for rows in self._read(index, each, wanted, skip):
+                end = rows.first + len(rows.table) if rows.end is None else rows.end
+                if end <= skip:
                     continue
                 batch = Batch(
                     index,
                     each.name,
-                    range(first + 1, first + len(table) + 1),
-                    first + len(table),
-                    table.column(wanted.key),
-                    table,
-                    faults,
+                    range(rows.first + 1, end + 1) if rows.numbers is None else rows.numbers,
+                    end,
+                    rows.table.column(wanted.key),
+                    rows.table,
+                    rows.faults,
+                    rows.counts,
                 )
-                if first < skip:
-                    batch = batch.split(skip - first)[1]
-                yield self._filter(batch)
+                if rows.first < skip:
+                    batch = batch.split(bisect.bisect_right(batch.numbers, skip))[1]
+                yield self._choose(self._prepare(batch, each), each)
 
     def rows(self) -> int | None:
         """How many rows there are, if manifests or files say so without being read."""
@@ -131,13 +154,28 @@ class Tables:
             with self.source.read(index) as (data, _), _arrow_errors(each):
                 total += parquet.row_count(data) if each.form == "parquet" else orc.row_count(data)
         self.source.position = 0
+        self.source.note_rows(total)
         return total
 
     def _read(self, index: int, each: Input, wanted: Wanted, skip: int) -> Reading:
         with self.source.read(index) as (data, note), _arrow_errors(each):
             yield from READERS[each.form](data, note, each, wanted, skip)
 
-    def _filter(self, batch: Batch) -> Batch:
+    # --- Choosing
+
+    def _prepare(self, batch: Batch, each: Input) -> Batch:
+        """A batch with keys in the place of addresses, and what is odd about them counted."""
+        if each.inventory:
+            return batch
+        keys = as_bytes(batch.keys)
+        blank_ends, inner_crs, addresses = text_counts(*buffers_of(keys))
+        counts = {**batch.counts, "blank_ends": blank_ends, "inner_crs": inner_crs}
+        if addresses and self.addresses is not None:
+            keys = pa.array(self.addresses.keys(keys.to_pylist(), batch.name, batch.numbers), pa.binary())
+            return batch._replace(keys=keys, counts=counts)
+        return batch._replace(counts=counts)
+
+    def _choose(self, batch: Batch, each: Input) -> Batch:
         """The rows that are wanted, and those that could not be read."""
         masks = [condition.holds(batch.table.column(condition.column)) for condition in self.where]
         if self.include or self.exclude:
@@ -146,42 +184,64 @@ class Tables:
                 masks.append(pc.match_substring_regex(keys, self.include))
             if self.exclude:
                 masks.append(pc.invert(pc.match_substring_regex(keys, self.exclude)))
-        if not masks:
+        batch = _with_rows(batch, masks)
+        if not each.inventory and not self.latest:
             return batch
-        mask = pc.fill_null(masks[0], False)
-        for other in masks[1:]:
-            mask = pc.and_(mask, pc.fill_null(other, False))
-        if batch.faults:
-            bad = pa.array([place in batch.faults for place in range(len(batch.keys))], pa.bool_())
-            mask = pc.or_(mask, bad)
-        places = pc.indices_nonzero(mask)
-        if len(places) == len(batch.keys):
-            return batch
-        kept_places = places.to_pylist()
-        new_places = (
-            {place: new for new, place in enumerate(kept_places) if place in batch.faults} if batch.faults else {}
-        )
-        return batch._replace(
-            numbers=[batch.numbers[place] for place in kept_places],
-            keys=batch.keys.take(places),
-            table=batch.table.take(places),
-            faults={new_places[place]: fault for place, fault in batch.faults.items()},
-        )
+        return self._choose_versions(batch, each)
+
+    def _choose_versions(self, batch: Batch, each: Input) -> Batch:
+        """Count old versions and delete markers, and leave them out if only the latest are wanted."""
+        versions = Versions.read(batch.table, batch.name, batch.numbers, batch.faults)
+        if self.latest and versions.old is None and not each.inventory:
+            raise InputError(f"{each.name} has no column IsLatest, by which `latest` knows the newest versions")
+        batch = batch._replace(counts={**batch.counts, **versions.counts})
+        return batch if not self.latest or versions.newest is None else _with_rows(batch, [versions.newest])
 
 
-def _txt(data: IO[bytes], note: Callable[[], None], each: Input, wanted: Wanted, skip: int) -> Reading:
+def _with_rows(batch: Batch, masks: Sequence[Any]) -> Batch:
+    """The rows of a batch for which all masks hold, and those that could not be read."""
+    if not masks:
+        return batch
+    mask = pc.fill_null(masks[0], False)
+    for other in masks[1:]:
+        mask = pc.and_(mask, pc.fill_null(other, False))
+    if batch.faults:
+        bad = pa.array([place in batch.faults for place in range(len(batch.keys))], pa.bool_())
+        mask = pc.or_(mask, bad)
+    places = pc.indices_nonzero(mask)
+    if len(places) == len(batch.keys):
+        return batch
+    kept_places = places.to_pylist()
+    new_places = {place: new for new, place in enumerate(kept_places) if place in batch.faults} if batch.faults else {}
+    return batch._replace(
+        numbers=[batch.numbers[place] for place in kept_places],
+        keys=batch.keys.take(places),
+        table=batch.table.take(places),
+        faults={new_places[place]: fault for place, fault in batch.faults.items()},
+    )
+
+
+def _txt(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) -> Reading:
     """Lines as a column of keys."""
     key = wanted.key
     wanted.names(each, [key])
     first = 0
     for block in whole_lines(data):
+        if first == 0:
+            check_list(block, each.name, key, each.is_certain)
         note()
-        keys = pa.chunked_array(Lines([block])).combine_chunks().cast(pa.binary())
-        yield first, pa.record_batch([keys], [key]), {}
-        first += len(keys)
+        lines = Lines([block])
+        keys = pa.chunked_array(lines).combine_chunks().cast(pa.binary())
+        numbers = None
+        if lines.rows != lines.lines:
+            texts = enumerate(block.split(b"\n"), first + 1)
+            numbers = [number for number, text in texts if text not in (b"", b"\r")]
+        counts = {"empty_lines": lines.lines - lines.rows}
+        yield ReadRows(first, pa.record_batch([keys], [key]), {}, numbers, first + lines.lines, counts)
+        first += lines.lines
 
 
-READERS: dict[str, Callable[[IO[bytes], Callable[[], None], Input, Wanted, int], Reading]] = {
+READERS: dict[str, Callable[[IO[bytes], Note, Input, Wanted, int], Reading]] = {
     "txt": _txt, "csv": csv.read, "jsonl": jsonl.read, "parquet": parquet.read, "arrow": arrow.read, "orc": orc.read,
 }  # fmt: skip
 
@@ -192,9 +252,9 @@ def _is_right(each: Input) -> bool:
         return each.md5 is None or has_md5(each.path, each.md5)
 
 
-def _inventory_key(each: Input) -> str | None:
+def _inventory_key(each: Input) -> str:
     """The column of an inventory's keys: Key in its CSV, key elsewhere."""
-    return ("Key" if each.fields else "key") if each.inventory else None
+    return "Key" if each.fields else "key"
 
 
 @contextlib.contextmanager

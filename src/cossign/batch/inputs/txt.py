@@ -1,11 +1,21 @@
-"""Lines of text: blocks of whole lines, and their keys as a column."""
+"""Lines of text: blocks of whole lines; and whether a text is a list of keys at all."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import IO
 
+from cossign.batch.errors import InputError
+
 _BLOCK = 1 << 17  # bytes of text read at a time
+_SAMPLE = 100  # lines by which a list is known
+_BINARY_FORMS = {
+    b"PAR1": "Parquet: use `input_format=\"parquet\"`", b"ARROW1": "Arrow: use `input_format=\"arrow\"`",
+    b"ORC": "ORC: use `input_format=\"orc\"`", b"PK\x03\x04": "a zip archive, or a table of Excel: save it as CSV",
+    b"\xff\xfe": "UTF-16: use `encoding=\"utf-16\"`", b"\xfe\xff": "UTF-16: use `encoding=\"utf-16\"`",
+}  # fmt: skip
+_LISTING = re.compile(rb"\s*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s+(?:\d+|PRE)\s+\S")
 
 
 def whole_lines(data: IO[bytes], size: int | None = None) -> Iterator[bytes]:
@@ -37,3 +47,41 @@ def split_lines(block: bytes, lines: int) -> tuple[bytes, bytes]:
         return b"", block
     rest = block.split(b"\n", lines)[-1]
     return block[: len(block) - len(rest)], rest
+
+
+def check_list(block: bytes, name: str, key: str, is_certain: bool) -> None:
+    """Refuse a text that is not a list of keys, one a line.
+
+    Args:
+        block: its first lines.
+        name: the input's name.
+        key: the name that a column of keys would have.
+        is_certain: whether somebody has said that it is text.
+
+    Raises:
+        InputError: it is not, and its first bytes show what it is.
+    """
+    lines = block.split(b"\n", _SAMPLE)[:_SAMPLE]
+    if lines[0].count(b"\r") > lines[0].endswith(b"\r") and len(lines) == 1 + (lines[-1] == b""):
+        count = len(re.split(rb"\r", lines[0].rstrip(b"\r")))
+        raise InputError(f"{name} has {count:,} lines that end with CR alone: convert it by tr '\\r' '\\n'")
+    full_lines = [line for line in lines if line.strip()]
+    if full_lines and sum(bool(_LISTING.match(line)) for line in full_lines) * 2 > len(full_lines):
+        raise InputError(
+            f"{name} is a listing with dates and sizes, not a list of keys: keep the keys alone, such as by "
+            "awk '{$1=$2=$3=\"\"; print substr($0, 4)}'"
+        )
+    if is_certain:
+        return
+    for start, what in _BINARY_FORMS.items():
+        if block.startswith(start):
+            raise InputError(f"{name} is not a list of keys but {what}")
+    first = lines[0].strip()
+    if first[:1] in (b"{", b"[") and re.match(rb'\{\s*"|\{$|\[\s*[{"\]]|\[$', first):
+        raise InputError(f'{name} is not a list of keys but JSON: use `input_format="jsonl"`, or "txt" if it is one')
+    for delimiter in (b",", b";", b"\t"):
+        if key.encode() in [field.strip(b' "') for field in first.split(delimiter)] and delimiter in first:
+            more = "" if delimiter == b"," else f" and `delimiter={delimiter.decode()!r}`"
+            raise InputError(
+                f'{name} is not a list of keys but CSV: use `input_format="csv"`{more}, or "txt" if it is one'
+            )

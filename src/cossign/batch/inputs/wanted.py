@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from cossign.batch.errors import InputError
 from cossign.batch.inputs.source import Input
 
 TABLE_ROWS = 8192  # rows that are taken at a time
+VERSION_COLUMNS = ("islatest", "isdeletemarker")
 
 
 class Fault(NamedTuple):
@@ -21,8 +23,32 @@ class Fault(NamedTuple):
     text: str | None
 
 
-# What a reader gives: how many rows of the input are before these, the wanted columns, and the faults by their place.
-Reading: TypeAlias = Iterator[tuple[int, pa.RecordBatch, dict[int, Fault]]]
+class ReadRows(NamedTuple):
+    """Some rows, as a format's reader gives them.
+
+    Attributes:
+        first: how many rows of the input are before them.
+        table: the wanted columns.
+        faults: by their place in the table, the rows that could not be read; their columns are null.
+        numbers: each row's number in the input, from 1; None if they follow each other.
+        end: how many rows of the input are before the next ones; None if as many as the table has follow `first`.
+        counts: what else was counted; see `warnings.COUNTED`.
+    """
+
+    first: int
+    table: pa.RecordBatch
+    faults: Mapping[int, Fault] = MappingProxyType({})
+    numbers: Sequence[int] | None = None
+    end: int | None = None
+    counts: Mapping[str, int] = MappingProxyType({})
+
+
+Reading: TypeAlias = Iterator[ReadRows]
+
+
+def plain_name(name: str) -> str:
+    """A column's name without what differs between reports: IsLatest and is_latest are one."""
+    return name.lower().replace("_", "")
 
 
 class Wanted(NamedTuple):
@@ -33,17 +59,20 @@ class Wanted(NamedTuple):
         others: the other columns.
         all: whether all columns are wanted.
         header: the columns' names in CSV without a header; None to read them from its first row.
+        versions: whether the columns that tell old versions and delete markers are wanted, if they are there.
     """
 
     key: str
     others: Sequence[str] = ()
     all: bool = False
     header: Sequence[str] | None = None
+    versions: bool = False
 
     def names(self, each: Input, names: Sequence[str]) -> list[str]:
         """The columns to read, the keys' first; all of them in the input's order, if all are wanted."""
         wanted_names = list(names) if self.all else []
-        wanted_names += [name for name in dict.fromkeys([self.key, *self.others]) if name not in wanted_names]
+        more = [name for name in names if self.versions and plain_name(name) in VERSION_COLUMNS]
+        wanted_names += [name for name in dict.fromkeys([self.key, *self.others, *more]) if name not in wanted_names]
         for name in wanted_names:
             if list(names).count(name) > 1:
                 raise InputError(f"{each.name} has the column {name!r} more than once: name them with `columns`")

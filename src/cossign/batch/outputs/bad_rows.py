@@ -8,8 +8,9 @@ import os
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from cossign.batch.outputs.files import discard, give_name, open_temporary, output_file
+from cossign.batch.outputs.files import Warn, discard, give_name, named_errors, open_temporary, output_file, sync
 from cossign.batch.outputs.paths import is_stream, temporary
+from cossign.batch.packing import crc32
 from cossign.errors import ParameterError
 
 
@@ -30,11 +31,14 @@ class BadRows:
 
     Args:
         path: the file, or a stream; None for no list.
+        warn: called with what its file system cannot do.
         size: how many bytes of it an earlier run of the job has written whose rows are in complete parts.
+        crc: the CRC-32 of those.
         is_requested: whether somebody has named the path: it is opened before the work, and not with the first bad row.
     """
 
-    def __init__(self, path: str | None, size: int, is_requested: bool = False) -> None:
+    def __init__(self, path: str | None, warn: Warn, size: int = 0, crc: int = 0, is_requested: bool = False) -> None:
+        self._warn = warn
         self._is_requested = is_requested
         self._path = path
         self._stream = path if path is not None and is_stream(path) else None
@@ -45,6 +49,7 @@ class BadRows:
         self._flushed_size = size
         self._closing = contextlib.ExitStack()
         self.size = size
+        self.crc32 = crc
 
     def __enter__(self) -> BadRows:
         if self._final is not None:
@@ -57,9 +62,9 @@ class BadRows:
 
     def _open(self) -> None:
         if self._stream is not None:
-            self._file = self._closing.enter_context(output_file(self._stream))
+            self._file = self._closing.enter_context(output_file(self._stream, self._warn))
         elif self._final is not None:
-            self._file = self._closing.enter_context(open_temporary(self._final, keep=self.size > 0))
+            self._file = self._closing.enter_context(open_temporary(self._final, self._warn, keep=self.size > 0))
             self._file.truncate(self.size)  # the others were of a part that was not completed
             self._file.seek(self.size)
 
@@ -68,7 +73,7 @@ class BadRows:
         part = temporary(final)
         if self.size and not part.exists() and final.exists() and final.stat().st_size == self.size:
             os.replace(final, part)  # the job was ended between this and its journal's last line
-        if self.size and (not part.exists() or part.stat().st_size < self.size):
+        if self.size and (not part.exists() or _crc32(part, self.size) != self.crc32):
             raise ParameterError("output", f"{part}, the list of bad rows, is not as it was written: begin again")
 
     def write(self, bad: list[BadRow]) -> None:
@@ -77,16 +82,19 @@ class BadRows:
         if self._file is None:  # no list is wanted
             return
         data = "".join(json.dumps(each._asdict()) + "\n" for each in bad).encode()
-        self._file.write(data)
+        with named_errors(self._path or ""):
+            self._file.write(data)
         self.size += len(data)
+        self.crc32 = crc32(data, self.crc32)
 
     def flush(self) -> None:
         """Put them on the disk for good."""
         self._keep = True
         if self._file is not None and self.size > self._flushed_size:
-            self._file.flush()
+            with named_errors(self._path or ""):
+                self._file.flush()
             if self._final is not None:
-                os.fsync(self._file.fileno())
+                sync(self._file.fileno(), self._final, self._warn)
             self._flushed_size = self.size
 
     def complete(self) -> str | None:
@@ -106,7 +114,7 @@ class BadRows:
             self._open()
         assert self._file is not None
         self._keep = True
-        give_name(self._file, self._final)
+        give_name(self._file, self._final, self._warn)
         return self._path if self.size else None
 
     def __exit__(self, *error: object) -> None:
@@ -117,3 +125,19 @@ class BadRows:
 
 def _has_changed(before: os.stat_result, now: os.stat_result) -> bool:
     return not os.path.samestat(before, now) or before.st_mtime_ns != now.st_mtime_ns
+
+
+def _crc32(path: Path, size: int) -> int | None:
+    """The CRC-32 of a file's first bytes; None if it has fewer."""
+    with open(path, "rb") as file:
+        data = file.read(size)
+    return crc32(data) if len(data) == size else None
+
+
+def first_bad_row(path: str) -> str | None:
+    """The first row of a list, which may not have its name yet; None if it cannot be read."""
+    final = Path(os.path.realpath(path))
+    for place in (temporary(final), final):
+        with contextlib.suppress(OSError, ValueError, TypeError), open(place, "rb") as file:
+            return str(BadRow(**json.loads(file.readline())))
+    return None

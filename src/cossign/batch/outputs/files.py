@@ -7,9 +7,9 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 from cossign.batch.outputs.paths import descriptor_of, is_stream, temporary
 from cossign.errors import ParameterError
@@ -22,8 +22,14 @@ except ImportError:  # Windows
 _FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
+# What a file system answers that cannot do something: NFS without lockd, Lustre without -o flock, FUSE, CIFS.
+_CANNOT = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.EBADF}
+
+Warn: TypeAlias = Callable[[str], object]  # is called with what a file system cannot do
+
+
 @contextlib.contextmanager
-def output_file(path: str) -> Iterator[IO[bytes]]:
+def output_file(path: str, warn: Warn) -> Iterator[IO[bytes]]:
     """Open a path for a ``with`` block: a stream as it is, or else a `complete_file` where the path's link leads."""
     number = descriptor_of(path)
     if path == "-":
@@ -36,12 +42,12 @@ def output_file(path: str) -> Iterator[IO[bytes]]:
         with open(path, "wb") as raw:
             yield raw
     else:
-        with complete_file(Path(os.path.realpath(path))) as raw:
+        with complete_file(Path(os.path.realpath(path)), warn) as raw:
             yield raw
 
 
 @contextlib.contextmanager
-def complete_file(final: Path) -> Iterator[IO[bytes]]:
+def complete_file(final: Path, warn: Warn) -> Iterator[IO[bytes]]:
     """A file for a ``with`` block: it gets its name at the end, on the disk for good, and is gone if the block fails.
 
     It takes the mode of the file that it replaces.
@@ -49,15 +55,27 @@ def complete_file(final: Path) -> Iterator[IO[bytes]]:
     Raises:
         ParameterError: another job is writing it, or its temporary name belongs to somebody else.
     """
-    raw = open_temporary(final)
+    raw = open_temporary(final, warn)
     try:
         yield raw
-        give_name(raw, final)
+        give_name(raw, final, warn)
     except BaseException:
         discard(raw, final)
         raise
     finally:
-        raw.close()
+        with named_errors(final):
+            raw.close()
+
+
+@contextlib.contextmanager
+def named_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Add the path to an OSError of a ``with`` block that does not name one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
 
 
 def discard(raw: IO[bytes], final: Path) -> None:
@@ -68,15 +86,23 @@ def discard(raw: IO[bytes], final: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def give_name(raw: IO[bytes], final: Path) -> None:
-    """Write a temporary file to the disk for good, and give it its name and the mode of the file that it replaces."""
-    raw.flush()
-    _take_mode(raw.fileno(), final)
-    os.fsync(raw.fileno())
-    if os.name == "nt":  # where a file that is open gets no other name
-        raw.close()
-    os.replace(temporary(final), final)
-    sync_directory(final.parent)
+def give_name(raw: IO[bytes], final: Path, warn: Warn) -> None:
+    """Write a temporary file to the disk for good, and give it its name and the mode of the file that it replaces.
+
+    Raises:
+        ParameterError: the temporary name belongs to another file now.
+    """
+    path = temporary(final)
+    with named_errors(final):
+        raw.flush()
+        _take_mode(raw.fileno(), final)
+        sync(raw.fileno(), final, warn)
+        if not os.path.samestat(os.fstat(raw.fileno()), os.lstat(path)):
+            raise ParameterError("output", f"{path} was replaced while it was written: does another job write {final}?")
+        if os.name == "nt":  # where a file that is open gets no other name
+            raw.close()
+        os.replace(path, final)
+    sync_directory(final.parent, warn)
 
 
 def _take_mode(descriptor: int, final: Path, mask: int = 0o7777) -> None:
@@ -87,11 +113,12 @@ def _take_mode(descriptor: int, final: Path, mask: int = 0o7777) -> None:
             os.fchmod(descriptor, stat.S_IMODE(before.st_mode) & mask)
 
 
-def open_temporary(final: Path, keep: bool = False) -> IO[bytes]:
+def open_temporary(final: Path, warn: Warn, keep: bool = False) -> IO[bytes]:
     """A file's temporary one, locked until it is closed, or the process ends.
 
     Args:
         final: the file.
+        warn: called if the file system has no locks.
         keep: whether what an earlier job of the same user has left there is taken over; otherwise it is removed.
 
     Raises:
@@ -115,7 +142,10 @@ def open_temporary(final: Path, keep: bool = False) -> IO[bytes]:
         except OSError as error:  # of the directory: name the file that is meant
             raise type(error)(error.errno, error.strerror, str(final)) from None
         try:
-            lock(descriptor, final.name)
+            if not lock(descriptor, final.name, warn) and not is_new and not keep:
+                raise ParameterError(
+                    "output", f"{path} exists, and its file system has no locks: remove it if no job writes it"
+                )
             is_there = os.path.lexists(path) and os.path.samestat(os.fstat(descriptor), os.lstat(path))
             if is_there and not is_new and not keep:
                 if os.name != "nt":
@@ -163,24 +193,44 @@ def _foreign_error(path: Path) -> ParameterError:
     return ParameterError("output", f"{path} is a link or another user's file: find out who put it there")
 
 
-def lock(descriptor: int, name: str) -> None:
-    """Lock a file, or say at once that another job has it."""
+def lock(descriptor: int, name: str, warn: Warn) -> bool:
+    """Lock a file, or say at once that another job has it; returns whether it is locked."""
     if fcntl is None:
-        return
+        return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise ParameterError(
             "output", f"{name} is being written by another job: wait for it, or choose another name"
         ) from None
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise OSError(error.errno, f"it cannot be locked: {error.strerror}", name) from None
+        warn(f"the file system has no locks ({error.strerror}): see that no second job writes to the same place")
+        return False
+    return True
 
 
-def sync_directory(folder: Path) -> None:
+def sync(descriptor: int, path: Path, warn: Warn) -> None:
+    """Put a file on the disk for good."""
+    with named_errors(path):
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in _CANNOT:
+                raise
+            warn(f"the file system cannot sync ({error.strerror}): what is written may be lost in a power cut")
+
+
+def sync_directory(folder: Path, warn: Warn) -> None:
     """Put a directory's names on the disk for good."""
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # it may be written, and not be listed
+        return
+    try:
+        sync(descriptor, folder, warn)
     finally:
         os.close(descriptor)

@@ -10,14 +10,11 @@ from typing import IO, Any, NamedTuple, Protocol
 
 from cossign._arrow import ReadyChunk
 from cossign.batch.inputs.source import format_of
+from cossign.batch.outputs.files import named_errors
 from cossign.batch.outputs.paths import is_stream
-from cossign.batch.packing import PACKINGS, packed_stream, packing_of
+from cossign.batch.packing import PACKINGS, crc32, packed_stream, packing_of
 from cossign.errors import ParameterError
 
-try:
-    from isal.isal_zlib import crc32
-except ImportError:
-    from zlib import crc32
 FORMATS = ("txt", "csv", "jsonl", "parquet", "arrow")
 
 
@@ -55,13 +52,15 @@ class CountedFile:
 
     Args:
         raw: the file; None for nowhere.
+        name: its name, for errors.
         has_crc32: whether `crc32` is made.
     """
 
     closed = False
 
-    def __init__(self, raw: IO[bytes] | None, has_crc32: bool = False) -> None:
+    def __init__(self, raw: IO[bytes] | None, name: str = "", has_crc32: bool = False) -> None:
         self._raw = raw
+        self._name = name
         self._has_crc32 = has_crc32
         self.size = 0
         self.crc32 = 0
@@ -70,7 +69,8 @@ class CountedFile:
         if self._has_crc32:
             self.crc32 = crc32(data, self.crc32)
         if self._raw is not None:
-            self._raw.write(data)
+            with named_errors(self._name):
+                self._raw.write(data)
         size = memoryview(data).nbytes
         self.size += size
         return size
@@ -84,7 +84,8 @@ class CountedFile:
 
     def flush(self) -> None:
         if self._raw is not None:
-            self._raw.flush()
+            with named_errors(self._name):
+                self._raw.flush()
 
     close = flush
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pyarrow as pa
@@ -35,4 +36,25 @@ def _json(column: pa.Array) -> pa.Array:
         return pc.fill_null(pc.binary_join_element_wise('"', column, '"', ""), "null")
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         return pc.fill_null(column.cast(pa.string()), "null")
-    return pa.array([json.dumps(value, default=str, ensure_ascii=False) for value in column.to_pylist()], pa.string())
+    return pa.array([_json_text(value) for value in column.to_pylist()], pa.string())
+
+
+def _json_text(value: Any) -> str:
+    """A value as JSON, where NaN and the infinities are null."""
+    try:
+        return json.dumps(value, default=_simple, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), default=_simple, ensure_ascii=False)
+
+
+def _simple(value: Any) -> Any:
+    """What JSON has no type for: bytes as text, anything else as Python writes it."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
