@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 def as_bytes(values: pa.Array) -> pa.Array:
     """Texts as Arrow bytes: what calls itself strings may hold some that are no UTF-8, which Python cannot take."""
     if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
+        values = decoded(values)
     return values.cast(pa.binary())
 
 
 def as_strings(values: pa.Array) -> pa.Array:
     """Texts as Arrow strings; bytes that are no UTF-8 become U+FFFD."""
     if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
+        values = decoded(values)
     if pa.types.is_binary_view(values.type):
         values = values.cast(pa.binary())
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
@@ -47,7 +47,10 @@ def select_columns(batch: pa.RecordBatch, wanted_names: Sequence[str]) -> pa.Rec
     for name in wanted_names:
         top, *inner = [name] if name in batch.schema.names else name.split(".")
         column = batch.column(top)
-        columns.append(plain(pc.struct_field(plain(column), inner) if inner else column))
+        try:
+            columns.append(plain(pc.struct_field(plain(column), inner) if inner else column))
+        except pa.ArrowException as error:
+            raise pa.ArrowNotImplementedError(f"{name!r} holds {column.type}: {error}") from None
     return pa.record_batch(columns, list(wanted_names))
 
 
@@ -72,19 +75,38 @@ def plain(column: pa.Array) -> pa.Array:
     if isinstance(kind, pa.BaseExtensionType):
         return plain(column.storage)
     if pa.types.is_run_end_encoded(kind):
-        return plain(pc.run_end_decode(column))
+        values = plain(column.values)
+        places = pa.RunEndEncodedArray.from_buffers(
+            pa.run_end_encoded(kind.run_end_type, pa.int64()),
+            len(column),
+            [None],
+            offset=column.offset,
+            children=[column.run_ends, pa.array(range(len(values)), pa.int64())],
+        )
+        return values.take(pc.run_end_decode(places))
     if pa.types.is_dictionary(kind) and plain_type(kind.value_type) != kind.value_type:
-        return plain(column.cast(kind.value_type))
+        return decoded(column)
     target = plain_type(kind)
     return column if target == kind else column.cast(target)
 
 
+def decoded(column: pa.Array) -> pa.Array:
+    """A dictionary's column as its values."""
+    return plain(column.dictionary).take(column.indices)
+
+
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type of the same values without views."""
+    """The type of the same values without views, within lists and structs, too."""
     if pa.types.is_string_view(kind):
         return pa.string()
     if pa.types.is_binary_view(kind):
         return pa.binary()
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(plain_type(kind.value_type)))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(kind.value_field.with_type(plain_type(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(plain_type(field.type)) for field in kind])
     return kind
 
 

@@ -36,10 +36,12 @@ def packing_of(path: str) -> str:
 
 def unpacked(path: str, raw: IO[bytes]) -> IO[bytes]:
     """What gzip or zstd packed, by the suffix or by its first bytes."""
-    start = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else b""
+    start = raw.peek(64)[:64] if isinstance(raw, io.BufferedReader) else b""
+    if path.endswith(PACKINGS) and start and all(byte >= 32 or byte in b"\t\r\n" for byte in start):
+        return raw  # text whose name says that it is packed
     if path.endswith(".gz") or start.startswith(b"\x1f\x8b\x08"):
         return GZIP.GzipFile(fileobj=raw)  # type: ignore[no-any-return]
-    if path.endswith(".zst") or start == b"\x28\xb5\x2f\xfd":
+    if path.endswith(".zst") or start.startswith(b"\x28\xb5\x2f\xfd"):
         arrow = pyarrow(f"{path}: zstd")
         return arrow.CompressedInputStream(arrow.PythonFile(raw, "r"), "zstd")  # type: ignore[no-any-return]
     return raw

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -166,7 +165,7 @@ class Plan:
                 raise ParameterError("delimiter", "is for CSV, and no input is CSV: name it with `input_format`")
         if job.encoding is not None:
             try:
-                is_text = isinstance(b"".decode(job.encoding), str) and codecs.lookup(job.encoding) is not None
+                is_text = "a".encode(job.encoding).decode(job.encoding) == "a"
             except (LookupError, ValueError):
                 is_text = False
             if not is_text:

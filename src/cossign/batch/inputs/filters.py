@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cossign.batch.columns import as_strings, is_text
+from cossign.batch.columns import as_strings, decoded, is_text
 from cossign.batch.errors import InputError
 from cossign.errors import ParameterError
 
@@ -114,9 +114,19 @@ class Condition(NamedTuple):
         return cls(match[1], match[2], value)
 
     def holds(self, values: pa.Array) -> pa.Array:
-        """For which values it holds; never for a null."""
+        """For which values it holds; never for a null.
+
+        Raises:
+            InputError: the column's type cannot be compared with the value.
+        """
+        try:
+            return self._holds(values)
+        except pa.ArrowNotImplementedError:
+            raise self._cannot_compare(values.type) from None
+
+    def _holds(self, values: pa.Array) -> pa.Array:
         if pa.types.is_dictionary(values.type):
-            values = values.cast(values.type.value_type)
+            values = decoded(values)
         kind = values.type
         if is_text(kind):
             return self._holds_for_texts(as_strings(values))
@@ -132,7 +142,10 @@ class Condition(NamedTuple):
             return self._holds_for_dates(values.cast(pa.timestamp("us", "UTC"), safe=False), self.value.dates)
         if pa.types.is_null(kind):
             return pa.nulls(len(values), pa.bool_())
-        raise InputError(
+        raise self._cannot_compare(kind)
+
+    def _cannot_compare(self, kind: pa.DataType) -> InputError:
+        return InputError(
             f"`where`: the column {self.column} holds {kind}, and cannot be compared with {self.value.text!r}"
         )
 

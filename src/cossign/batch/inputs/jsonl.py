@@ -76,7 +76,7 @@ def _is_json(text: bytes) -> bool:
 def _schema(each: Input, wanted: Wanted, block: bytes) -> pa.Schema:
     """The wanted columns' types, as the first rows have them."""
     schema = pa.schema([(wanted.key, pa.string())])
-    if not wanted.others and not wanted.all:
+    if not wanted.others and not wanted.all and not wanted.versions:
         return schema
     for text in (block, *block.split(b"\n")[:100]):  # all of them, or the first that can be read
         with contextlib.suppress(pa.ArrowInvalid):

@@ -139,7 +139,9 @@ class Tables:
                 )
                 if rows.first < skip:
                     batch = batch.split(bisect.bisect_right(batch.numbers, skip))[1]
-                yield self._choose(self._prepare(batch, each), each)
+                with _arrow_errors(each):
+                    batch = self._choose(self._prepare(batch, each), each)
+                yield batch
 
     def rows(self) -> int | None:
         """How many rows there are, if manifests or files say so without being read."""
@@ -216,7 +218,9 @@ def _with_rows(batch: Batch, masks: Sequence[Any]) -> Batch:
     return batch._replace(
         numbers=[batch.numbers[place] for place in kept_places],
         keys=batch.keys.take(places),
-        table=batch.table.take(places),
+        table=pa.record_batch(
+            [_take(batch, name, places) for name in batch.table.schema.names], batch.table.schema.names
+        ),
         faults={new_places[place]: fault for place, fault in batch.faults.items()},
     )
 
@@ -239,6 +243,17 @@ def _txt(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) ->
         counts = {"empty_lines": lines.lines - lines.rows}
         yield ReadRows(first, pa.record_batch([keys], [key]), {}, numbers, first + lines.lines, counts)
         first += lines.lines
+
+
+def _take(batch: Batch, name: str, places: pa.Array) -> pa.Array:
+    """Some rows of a column."""
+    column = batch.table.column(name)
+    try:
+        return column.take(places)
+    except pa.ArrowNotImplementedError:
+        raise InputError(
+            f"{batch.name}: the column {name!r} holds {column.type}, of which rows cannot be chosen: leave it out"
+        ) from None
 
 
 READERS: dict[str, Callable[[IO[bytes], Note, Input, Wanted, int], Reading]] = {
@@ -265,6 +280,8 @@ def _arrow_errors(each: Input) -> Iterator[None]:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:  # the last one: of a column's name
         if isinstance(error, gzip.BadGzipFile) or getattr(error, "errno", None) is not None:
             raise  # `read_errors` knows these
+        if isinstance(error, pa.ArrowNotImplementedError):
+            raise InputError(f"{each.name} has a column that cannot be read: {error}") from None
         names = {"parquet": "Parquet", "arrow": "Arrow IPC", "orc": "ORC", "csv": "CSV", "jsonl": "JSON lines"}
         form = names.get(each.form, "text")
         raise InputError(f"{each.name} is not {form} that can be read: {error}: fetch it again") from None

@@ -15,7 +15,8 @@ _BINARY_FORMS = {
     b"ORC": "ORC: use `input_format=\"orc\"`", b"PK\x03\x04": "a zip archive, or a table of Excel: save it as CSV",
     b"\xff\xfe": "UTF-16: use `encoding=\"utf-16\"`", b"\xfe\xff": "UTF-16: use `encoding=\"utf-16\"`",
 }  # fmt: skip
-_LISTING = re.compile(rb"\s*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s+(?:\d+|PRE)\s+\S")
+# What `aws s3 ls` and coscmd's list print.
+_LISTING = re.compile(rb"\s*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s+\d+\s+\S|\s{4,}PRE \S")
 
 
 def whole_lines(data: IO[bytes], size: int | None = None) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cossign.batch.columns import as_strings, is_text
+from cossign.batch.columns import as_strings, decoded, is_text
 from cossign.batch.errors import InputError
 from cossign.batch.inputs.wanted import VERSION_COLUMNS, plain_name
 
@@ -73,10 +73,13 @@ class Versions(NamedTuple):
 
 def _truths(values: pa.Array, column: str, name: str) -> pa.Array:
     """A column of true and false, which reports write as ``True``, ``true`` or a Boolean; null for anything else."""
-    if pa.types.is_boolean(values.type):
-        return values
-    if not is_text(values.type):
+    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    if not is_text(kind) and not pa.types.is_boolean(kind):
         raise InputError(f"{name}: the column {column} holds {values.type}, not true and false")
+    if kind != values.type:
+        values = decoded(values)
+    if pa.types.is_boolean(kind):
+        return values
     texts = pc.utf8_lower(as_strings(values))
     is_true, is_false = pc.equal(texts, "true"), pc.equal(texts, "false")
     return pc.if_else(pc.or_(is_true, is_false), is_true, None)

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from cossign.batch.columns import decoded
 from cossign.batch.errors import InputError
 from cossign.batch.outputs.table import Sink, has_any, write_texts
 
@@ -37,7 +38,7 @@ def _bytes(column: pa.Array) -> pa.Array:
     if pa.types.is_binary(column.type):
         return column
     if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+        column = decoded(column)
     return column.cast(pa.string()).cast(pa.binary())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import IO, Any
 
 import pyarrow as pa
@@ -9,6 +10,10 @@ import pyarrow.compute as pc
 
 from cossign.batch.columns import as_strings
 from cossign.batch.errors import InputError
+from cossign.errors import CosSignError
+
+# What pyarrow and Python raise for a value that has no form in a format.
+_CANNOT_HOLD = (pa.ArrowException, NotImplementedError, OverflowError, TypeError, ValueError)
 
 
 class Sink:
@@ -20,6 +25,31 @@ class Sink:
         self._schema: pa.Schema | None = None
 
     def write(self, rows: pa.RecordBatch) -> None:
+        """Write some rows.
+
+        Raises:
+            InputError: the format cannot hold a column, or its type changes.
+        """
+        try:
+            self._write(rows)
+        except CosSignError:
+            raise
+        except _CANNOT_HOLD as error:
+            raise self._refusal(rows, error) from None
+
+    def _refusal(self, rows: pa.RecordBatch, error: Exception) -> InputError:
+        """Which column of some rows the format cannot hold."""
+        form = type(self).__module__.rpartition(".")[2]
+        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+            sink = type(self)(io.BytesIO(), [name])
+            try:
+                sink._write(pa.record_batch([column], [name]))
+                sink.close()
+            except _CANNOT_HOLD as reason:
+                return InputError(f"the column {name!r} holds {column.type}, which {form} cannot hold here ({reason})")
+        return InputError(f"the rows cannot be written as {form}: {error}")
+
+    def _write(self, rows: pa.RecordBatch) -> None:
         rows = self.prepare(rows)
         if self._schema is None:
             self._schema = rows.schema
