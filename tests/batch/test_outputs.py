@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import pytest
 from cossign import ParameterError, Signer
 from cossign.batch import InputError, Job, run
 from cossign.cli import main
+from tests.batch import soak
 from tests.batch.test_job import write
 from tests.conftest import BUCKET, REGION
 
@@ -383,7 +386,7 @@ def test_a_resumed_job_has_the_same_list(signer: Signer, monkeypatch: pytest.Mon
 def test_only_ones_own_temporary_file_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the moment a file gets its name and the job's end, another job may have begun the next one."""
 
-    def another(folder: Path, warn: object) -> None:
+    def another(folder: Path, warn: object, entry: object = None) -> None:
         Path(".urls.txt.part").write_text("of another job")
         raise KeyboardInterrupt
 
@@ -408,3 +411,101 @@ def test_a_list_that_nobody_asked_for_is_opened_with_the_first_bad_row() -> None
     Path("keys.txt").write_text("good\n")
     assert presign("-o", name) == 0
     assert presign("-o", name, "--errors", f"{name}.errors.jsonl") == 2
+
+
+# --- File systems that cannot do everything
+
+SHIM = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+int flock(int file, int how)
+{
+    const char *number = getenv("FLOCK_ERRNO");
+    int (*real)(int, int) = dlsym(RTLD_NEXT, "flock");
+    return number ? (errno = atoi(number), -1) : real(file, how);
+}
+int fsync(int file)
+{
+    const char *number = getenv("FSYNC_ERRNO"), *folder_number = getenv("FSYNC_FOLDER_ERRNO");
+    struct stat status;
+    int (*real)(int) = dlsym(RTLD_NEXT, "fsync");
+    if (folder_number && !fstat(file, &status) && S_ISDIR(status.st_mode)) {
+        number = folder_number;
+    }
+    return number ? (errno = atoi(number), -1) : real(file);
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A library that lets flock and fsync fail as they do on other file systems."""
+    if sys.platform != "linux" or shutil.which("gcc") is None:
+        pytest.skip("needs Linux and gcc")
+    folder = tmp_path_factory.mktemp("shim")
+    (folder / "shim.c").write_text(SHIM)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", folder / "shim.so", folder / "shim.c", "-ldl"], check=True)
+    return str(folder / "shim.so")
+
+
+@pytest.mark.parametrize(
+    "failing, number, said",
+    [
+        ("FLOCK_ERRNO", errno.ENOSYS, "warning: the file system has no locks"), ("FLOCK_ERRNO", errno.ENOLCK, "warning: the file system has no locks"),
+        ("FLOCK_ERRNO", errno.EOPNOTSUPP, "warning: the file system has no locks"), ("FSYNC_FOLDER_ERRNO", errno.EINVAL, "warning: the file system cannot sync"),
+        ("FSYNC_ERRNO", errno.ENOSYS, "warning: the file system cannot sync"), ("FSYNC_ERRNO", errno.EIO, "error"), ("FLOCK_ERRNO", errno.EIO, "error"), ("FSYNC_ERRNO", errno.ENOSPC, "error"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("output", ["urls.txt", "urls.csv", "out/"])
+def test_file_systems_that_cannot_do_everything(output: str, failing: str, number: int, said: str, shim: str) -> None:
+    Path("keys.txt").write_text("a\nb\n")
+    environment = {**soak.ENVIRONMENT, "LD_PRELOAD": shim, failing: str(number)}
+    words = [
+        *soak.COSSIGN,
+        "presign",
+        "keys.txt",
+        "-o",
+        output,
+        "--on-error",
+        "skip",
+        *soak.WHERE,
+        "--expires",
+        "10000d",
+    ]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    if said == "error":
+        assert done.returncode == 2
+        assert os.strerror(number) in done.stderr
+        assert output.strip("/") in done.stderr
+        assert not Path("urls.txt").exists()
+        return
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(said) == 1
+    if output == "out/":
+        done = subprocess.run([*words, "--resume"], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    elif failing == "FLOCK_ERRNO":  # what another job may be writing is not taken away from it
+        Path(f".{output}.part").write_text("of another job")
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert f".{output}.part exists, and its file system has no locks: remove it if no job writes it" in done.stderr
+        assert Path(f".{output}.part").read_text() == "of another job"
+
+
+def test_a_temporary_file_that_another_job_has_replaced(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without locks: a half-written file of another job must not get the final name."""
+
+    def another(this: object) -> None:
+        Path("new").write_text("half")
+        os.replace("new", ".urls.txt.part")
+
+    Path("keys.txt").write_text("a\nb\n")
+    monkeypatch.setattr("cossign.batch.runner._Meter.note", another)
+    with pytest.raises(ParameterError, match="was replaced while it was written"):
+        run(Job(inputs="keys.txt", output="urls.txt", signer=signer))
+    assert not Path("urls.txt").exists()
+    assert Path(".urls.txt.part").read_text() == "half"

@@ -106,7 +106,7 @@ class Journal:
         self._digest = ""  # of all lines
         if not folder.is_dir():
             folder.mkdir()
-            sync_directory(folder.parent, warn)
+            sync_directory(folder.parent, warn, folder)
         path = folder / NAME
         is_new = not os.path.lexists(path)
         self._descriptor = own_file(path, create=True)

@@ -102,7 +102,7 @@ def give_name(raw: IO[bytes], final: Path, warn: Warn) -> None:
         if os.name == "nt":  # where a file that is open gets no other name
             raw.close()
         os.replace(path, final)
-    sync_directory(final.parent, warn)
+    sync_directory(final.parent, warn, final)
 
 
 def _take_mode(descriptor: int, final: Path, mask: int = 0o7777) -> None:
@@ -222,8 +222,8 @@ def sync(descriptor: int, path: Path, warn: Warn) -> None:
             warn(f"the file system cannot sync ({error.strerror}): what is written may be lost in a power cut")
 
 
-def sync_directory(folder: Path, warn: Warn) -> None:
-    """Put a directory's names on the disk for good."""
+def sync_directory(folder: Path, warn: Warn, entry: Path | None = None) -> None:
+    """Put a directory's names on the disk for good; `entry` is the one that an error names."""
     if os.name == "nt":
         return
     try:
@@ -231,6 +231,6 @@ def sync_directory(folder: Path, warn: Warn) -> None:
     except PermissionError:  # it may be written, and not be listed
         return
     try:
-        sync(descriptor, folder, warn)
+        sync(descriptor, entry or folder, warn)
     finally:
         os.close(descriptor)
