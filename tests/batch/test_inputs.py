@@ -22,7 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cossign import CosSignError, Credentials, ParameterError, Signer
-from cossign.batch import InputError, Job, Report, dry_run, run
+from cossign.batch import InputError, Job, Progress, Report, dry_run, run
 from cossign.cli import main
 from tests.batch.test_job import write
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
@@ -475,6 +475,21 @@ def test_numbers_of_json(signer: Signer) -> None:
     ]
     assert [row["x"] for row in rows] == [1.5, None, None, None]
     assert [row["l"] for row in rows] == [[1.0], [None], [], None]
+
+
+# --- Progress
+
+
+def test_progress_of_columns_is_by_rows(signer: Signer) -> None:
+    """The footer has the number of rows; where the file is read says nothing of how far the job is."""
+    keys = [f"photos/{number:07d}.jpg" for number in range(400_000)]
+    pq.write_table(pa.table({"key": keys}), "k.parquet", row_group_size=100_000)
+    seen: list[Progress] = []
+    run(Job(inputs="k.parquet", output="u.parquet", signer=signer), progress=seen.append)
+    assert {each.total for each in seen} == {400_000}
+    for each in seen[:-1]:
+        assert each.size is not None
+        assert abs(each.read / each.size - each.rows / 400_000) < 0.35
 
 
 # --- Every type of Arrow

@@ -95,7 +95,12 @@ def _warn(plan: Plan, warnings: Warnings) -> bool:
 
 
 class _Meter:
-    """How far a run is: told some times a second, with a warning if the URLs expire before it ends."""
+    """How far a run is: told some times a second, with a warning if the URLs expire before it ends.
+
+    Attributes:
+        is_shown: whether somebody wants to be told.
+        is_late: whether no more need be said of URLs that expire too soon.
+    """
 
     def __init__(
         self, plan: Plan, report: Report, warnings: Warnings, progress: Callable[[Progress], object] | None
@@ -104,8 +109,9 @@ class _Meter:
         self._report = report
         self._warnings = warnings
         self._progress = progress
+        self.is_shown = progress is not None
         self._start_time = self._next = time.monotonic()
-        self.is_late = plan.job.expires_column is not None  # whether no more need be said of URLs that expire too soon
+        self.is_late = plan.job.expires_column is not None
 
     def note(self) -> None:
         """Tell how far it is, if it is time to."""
@@ -116,7 +122,7 @@ class _Meter:
         plan, report, source = self._plan, self._report, self._plan.source
         seconds = now - self._start_time
         share = source.position / source.size if source.size else 0.0
-        total = None if plan.has_filters else source.rows
+        total = None if plan.has_filters else source.total
         if total is None and 0 < share < 1:
             total = max(report.rows, round(report.rows / share))
         seconds_left = seconds * (1 - share) / share if share > 0.001 else 0.0
@@ -207,6 +213,8 @@ class _Run:
             at = last.end if last else Position()
             rows = plan.signer_of_rows(plan.source, at, plan.job.threads, self._oddities.look)
             with contextlib.closing(rows):
+                if self._meter.is_shown and not plan.has_filters:
+                    plan.source.total = rows.total()
                 if journal is not None:
                     self._write_parts(journal, rows, errors)
                 else:

@@ -39,12 +39,11 @@ class RowSigner:
         job: what is signed, and how.
         items: the rows as they are read, some at a time.
         at: where they begin.
-        start: when the signatures begin, Unix seconds.
         look: is shown the keys.
 
     Attributes:
         direct: whether pieces must be written as soon as they are given, as their memory is used again.
-        end: the place behind the rows that were given.
+        end: the place after the rows that were given.
         read: how many rows were read for them.
         kept_count: how many of those no filter has left out.
         counts: what else was counted; see `warnings.COUNTED`.
@@ -64,7 +63,7 @@ class RowSigner:
         self.counts: Counter[str] = Counter()
 
     def has_more(self) -> bool:
-        """Whether there are rows behind those that were given."""
+        """Whether there are rows after those that were given."""
         if self._rest is None:
             self._rest = next(self._items, None)
         return self._rest is not None

@@ -120,6 +120,7 @@ class Source:
         bucket: the bucket whose objects the inventories list; None without one.
         region: that bucket's region, if a manifest says it.
         notes: warnings of what was found.
+        total: how many rows there are, by the manifests or the files' footers, once somebody has looked.
     """
 
     def __init__(
@@ -137,7 +138,7 @@ class Source:
         self.region: str | None = None
         self.notes: list[str] = []
         self.position = 0
-        self._footer_rows: int | None = None
+        self.total: int | None = None
         for path in paths:
             self._find(path, form)
         if len([each for each in self.inputs if each.path == "-"]) > 1:
@@ -154,15 +155,9 @@ class Source:
 
     @property
     def rows(self) -> int | None:
-        """How many rows the manifests promise, if all inputs are theirs; or as many as `note_rows` was told."""
+        """How many rows the manifests promise, if all inputs are theirs."""
         file_count = sum(len(files) for _, _, files in self.counts)
-        if self.counts and file_count == len(self.inputs):
-            return sum(rows for _, rows, _ in self.counts)
-        return self._footer_rows
-
-    def note_rows(self, rows: int) -> None:
-        """Take how many rows the inputs have, by their footers."""
-        self._footer_rows = rows
+        return sum(rows for _, rows, _ in self.counts) if self.counts and file_count == len(self.inputs) else None
 
     def estimated_rows(self) -> int | None:
         """How many rows there may be, by the lines at the beginning of an input of each form."""

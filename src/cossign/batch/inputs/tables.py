@@ -156,7 +156,6 @@ class Tables:
             with self.source.read(index) as (data, _), _arrow_errors(each):
                 total += parquet.row_count(data) if each.form == "parquet" else orc.row_count(data)
         self.source.position = 0
-        self.source.note_rows(total)
         return total
 
     def _read(self, index: int, each: Input, wanted: Wanted, skip: int) -> Reading:
