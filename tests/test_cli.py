@@ -337,7 +337,7 @@ def test_unreadable_input_and_usage(arguments: list[str], said: str, capsys: pyt
         ("k.txt", b"a"),
         ("k.xyz", b"a"),
         ("k.csv", b"a,b\n1,2\n"),
-        ("bad.txt.gz", b"a\n"),
+        ("bad.txt.gz", b"\0a\n"),
         ("nul.csv", b'key\n"' + b"x" * 40_000_000),
     ):
         Path(name).write_bytes(data)

@@ -302,7 +302,6 @@ cdef tuple decoded_column(const uint8_t* data, Py_ssize_t size, const int32_t* o
     return result[:out - start], places
 
 
-# What a chunk of Lines keeps until it is released.
 def text_counts(data, offsets, /) -> tuple[int, int, int]:
     """What a column of texts is like: how many end with a blank, hold a CR, begin with a scheme and "://".
 
@@ -334,6 +333,7 @@ def text_counts(data, offsets, /) -> tuple[int, int, int]:
     return counts.blank_ends, counts.inner_crs, counts.addresses
 
 
+# What a chunk of Lines keeps until it is released.
 cdef struct LineBlock:
     PyObject* data
     int32_t* views

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import csv
 import datetime
+import decimal
 import gzip
 import hashlib
 import io
 import json
 import os
+import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
@@ -276,6 +279,8 @@ def test_addresses_that_are_refused(address: str, said: str, signer: Signer) -> 
 def test_an_address_with_a_line_end(signer: Signer) -> None:
     with pytest.raises(InputError, match="row 1: the key holds a line end"):
         done(signer, write("k.txt", [f"https://{HOST}/a%0Ab"]))
+    with pytest.raises(InputError, match="row 1: the key holds a line end"):
+        done(signer, write("k.txt", [f"https://{HOST}/a%0D"]))
     done(signer, write("k.csv", [f"https://{HOST}/a%0Ab"]))
     assert keys_of(signer) == ["a\nb"]
 
@@ -345,6 +350,40 @@ def test_plus_signs_of_inventories(signer: Signer) -> None:
 def test_odd_keys_of_lists_are_shown_by_kind(signer: Signer) -> None:
     report = done(signer, write("k.txt", ["a%20b", "a+b", "c"]))
     assert any("1 percent-encoded" in text and "1 with a plus sign" in text for text in report.warnings)
+
+
+def test_counts_and_rows_are_the_same_after_a_resume(signer: Signer) -> None:
+    """Whatever part of a batch of rows a part ends with."""
+    Path("k.txt").write_text(
+        "".join(f"key{row}{' ' * (row % 10 == 0)}\n" for row in range(100)) + "\n" * 5000 + "..\n" + "key\n" * 50
+    )
+    write(
+        "k.csv",
+        [f"key{row}{' ' * (row % 10 == 0)}" if row != 4502 else ".." for row in range(6000)],
+        IsLatest=[row % 3 != 0 for row in range(6000)],
+    )
+    for name, output, named in (
+        ("k.txt", "csv", {}),
+        ("k.csv", "txt", {"latest": True}),
+        ("k.csv", "jsonl", {"where": ["IsLatest=true"]}),
+        ("k.txt", "txt", {}),
+    ):
+        job = Job(
+            inputs=name, output="out/", signer=signer, start=START, rows_per_part=37, output_format=output, **named
+        )
+        with pytest.raises(CosSignError):
+            run(job)
+        resumed = run(replace(job, on_error="skip", resume=True))
+        whole = run(replace(job, on_error="skip", output="whole/"))
+        assert (resumed.read, resumed.rows, resumed.bad, resumed.counts) == (
+            whole.read,
+            whole.rows,
+            whole.bad,
+            whole.counts,
+        )
+        assert resumed.resumed
+        for folder in ("out", "whole"):
+            shutil.rmtree(folder)
 
 
 # --- What is not a list of keys
@@ -490,6 +529,46 @@ def test_progress_of_columns_is_by_rows(signer: Signer) -> None:
     for each in seen[:-1]:
         assert each.size is not None
         assert abs(each.read / each.size - each.rows / 400_000) < 0.35
+
+
+def test_numbers_of_json_stay_what_they_are(signer: Signer) -> None:
+    rows = [{"key": f"k{row}", "n": 1, "pad": "x" * 40} for row in range(30_000)]
+    Path("k.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in [*rows, {"key": "last", "n": 1.9}, {"key": "..", "n": True}])
+    )
+    report = done(signer, "k.jsonl", where=["n=1"], on_error="skip")
+    assert (report.rows, report.bad) == (30_002, 2)
+    assert report.first_error == "k.jsonl, row 30001: n is not int64, as it is in the first rows"
+
+
+def test_decimals_are_compared_as_decimals(signer: Signer) -> None:
+    ids = [decimal.Decimal(9007199254740992), decimal.Decimal(9007199254740993)]
+    pq.write_table(pa.table({"key": ["a", "b"], "id": pa.array(ids, pa.decimal128(20, 0))}), "k.parquet")
+    for condition in ("id=9007199254740993", "id>9007199254740992", "id>9007199254740992.5"):
+        done(signer, "k.parquet", where=[condition])
+        assert keys_of(signer) == ["b"]
+
+
+def test_instants_below_a_microsecond(signer: Signer) -> None:
+    pq.write_table(
+        pa.table({"key": ["a", "b"], "t": pa.array([1, 1_800_000_000_000_000_001], pa.timestamp("ns"))}), "k.parquet"
+    )
+    done(signer, "k.parquet", where=["t>=2026-01-01"])
+    assert keys_of(signer) == ["b"]
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["-X", "PUT", "--method-column", "m"], "-X cannot be chosen beside --method-column"), (["--query", "v=1", "--query-column", "v=m"], "--query-column has the parameter 'v', as --query has"),
+        (["--dry-run", "--report", "r.json"], "--report is not written by --dry-run"), (["--include", ""], "--include is empty"), (["--query-column", "v=f"], "--query-column cannot take the column 'f', which holds double"),
+        (["--method-column", "f"], "--method-column cannot take the column 'f'"), (["--new-credentials"], "--new-credentials is for a job that is resumed"), (["--url-column", "u"], "--url-column cannot be in text"),
+    ],
+)  # fmt: skip
+def test_options_that_do_not_go_together(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pq.write_table(pa.table({"key": ["a"], "m": ["GET"], "f": [1.5]}), "k.parquet")
+    assert main(["presign", "k.parquet", *words, *WHERE]) == 2
+    assert said in capsys.readouterr().err
 
 
 # --- Every type of Arrow

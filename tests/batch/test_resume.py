@@ -490,7 +490,7 @@ def test_parts_that_were_altered(signer: Signer) -> None:
         assert (report.rows, part.read_bytes()) == (25, data)
     part.unlink()
     part.mkdir()
-    with pytest.raises(OSError, match="Is a directory"):
+    with pytest.raises(ParameterError, match="is a directory, where a part belongs"):
         run(replace(job, resume=True))
 
 

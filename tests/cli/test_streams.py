@@ -39,13 +39,13 @@ def test_closed_streams(signer: Signer) -> None:
     url = shlex.quote(signer.presign("a"))
     for script, status in (
         (f"cossign presign k.txt {WHERE} -o o.txt 2>&-", 0), (f"cossign explain {url} >&-", 0),
-        (f"cossign presign k.txt {WHERE} >&-", 0), (f"cossign verify {url} >&- 2>&-", 0),
+        (f"cossign presign k.txt {WHERE} >&-", 2), (f"cossign presign k.txt {WHERE} -o /dev/stdout >&-", 2), (f"cossign verify {url} >&- 2>&-", 0),
         ("cossign verify - <&-", 2), ("cossign explain - <&-", 2), (f"cossign presign - {WHERE} <&-", 2),
     ):  # fmt: skip
         done = shell(script)
         assert (done.returncode, b"Traceback" in done.stderr) == (status, False), (script, done.stderr)
         if status == 2:
-            assert done.stderr.startswith(b"cossign: stdin")
+            assert done.stderr.startswith((b"cossign: stdin", b"cossign: stdout: it is closed"))
             assert done.stderr.count(b"\n") == 1
     assert Path("o.txt").read_text().count("\n") == 2
     done = shell(f"cossign presign k.txt {WHERE} --start 5 --no-progress 2>&- >o")

@@ -25,9 +25,9 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from cossign import CosSignError, Credentials, Signer, Verified
 from cossign.batch import InputError
+from cossign.batch.inputs.choice import ColumnChoice
 from cossign.batch.inputs.source import Source
 from cossign.batch.inputs.tables import Tables
-from cossign.batch.inputs.wanted import Wanted
 from cossign.errors import ParameterError
 from cossign.explain import explain
 from cossign.gateway import Gateway
@@ -147,7 +147,7 @@ def listed(data: bytes) -> None:
     (folder / "manifest.json").write_bytes(manifest)
     with contextlib.suppress(InputError):
         source = Source([str(folder / "manifest.json")])
-        for batch in Tables(source, Wanted("key", ["Size"])).batches():
+        for batch in Tables(source, ColumnChoice("key", ["Size"])).batches():
             batch.table.validate(full=True)
 
 

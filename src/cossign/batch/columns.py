@@ -11,14 +11,14 @@ import pyarrow.compute as pc
 def as_bytes(values: pa.Array) -> pa.Array:
     """Texts as Arrow bytes: what calls itself strings may hold some that are no UTF-8, which Python cannot take."""
     if pa.types.is_dictionary(values.type):
-        values = decoded(values)
+        values = dictionary_values(values)
     return values.cast(pa.binary())
 
 
 def as_strings(values: pa.Array) -> pa.Array:
     """Texts as Arrow strings; bytes that are no UTF-8 become U+FFFD."""
     if pa.types.is_dictionary(values.type):
-        values = decoded(values)
+        values = dictionary_values(values)
     if pa.types.is_binary_view(values.type):
         values = values.cast(pa.binary())
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
@@ -85,12 +85,12 @@ def plain(column: pa.Array) -> pa.Array:
         )
         return values.take(pc.run_end_decode(places))
     if pa.types.is_dictionary(kind) and plain_type(kind.value_type) != kind.value_type:
-        return decoded(column)
+        return dictionary_values(column)
     target = plain_type(kind)
     return column if target == kind else column.cast(target)
 
 
-def decoded(column: pa.Array) -> pa.Array:
+def dictionary_values(column: pa.Array) -> pa.Array:
     """A dictionary's column as its values."""
     return plain(column.dictionary).take(column.indices)
 

@@ -36,8 +36,8 @@ class Part(NamedTuple):
         end: where the next part begins.
         errors: how many bytes the list of bad rows has with its own.
         errors_crc32: the CRC-32 of those.
-        seen: how many bytes of the inputs, one after the other, were read for this part and those before it; at least.
-        seen_crc32: the CRC-32 of those.
+        input_bytes: how many bytes of the inputs, one after the other, were read at least up to the part's end.
+        input_crc32: the CRC-32 of those.
         counts: what else was counted of its rows; see `warnings.COUNTED`.
         secret_id: the SecretId that signed it.
     """
@@ -51,8 +51,8 @@ class Part(NamedTuple):
     end: Position
     errors: int
     errors_crc32: int
-    seen: int
-    seen_crc32: int
+    input_bytes: int
+    input_crc32: int
     counts: dict[str, int]
     secret_id: str
 
@@ -70,7 +70,7 @@ class Part(NamedTuple):
         return part
 
 
-_NUMBERS = ("size", "crc32", "read", "rows", "bad", "errors", "errors_crc32", "seen", "seen_crc32")
+_NUMBERS = ("size", "crc32", "read", "rows", "bad", "errors", "errors_crc32", "input_bytes", "input_crc32")
 
 
 def part_name(index: int, suffix: str) -> str:
@@ -291,17 +291,17 @@ def _value_text(value: Any) -> str:
 
 
 def _changed_inputs(before: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[str]:
+    """What differs between inputs. Their names may differ: `resume` compares the bytes that were read."""
     old, new = ([_name(each) for each in inputs] for inputs in (before, now))
-    if old == new:
-        return [
-            f"the input {right['path']} ({', '.join(fields)})"
+    if len(before) == len(now):
+        pairs = [
+            (left, right, [field for field in ("form", "size", "md5") if left.get(field) != right[field]])
             for left, right in zip(before, now, strict=True)
-            if (fields := [field for field in ("form", "size", "md5") if left.get(field) != right[field]])
         ]
-    differences = [
-        f"{each['path']} is no longer an input" for each in before if os.path.basename(each["path"]) not in new
-    ]
-    differences += [f"{each['path']} is a new input" for each in now if os.path.basename(each["path"]) not in old]
+        if all(_name(left) == _name(right) or not fields for left, right, fields in pairs):
+            return [f"the input {right['path']} ({', '.join(fields)})" for _, right, fields in pairs if fields]
+    differences = [f"{each['path']} is no longer an input" for each in before if _name(each) not in new]
+    differences += [f"{each['path']} is a new input" for each in now if _name(each) not in old]
     return differences or ["the inputs' order or number"]
 
 

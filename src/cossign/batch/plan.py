@@ -44,7 +44,7 @@ class Plan:
         self.output = os.fspath(job.output)
         self.is_directory = not is_stream(self.output) and (job.rows_per_part is not None or is_directory(self.output))
         self._check_choices()
-        self.has_filters = bool(job.include or job.exclude or job.where)
+        self.has_filters = bool(job.include or job.exclude or job.where or job.latest)
         self.inputs = [os.fspath(each) for each in _input_list(job.inputs)]
         self.source = self.new_source()
         self._check_inputs()
@@ -94,9 +94,9 @@ class Plan:
     def notes(self) -> Iterator[str]:
         """Warnings of what was found before anything was read."""
         yield from self.source.notes
-        listed, signed = self.source.bucket, self.job.signer.bucket
-        if listed and signed and listed != signed:
-            yield f"the inventory lists the bucket {listed}, and the URLs are for {signed}"
+        report_bucket, bucket = self.source.bucket, self.job.signer.bucket
+        if report_bucket and bucket and report_bucket != bucket:
+            yield f"the inventory lists the bucket {report_bucket}, and the URLs are for {bucket}"
 
     def count_warnings(self, counts: Mapping[str, int]) -> Iterator[str]:
         """Warnings of what was counted while rows were read."""
@@ -151,6 +151,10 @@ class Plan:
             raise ParameterError("resume", "needs an output directory: give one, and `rows_per_part`")
         if job.rows_per_part is not None and not self.is_directory:
             raise ParameterError("rows_per_part", "needs an output directory")
+        if job.method_column is not None and job.method != "GET":
+            raise ParameterError("method", "cannot be chosen beside `method_column`: leave one out")
+        if both := sorted({each.lower() for each in job.query} & {each.lower() for each in job.query_columns}):
+            raise ParameterError("query_columns", f"has the parameter {both[0]!r}, as `query` has: leave one out")
         if job.new_credentials and not job.resume:
             raise ParameterError("new_credentials", "is for a job that is resumed: use it with `resume=True`")
 

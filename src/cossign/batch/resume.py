@@ -87,7 +87,7 @@ def _check_job(plan: Plan, journal: Journal, report: Report) -> None:
 
 def _check_inputs(plan: Plan, last: Part) -> None:
     """See that inputs that were moved or touched still have the bytes that were read."""
-    if plan.source.crc32(0, last.seen) != last.seen_crc32:
+    if plan.source.crc32(0, last.input_bytes) != last.input_crc32:
         raise ParameterError(
             "resume", "cannot go on: an input was moved or written since, and has other bytes than those that were read"
         )
@@ -95,11 +95,13 @@ def _check_inputs(plan: Plan, last: Part) -> None:
 
 def _is_whole(path: Path, part: Part) -> bool:
     """Whether a part has the bytes that were written."""
+    if path.is_dir():
+        raise ParameterError("output", f"{path} is a directory, where a part belongs: remove it")
     crc, size = 0, 0
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
         while block := file.read(1 << 20):
             crc, size = crc32(block, crc), size + len(block)
-    return (size, crc) == (part.size, part.crc32) and path.is_file()
+    return (size, crc) == (part.size, part.crc32)
 
 
 def _write_again(plan: Plan, journal: Journal, index: int, warnings: Warnings) -> None:

@@ -208,8 +208,8 @@ class _Run:
             output = stack.enter_context(contextlib.ExitStack())
             raw = None if journal is not None else output.enter_context(output_file(plan.output, warn))
             is_requested = plan.job.errors is not None
-            listed = (last.errors, last.errors_crc32) if last else (0, 0)
-            errors = stack.enter_context(BadRows(plan.errors_file, warn, *listed, is_requested))
+            list_before = (last.errors, last.errors_crc32) if last else (0, 0)
+            errors = stack.enter_context(BadRows(plan.errors_file, warn, *list_before, is_requested))
             at = last.end if last else Position()
             rows = plan.signer_of_rows(plan.source, at, plan.job.threads, self._oddities.look)
             with contextlib.closing(rows):
@@ -229,7 +229,9 @@ class _Run:
         """The parts that are not yet there."""
         plan, report = self.plan, self.report
         secret_id = plan.job.signer.valid_credentials().secret_id
-        seen, seen_crc32 = (journal.parts[-1].seen, journal.parts[-1].seen_crc32) if journal.parts else (0, 0)
+        input_bytes, input_crc32 = (
+            (journal.parts[-1].input_bytes, journal.parts[-1].input_crc32) if journal.parts else (0, 0)
+        )
         while not journal.parts or rows.has_more():
             name = part_name(len(journal.parts), plan.format.suffix)
             read, rows_before, bad, counts = rows.read, report.rows, report.bad, rows.counts.copy()
@@ -238,8 +240,8 @@ class _Run:
                 file = CountedFile(raw, os.path.join(plan.output, name), has_crc32=True)
                 self._write(file, rows, plan.rows_per_part, errors)
             errors.flush()
-            seen_before, seen = seen, max(seen, plan.source.seen(rows.end.input))
-            seen_crc32 = plan.source.crc32(seen_before, seen, seen_crc32)
+            bytes_before, input_bytes = input_bytes, max(input_bytes, plan.source.input_bytes(rows.end.input))
+            input_crc32 = plan.source.crc32(bytes_before, input_bytes, input_crc32)
             part = Part(
                 name,
                 file.size,
@@ -250,8 +252,8 @@ class _Run:
                 rows.end,
                 errors.size,
                 errors.crc32,
-                seen,
-                seen_crc32,
+                input_bytes,
+                input_crc32,
                 {name: count - counts[name] for name, count in rows.counts.items() if count != counts[name]},
                 secret_id,
             )
@@ -282,7 +284,8 @@ class _Run:
         write_rows(self.plan, file, rows, limit, note)
         report.written = written + file.size
         report.read = read + rows.read
-        report.counts = {name: counts[name] + count for name, count in rows.counts.items() if counts[name] + count}
+        counts.update(rows.counts)
+        report.counts = {name: count for name, count in counts.items() if count}
 
     def _finish(self, report_file: IO[bytes] | None) -> None:
         self._oddities.judge()

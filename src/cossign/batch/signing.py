@@ -145,7 +145,7 @@ class LineSigner(RowSigner):
                     block, rest = split_lines(block, limit - taken_lines)
                     self._rest = (index, rest)
                 taken_lines += lines
-            self._look(lambda: block[: 1 << 15].split(b"\n")[:-1])  # noqa: B023
+            self._look(lambda: [key for key in block[: 1 << 15].split(b"\n")[:-1] if b"://" not in key])  # noqa: B023
             mark(index, block)
             yield block
 
@@ -163,7 +163,7 @@ class LineSigner(RowSigner):
         name = self._source.inputs[mark.input].name
         keys = self._addresses.keys(texts, name, range(mark.line + 1, mark.line + 1 + len(texts)))
         for place, key in enumerate(keys):
-            if key and b"\n" in key:
+            if key and (b"\n" in key or key.endswith(b"\r")):
                 row = mark.line + place + 1
                 raise InputError(
                     f"{name}, row {row}: the key holds a line end, which text cannot: use CSV or JSON lines"

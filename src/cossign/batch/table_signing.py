@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from cossign._arrow import Memory, SignedColumn
 from cossign.batch.columns import as_bytes
 from cossign.batch.inputs.addresses import Addresses
+from cossign.batch.inputs.choice import ColumnChoice
 from cossign.batch.inputs.filters import Condition
 from cossign.batch.inputs.source import Position, Source
 from cossign.batch.inputs.tables import Batch, Tables
-from cossign.batch.inputs.wanted import Wanted
 from cossign.batch.job import Job
 from cossign.batch.outputs.bad_rows import BadRow
 from cossign.batch.signing import CORES, Piece, RowSigner
@@ -45,7 +45,7 @@ class TableSigner(RowSigner):
         self._has_all_columns = "all" in job.keep_columns
         self._tables = Tables(
             source,
-            Wanted(
+            ColumnChoice(
                 self._key_name,
                 [*columns, *(name for name in job.keep_columns if name != "all")],
                 self._has_all_columns,
@@ -79,9 +79,7 @@ class TableSigner(RowSigner):
             if limit is not None and taken_rows + len(batch.keys) > limit:
                 batch, self._rest = batch.split(limit - taken_rows)
             taken_rows += len(batch.keys)
-            self.read += batch.end - (self.end.row if batch.input == self.end.input else 0)
-            if self._source.inputs[batch.input].form == "txt":  # whose rows are its lines, with the empty ones
-                self.read -= batch.counts.get("empty_lines", 0)
+            self.read += batch.read
             self.kept_count += len(batch.keys)
             self.counts.update(batch.counts)
             self.end = Position(batch.input, batch.end)
@@ -95,6 +93,23 @@ class TableSigner(RowSigner):
                 yield self._table(batch, column)
 
     def _sign(self, batch: Batch) -> SignedColumn:
+        job, column = self._job, batch.table.column
+        try:
+            return self._column(batch)
+        except ParameterError as error:
+            parameter, _, item = error.parameter.partition("[")
+            name = {"method": job.method_column, "expires": job.expires_column}.get(parameter)
+            if parameter == "query":
+                name = job.query_columns.get(item.strip("']"))
+            if name is None or "Arrow type" not in error.reason:
+                raise
+            raise ParameterError(
+                "query_columns" if item else f"{parameter}_column",
+                f"cannot take the column {name!r}, which holds {column(name).type}: "
+                f"choose one of {'seconds' if parameter == 'expires' else 'strings'}",
+            ) from None
+
+    def _column(self, batch: Batch) -> SignedColumn:
         job, column = self._job, batch.table.column
         return job.signer.sign_column(
             batch.keys,
@@ -110,7 +125,7 @@ class TableSigner(RowSigner):
         values = batch.table.column(name)
         if self._source.inputs[batch.input].form != "csv":
             return values
-        return pc.if_else(pc.equal(values, pa.scalar("", values.type)), None, values)
+        return pc.if_else(pc.match_substring_regex(values, "^$"), pa.nulls(len(values), values.type), values)
 
     def _lines(self, batch: Batch, column: SignedColumn) -> Iterator[Piece]:
         """Lines of URLs, chunk by chunk."""

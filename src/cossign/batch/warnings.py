@@ -16,6 +16,7 @@ COUNTED = {
     "blank_ends": "keys that end with a blank",
     "inner_crs": "keys that hold a CR",
     "plus_signs": "encoded keys with a plus sign",
+    "lone_crs": "places of CSV with a CR that no line end follows",
 }
 Keys = Callable[[], list[bytes]]  # some keys, for whoever looks at them
 
@@ -125,6 +126,7 @@ def count_warnings(counts: Mapping[str, int], latest: bool, has_version: bool) -
     for name, text in (
         ("blank_ends", "keys end with a blank, which is signed as a part of the key"),
         ("inner_crs", "keys hold a CR, which is signed as a part of the key: do lines end with CR alone?"),
+        ("lone_crs", "places of CSV hold a CR alone, which ends a row where no quotes are around it"),
         (
             "plus_signs",
             "keys of the inventory have a plus sign, which is signed as one: some services mean a blank by it",

@@ -148,6 +148,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except io.UnsupportedOperation:
         words.say("stdin is closed, and - reads it")
         return 2
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "thread" not in str(error):
+            raise
+        words.say(f"too little memory{_resume_hint(arguments)}")
+        return 2
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         words.say(f"{name}{error.strerror or error}{_resume_hint(arguments)}")

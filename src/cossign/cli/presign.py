@@ -14,6 +14,7 @@ from typing import Any
 from cossign.cli import arguments as options
 from cossign.cli import words
 from cossign.cli.hints import address
+from cossign.errors import ParameterError
 
 INPUT_FORMATS = ("txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory")
 EPILOG = """\
@@ -211,6 +212,9 @@ def run(arguments: argparse.Namespace) -> int:
         **parameters,
     )
     if arguments.dry_run:
+        for option in ("report", "errors"):
+            if getattr(arguments, option) is not None:
+                raise ParameterError(option, "is not written by --dry-run: leave one out")
         return _dry_run(batch.dry_run(job), arguments.output)
     with _progress(arguments) as progress:
         report = batch.run(job, progress=progress, warn=words.warn)

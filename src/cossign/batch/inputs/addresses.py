@@ -50,6 +50,7 @@ class Addresses:
         ]
 
     def _key(self, text: bytes, name: str, number: int) -> bytes:
+        text = text[:6].lower() + text[6:] if text[:6].lower() == b"cos://" else text
         if text.startswith(self._prefix) and len(text) > len(self._prefix):
             return text[len(self._prefix) :]
         address = text.decode("utf-8", "replace")

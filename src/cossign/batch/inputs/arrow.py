@@ -9,11 +9,11 @@ from typing import IO
 import pyarrow as pa
 
 from cossign.batch.columns import select_columns
+from cossign.batch.inputs.choice import TABLE_ROWS, ColumnChoice, Reading, ReadRows
 from cossign.batch.inputs.source import Input, Note, check_seekable
-from cossign.batch.inputs.wanted import TABLE_ROWS, Reading, ReadRows, Wanted
 
 
-def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) -> Reading:
+def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: int) -> Reading:
     """The wanted columns; of a stream all columns are read."""
     batches: Iterator[pa.RecordBatch]
     start = data.read(6)
@@ -22,7 +22,7 @@ def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) ->
         check_seekable(data, "an Arrow file")
         schema = pa.ipc.open_file(data).schema
         top_names = {
-            name.split(".")[0] if name not in schema.names else name for name in wanted.typed_names(each, schema)
+            name.split(".")[0] if name not in schema.names else name for name in choice.typed_names(each, schema)
         }
         places = [place for place, name in enumerate(schema.names) if name in top_names]
         file = pa.ipc.open_file(data, options=pa.ipc.IpcReadOptions(included_fields=places))
@@ -31,7 +31,7 @@ def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) ->
     else:
         stream = pa.ipc.open_stream(pa.PythonFile(_JoinedStream(start, data), "r"))
         schema, batches = stream.schema, iter(stream)
-    names = wanted.typed_names(each, schema)
+    names = choice.typed_names(each, schema)
     first = 0
     for number, batch in enumerate(batches):
         for place in range(0, len(batch), TABLE_ROWS):

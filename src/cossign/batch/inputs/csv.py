@@ -14,19 +14,19 @@ import pyarrow.csv
 from cossign._arrow import decode_column, records_end
 from cossign.batch.columns import buffers_of
 from cossign.batch.errors import InputError
+from cossign.batch.inputs.choice import TABLE_ROWS, ColumnChoice, Fault, Reading, ReadRows
 from cossign.batch.inputs.source import Input, Note
-from cossign.batch.inputs.txt import line_count, whole_lines
-from cossign.batch.inputs.wanted import TABLE_ROWS, Fault, Reading, ReadRows, Wanted
+from cossign.batch.inputs.txt import check_encoding, line_count, whole_lines
 from cossign.batch.threads import read_ahead
 
 _BYTES = 1 << 20  # that are parsed at a time
 _LONGEST_ROW = 1 << 25  # bytes of the longest row
 
 
-def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) -> Reading:
+def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: int) -> Reading:
     """The wanted columns. An empty field is an empty text, but in the CSV of a query's column it is null."""
-    header = each.fields or wanted.header
-    key = wanted.key
+    header = each.fields or choice.header
+    key = choice.key
     names: list[str] = []
     first = 0
     # No field of an inventory holds a line's end.
@@ -36,13 +36,15 @@ def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) ->
             header, block = _header(block, each)
         if not block.strip(b"\r\n"):
             continue
-        names = names or wanted.names(each, header)
+        names = names or choice.names(each, header)
         faults: dict[int, Fault] = {}
         try:
-            rows = _parsed(block, each, header, names, key)
+            rows = _parse(block, each, header, names, key)
         except pa.ArrowInvalid:  # some row is bad: read them one by one
             rows, faults = _csv_rows(block, each, header, names, key)
         counts = {"empty_lines": _empty_lines(block, len(rows), each)}
+        if b"\r" in block:
+            counts["lone_crs"] = block.count(b"\r") - block.count(b"\r\n")
         if each.fields:
             keys = rows.column(key)
             counts["plus_signs"] = _plus_signs(keys)
@@ -54,7 +56,7 @@ def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) ->
         first += len(rows)
 
 
-def _parsed(block: bytes, each: Input, header: Sequence[str], names: Sequence[str], key: str) -> pa.RecordBatch:
+def _parse(block: bytes, each: Input, header: Sequence[str], names: Sequence[str], key: str) -> pa.RecordBatch:
     table = pyarrow.csv.read_csv(
         pa.BufferReader(block),
         pyarrow.csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=header),
@@ -94,6 +96,7 @@ def _records(data: IO[bytes], each: Input) -> Iterator[bytes]:
     start = True
     while block := data.read(size):
         if start:
+            check_encoding(block, each.name)
             block = block.removeprefix(b"\xef\xbb\xbf")
             start = False
         rest += block

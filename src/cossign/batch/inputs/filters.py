@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cossign.batch.columns import as_strings, decoded, is_text
+from cossign.batch.columns import as_strings, dictionary_values, is_text
 from cossign.batch.errors import InputError
 from cossign.errors import ParameterError
 
@@ -20,6 +20,11 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGTP])(i?)B", re.IGNORECASE)
 _TIME = r"[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?"
 _ZONE = r"(?:Z|[+-]\d{2}:?\d{2})"
 _DATE = re.compile(rf"(\d{{4}}-\d{{2}}-\d{{2}})(?:({_TIME})({_ZONE})?)?")
+# What looks like a number, a size or a date, and may mean several things.
+_UNCLEAR = re.compile(
+    r"[+-]?\.?\d[\d_., ]*(?: ?(?:[kmgtp]i?b?|b|bytes?))?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?:\D.*)?|[+-]?\.?\d.*[ ,].*",
+    re.IGNORECASE,
+)
 _EXAMPLES = (
     "write a condition as Size>=1MiB, Size<5000, LastModifiedDate>=2026-01-31, IsLatest=true, StorageClass=STANDARD, "
     'or with quotes, Owner="a = b", for any text'
@@ -63,10 +68,8 @@ class Value(NamedTuple):
             return None if dates is None else cls(text, dates=dates)
         if text.lower() in ("true", "false"):
             return cls(text, boolean=text.lower() == "true")
-        if re.search(r"""[<>=!"']""", text) or (
-            re.match(r"[+-]?\.?\d", text) and re.search("[, ]|[kKmMgGtTpP]$", text)
-        ):
-            return None  # 1,048,576 and 1M, or two conditions
+        if _UNCLEAR.fullmatch(text) or re.search(r"""[<>=!"']""", text):
+            return None  # 1,048,576, 1M and 31/1/2026, or two conditions
         return cls(text)
 
 
@@ -126,7 +129,7 @@ class Condition(NamedTuple):
 
     def _holds(self, values: pa.Array) -> pa.Array:
         if pa.types.is_dictionary(values.type):
-            values = decoded(values)
+            values = dictionary_values(values)
         kind = values.type
         if is_text(kind):
             return self._holds_for_texts(as_strings(values))
@@ -138,7 +141,7 @@ class Condition(NamedTuple):
             return self._holds_for_numbers(values, self.value.number)
         if (pa.types.is_timestamp(kind) or pa.types.is_date(kind)) and self.value.dates is not None:
             if pa.types.is_date(kind) or kind.tz is None:
-                values = values.cast(pa.timestamp("us")).cast(pa.timestamp("us", "UTC"))
+                values = values.cast(pa.timestamp("us"), safe=False).cast(pa.timestamp("us", "UTC"))
             return self._holds_for_dates(values.cast(pa.timestamp("us", "UTC"), safe=False), self.value.dates)
         if pa.types.is_null(kind):
             return pa.nulls(len(values), pa.bool_())
@@ -152,9 +155,10 @@ class Condition(NamedTuple):
     def _holds_for_texts(self, values: pa.Array) -> pa.Array:
         value, compare = self.value, _COMPARE[self.relation]
         if value.boolean is not None:
-            return compare(pc.utf8_lower(values), value.text.lower())
+            return compare(pc.utf8_lower(pc.utf8_trim_whitespace(values)), value.text.lower())
         if value.dates is not None:
-            return self._holds_for_dates(_timestamps(values), value.dates)
+            result = self._holds_for_dates(_timestamps(values), value.dates)
+            return pc.if_else(pc.and_(pc.is_valid(values), pc.is_null(result)), self.relation == "!=", result)
         if value.number is None or (
             self.relation in ("=", "!=") and len(re.sub(r"\D", "", value.text)) > _LONGEST_NUMBER
         ):
@@ -174,6 +178,12 @@ class Condition(NamedTuple):
 
     def _holds_for_numbers(self, values: pa.Array, number: Decimal) -> pa.Array:
         compare = _COMPARE[self.relation]
+        if pa.types.is_decimal(values.type):
+            exact = pa.decimal256(76, 38)
+            try:
+                return compare(values.cast(exact), pa.scalar(number, exact))
+            except pa.ArrowInvalid:  # more digits than that
+                return compare(values.cast(pa.float64()), float(number))
         if pa.types.is_integer(values.type) and number == number.to_integral_value():
             try:
                 return compare(values, pa.scalar(int(number), values.type))
@@ -231,6 +241,8 @@ def pattern(text: str) -> str:
 def any_pattern(name: str, patterns: Sequence[str]) -> str:
     """A regular expression for what any of some patterns means."""
     for each in patterns:
+        if not each:
+            raise ParameterError(name, "is empty, which means all keys: give a prefix or a pattern, or leave it out")
         try:
             pc.match_substring_regex(pa.array([""]), pattern(each))
         except pa.ArrowInvalid as error:

@@ -1,4 +1,4 @@
-"""JSON lines."""
+"""JSON lines: one object a line, read by blocks of whole lines."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.json
 
 from cossign.batch.errors import InputError
+from cossign.batch.inputs.choice import ColumnChoice, Fault, Reading, ReadRows
 from cossign.batch.inputs.source import Input, Note
-from cossign.batch.inputs.txt import line_count, whole_lines
-from cossign.batch.inputs.wanted import Fault, Reading, ReadRows, Wanted
+from cossign.batch.inputs.txt import check_encoding, line_count, whole_lines
 from cossign.batch.threads import read_ahead
 
 _BYTES = 1 << 20  # that are parsed at a time
 
 
-def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) -> Reading:
+def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: int) -> Reading:
     """The wanted fields, with the types that they have in the first rows."""
-    key = wanted.key
+    key = choice.key
     schema: pa.Schema | None = None
     blocks = read_ahead(_note_blocks(whole_lines(data, _BYTES), note), 4, each.patience)
     start = next(blocks, b"")
@@ -32,14 +32,14 @@ def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) ->
     for block in itertools.chain([start] if start else [], blocks):
         if schema is None:
             _check_lines(block, each)
-            schema = _schema(each, wanted, block)
+            schema = _schema(each, choice, block)
         faults: dict[int, Fault] = {}
         try:
             table = pyarrow.json.read_json(
                 pa.BufferReader(block),
                 pyarrow.json.ReadOptions(use_threads=False, block_size=len(block) + 1),
                 pyarrow.json.ParseOptions(
-                    explicit_schema=schema, unexpected_field_behavior="error" if wanted.all else "ignore"
+                    explicit_schema=schema, unexpected_field_behavior="error" if choice.all else "ignore"
                 ),
             )
             rows = table.combine_chunks().to_batches()[0].select(schema.names)
@@ -48,7 +48,7 @@ def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) ->
             if rows.column(key).null_count or len(rows) + empty != lines:
                 raise pa.ArrowInvalid("a row has no key, or is not one line")
         except (pa.ArrowInvalid, IndexError):  # some row is bad: read them one by one
-            rows, faults = _json_rows(block, schema, key, wanted.all)
+            rows, faults = _json_rows(block, schema, key, choice.all)
             empty = line_count(block) - len(rows)
         yield ReadRows(first, rows, faults, counts={"empty_lines": empty})
         first += len(rows)
@@ -56,6 +56,7 @@ def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) ->
 
 def _check_lines(block: bytes, each: Input) -> None:
     """Refuse JSON that is not an object a line: an array, or objects over several lines."""
+    check_encoding(block, each.name)
     lines = [line for line in block.split(b"\n", 100)[:100] if line.strip()]
     start = lines[0].strip() if lines else b""
     if start.startswith(b"["):
@@ -73,10 +74,10 @@ def _is_json(text: bytes) -> bool:
         return False
 
 
-def _schema(each: Input, wanted: Wanted, block: bytes) -> pa.Schema:
+def _schema(each: Input, choice: ColumnChoice, block: bytes) -> pa.Schema:
     """The wanted columns' types, as the first rows have them."""
-    schema = pa.schema([(wanted.key, pa.string())])
-    if not wanted.others and not wanted.all and not wanted.versions:
+    schema = pa.schema([(choice.key, pa.string())])
+    if not choice.others and not choice.all and not choice.versions:
         return schema
     for text in (block, *block.split(b"\n")[:100]):  # all of them, or the first that can be read
         with contextlib.suppress(pa.ArrowInvalid):
@@ -86,7 +87,7 @@ def _schema(each: Input, wanted: Wanted, block: bytes) -> pa.Schema:
                 pyarrow.json.ParseOptions(explicit_schema=schema),
             ).schema
             break
-    return pa.schema([(name, _json_type(schema.field(name).type)) for name in wanted.names(each, schema.names)])
+    return pa.schema([(name, _json_type(schema.field(name).type)) for name in choice.names(each, schema.names)])
 
 
 def _json_type(kind: pa.DataType) -> pa.DataType:
@@ -138,10 +139,13 @@ def _json_row(line: str, schema: pa.Schema, key: str, is_strict: bool) -> tuple[
         return nulls, f"has the field {extra_names[0]!r}, which the first rows have not"
     values = []
     for field in schema:
+        value = row.get(field.name)
         try:
-            values.append(pa.scalar(row.get(field.name), field.type).as_py())
+            if pa.types.is_integer(field.type) and value is not None and type(value) is not int:
+                raise TypeError
+            values.append(pa.scalar(value, field.type).as_py())
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            what = "is not valid UTF-8" if field.name == key else f"is no {field.type}, as it is in the first rows"
+            what = "is not valid UTF-8" if field.name == key else f"is not {field.type}, as it is in the first rows"
             return nulls, f"{field.name} {what}"
     return values, None
 

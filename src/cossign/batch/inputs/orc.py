@@ -7,14 +7,14 @@ from typing import IO, Any
 import pyarrow.orc
 
 from cossign.batch.columns import select_columns
+from cossign.batch.inputs.choice import TABLE_ROWS, ColumnChoice, Reading, ReadRows
 from cossign.batch.inputs.source import Input, Note, check_seekable
-from cossign.batch.inputs.wanted import TABLE_ROWS, Reading, ReadRows, Wanted
 
 
-def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) -> Reading:
+def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: int) -> Reading:
     """The wanted columns."""
     file = _open(data)
-    names = wanted.typed_names(each, file.schema)
+    names = choice.typed_names(each, file.schema)
     first = 0
     for stripe in range(file.nstripes):
         batch = file.read_stripe(stripe, [name.split(".")[0] for name in names])

@@ -7,14 +7,14 @@ from typing import IO, Any
 import pyarrow.parquet
 
 from cossign.batch.columns import select_columns
+from cossign.batch.inputs.choice import TABLE_ROWS, ColumnChoice, Reading, ReadRows
 from cossign.batch.inputs.source import Input, Note, check_seekable
-from cossign.batch.inputs.wanted import TABLE_ROWS, Reading, ReadRows, Wanted
 
 
-def read(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) -> Reading:
+def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: int) -> Reading:
     """The wanted columns; row groups that lie in the first `skip` rows are left out."""
     file = _open(data)
-    names = wanted.typed_names(each, file.schema_arrow)
+    names = choice.typed_names(each, file.schema_arrow)
     first = 0
     for group in range(file.metadata.num_row_groups):
         rows = file.metadata.row_group(group).num_rows

@@ -195,7 +195,7 @@ class Source:
             check_unchanged(each, raw)
         self.position = before + (each.size or 0)
 
-    def seen(self, index: int) -> int:
+    def input_bytes(self, index: int) -> int:
         """How many bytes of the inputs, one after the other, were read at least for rows of one of them.
 
         Of a format whose columns lie apart it is all of the file.

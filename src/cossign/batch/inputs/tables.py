@@ -16,12 +16,12 @@ from cossign.batch.columns import as_bytes, as_strings, buffers_of
 from cossign.batch.errors import InputError
 from cossign.batch.inputs import arrow, csv, jsonl, orc, parquet
 from cossign.batch.inputs.addresses import Addresses
+from cossign.batch.inputs.choice import ColumnChoice, Fault, Reading, ReadRows
 from cossign.batch.inputs.filters import Condition, any_pattern
 from cossign.batch.inputs.inventory import has_md5
 from cossign.batch.inputs.source import Input, Note, Position, Source, read_errors
 from cossign.batch.inputs.txt import check_list, whole_lines
 from cossign.batch.inputs.versions import Versions
-from cossign.batch.inputs.wanted import Fault, Reading, ReadRows, Wanted
 from cossign.batch.threads import read_ahead
 
 
@@ -36,6 +36,7 @@ class Batch(NamedTuple):
         keys: the keys.
         table: the columns asked for, the keys among them.
         faults: by their place in the batch, the rows that could not be read; their columns are null.
+        read: how many rows were read for it.
         counts: what else was counted; see `warnings.COUNTED`.
     """
 
@@ -46,14 +47,15 @@ class Batch(NamedTuple):
     keys: pa.Array
     table: pa.RecordBatch
     faults: Mapping[int, Fault]
+    read: int
     counts: Mapping[str, int]
 
     def split(self, rows: int) -> tuple[Batch, Batch]:
-        """The first rows, and the others, which have no counts: a resumed job finds the same."""
+        """The first rows with all that was counted, and the others; a resumed job counts in the same way."""
         return (
             self._replace(
                 numbers=self.numbers[:rows],
-                end=self.numbers[rows - 1],
+                end=self.numbers[rows - 1] if rows else self.end,
                 keys=self.keys[:rows],
                 table=self.table[:rows],
                 faults={place: each for place, each in self.faults.items() if place < rows},
@@ -63,6 +65,7 @@ class Batch(NamedTuple):
                 keys=self.keys[rows:],
                 table=self.table[rows:],
                 faults={place - rows: each for place, each in self.faults.items() if place >= rows},
+                read=0,
                 counts={},
             ),
         )
@@ -84,7 +87,7 @@ class Tables:
     def __init__(
         self,
         source: Source,
-        wanted: Wanted = Wanted("key"),  # noqa: B008
+        choice: ColumnChoice = ColumnChoice("key"),  # noqa: B008
         *,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
@@ -93,7 +96,7 @@ class Tables:
         addresses: Addresses | None = None,
     ) -> None:
         self.source = source
-        self.wanted = wanted._replace(others=list(dict.fromkeys([*wanted.others, *(each.column for each in where)])))
+        self.choice = choice._replace(others=list(dict.fromkeys([*choice.others, *(each.column for each in where)])))
         self.include = any_pattern("include", include)
         self.exclude = any_pattern("exclude", exclude)
         self.where = where
@@ -118,12 +121,12 @@ class Tables:
             if not next(checks):
                 raise InputError(f"{each.path} has another MD5 than the manifest's: it was altered; fetch it again")
             skip = at.row if index == at.input else 0
-            wanted = self.wanted
+            choice = self.choice
             if each.inventory:
-                wanted = wanted._replace(key=_inventory_key(each), versions=True)
+                choice = choice._replace(key=_inventory_key(each), versions=True)
             elif self.latest:
-                wanted = wanted._replace(versions=True)
-            for rows in self._read(index, each, wanted, skip):
+                choice = choice._replace(versions=True)
+            for rows in self._read(index, each, choice, skip):
                 end = rows.first + len(rows.table) if rows.end is None else rows.end
                 if end <= skip:
                     continue
@@ -132,15 +135,16 @@ class Tables:
                     each.name,
                     range(rows.first + 1, end + 1) if rows.numbers is None else rows.numbers,
                     end,
-                    rows.table.column(wanted.key),
+                    rows.table.column(choice.key),
                     rows.table,
                     rows.faults,
+                    len(rows.table),
                     rows.counts,
                 )
-                if rows.first < skip:
-                    batch = batch.split(bisect.bisect_right(batch.numbers, skip))[1]
                 with _arrow_errors(each):
                     batch = self._choose(self._prepare(batch, each), each)
+                if rows.first < skip:
+                    batch = batch.split(bisect.bisect_right(batch.numbers, skip))[1]
                 yield batch
 
     def rows(self) -> int | None:
@@ -158,9 +162,9 @@ class Tables:
         self.source.position = 0
         return total
 
-    def _read(self, index: int, each: Input, wanted: Wanted, skip: int) -> Reading:
+    def _read(self, index: int, each: Input, choice: ColumnChoice, skip: int) -> Reading:
         with self.source.read(index) as (data, note), _arrow_errors(each):
-            yield from READERS[each.form](data, note, each, wanted, skip)
+            yield from READERS[each.form](data, note, each, choice, skip)
 
     # --- Choosing
 
@@ -224,10 +228,10 @@ def _with_rows(batch: Batch, masks: Sequence[Any]) -> Batch:
     )
 
 
-def _txt(data: IO[bytes], note: Note, each: Input, wanted: Wanted, skip: int) -> Reading:
+def _txt(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: int) -> Reading:
     """Lines as a column of keys."""
-    key = wanted.key
-    wanted.names(each, [key])
+    key = choice.key
+    choice.names(each, [key])
     first = 0
     for block in whole_lines(data):
         if first == 0:
@@ -255,7 +259,7 @@ def _take(batch: Batch, name: str, places: pa.Array) -> pa.Array:
         ) from None
 
 
-READERS: dict[str, Callable[[IO[bytes], Note, Input, Wanted, int], Reading]] = {
+READERS: dict[str, Callable[[IO[bytes], Note, Input, ColumnChoice, int], Reading]] = {
     "txt": _txt, "csv": csv.read, "jsonl": jsonl.read, "parquet": parquet.read, "arrow": arrow.read, "orc": orc.read,
 }  # fmt: skip
 

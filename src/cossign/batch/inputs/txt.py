@@ -13,7 +13,6 @@ _SAMPLE = 100  # lines by which a list is known
 _BINARY_FORMS = {
     b"PAR1": "Parquet: use `input_format=\"parquet\"`", b"ARROW1": "Arrow: use `input_format=\"arrow\"`",
     b"ORC": "ORC: use `input_format=\"orc\"`", b"PK\x03\x04": "a zip archive, or a table of Excel: save it as CSV",
-    b"\xff\xfe": "UTF-16: use `encoding=\"utf-16\"`", b"\xfe\xff": "UTF-16: use `encoding=\"utf-16\"`",
 }  # fmt: skip
 # What `aws s3 ls` and coscmd's list print.
 _LISTING = re.compile(rb"\s*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s+\d+\s+\S|\s{4,}PRE \S")
@@ -50,6 +49,16 @@ def split_lines(block: bytes, lines: int) -> tuple[bytes, bytes]:
     return block[: len(block) - len(rest)], rest
 
 
+def check_encoding(block: bytes, name: str) -> None:
+    """Refuse text of an encoding that has bytes of zero, by its first bytes."""
+    if block.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        raise InputError(f'{name} is UTF-32: use `encoding="utf-32"`')
+    if block.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(f'{name} is UTF-16: use `encoding="utf-16"`')
+    if block[:1000].count(0) * 5 > len(block[:1000]):  # a key may hold one
+        raise InputError(f'{name} holds bytes of zero, which UTF-8 text does not: is it `encoding="utf-16-le"`?')
+
+
 def check_list(block: bytes, name: str, key: str, is_certain: bool) -> None:
     """Refuse a text that is not a list of keys, one a line.
 
@@ -77,11 +86,13 @@ def check_list(block: bytes, name: str, key: str, is_certain: bool) -> None:
     for start, what in _BINARY_FORMS.items():
         if block.startswith(start):
             raise InputError(f"{name} is not a list of keys but {what}")
+    check_encoding(block, name)
     first = lines[0].strip()
     if first[:1] in (b"{", b"[") and re.match(rb'\{\s*"|\{$|\[\s*[{"\]]|\[$', first):
         raise InputError(f'{name} is not a list of keys but JSON: use `input_format="jsonl"`, or "txt" if it is one')
     for delimiter in (b",", b";", b"\t"):
-        if key.encode() in [field.strip(b' "') for field in first.split(delimiter)] and delimiter in first:
+        fields = [field.strip(b' "').lower() for field in first.split(delimiter)]
+        if key.lower().encode() in fields and delimiter in first:
             more = "" if delimiter == b"," else f" and `delimiter={delimiter.decode()!r}`"
             raise InputError(
                 f'{name} is not a list of keys but CSV: use `input_format="csv"`{more}, or "txt" if it is one'

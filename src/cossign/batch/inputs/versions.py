@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cossign.batch.columns import as_strings, decoded, is_text
+from cossign.batch.columns import as_strings, dictionary_values, is_text
 from cossign.batch.errors import InputError
-from cossign.batch.inputs.wanted import VERSION_COLUMNS, plain_name
+from cossign.batch.inputs.choice import VERSION_COLUMNS, plain_name
 
 
 class Versions(NamedTuple):
@@ -48,7 +48,7 @@ class Versions(NamedTuple):
                     if row not in faults:
                         text = f"{columns[each]} is {values[row].as_py()!r}, neither true nor false"
                         raise InputError(f"{name}, row {numbers[row]}: {text}")
-                mask = pc.fill_null(mask, value)
+                mask = pc.or_kleene(pc.is_null(mask), mask) if value else pc.and_kleene(pc.is_valid(mask), mask)
             masks.append(mask)
         latest, marker = masks
         old = None if latest is None else pc.invert(latest)
@@ -59,8 +59,8 @@ class Versions(NamedTuple):
     @property
     def counts(self) -> dict[str, int]:
         """How many there are of each."""
-        found = {"old_versions": self.old, "delete_markers": self.markers}
-        return {name: pc.sum(mask).as_py() or 0 for name, mask in found.items() if mask is not None}
+        masks = {"old_versions": self.old, "delete_markers": self.markers}
+        return {name: pc.sum(mask).as_py() or 0 for name, mask in masks.items() if mask is not None}
 
     @property
     def newest(self) -> Any:
@@ -77,9 +77,11 @@ def _truths(values: pa.Array, column: str, name: str) -> pa.Array:
     if not is_text(kind) and not pa.types.is_boolean(kind):
         raise InputError(f"{name}: the column {column} holds {values.type}, not true and false")
     if kind != values.type:
-        values = decoded(values)
+        values = dictionary_values(values)
     if pa.types.is_boolean(kind):
         return values
-    texts = pc.utf8_lower(as_strings(values))
-    is_true, is_false = pc.equal(texts, "true"), pc.equal(texts, "false")
-    return pc.if_else(pc.or_(is_true, is_false), is_true, None)
+    # Without a scalar of Python, for which pyarrow would import pandas, if it is there.
+    is_true, is_false = (
+        pc.match_substring_regex(as_strings(values), f"^{text}$", ignore_case=True) for text in ("true", "false")
+    )
+    return pc.if_else(pc.or_(is_true, is_false), is_true, pa.nulls(len(values), pa.bool_()))

@@ -1,4 +1,4 @@
-"""Arrow IPC files."""
+"""Arrow IPC files: a sink of record batches."""
 
 from __future__ import annotations
 

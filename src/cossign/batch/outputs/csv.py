@@ -1,4 +1,4 @@
-"""CSV."""
+"""CSV with a header: a sink that quotes fields where they must be."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cossign.batch.columns import decoded
+from cossign.batch.columns import dictionary_values
 from cossign.batch.errors import InputError
 from cossign.batch.outputs.table import Sink, has_any, write_texts
 
@@ -38,7 +38,7 @@ def _bytes(column: pa.Array) -> pa.Array:
     if pa.types.is_binary(column.type):
         return column
     if pa.types.is_dictionary(column.type):
-        column = decoded(column)
+        column = dictionary_values(column)
     return column.cast(pa.string()).cast(pa.binary())
 
 

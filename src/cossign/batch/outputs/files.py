@@ -32,6 +32,8 @@ Warn: TypeAlias = Callable[[str], object]  # is called with what a file system c
 def output_file(path: str, warn: Warn) -> Iterator[IO[bytes]]:
     """Open a path for a ``with`` block: a stream as it is, or else a `complete_file` where the path's link leads."""
     number = descriptor_of(path)
+    if number == 1 and sys.__stdout__ is None:
+        raise OSError(errno.EBADF, "it is closed", "stdout")
     if path == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()

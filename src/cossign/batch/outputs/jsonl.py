@@ -1,4 +1,4 @@
-"""JSON lines."""
+"""JSON lines: a sink that writes one object a line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cossign.batch.columns import as_bytes, as_strings, decoded, is_text
+from cossign.batch.columns import as_bytes, as_strings, dictionary_values, is_text
 from cossign.batch.outputs.table import Sink, has_any, write_texts
 
 
@@ -26,7 +26,7 @@ class TableSink(Sink):
 def _json(column: pa.Array) -> pa.Array:
     """A column's values as JSON texts."""
     if pa.types.is_dictionary(column.type):
-        column = decoded(column)
+        column = dictionary_values(column)
     kind = column.type
     if is_text(kind):
         column = as_strings(as_bytes(column))

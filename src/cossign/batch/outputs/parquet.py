@@ -1,4 +1,4 @@
-"""Parquet."""
+"""Parquet: a sink of row groups, packed by zstd."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from cossign.batch.errors import InputError
 from cossign.errors import CosSignError
 
 # What pyarrow and Python raise for a value that has no form in a format.
-_CANNOT_HOLD = (pa.ArrowException, NotImplementedError, OverflowError, TypeError, ValueError)
+_CANNOT_HOLD = (pa.ArrowException, KeyError, NotImplementedError, OverflowError, TypeError, ValueError)
 
 
 class Sink:

@@ -51,7 +51,7 @@ def plain_name(name: str) -> str:
     return name.lower().replace("_", "")
 
 
-class Wanted(NamedTuple):
+class ColumnChoice(NamedTuple):
     """The columns that are wanted of an input.
 
     Attributes:
