@@ -364,7 +364,7 @@ def split(block: bytes) -> list[bytes]:
 @hypothesis.settings(max_examples=300)
 def test_lines_are_an_arrow_stream(parts: list[list[bytes]]) -> None:
     blocks = [b"".join(each) for each in parts]
-    lines = Lines(blocks)
+    lines = Lines(blocks, keep_empty=True)
     result = pa.chunked_array(lines)
     result.validate(full=True)
     assert [chunk.to_pylist() for chunk in result.chunks] == [split(block) for block in blocks]
@@ -381,7 +381,7 @@ def test_lines_that_cannot_be_read(signer: Signer) -> None:
         list(signer.presign_arrow(lines))
     assert isinstance(lines.failure, OSError)
     with pytest.raises(pa.ArrowException):
-        pa.chunked_array(Lines(["text"]))  # type: ignore[list-item]
+        pa.chunked_array(Lines(["text"], keep_empty=True))  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -348,9 +348,10 @@ cdef class Lines:
         blocks: an iterable of bytes: whole lines, which end with "\\n" or "\\r\\n"; the last one of a block need not.
         without_addresses: called with a block in which a line begins with a scheme and "://"; gives the block that is
             read in its place. None to read it as it is.
+        keep_empty: whether empty lines are rows, too.
 
     Attributes:
-        rows: how many lines were given so far. Empty lines are left out.
+        rows: how many lines were given so far.
         lines: how many lines those and the empty ones are.
         blank_ends: how many of the rows end with a blank or a tab.
         inner_crs: how many of the rows have a CR before their end.
@@ -360,11 +361,13 @@ cdef class Lines:
 
     cdef object blocks
     cdef object without_addresses
+    cdef bint keep_empty
     cdef LineCounts counts
     cdef readonly object failure
 
-    def __init__(self, blocks, without_addresses=None):
+    def __init__(self, blocks, without_addresses=None, *, bint keep_empty=False):
         self.blocks = iter(blocks)
+        self.keep_empty = keep_empty
         self.without_addresses = without_addresses
 
     @property
@@ -429,11 +432,11 @@ cdef int lines_next(ArrowArrayStream* stream, ArrowArray* array) noexcept with g
         block = next(lines.blocks, None)
         if block is not None:
             counts = lines.counts
-            export_lines(block, array, &lines.counts)
+            export_lines(block, array, lines.keep_empty, &lines.counts)
             if lines.without_addresses is not None and lines.counts.addresses > counts.addresses:
                 array.release(array)
                 lines.counts = counts
-                export_lines(lines.without_addresses(block), array, &lines.counts)
+                export_lines(lines.without_addresses(block), array, lines.keep_empty, &lines.counts)
     except BaseException as error:
         lines.failure = error
         if isinstance(error, KeyboardInterrupt):
@@ -446,7 +449,7 @@ cdef const char* lines_last_error(ArrowArrayStream* stream) noexcept nogil:
     return "the lines cannot be read"
 
 
-cdef int export_lines(bytes data, ArrowArray* array, LineCounts* counts) except -1:
+cdef int export_lines(bytes data, ArrowArray* array, bint keep_empty, LineCounts* counts) except -1:
     """The lines of a block where they are."""
     cdef Text text = text_of(data)
     cdef int64_t rows = counts.rows
@@ -456,7 +459,7 @@ cdef int export_lines(bytes data, ArrowArray* array, LineCounts* counts) except 
     block = <LineBlock*>PyMem_RawMalloc(sizeof(LineBlock))
     if block == NULL:
         raise MemoryError
-    block.views = lines_views(text, counts)
+    block.views = lines_views(text, keep_empty, counts)
     if block.views == NULL:
         PyMem_RawFree(block)
         raise MemoryError

@@ -258,7 +258,7 @@ cdef extern from "columns/lines.h" nogil:
         int64_t blank_ends
         int64_t inner_crs
         int64_t addresses
-    int32_t* lines_views(Text block, LineCounts* counts) noexcept
+    int32_t* lines_views(Text block, bint keep_empty, LineCounts* counts) noexcept
     bint texts_counts(const uint8_t* data, size_t size, const int32_t* offsets, ptrdiff_t rows, LineCounts* counts) noexcept
     size_t csv_whole_rows(Text block, uint8_t delimiter) noexcept
 

@@ -397,7 +397,8 @@ static const char *check_lines(void)
     }
     uint8_t *block = exact_copy(bytes, size);
     LineCounts counts = {0}, expected = {0};
-    int32_t *views = lines_views((Text){block, size}, &counts);
+    int keep_empty = below(4) == 0;
+    int32_t *views = lines_views((Text){block, size}, keep_empty, &counts);
     int right = views != NULL;
     while (place < size) {
         size_t end = place;
@@ -406,12 +407,12 @@ static const char *check_lines(void)
         }
         size_t length = end > place && block[end - 1] == '\r' ? end - place - 1 : end - place;
         expected.lines++;
-        if (length) {
+        if (length || keep_empty) {
             const int32_t *view = views + 4 * expected.rows++;
             right &= view[0] == (int32_t)length;
             right &= memcmp(length <= 12 ? (const uint8_t *)(view + 1) : block + view[3], block + place, length) == 0;
-            expected.blank_ends += block[place + length - 1] == ' ' || block[place + length - 1] == '\t';
-            expected.inner_crs += memchr(block + place, '\r', length) != NULL;
+            expected.blank_ends += length && (block[place + length - 1] == ' ' || block[place + length - 1] == '\t');
+            expected.inner_crs += length && memchr(block + place, '\r', length) != NULL;
             expected.addresses += begins_as_an_address(block + place, length);
         }
         place = end + 1;

@@ -395,7 +395,7 @@ class _Work:
         signer = self._signer
         start = signer.times().start
         span = (start, max(start + 1, min(start + self._seconds, self._until))) if self._until else None
-        lines = Lines(self._filter_blocks(blocks))
+        lines = Lines(self._filter_blocks(blocks), keep_empty=True)
         return lines, signer.sign_column(
             lines,
             Chunks(self.limits.threads, keep_errors=True, end=end),

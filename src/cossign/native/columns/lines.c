@@ -66,7 +66,7 @@ int texts_counts(const uint8_t *data, size_t size, const int32_t *offsets, ptrdi
     return 1;
 }
 
-int32_t *lines_views(Text block, LineCounts *counts)
+int32_t *lines_views(Text block, int keep_empty, LineCounts *counts)
 {
     const uint8_t *place = block.data, *end = block.data + block.size;
     size_t room = block.size / 24 + 2, count = 0;
@@ -91,8 +91,12 @@ int32_t *lines_views(Text block, LineCounts *counts)
             size--;
         }
         counts->lines++;
-        if (size) {
-            count_row(counts, (Text){place, size}, has_crs);
+        if (size || keep_empty) {
+            if (size) {
+                count_row(counts, (Text){place, size}, has_crs);
+            } else {
+                counts->rows++;
+            }
             int32_t *view = views + 4 * count++;
             view[0] = (int32_t)size;
             if (size <= 12) {

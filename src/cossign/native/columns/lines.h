@@ -7,15 +7,15 @@
 /* What the lines of a block are like. */
 typedef struct {
     int64_t lines;      /* all of them */
-    int64_t rows;       /* those that are not empty */
+    int64_t rows;       /* those that are given */
     int64_t blank_ends; /* rows that end with a blank or a tab */
     int64_t inner_crs;  /* rows with a CR before their end */
     int64_t addresses;  /* rows that begin with a scheme and "://" (RFC 3986, section 3.1) */
 } LineCounts;
 
-/* The lines of a block of less than 2 GiB that are not empty, as Arrow's views into it, four numbers a line. They end with
+/* The lines of a block of less than 2 GiB, without empty ones unless they are kept, as Arrow's views into it, four numbers a line. They end with
    "\n" or "\r\n"; the last one need not. Returns memory of malloc's, and adds to `counts`; NULL without memory. */
-int32_t *lines_views(Text block, LineCounts *counts);
+int32_t *lines_views(Text block, int keep_empty, LineCounts *counts);
 
 /* The same counts of a column of texts, which lie one after the other: offsets[i] to offsets[i + 1] of `data`. Returns 0 if
    the offsets do not ascend from 0 to `size` at most. */
