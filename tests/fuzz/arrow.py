@@ -34,7 +34,10 @@ def lines(source: random.Random, rows: list[str | None]) -> Lines:
     """Rows as blocks of text."""
     text = [f"{row}{source.choice((chr(10), chr(13) + chr(10)))}".encode() for row in rows]
     cuts = sorted(source.randrange(len(text) + 1) for _ in range(source.randrange(4)))
-    return Lines(b"".join(text[first:last]) for first, last in zip([0, *cuts], [*cuts, len(text)], strict=True))
+    return Lines(
+        (b"".join(text[first:last]) for first, last in zip([0, *cuts], [*cuts, len(text)], strict=True)),
+        keep_empty=True,
+    )
 
 
 def well_formed(source: random.Random) -> int:
