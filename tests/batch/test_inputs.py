@@ -276,6 +276,16 @@ def test_addresses_that_are_refused(address: str, said: str, signer: Signer) -> 
     assert not Path("urls.txt").exists()
 
 
+def test_addresses_without_a_bucket() -> None:
+    """A Signer of a domain alone knows the addresses of its domain, and none with a bucket."""
+    signer = Signer(Credentials(SECRET_ID, SECRET_KEY), domain="cdn.example.com")
+    assert done(signer, write("k.txt", ["https://cdn.example.com/a%20b", "c"])).rows == 2
+    assert Path("urls.txt").read_text().startswith("https://cdn.example.com/a%20b?")
+    for address in ("cos://None/a", f"cos://{BUCKET}/a", "cos:///a"):
+        with pytest.raises(InputError, match="names a bucket, and the URLs are for the domain alone"):
+            done(signer, write("k.txt", [address]))
+
+
 def test_an_address_with_a_line_end(signer: Signer) -> None:
     with pytest.raises(InputError, match="row 1: the key holds a line end"):
         done(signer, write("k.txt", [f"https://{HOST}/a%0Ab"]))

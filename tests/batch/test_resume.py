@@ -369,6 +369,38 @@ def test_inputs_that_were_touched_or_moved_are_the_same(name: str, signer: Signe
     assert text() == text("whole")
 
 
+def test_an_input_that_is_rewritten_before_its_part_is_in_the_journal(signer: Signer) -> None:
+    """The journal must not have the checksum of bytes that were never signed: a resumed job would take them for the same."""
+    from cossign.batch.outputs.bad_rows import BadRows
+
+    job = a_job(signer)
+    flush, data = BadRows.flush, Path("keys.txt").read_bytes()
+
+    def rewrite(errors: BadRows) -> None:
+        flush(errors)
+        Path("keys.txt").write_bytes(data.replace(b"key0", b"KEY0"))
+        os.utime("keys.txt", (1, 1))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BadRows, "flush", rewrite)
+        with pytest.raises(InputError, match="has changed while it was read"):
+            run(job)
+    run(replace(job, resume=True))
+    assert "/KEY0?" in text()
+    assert "/key0?" not in text()
+
+
+def test_the_list_of_a_finished_job_is_compared_too(signer: Signer) -> None:
+    Path("keys.txt").write_text("/\n" * 25)
+    job = a_job(signer, on_error="null")
+    run(job)
+    run(replace(job, resume=True))
+    listed = Path("out/errors.jsonl")
+    listed.write_bytes(bytes(listed.stat().st_size))
+    with pytest.raises(ParameterError, match="the list of bad rows, is not as it was written"):
+        run(replace(job, resume=True))
+
+
 def test_other_credentials_on_request(signer: Signer) -> None:
     job = a_job(signer)
     begun(job)

@@ -111,7 +111,20 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 
 def buffers_of(texts: pa.Array) -> tuple[pa.Buffer | bytes, memoryview]:
-    """The bytes of an array of the binary type, and its offsets."""
+    """The bytes of an array of strings or of the binary type, and its offsets of 32 bits."""
     _, offsets, data = texts.buffers()
     places = memoryview(offsets)[4 * texts.offset : 4 * (texts.offset + len(texts) + 1)]
     return data if data is not None else b"", places
+
+
+def text_of(texts: pa.Array) -> memoryview:
+    """All texts of an array with offsets of 32 bits, one after the other."""
+    data, places = buffers_of(texts)
+    offsets = places.cast("i")
+    return memoryview(data)[offsets[0] : offsets[-1]] if len(offsets) else memoryview(b"")
+
+
+def has_any(texts: pa.Array, characters: bytes) -> bool:
+    """Whether any of an array's texts has one of the characters: looked for in all of its memory at once."""
+    text = bytes(text_of(texts))
+    return any(text.find(character) >= 0 for character in characters)

@@ -131,8 +131,9 @@ class Report:
         read: all rows that were read.
         bad: rows without a URL.
         first_error: what was wrong with the first of those, or None.
-        counts: what else was counted, by name: "empty_lines", which are left out; "old_versions" and "delete_markers";
-            "blank_ends", "inner_crs" and "plus_signs" of keys, of which there are warnings.
+        counts: what else was counted, by name. "empty_lines" are left out. "old_versions" and "delete_markers" are
+            rows, which `latest` leaves out. There are warnings about keys with "blank_ends", "inner_crs" and, in
+            inventories, "plus_signs", and about "lone_crs" in CSV.
         written: bytes of output.
         parts: how many parts there are; 0 for a single file or a stream.
         resumed: how many of the rows were there before the job was resumed.

@@ -38,7 +38,7 @@ class Part(NamedTuple):
         errors_crc32: the CRC-32 of those.
         input_bytes: how many bytes of the inputs, one after the other, were read at least up to the part's end.
         input_crc32: the CRC-32 of those.
-        counts: what else was counted of its rows; see `warnings.COUNTED`.
+        counts: what else was counted of its rows, as in `Report.counts`.
         secret_id: the SecretId that signed it.
     """
 
@@ -128,16 +128,11 @@ class Journal:
             raise
 
     def begin(self, record: dict[str, Any]) -> None:
-        """Write what the job is."""
-        self.record = record
-        self._write({"job": record})
-        sync_directory(self.folder, self._warn)
-
-    def continue_with(self, record: dict[str, Any]) -> None:
-        """Write that a job goes on with other credentials."""
+        """Write what the job is; once more, if it goes on with other credentials, or with inputs that were moved."""
         self.record = record
         self.is_done = False
         self._write({"job": record})
+        sync_directory(self.folder, self._warn)
 
     def add(self, index: int, part: Part) -> None:
         """Write that a part is complete, or was written again."""

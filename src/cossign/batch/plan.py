@@ -47,12 +47,9 @@ class Plan:
         self.has_filters = bool(job.include or job.exclude or job.where or job.latest)
         self.inputs = [os.fspath(each) for each in _input_list(job.inputs)]
         self.source = self.new_source()
-        self._check_inputs()
         self.format = output_format(self.output, job.output_format, self.is_directory)
-        if job.keep_columns and self.format.form == "txt":
-            raise ParameterError("keep_columns", "cannot be in text, which has the URLs alone: choose another format")
-        if job.url_column is not None and self.format.form == "txt":
-            raise ParameterError("url_column", "cannot be in text, which has no columns: choose another format")
+        self._check_encoding()
+        self._check_columns()
         self.is_plain = self._is_plain()
         self._check_output()
         # One SecretKey for all rows: what a provider has later would be another job's.
@@ -158,10 +155,12 @@ class Plan:
         if job.new_credentials and not job.resume:
             raise ParameterError("new_credentials", "is for a job that is resumed: use it with `resume=True`")
 
-    def _check_inputs(self) -> None:
-        """Refuse what does not go with any of the inputs."""
-        job = self.job
-        forms = {"inventory" if each.inventory else each.form for each in self.source.inputs}
+    def _input_forms(self) -> set[str]:
+        return {"inventory" if each.inventory else each.form for each in self.source.inputs}
+
+    def _check_encoding(self) -> None:
+        """Refuse a delimiter or an encoding that is not one, or that no input can have."""
+        job, forms = self.job, self._input_forms()
         if job.delimiter is not None:
             if len(job.delimiter.encode()) != 1 or job.delimiter in '"\r\n\0':
                 raise ParameterError("delimiter", "must be one ASCII character, and not a quote or a line end")
@@ -179,6 +178,16 @@ class Plan:
             others = sorted(forms - {"txt", "csv", "jsonl"})
             if others:
                 raise ParameterError("encoding", f"is for text, CSV and JSON lines, and an input is {others[0]}")
+
+    def _check_columns(self) -> None:
+        """Refuse columns where the inputs or the output have none."""
+        job, forms, is_text = self.job, self._input_forms(), self.format.form == "txt"
+        if job.keep_columns and is_text:
+            raise ParameterError("keep_columns", "cannot be in text, which has the URLs alone: choose another format")
+        if job.url_column is not None and is_text:
+            raise ParameterError("url_column", "cannot be in text, which has no columns: choose another format")
+        if job.key_column is not None and is_text and "txt" in forms:
+            raise ParameterError("key_column", "cannot be chosen in text, which has no columns")
         if job.key_column is not None and "inventory" in forms:
             raise ParameterError("key_column", "cannot be chosen for an inventory, whose keys are in the column Key")
         if job.columns is not None and "csv" not in forms:
@@ -189,8 +198,6 @@ class Plan:
     def _is_plain(self) -> bool:
         job = self.job
         columns = (job.query_columns, job.method_column, job.expires_column, job.keep_columns, job.columns)
-        if job.key_column is not None and self.format.form == "txt" and "txt" in {e.form for e in self.source.inputs}:
-            raise ParameterError("key_column", "cannot be chosen in text, which has no columns")
         is_text = self.format.form == "txt" and all(each.form == "txt" for each in self.source.inputs)
         return is_text and not any(columns) and not self.has_filters
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cossign.batch.inputs.source import Position
 from cossign.batch.job import Report
 from cossign.batch.journal import Journal, Part, changes, same_inputs
-from cossign.batch.outputs.bad_rows import first_bad_row
+from cossign.batch.outputs.bad_rows import check_list, first_bad_row
 from cossign.batch.outputs.files import complete_file
 from cossign.batch.outputs.formats import CountedFile, open_sink
+from cossign.batch.outputs.paths import is_stream
 from cossign.batch.packing import crc32
 from cossign.batch.plan import Plan
-from cossign.batch.signing import Piece, RowSigner
-from cossign.batch.threads import BackgroundThread
 from cossign.batch.warnings import Warnings
 from cossign.errors import ParameterError
 
@@ -47,7 +45,7 @@ def resume(plan: Plan, journal: Journal, report: Report, warnings: Warnings) -> 
         _check_inputs(plan, parts[-1])
     was_done = journal.is_done
     if record != journal.record:
-        journal.continue_with(record)
+        journal.begin(record)
     for index, part in enumerate(list(parts)):
         if not _is_whole(journal.folder / part.name, part):
             warnings.add(f"{part.name} was missing or damaged, and was written again")
@@ -62,6 +60,8 @@ def resume(plan: Plan, journal: Journal, report: Report, warnings: Warnings) -> 
     report.secret_ids = dict(Counter(part.secret_id for part in parts))
     report.written = sum(part.size for part in parts)
     if report.bad and plan.errors_file is not None:
+        if journal.is_done and not is_stream(plan.errors_file):
+            check_list(Path(plan.errors_file), parts[-1].errors, parts[-1].errors_crc32)
         report.first_error = first_bad_row(plan.errors_file)
 
 
@@ -113,28 +113,11 @@ def _write_again(plan: Plan, journal: Journal, index: int, warnings: Warnings) -
         complete_file(journal.folder / part.name, warnings.add) as raw,
     ):
         file = CountedFile(raw, part.name, has_crc32=True)
-        write_rows(plan, file, rows, plan.rows_per_part, lambda piece: None)
+        with open_sink(file, plan.format, plan.output_columns) as sink:
+            rows.write(sink, plan.rows_per_part, lambda piece: None)
         secret_id = plan.job.signer.valid_credentials().secret_id
         is_same = (file.size, file.crc32) == (part.size, part.crc32)
         if rows.end != part.end or (not is_same and secret_id == part.secret_id):
             raise ParameterError("resume", f"cannot write {part.name} again: its rows are not as they were")
     if not is_same:
         journal.add(index, part._replace(size=file.size, crc32=file.crc32, secret_id=secret_id))
-
-
-def write_rows(
-    plan: Plan, file: CountedFile, rows: RowSigner, limit: int | None, note: Callable[[Piece], object]
-) -> None:
-    """Sign some rows into a file; `note` is called with each piece before it is written."""
-    with (
-        open_sink(file, plan.format, plan.output_columns) as sink,
-        contextlib.closing(BackgroundThread(1)) as thread,
-    ):
-        for piece in rows.part(limit):
-            note(piece)
-            for data in piece.data:
-                if rows.direct:
-                    sink.write(data)
-                else:
-                    thread.call(sink.write, data)
-        thread.wait()

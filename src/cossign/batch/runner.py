@@ -17,9 +17,9 @@ from cossign.batch.job import Estimate, Job, Progress, Report
 from cossign.batch.journal import Journal, Part, part_name
 from cossign.batch.outputs.bad_rows import BadRows
 from cossign.batch.outputs.files import complete_file, named_errors, output_file
-from cossign.batch.outputs.formats import CountedFile
+from cossign.batch.outputs.formats import CountedFile, open_sink
 from cossign.batch.plan import Plan
-from cossign.batch.resume import resume, write_rows
+from cossign.batch.resume import resume
 from cossign.batch.signing import CORES, Piece, RowSigner
 from cossign.batch.warnings import Oddities, Warnings, credentials_warning, expired_warning, utc
 
@@ -281,7 +281,8 @@ class _Run:
             report.written = written + file.size
             self._meter.note()
 
-        write_rows(self.plan, file, rows, limit, note)
+        with open_sink(file, self.plan.format, self.plan.output_columns) as sink:
+            rows.write(sink, limit, note)
         report.written = written + file.size
         report.read = read + rows.read
         counts.update(rows.counts)

@@ -17,6 +17,8 @@ from cossign.batch.inputs.source import Position, Source
 from cossign.batch.inputs.txt import check_list, line_count, split_lines
 from cossign.batch.job import Job
 from cossign.batch.outputs.bad_rows import BadRow
+from cossign.batch.outputs.formats import Sink
+from cossign.batch.threads import BackgroundThread
 from cossign.batch.warnings import Keys
 from cossign.bulk import Chunks
 from cossign.errors import ParameterError
@@ -46,7 +48,7 @@ class RowSigner:
         end: the place after the rows that were given.
         read: how many rows were read for them.
         kept_count: how many of those no filter has left out.
-        counts: what else was counted; see `warnings.COUNTED`.
+        counts: what else was counted, as in `Report.counts`.
     """
 
     direct: bool
@@ -75,6 +77,18 @@ class RowSigner:
     def part(self, limit: int | None) -> Iterator[Piece]:
         """The next rows, at most that many."""
         raise NotImplementedError
+
+    def write(self, sink: Sink, limit: int | None, note: Callable[[Piece], object]) -> None:
+        """Sign the next rows, at most that many, into a sink; `note` is called with each piece before it is written."""
+        with contextlib.closing(BackgroundThread(1)) as thread:
+            for piece in self.part(limit):
+                note(piece)
+                for data in piece.data:
+                    if self.direct:
+                        sink.write(data)
+                    else:
+                        thread.call(sink.write, data)
+            thread.wait()
 
     def close(self) -> None:
         """Stop reading."""

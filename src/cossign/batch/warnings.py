@@ -8,16 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 from cossign.signer import Signer
 
-# What is counted while rows are read, beside rows and bad rows: the name of each count, and what it is.
-COUNTED = {
-    "empty_lines": "lines with nothing in them, which are left out",
-    "old_versions": "rows of old versions",
-    "delete_markers": "rows of delete markers",
-    "blank_ends": "keys that end with a blank",
-    "inner_crs": "keys that hold a CR",
-    "plus_signs": "encoded keys with a plus sign",
-    "lone_crs": "places of CSV with a CR that no line end follows",
-}
 Keys = Callable[[], list[bytes]]  # some keys, for whoever looks at them
 
 _ODD_PATTERNS = {
@@ -50,7 +40,7 @@ class Warnings:
 
 
 class Oddities:
-    """Looks at some of the keys, and says so when more than 1 % of them are hardly meant so.
+    """Looks at some of the keys, and warns if more than 1 % of them look like a mistake.
 
     It is shown every block of them, and looks at the first, the second, the fourth and so on, later at one in 256.
     """
@@ -110,7 +100,7 @@ def count_warnings(counts: Mapping[str, int], latest: bool, has_version: bool) -
     """The warnings about what was counted.
 
     Args:
-        counts: by their names in `COUNTED`.
+        counts: as in `Report.counts`.
         latest: whether old versions and delete markers were left out.
         has_version: whether each URL names its version.
     """

@@ -31,7 +31,7 @@ class Addresses:
             for place in places:
                 for domain in ("myqcloud.com", "tencentcos.cn"):
                     self._hosts.add(f"{self._bucket}.cos.{place}.{domain}")
-        self._prefix = f"cos://{self._bucket}/".encode()
+        self._prefix = f"cos://{self._bucket}/".encode() if self._bucket else b""
 
     def keys(self, texts: Sequence[bytes | None], name: str, numbers: Sequence[int]) -> list[bytes | None]:
         """Keys, where some of them may be addresses.
@@ -51,7 +51,7 @@ class Addresses:
 
     def _key(self, text: bytes, name: str, number: int) -> bytes:
         text = text[:6].lower() + text[6:] if text[:6].lower() == b"cos://" else text
-        if text.startswith(self._prefix) and len(text) > len(self._prefix):
+        if self._prefix and text.startswith(self._prefix) and len(text) > len(self._prefix):
             return text[len(self._prefix) :]
         address = text.decode("utf-8", "replace")
         url_match = _URL.fullmatch(text)
@@ -71,11 +71,15 @@ class Addresses:
             problem = f"is of another host than {self._host}"
         elif text.lower().startswith(b"cos://"):
             bucket = address.partition("://")[2].partition("/")[0]
-            other = bucket != self._bucket
-            problem = f"is of another bucket than {self._bucket}" if other else "does not name an object"
+            problem = f"is of another bucket than {self._bucket}"
+            if bucket == self._bucket:
+                problem = "does not name an object"
+            elif self._bucket is None:
+                problem = "names a bucket, and the URLs are for the domain alone"
         else:
             problem = "is an address of another service"
+        prefix = self._prefix.decode()
+        hint = f"; a key that looks like an address is written as {prefix}{address[:40]}..." if prefix else ""
         raise InputError(
-            f"{name}, row {number}: {address[:200]} {problem}. Give keys, or addresses of one bucket; a key that "
-            f"looks like an address is written as {self._prefix.decode()}{address[:40]}..."
+            f"{name}, row {number}: {address[:200]} {problem}. Give keys, or addresses of one bucket{hint}"
         )

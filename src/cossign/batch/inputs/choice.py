@@ -32,7 +32,7 @@ class ReadRows(NamedTuple):
         faults: by their place in the table, the rows that could not be read; their columns are null.
         numbers: each row's number in the input, from 1; None if they follow each other.
         end: how many rows of the input are before the next ones; None if as many as the table has follow `first`.
-        counts: what else was counted; see `warnings.COUNTED`.
+        counts: what else was counted, as in `Report.counts`.
     """
 
     first: int

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from cossign._arrow import decode_column, records_end
-from cossign.batch.columns import buffers_of
+from cossign.batch.columns import buffers_of, has_any
 from cossign.batch.errors import InputError
 from cossign.batch.inputs.choice import TABLE_ROWS, ColumnChoice, Fault, Reading, ReadRows
-from cossign.batch.inputs.source import Input, Note
+from cossign.batch.inputs.source import Input, Note, note_blocks
 from cossign.batch.inputs.txt import check_encoding, line_count, whole_lines
 from cossign.batch.threads import read_ahead
 
@@ -31,7 +31,7 @@ def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: i
     first = 0
     # No field of an inventory holds a line's end.
     blocks = whole_lines(data, _BYTES) if each.fields else _records(data, each)
-    for block in read_ahead(_note_blocks(blocks, note), 2, each.patience):
+    for block in read_ahead(note_blocks(blocks, note), 2, each.patience):
         if header is None:
             header, block = _header(block, each)
         if not block.strip(b"\r\n"):
@@ -80,13 +80,7 @@ def _empty_lines(block: bytes, rows: int, each: Input) -> int:
 
 def _plus_signs(keys: pa.Array) -> int:
     """How many of some encoded keys have a plus sign, which may mean a blank."""
-    return pc.sum(pc.match_substring(keys, b"+")).as_py() or 0 if _has_plus(keys) else 0
-
-
-def _has_plus(keys: pa.Array) -> bool:
-    data, places = buffers_of(keys)
-    offsets = places.cast("i")
-    return bytes(memoryview(data)[offsets[0] : offsets[-1]]).find(b"+") >= 0
+    return pc.sum(pc.match_substring(keys, b"+")).as_py() or 0 if has_any(keys, b"+") else 0
 
 
 def _records(data: IO[bytes], each: Input) -> Iterator[bytes]:
@@ -184,9 +178,3 @@ def decoded_keys(keys: pa.Array) -> pa.Array:
     return pa.Array.from_buffers(
         pa.binary(), len(keys), [validity if keys.null_count else None, pa.py_buffer(new_offsets), pa.py_buffer(text)]
     )
-
-
-def _note_blocks(blocks: Iterator[bytes], note: Note) -> Iterator[bytes]:
-    for block in blocks:
-        note()
-        yield block

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-from collections.abc import Iterator
 from typing import IO, Any
 
 import pyarrow as pa
@@ -13,7 +12,7 @@ import pyarrow.json
 
 from cossign.batch.errors import InputError
 from cossign.batch.inputs.choice import ColumnChoice, Fault, Reading, ReadRows
-from cossign.batch.inputs.source import Input, Note
+from cossign.batch.inputs.source import Input, Note, note_blocks
 from cossign.batch.inputs.txt import check_encoding, line_count, whole_lines
 from cossign.batch.threads import read_ahead
 
@@ -24,7 +23,7 @@ def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: i
     """The wanted fields, with the types that they have in the first rows."""
     key = choice.key
     schema: pa.Schema | None = None
-    blocks = read_ahead(_note_blocks(whole_lines(data, _BYTES), note), 4, each.patience)
+    blocks = read_ahead(note_blocks(whole_lines(data, _BYTES), note), 4, each.patience)
     start = next(blocks, b"")
     first = 0
     if len(start) < _BYTES // 2:
@@ -148,9 +147,3 @@ def _json_row(line: str, schema: pa.Schema, key: str, is_strict: bool) -> tuple[
             what = "is not valid UTF-8" if field.name == key else f"is not {field.type}, as it is in the first rows"
             return nulls, f"{field.name} {what}"
     return values, None
-
-
-def _note_blocks(blocks: Iterator[bytes], note: Note) -> Iterator[bytes]:
-    for block in blocks:
-        note()
-        yield block

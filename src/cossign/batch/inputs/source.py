@@ -29,7 +29,7 @@ class Input(NamedTuple):
     Attributes:
         path: the file's name, or "-".
         form: "txt", "csv", "jsonl", "parquet", "arrow" or "orc".
-        size: bytes as they are stored; None for what is no regular file.
+        size: bytes as they are stored; None if it is not a regular file.
         mtime_ns: when it was last written, in nanoseconds.
         inode: the number of its place on the disk.
         md5: what an inventory's manifest says of its data file.
@@ -73,6 +73,13 @@ class Note(Protocol):
     """Notes how far an input was read, by its file's place, or by the share of its rows."""
 
     def __call__(self, share: float | None = None) -> None: ...
+
+
+def note_blocks(blocks: Iterator[bytes], note: Note) -> Iterator[bytes]:
+    """The same blocks, each noted before it is given."""
+    for block in blocks:
+        note()
+        yield block
 
 
 class _Transcoded(io.RawIOBase):
@@ -224,6 +231,7 @@ class Source:
                     while place < end and (block := raw.read(min(1 << 20, end - place))):
                         crc = crc32(block, crc)
                         place += len(block)
+                    check_unchanged(each, raw)
             before += size
         return crc
 

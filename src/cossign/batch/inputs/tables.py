@@ -37,7 +37,7 @@ class Batch(NamedTuple):
         table: the columns asked for, the keys among them.
         faults: by their place in the batch, the rows that could not be read; their columns are null.
         read: how many rows were read for it.
-        counts: what else was counted; see `warnings.COUNTED`.
+        counts: what else was counted, as in `Report.counts`.
     """
 
     input: int
@@ -76,9 +76,9 @@ class Tables:
 
     Args:
         source: the inputs.
-        wanted: the columns; an inventory's key is always Key.
-        include: prefixes or patterns, of which a key must match one, if there are any.
-        exclude: prefixes or patterns, of which a key must match none.
+        choice: the columns; an inventory's key is always Key.
+        include: prefixes or patterns. If there are any, a key must match one.
+        exclude: prefixes or patterns. A key must not match any.
         where: conditions on columns, which must all hold.
         latest: whether old versions and delete markers are left out.
         addresses: takes addresses in the place of keys apart; None to take keys as they are.
@@ -148,7 +148,7 @@ class Tables:
                 yield batch
 
     def rows(self) -> int | None:
-        """How many rows there are, if manifests or files say so without being read."""
+        """How many rows there are, by the manifests or the files' footers; None if they do not tell."""
         if self.source.rows is not None or not all(
             each.form in ("parquet", "orc", "arrow") for each in self.source.inputs
         ):
@@ -200,7 +200,8 @@ class Tables:
         if self.latest and versions.old is None and not each.inventory:
             raise InputError(f"{each.name} has no column IsLatest, by which `latest` knows the newest versions")
         batch = batch._replace(counts={**batch.counts, **versions.counts})
-        return batch if not self.latest or versions.newest is None else _with_rows(batch, [versions.newest])
+        newest = versions.newest if self.latest else None
+        return batch if newest is None else _with_rows(batch, [newest])
 
 
 def _with_rows(batch: Batch, masks: Sequence[Any]) -> Batch:
@@ -255,7 +256,7 @@ def _take(batch: Batch, name: str, places: pa.Array) -> pa.Array:
         return column.take(places)
     except pa.ArrowNotImplementedError:
         raise InputError(
-            f"{batch.name}: the column {name!r} holds {column.type}, of which rows cannot be chosen: leave it out"
+            f"{batch.name}: the column {name!r} holds {column.type}, and pyarrow cannot filter it: leave it out"
         ) from None
 
 

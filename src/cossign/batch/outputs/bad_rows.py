@@ -73,8 +73,7 @@ class BadRows:
         part = temporary(final)
         if self.size and not part.exists() and final.exists() and final.stat().st_size == self.size:
             os.replace(final, part)  # the job was ended between this and its journal's last line
-        if self.size and (not part.exists() or _crc32(part, self.size) != self.crc32):
-            raise ParameterError("output", f"{part}, the list of bad rows, is not as it was written: begin again")
+        check_list(part, self.size, self.crc32)
 
     def write(self, bad: list[BadRow]) -> None:
         if self._file is None:
@@ -125,6 +124,12 @@ class BadRows:
 
 def _has_changed(before: os.stat_result, now: os.stat_result) -> bool:
     return not os.path.samestat(before, now) or before.st_mtime_ns != now.st_mtime_ns
+
+
+def check_list(path: Path, size: int, crc: int) -> None:
+    """Raise a ParameterError if a list of bad rows does not begin with the bytes that were written."""
+    if size and (not path.exists() or _crc32(path, size) != crc):
+        raise ParameterError("output", f"{path}, the list of bad rows, is not as it was written: begin again")
 
 
 def _crc32(path: Path, size: int) -> int | None:

@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cossign.batch.columns import dictionary_values
+from cossign.batch.columns import dictionary_values, has_any
 from cossign.batch.errors import InputError
-from cossign.batch.outputs.table import Sink, has_any, write_texts
+from cossign.batch.outputs.table import Sink, write_texts
 
 
 class TableSink(Sink):

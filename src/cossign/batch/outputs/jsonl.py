@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cossign.batch.columns import as_bytes, as_strings, dictionary_values, is_text
-from cossign.batch.outputs.table import Sink, has_any, write_texts
+from cossign.batch.columns import as_bytes, as_strings, dictionary_values, has_any, is_text
+from cossign.batch.outputs.table import Sink, write_texts
 
 
 class TableSink(Sink):

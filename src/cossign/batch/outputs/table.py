@@ -8,7 +8,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cossign.batch.columns import as_strings
+from cossign.batch.columns import as_strings, text_of
 from cossign.batch.errors import InputError
 from cossign.errors import CosSignError
 
@@ -70,7 +70,7 @@ class Sink:
         self.end()
 
     def prepare(self, rows: pa.RecordBatch) -> pa.RecordBatch:
-        """Rows as this writer can write them; the keys, of which only bad ones may be no UTF-8, as strings."""
+        """Rows as this writer can write them, with the keys as strings. A bad key may hold bytes that are not UTF-8."""
         columns = []
         for name, column in zip(rows.schema.names, rows.columns, strict=True):
             if pa.types.is_binary_view(column.type):
@@ -89,26 +89,12 @@ class Sink:
         pass
 
 
-def has_any(column: pa.Array, characters: bytes) -> bool:
-    """Whether any of a column's texts has one of the characters: looked for in all of its memory at once."""
-    data = column.buffers()[2]
-    if data is None or not len(column):
-        return False
-    offsets = memoryview(column.buffers()[1]).cast("i")
-    text = bytes(memoryview(data)[offsets[column.offset] : offsets[column.offset + len(column)]])
-    return any(text.find(character) >= 0 for character in characters)
-
-
 def write_texts(data: IO[bytes], pieces: list[Any]) -> None:
-    """Write a row's texts, one behind the other, for all rows."""
+    """Write the texts of each row, one after the other."""
     empty = "" if isinstance(pieces[-1], str) else b""
     kind = pa.string() if isinstance(pieces[-1], str) else pa.binary()
     columns = [pa.scalar(piece, kind) if isinstance(piece, (str, bytes)) else piece.cast(kind) for piece in pieces]
     row_texts = pc.binary_join_element_wise(
         *columns, pa.scalar(empty, kind), null_handling="replace", null_replacement=empty
     )
-    offsets = memoryview(row_texts.buffers()[1]).cast("i")
-    first, last = offsets[row_texts.offset], offsets[row_texts.offset + len(row_texts)]
-    text = row_texts.buffers()[2]
-    if text is not None:
-        data.write(memoryview(text)[first:last])
+    data.write(text_of(row_texts))
