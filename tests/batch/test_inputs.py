@@ -233,6 +233,17 @@ def test_versions_of_tables(name: str, signer: Signer) -> None:
         done(signer, name, latest=True)
 
 
+def test_an_old_delete_marker_is_counted_once(signer: Signer) -> None:
+    write(
+        "k.csv",
+        list("abcd"),
+        IsLatest=["True", "False", "False", "True"],
+        IsDeleteMarker=["False", "True", "False", "True"],
+    )
+    report = done(signer, "k.csv", latest=True)
+    assert (report.rows, report.counts) == (1, {"old_versions": 1, "delete_markers": 2})
+
+
 def test_a_report_without_versions_has_only_the_latest(signer: Signer) -> None:
     inventory("day", objects("a", "b"))
     assert done(signer, "day", latest=True).rows == 2
@@ -391,6 +402,7 @@ def test_counts_and_rows_are_the_same_after_a_resume(signer: Signer) -> None:
             whole.bad,
             whole.counts,
         )
+        assert whole.read == (151 if name == "k.txt" else 6000)
         assert resumed.resumed
         for folder in ("out", "whole"):
             shutil.rmtree(folder)
@@ -446,6 +458,30 @@ def test_json_over_several_lines_is_refused_at_any_size(rows: int, signer: Signe
         Path("k.jsonl").write_text(text)
         with pytest.raises(InputError, match=said):
             done(signer, "k.jsonl")
+
+
+def test_an_object_over_several_lines_further_down_is_a_bad_row(signer: Signer) -> None:
+    Path("k.jsonl").write_text('{"key": "a"}\n{"key": "b"}\n{"key":\n"c"}\n{"key": "d"}\n')
+    report = done(signer, "k.jsonl", on_error="skip")
+    assert keys_of(signer) == ["a", "b", "d"]
+    assert (report.rows, report.bad) == (5, 2)
+
+
+@pytest.mark.parametrize("name", ["k.txt", "k.csv", "k.jsonl"])
+def test_text_of_two_bytes_a_character(name: str, signer: Signer) -> None:
+    write(name, ["a", "b"])
+    text = Path(name).read_text()
+    for encoding, said in (
+        ("utf-16-le", "holds bytes of zero"),
+        ("utf-16", 'UTF-16: use `encoding="utf-16"`'),
+        ("utf-32", 'UTF-32: use `encoding="utf-32"`'),
+    ):
+        Path(name).write_bytes(text.encode(encoding))
+        with pytest.raises(InputError) as caught:
+            done(signer, name)
+        assert said in str(caught.value)
+        done(signer, name, encoding=encoding)
+        assert keys_of(signer) == ["a", "b"]
 
 
 # --- Delimiters and encodings

@@ -549,6 +549,7 @@ def test_patterns_are_those_of_fnmatch(text: str, key: str) -> None:
         ("When<2026-01-01", "a"), ("When >= 2026-01-01T00:00:00Z", "bc"), ("Size>2", "abc"), ("Size>=1KB", "bc"), ("Size>=1kib", "c"), ("Size=0.1 MB", "c"),
         ("When=2026-01-01", "b"), ("When<=2026-01-01", "ab"), ("When>2026-01-01", "c"), ("When!=2026-01-01", "acd"), ("When>=2026-01-01T01:00:00+01:00", "bc"),
         ("When<2026-01-01 00:00", "a"), ("Latest=true", "ab"), ("Latest=FALSE", "c"), ("Latest!=true", "cd"), ("Class='STANDARD'", "ac"), ('Size="0999"', ""), ("Size=0999", "a"),
+        ("Late=2026-01-01", "abc"), ("Late<=2026-01-01", "abc"), ("Late>2026-01-01", "d"), ("Late<2026-01-01", ""), ("Late!=2026-01-01", "d"), ("Late>=2026-01-02", "d"),
         ("Big=12345678901234567891", "b"), ("Big!=12345678901234567891", "acd"), ("Big>12345678901234567890", "bcd"), ("Class=", ""), ("When=2026-01-01T00:00:00.000000Z", "b"),
     ],
 )  # fmt: skip
@@ -557,6 +558,7 @@ def test_conditions(condition: str, expected: str, signer: Signer) -> None:
     columns = {
         "Size": ["999", "1000", "100000", "?"], "Class": ["STANDARD", "ARCHIVE", "STANDARD", "ARCHIVE"],
         "When": ["2025-12-31T23:59:59Z", "2026-01-01T00:00:00Z", "2026-05-05", "2027"], "Latest": ["True", "true", "FALSE", ""],
+        "Late": ["2026-01-01", "2026-01-01T15:00:00Z", "2026-01-01 23:59:59.999999", "2026-01-02T00:00:00Z"],
         "Big": ["12345678901234567890", "12345678901234567891", "12345678901234567892", "12345678901234567893"],
     }  # fmt: skip
     done(signer, write("k.csv", "abcd", **columns), "u.csv", where=[condition])

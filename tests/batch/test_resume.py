@@ -572,6 +572,54 @@ def test_a_directory_that_is_moved_while_a_job_is_at_work(signer: Signer, monkey
     assert text("elsewhere") == text("whole")
 
 
+def test_a_directory_that_is_moved_between_two_parts(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cossign.batch.journal import Journal, Part
+
+    add = Journal.add
+
+    def and_move(journal: Journal, index: int, part: Part) -> None:
+        add(journal, index, part)
+        if index == 0:
+            os.rename("out", "elsewhere")
+            Path("out").mkdir()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "add", and_move)
+        with pytest.raises(ParameterError, match="was moved or removed while the job was at work"):
+            run(a_job(signer))
+    assert os.listdir("out") == []
+    assert run(a_job(signer, output="elsewhere", resume=True)).resumed == 10
+
+
+def test_parts_whose_ends_do_not_ascend(signer: Signer) -> None:
+    """A journal with right digests and wrong contents, as no job writes it."""
+    from cossign.batch.inputs.source import Position
+    from cossign.batch.journal import Journal
+
+    job = a_job(signer)
+    begun(job, 2)
+    with contextlib.closing(Journal(Path("out"), True, print)) as journal:
+        last = journal.parts[-1]
+        journal.add(2, last._replace(name="part-00002.txt", end=Position(0, 5)))
+    with pytest.raises(ParameterError, match=r"\.journal\.jsonl was altered"):
+        run(replace(job, resume=True))
+
+
+def test_a_part_with_other_rows_is_not_written_again_by_other_credentials(
+    signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes differ in any case: where it ends tells that its rows are others."""
+    write("k.csv", [f"key{row}" for row in range(60)])
+    job = a_job(signer, inputs="k.csv", include=["*1", "*2", "*3"])
+    begun(job, 1)
+    Path("out/part-00000.txt").write_bytes(b"")
+    Path("k.csv").write_bytes(Path("k.csv").read_bytes().replace(b"key1\r", b"KEY0\r"))
+    monkeypatch.setattr("cossign.batch.resume._check_inputs", lambda plan, last: None)
+    other = Signer(Credentials("AKIDanother", "another-key"), bucket=BUCKET, region=REGION)
+    with pytest.raises(ParameterError, match="its rows are not as they were"):
+        run(replace(job, resume=True, new_credentials=True, signer=other))
+
+
 def test_names_of_parts_sort_as_parts_do() -> None:
     from cossign.batch.journal import part_name
 
