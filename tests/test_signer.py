@@ -938,15 +938,18 @@ def test_a_system_without_more_threads(monkeypatch: pytest.MonkeyPatch, started:
     refusals = 0
 
     def limited(start: Callable[..., Any]) -> Callable[..., Any]:
-        calls = 0
+        delayed: list[tuple[Any, ...]] = []  # a thread that begins at once might do all the work before the next one
 
         def limited_start(*arguments: Any) -> Any:
-            nonlocal calls, refusals
-            calls += 1
-            if calls > started:
-                refusals += 1
-                raise RuntimeError("can't start new thread")
-            return start(*arguments)
+            nonlocal refusals
+            if len(delayed) < started:
+                delayed.append(arguments)
+                return None
+            refusals += 1
+            if refusals == 1:
+                for each in delayed:
+                    start(*each)
+            raise RuntimeError("can't start new thread")
 
         return limited_start
 
@@ -956,8 +959,8 @@ def test_a_system_without_more_threads(monkeypatch: pytest.MonkeyPatch, started:
         lambda: [each.key for each in signer.verify_many(expected_urls, threads=3)],
     ):
         with monkeypatch.context() as patch:
+            refusals = 0
             patch.setattr(_core, "start_new_thread", limited(_core.start_new_thread))  # type: ignore[attr-defined]
             patch.setattr(threading.Thread, "start", limited(threading.Thread.start))
-            refusals = 0
             assert call() in (expected_urls, keys)
             assert refusals

@@ -289,7 +289,7 @@ def test_an_input_that_changes_ends_the_job(
     assert changed
     assert not Path("urls.txt").exists()
     if output == "out/":
-        if list(Path("out").glob("part-*")):
+        if Path("out/.journal.jsonl").read_text().count("\n") > 1:  # a part was whole before the change
             with pytest.raises(ParameterError, match=r"what changed: |has other bytes"):
                 run(replace(job, resume=True))
         signed = "".join(part.read_text() for part in sorted(Path("out").glob("part-*"))).splitlines()
