@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-EXTENSIONS := _core _arrow _verify gateway/_gate
+EXTENSIONS := _core _arrow _verify batch/_rows gateway/_gate
 CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/cossign/native/* src/cossign/native/*/*)
 BUILT := $(foreach name,$(EXTENSIONS),src/cossign/$(name).c src/cossign/$(name).*.so)
 NODE_MODULES := tests/oracles/node_modules
@@ -142,6 +142,10 @@ oracles:
 LOCKED := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --no-compile \
   --no-build-isolation --use-pep517
 
+# Tests start hundreds of processes, some of which may not write what they compile: pandas alone takes seconds then. A file
+# that does not compile is a package's own affair.
+COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -152,10 +156,12 @@ $(VENV)/demo.stamp: requirements/demo.txt pyproject.toml setup.py $(CORE) | $(BI
 
 $(VENV)/test.stamp: requirements/test.txt $(VENV)/demo.stamp
 	$(LOCKED) -r requirements/test.txt
+	$(COMPILE)
 	touch $@
 
 $(VENV)/check.stamp: requirements/check.txt $(VENV)/test.stamp
 	$(LOCKED) -r requirements/check.txt
+	$(COMPILE)
 	touch $@
 
 $(VENV)/docs.stamp: requirements/docs.txt | $(BIN)/python

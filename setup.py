@@ -83,8 +83,9 @@ def extension(name: str, *rooms: str) -> Extension:
 
 extensions = [
     extension("_core", "sha1/*.c", "text/*.c", "threads/*.c"),
-    extension("_arrow", "columns/*.c", "threads/*.c"),
+    extension("_arrow", "columns/lines.c", "columns/pool.c", "columns/read.c", "threads/*.c"),
     extension("_verify", "url/*.c", "text/escape.c"),
+    extension("batch._rows", *(f"columns/{name}.c" for name in ("fields", "join", "lines", "objects"))),
     extension("gateway._gate"),
 ]
 

@@ -1,8 +1,13 @@
-"""Batch jobs beside what they cannot beat: `python -m bench.jobs [--rows 10000000] [--flat 1000000,10000000]`.
+"""Batch jobs beside others: `python -m bench.jobs [--rows 10000000] [--peers | --flat 1000000,10000000]`.
 
 Each round runs every job once, and beside it `cp` of what it wrote, or the unpacking of what it read; all are synced
-alike. Medians of the rounds; the peak is the process's own, from the kernel. With --flat, text, CSV and Parquet of more
-and more rows, into /dev/null: time and memory of each.
+alike. Medians of the rounds; the peak is the process's own, from the kernel.
+
+With --peers each job runs on one core, and in turn with DuckDB and Polars, which write text of the same length without
+signing. What is compared is the time of the CPU, of users and system: the disk's is left out, as cossign syncs what it
+wrote, and the others do not.
+
+With --flat, text, CSV and Parquet of more and more rows go into /dev/null: time and memory of each.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -38,6 +44,15 @@ JOBS = (  # input, output, and what it is held against
     ("inventory", "urls.txt", "gunzip"),
     ("inventory", "/dev/null", "gunzip"),
 )
+AGAINST = (  # what the peers do, too
+    ("keys.txt", "urls.txt"),
+    ("keys.csv", "urls.csv"),
+    ("keys.parquet", "urls.parquet"),
+    ("keys.jsonl", "urls.jsonl"),
+    ("inventory", "urls.txt"),
+    ("inventory", "urls.parquet"),
+)
+PEERS = ("duckdb", "polars")
 UNPACK = """
 import sys
 from cossign.batch.packing import GZIP
@@ -104,14 +119,20 @@ def inventory(folder: Path, rows: int) -> None:
 
 def timed(command: list[str]) -> tuple[float, float]:
     """Seconds, and the peak of memory in MiB."""
+    seconds, _, peak = used(command, ENVIRONMENT)
+    return seconds, peak
+
+
+def used(command: list[str], environment: Mapping[str, str]) -> tuple[float, float, float]:
+    """Seconds, those of the CPU, and the peak of memory in MiB."""
     began = time.perf_counter()
-    process = subprocess.Popen(command, env=ENVIRONMENT)
+    process = subprocess.Popen(command, env=environment)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return seconds, usage.ru_maxrss / 1024
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def beside(kind: str | None, folder: Path, source: str, output: str) -> float | None:
@@ -163,6 +184,45 @@ def show(results: dict[tuple[str, str, str | None], Rounds], rows: int, rounds: 
         print(f"| {source} to {output} | {seconds:.2f} | {rows / seconds:,.0f} | {peak:.0f} | {held} | {ratio} |")
 
 
+Use = tuple[float, float, float]  # seconds, those of the CPU, and MiB at most
+
+
+def run_peers(folder: Path, rows: int, rounds: int) -> dict[tuple[str, str], dict[str, list[Use]]]:
+    """What each job has used in each round, of cossign and of each peer, on one core."""
+    make(folder, rows)
+    results: dict[tuple[str, str], dict[str, list[Use]]] = {job: {} for job in AGAINST}
+    core = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
+    for _ in range(rounds):
+        for source, output in AGAINST:
+            ours = [*PRESIGN, str(folder / source), "-o", str(folder / output), "--no-space-check", "--threads", "1"]
+            commands = {"cossign": [*ours, *WHERE]} | {
+                peer: [sys.executable, "-m", "bench.peers.tables", peer, str(folder / source), str(folder / output)]
+                for peer in PEERS
+            }
+            for name, command in commands.items():
+                use = used([*core, *command], {**ENVIRONMENT, "POLARS_MAX_THREADS": "1"})
+                results[source, output].setdefault(name, []).append(use)
+                removed(folder / output)
+    return results
+
+
+def ratio_to_best(uses: dict[str, list[Use]]) -> float:
+    """How many times the rows a second of the best peer ours are, of the CPU's time, the median of the rounds."""
+    rounds = zip(uses["cossign"], *(uses[peer] for peer in PEERS), strict=True)
+    return statistics.median(min(each[1] for each in others) / ours[1] for ours, *others in rounds)
+
+
+def show_peers(results: dict[tuple[str, str], dict[str, list[Use]]], rows: int, rounds: int) -> None:
+    print(f"{rows:,} rows, one core, {rounds} rounds: rows a second of the CPU's time, and the peak in MiB\n")
+    print(f"| job | cossign | {' | '.join(PEERS)} | ratio to the best |\n|---|---:|{'---:|' * len(PEERS)}---:|")
+    for (source, output), uses in results.items():
+        cells = [
+            f"{rows / statistics.median(each[1] for each in got):,.0f}, {max(each[2] for each in got):.0f}"
+            for got in (uses[name] for name in ("cossign", *PEERS))
+        ]
+        print(f"| {source} to {output} | {' | '.join(cells)} | {ratio_to_best(uses):.2f} |")
+
+
 def flat(folder: Path, counts: list[int], rounds: int) -> dict[str, list[tuple[int, float, float]]]:
     """Rows, seconds, and peak of memory in MiB, for more and more rows, into /dev/null; one row's are the start's."""
     results = {}
@@ -207,12 +267,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where the inputs are, or are made and stay (default: in /tmp)")
     parser.add_argument("--json", action="store_true", help="print what was measured, round by round, as JSON")
+    parser.add_argument("--peers", action="store_true", help="beside DuckDB and Polars, on one core")
     parser.add_argument("--flat", type=lambda text: [int(each) for each in text.split(",")], help="numbers of rows")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
         folder.mkdir(exist_ok=True)
-        if arguments.flat:
+        if arguments.peers:
+            others = run_peers(folder, arguments.rows, arguments.rounds)
+            if arguments.json:
+                print(json.dumps(list(others.items())))
+            else:
+                show_peers(others, arguments.rows, arguments.rounds)
+        elif arguments.flat:
             grown = flat(folder, arguments.flat, arguments.rounds)
             print(json.dumps(list(grown.items()))) if arguments.json else show_flat(grown)
         else:

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cossign import Credentials, ParameterError, Signer, _arrow, _core, _verify
-from cossign._arrow import decode_column
+from cossign.batch._rows import decode_column, records_end
 from cossign.engine import chosen_engine
 from tests import reference
 from tests.conftest import BUCKET, REGION
@@ -277,7 +277,7 @@ def test_what_is_given_to_the_core_is_checked() -> None:
             _arrow.Memory(chunk=chunk)
     for call, values in (
         (_core.signatures, (None, key, [])), (_core.signatures, (engine, None, [])),
-        (_core.signatures, (engine, key, None)), (_arrow.SigningStream, (None, [])), (_arrow.records_end, (None,)),
+        (_core.signatures, (engine, key, None)), (_arrow.SigningStream, (None, [])), (records_end, (None,)),
         (_verify.sent_host, (None,)), (_arrow.sign_ahead, (None,)), (_arrow.Share, ([1], 1, False)),
     ):  # fmt: skip
         with pytest.raises(TypeError):

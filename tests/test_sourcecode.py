@@ -294,7 +294,7 @@ def test_every_file_says_first_what_lives_there() -> None:
 
 SOURCES = {
     "cossign._core": "_core.pyx", "cossign._arrow": "_arrow.pyx", "cossign._verify": "_verify.pyx",
-    "cossign.gateway._gate": "gateway/_gate.pyx",
+    "cossign.batch._rows": "batch/_rows.pyx", "cossign.gateway._gate": "gateway/_gate.pyx",
 }  # fmt: skip
 
 
@@ -344,6 +344,7 @@ def test_no_python_in_the_batch_loop(generated: Path) -> None:
     hot = {
         "_core": (" sign_rows(",),
         "_arrow": (" has_nulls(",),
+        "_rows": (),
         "_verify": (" judge_fitting(", " lay_out_parsed(", " read_usual(", " put_http("),
         "_gate": ("Reason decode_path(", "Reason judge_path(", "Reason judge_key(self, const"),
     }[generated.stem]  # fmt: skip

@@ -5,10 +5,6 @@ from typing import Any
 
 from cossign._core import RowDifferences, Template
 
-def decode_column(data: Any, offsets: Any, /) -> tuple[bytes, bytes]: ...
-def text_counts(data: Any, offsets: Any, /) -> tuple[int, int, int]: ...
-def records_end(block: bytes, delimiter: bytes = b",", /) -> int: ...
-
 class SignedColumn:
     errors: list[tuple[int, str]]
     def __init__(

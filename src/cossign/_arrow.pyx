@@ -61,7 +61,6 @@ from cossign._native cimport (
     column_free,
     column_new,
     column_read,
-    csv_whole_rows,
     form_text_bound,
     lines_views,
     pool_after_fork,
@@ -69,7 +68,6 @@ from cossign._native cimport (
     pool_forks,
     pool_new,
     pool_slot,
-    put_decoded,
     queue_add,
     queue_clear,
     queue_finish,
@@ -87,7 +85,6 @@ from cossign._native cimport (
     slot_export,
     slot_fitting_rows,
     slot_new,
-    texts_counts,
 )
 
 import os
@@ -245,94 +242,6 @@ cdef class ArrowColumn:
         return self.chunk.array.length - self.position
 
 
-def decode_column(data, offsets, /) -> tuple[bytes, bytes]:
-    """Percent-decode a column of texts, given and returned as Arrow's binary arrays hold them.
-
-    Args:
-        data: a buffer: the texts, one after the other.
-        offsets: a buffer of 32-bit integers: where each text begins in `data`, and where the last one ends.
-
-    Returns:
-        The decoded texts, and their offsets from 0.
-
-    Source: Apache Arrow Columnar Format 1.5, "Variable-size Binary Layout".
-
-    >>> import array
-    >>> text, offsets = decode_column(b"a%2Fb%", array.array("i", [0, 5, 6]))
-    >>> text, list(memoryview(offsets).cast("i"))
-    (b'a/b%', [0, 3, 4])
-    """
-    cdef Py_buffer texts, places
-    PyObject_GetBuffer(data, &texts, PyBUF_SIMPLE)
-    try:
-        PyObject_GetBuffer(offsets, &places, PyBUF_SIMPLE)
-        try:
-            return decoded_column(
-                <const uint8_t*>texts.buf, texts.len, <const int32_t*>places.buf, places.len // 4 - 1
-            )
-        finally:
-            PyBuffer_Release(&places)
-    finally:
-        PyBuffer_Release(&texts)
-
-
-cdef tuple decoded_column(const uint8_t* data, Py_ssize_t size, const int32_t* offsets, Py_ssize_t rows):
-    cdef Py_ssize_t i
-    cdef Text text
-    if rows < 0 or offsets[0] < 0 or offsets[rows] < offsets[0] or offsets[rows] > size:
-        raise ValueError("the offsets lie outside of the data")
-    cdef bytes result = PyBytes_FromStringAndSize(NULL, offsets[rows] - offsets[0])
-    cdef bytes places = PyBytes_FromStringAndSize(NULL, 4 * (rows + 1))
-    cdef uint8_t* start = <uint8_t*>PyBytes_AS_STRING(result)
-    cdef uint8_t* out = start
-    cdef int32_t* place = <int32_t*>PyBytes_AS_STRING(places)
-    cdef bint ascend = True
-    place[0] = 0
-    with nogil:
-        for i in range(rows):
-            if offsets[i] > offsets[i + 1] or offsets[i + 1] > offsets[rows]:
-                ascend = False
-                break
-            text.data = data + offsets[i]
-            text.size = <size_t>(offsets[i + 1] - offsets[i])
-            out = put_decoded(out, text, False)
-            place[i + 1] = <int32_t>(out - start)
-    if not ascend:
-        raise ValueError("the offsets do not ascend")
-    return result[:out - start], places
-
-
-def text_counts(data, offsets, /) -> tuple[int, int, int]:
-    """What a column of texts is like: how many end with a blank, hold a CR, begin with a scheme and "://".
-
-    Args:
-        data, offsets: as in `decode_column`.
-
-    >>> import array
-    >>> text_counts(b"a b cos://b/k", array.array("i", [0, 2, 4, 13]))
-    (2, 0, 1)
-    """
-    cdef Py_buffer texts, places
-    cdef LineCounts counts
-    cdef bint fine
-    memset(&counts, 0, sizeof(LineCounts))
-    PyObject_GetBuffer(data, &texts, PyBUF_SIMPLE)
-    try:
-        PyObject_GetBuffer(offsets, &places, PyBUF_SIMPLE)
-        try:
-            with nogil:
-                fine = texts_counts(
-                    <const uint8_t*>texts.buf, texts.len, <const int32_t*>places.buf, places.len // 4 - 1, &counts
-                )
-        finally:
-            PyBuffer_Release(&places)
-    finally:
-        PyBuffer_Release(&texts)
-    if not fine:
-        raise ValueError("the offsets lie outside of the data")
-    return counts.blank_ends, counts.inner_crs, counts.addresses
-
-
 # What a chunk of Lines keeps until it is released.
 cdef struct LineBlock:
     PyObject* data
@@ -392,24 +301,6 @@ cdef class Lines:
 
     def __arrow_c_stream__(self, requested_schema=None):
         return stream_capsule(self, ArrowArrayStream(lines_schema, lines_next, lines_last_error, stream_release, NULL))
-
-
-def records_end(bytes block not None, bytes delimiter=b",", /) -> int:
-    """How many bytes of a block of CSV are whole rows, whose quoted fields may hold line ends.
-
-    `delimiter` is the byte between fields.
-
-    Source: RFC 4180. As in Python's csv and in pyarrow, a quote that does not begin a field is a character of it.
-
-    >>> records_end(b'a,1\\n"b\\n')
-    4
-    """
-    cdef Text text = text_of(block)
-    cdef uint8_t between = delimiter[0]
-    cdef size_t size
-    with nogil:
-        size = csv_whole_rows(text, between)
-    return size
 
 
 cdef int interrupt(void* unused) except -1:

@@ -262,6 +262,80 @@ cdef extern from "columns/lines.h" nogil:
     bint texts_counts(const uint8_t* data, size_t size, const int32_t* offsets, ptrdiff_t rows, LineCounts* counts) noexcept
     size_t csv_whole_rows(Text block, uint8_t delimiter) noexcept
 
+cdef extern from "columns/texts.h" nogil:
+    ctypedef struct TextColumn:
+        uint8_t* data
+        int32_t* offsets
+        uint8_t* valid
+        size_t room
+        int64_t places
+
+cdef extern from "columns/fields.h" nogil:
+    ctypedef struct FieldsForm:
+        const int32_t* columns
+        int32_t fields
+        int32_t count
+        int32_t raw
+        uint8_t delimiter
+        uint8_t is_encoded
+    ctypedef enum FieldsStop:
+        FIELDS_END
+        FIELDS_FULL
+        FIELDS_ODD
+    ctypedef struct FieldsCounts:
+        size_t size
+        int64_t rows
+        int64_t empty_lines
+        int64_t plus_signs
+    FieldsStop fields_read(
+        const FieldsForm* form, Text block, bint is_last, TextColumn* columns, FieldsCounts* counts
+    ) noexcept
+
+cdef extern from "columns/objects.h" nogil:
+    enum:
+        OBJECTS_MOST_COLUMNS
+    ctypedef enum ObjectsKind:
+        OBJECTS_TEXT
+        OBJECTS_NUMBER
+        OBJECTS_INTEGER
+        OBJECTS_BOOLEAN
+    ctypedef struct ObjectsColumn:
+        Text name
+        ObjectsKind kind
+        uint8_t is_needed
+    ctypedef struct ObjectsForm:
+        const ObjectsColumn* columns
+        int32_t count
+        uint8_t is_strict
+    ctypedef enum ObjectsStop:
+        OBJECTS_END
+        OBJECTS_FULL
+        OBJECTS_ODD
+    ctypedef struct ObjectsCounts:
+        size_t size
+        int64_t rows
+        int64_t empty_lines
+    ObjectsStop objects_read(const ObjectsForm* form, Text block, TextColumn* columns, ObjectsCounts* counts) noexcept
+
+cdef extern from "columns/join.h" nogil:
+    ctypedef enum JoinForm:
+        JOIN_PLAIN
+        JOIN_CSV
+        JOIN_JSON
+        JOIN_URL
+        JOIN_VALUE
+    ctypedef struct JoinPiece:
+        Text before
+        const uint8_t* data
+        const int32_t* offsets
+        const uint8_t* valid
+        int64_t first_bit
+        JoinForm form
+    size_t join_rows(
+        const JoinPiece* pieces, int count, int64_t* row, int64_t rows, uint8_t* out, size_t room
+    ) noexcept
+    size_t join_bound(const JoinPiece* pieces, int count, int64_t row) noexcept
+
 cdef extern from "url/parse.h" nogil:
     enum:
         Q_FIELDS

@@ -11,7 +11,9 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +28,11 @@ from hypothesis import strategies as st
 
 from cossign import CosSignError, Credentials, ParameterError, Signer
 from cossign.batch import InputError, Job, Progress, Report, dry_run, run
+from cossign.batch._rows import Fields, Objects
+from cossign.batch.inputs import csv as csv_inputs
+from cossign.batch.inputs import jsonl as jsonl_inputs
+from cossign.batch.inputs.choice import ColumnChoice
+from cossign.batch.inputs.source import Input
 from cossign.cli import main
 from tests.batch.test_job import write
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
@@ -711,6 +718,126 @@ def test_every_type_works_or_is_refused_by_name(values: pa.Array, form: str, use
     if form in ("parquet", "arrow"):
         got = pq.read_table(f"u.{form}") if form == "parquet" else pa.ipc.open_file(f"u.{form}").read_all()
         assert len(got) == report.rows
+
+
+# --- Rows that are as usual are read by C, odd ones by pyarrow and Python: both give the same
+
+
+class OddFields:
+    """Takes every row of CSV for odd."""
+
+    empty_lines = plus_signs = rows = 0
+
+    def __init__(self, places: Sequence[int], count: int, *others: Any, **named: Any) -> None:
+        self.count = count
+
+    def read(self, *arguments: Any) -> tuple[int, bool]:
+        return 0, True
+
+    def take(self) -> tuple[int, list[tuple[None, bytes, bytes]]]:
+        return 0, [(None, bytes(4), b"")] * self.count
+
+
+class OddObjects:
+    """Takes every line of JSON for odd."""
+
+    MOST = Objects.MOST
+    empty_lines = rows = 0
+
+    def __init__(self, names: Sequence[str], *others: Any, **named: Any) -> None:
+        self.count = len(names)
+
+    def read(self, *arguments: Any) -> tuple[int, bool]:
+        return 0, True
+
+    def take(self) -> tuple[int, list[tuple[bytes, bytes, bytes]]]:
+        return 0, [(b"", bytes(4), b"")] * self.count
+
+
+def rows_of(form: str, data: bytes, each: Input, choice: ColumnChoice, at_a_time: int, reader: type) -> Any:
+    """All that a format's reader gives: rows, faults and counts; or why it refuses the file."""
+    module: Any = csv_inputs if form == "csv" else jsonl_inputs
+    rows: list[tuple[Any, ...]] = []
+    faults, counts = {}, Counter[str]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "Fields" if form == "csv" else "Objects", reader)
+        patch.setattr(module, "_BYTES", at_a_time)
+        try:
+            for read in module.read(io.BytesIO(data), lambda share=None: None, each, choice, 0):
+                assert read.first == len(rows)
+                faults.update({len(rows) + place: fault for place, fault in read.faults.items()})
+                counts.update(read.counts)
+                texts = [
+                    column.cast(pa.binary()) if pa.types.is_string(column.type) else column
+                    for column in read.table.columns
+                ]
+                rows += zip(*(column.to_pylist() for column in texts), strict=True)
+        except InputError as error:
+            return str(error)
+    if counts["lone_crs"]:
+        counts["empty_lines"] = 0  # CRs between lines are empty lines to some
+    return rows, faults, +counts
+
+
+FIELDS = [
+    b"a", b"b,", b",", b'"', b'""', b"\n", b"\r\n", b"\r", b"x\n", b"a,b\n", b'"q",z\n', b'"a\nb",c\n', b"%2F", b"+", "\u4f60".encode(), b"\xff", b'"a""b",1\n', b"\n\n", b" ", b"%",
+]  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(st.sampled_from(FIELDS), max_size=60).map(b"".join),
+    st.booleans(),
+    st.sampled_from([(), ("other",)]),
+    st.sampled_from([16, 64, 1 << 18]),
+)
+def test_csv_by_c_and_by_pyarrow(data: bytes, is_inventory: bool, others: tuple[str, ...], at_a_time: int) -> None:
+    each = Input("k.csv", "csv", fields=("key", "other") if is_inventory else None)
+    data = data if is_inventory else b"key,other\n" + data
+    choice = ColumnChoice("key", others)
+    found = rows_of("csv", data, each, choice, at_a_time, Fields)
+    expected = rows_of("csv", data, each, choice, 1 << 18, OddFields)
+    assert found == expected or {type(found), type(expected)} == {str}
+
+
+NAMES = ['"key"', '"size"', '"ok"', '"note"', '"\\u006bey"']
+VALUES = [
+    '"a"', '"a\\n\\u00e4"', '"\\ud83d\\ude00"', '"\\ud83d"', '"\u4f60"', "1", "0", "1.5", "1e3", "12345678901234567890", "123456789012345678", "-7", "true", "false", "null", '[1,{"key":"x"}]', '{"key": 1}', '"x', "01", '"\x01"', "nul",
+]  # fmt: skip
+OBJECTS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES)), max_size=4).map(
+    lambda pairs: "{" + ", ".join(f"{name}: {value}" for name, value in pairs) + "}"
+)
+USUAL = st.builds('{{"key": "{}", "size": {}}}'.format, st.sampled_from("abc"), st.integers(-9, 9))
+ODD_LINES = st.sampled_from(["", " ", "[]", "x", '{"key":"a"}x', '{"key":"a",}', '{"key":"a"', '{"key" "a"}'])
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(USUAL | OBJECTS | ODD_LINES, max_size=12).map("\n".join),
+    st.sampled_from([(), ("size",), ("size", "ok")]),
+    st.booleans(),
+    st.sampled_from([64, 1 << 18]),
+)
+def test_json_lines_by_c_and_by_pyarrow(text: str, others: tuple[str, ...], has_all: bool, at_a_time: int) -> None:
+    choice, each = ColumnChoice("key", others, all=has_all), Input("k.jsonl", "jsonl")
+    found = rows_of("jsonl", text.encode(), each, choice, at_a_time, Objects)
+    assert found == rows_of("jsonl", text.encode(), each, choice, at_a_time, OddObjects)
+
+
+@pytest.mark.parametrize("output", ["u.jsonl", "u.csv"])
+def test_integers_stay_integers_however_long(output: str, signer: Signer) -> None:
+    numbers = [1, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 0]
+    Path("k.jsonl").write_text("".join(f'{{"key": "a", "id": {number}}}\n' for number in numbers))
+    done(signer, "k.jsonl", output, keep_columns=["id"])
+    assert re.findall(r'(?:"id": |^a,)(\d+)', Path(output).read_text(), re.M) == [str(number) for number in numbers]
+
+
+@pytest.mark.parametrize("numbers", [[1.5, 2**53 + 1], [2**64, 1], [1, 2**64], [1] * 50_000 + [2**63], [-1, 2**63]])
+def test_an_integer_that_would_be_rounded_is_refused(numbers: list[float], signer: Signer) -> None:
+    Path("k.jsonl").write_text("".join(f'{{"key": "a", "id": {number}}}\n' for number in numbers))
+    report = done(signer, "k.jsonl", "u.jsonl", keep_columns=["id"], on_error="skip")
+    assert report.bad
+    assert "id is " in str(report.first_error)
 
 
 # --- No option is ignored in silence

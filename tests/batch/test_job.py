@@ -26,8 +26,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cossign import Credentials, ParameterError, Signer
-from cossign._arrow import records_end
 from cossign.batch import InputError, Job, Progress, Report, RowError, dry_run, run
+from cossign.batch._rows import records_end
 from cossign.batch.inputs import csv as csv_input
 from cossign.batch.inputs import jsonl as jsonl_input
 from cossign.batch.inputs.choice import ColumnChoice

@@ -205,7 +205,7 @@ ssize_t read(int file, void *data, size_t size)
 def test_a_read_error_in_the_middle(name: str, tmp_path: Path) -> None:
     Path("broken.c").write_text(BROKEN_READ)
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", "broken.so", "broken.c", "-ldl"], check=True)
-    soak.make_inputs(tmp_path, 60_000)
+    soak.make_inputs(tmp_path, 150_000)
     source, output = tmp_path / name, tmp_path / "out"
     reference = soak.Reference(source, tmp_path / "reference", "txt", 2_000)
     file = "inventory/1.csv.gz" if name == "inventory" else name

@@ -16,7 +16,14 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("more, rows", [(["--rows", "20000", "--rounds", "1"], 9), (["--flat", "1000,2000"], 6)])
+@pytest.mark.parametrize(
+    "more, rows",
+    [
+        (["--rows", "20000", "--rounds", "1"], 9),
+        (["--rows", "20000", "--rounds", "1", "--peers"], 6),
+        (["--flat", "1000,2000"], 6),
+    ],
+)
 def test_jobs(more: list[str], rows: int, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench.jobs", "--folder", str(tmp_path), *more]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

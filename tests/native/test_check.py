@@ -13,7 +13,7 @@ import pytest
 HERE = Path(__file__).parent
 NATIVE = HERE.parent.parent / "src" / "cossign" / "native"
 PROGRAMS = {  # and the folders that each is compiled with
-    "engines": ("sha1", "text"), "text": ("sha1", "text"), "columns": ("columns",), "url": ("sha1", "text", "url"),
+    "engines": ("sha1", "text"), "text": ("sha1", "text"), "columns": ("columns",), "rows": ("columns",), "url": ("sha1", "text", "url"),
     "threads": ("threads",),
 }  # fmt: skip
 SECONDS = os.environ.get("COSSIGN_FUZZ_SECONDS")

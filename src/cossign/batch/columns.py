@@ -117,6 +117,14 @@ def buffers_of(texts: pa.Array) -> tuple[pa.Buffer | bytes, memoryview]:
     return data if data is not None else b"", places
 
 
+def text_buffers(texts: pa.Array) -> tuple[pa.Buffer | None, int, memoryview, pa.Buffer | bytes]:
+    """Of an array of strings or of the binary type: its validity, the first row's place in it, offsets, and bytes."""
+    if pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type):
+        texts = texts.cast(pa.binary())
+    data, places = buffers_of(texts)
+    return texts.buffers()[0] if texts.null_count else None, texts.offset, places, data
+
+
 def text_of(texts: pa.Array) -> memoryview:
     """All texts of an array with offsets of 32 bits, one after the other."""
     data, places = buffers_of(texts)

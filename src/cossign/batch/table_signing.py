@@ -23,6 +23,10 @@ from cossign.batch.warnings import Keys
 from cossign.bulk import Chunks
 from cossign.errors import ParameterError
 
+# Of URLs that become a column: the larger a chunk, the less time is spent between chunks.
+_CHUNK = 1 << 22  # bytes
+_IDLE = 1 << 24
+
 
 class TableSigner(RowSigner):
     """All but text to text: batches of columns are read ahead, and signed here; what has columns is written behind."""
@@ -65,7 +69,7 @@ class TableSigner(RowSigner):
         )
         # Reading takes a core, too, and is slower than signing.
         self._threads = max(1, CORES - 1) if threads is None else threads
-        self._memory = Memory()
+        self._memory = Memory() if text else Memory(_IDLE, _CHUNK)
         self.direct = text
 
     def total(self) -> int | None:
@@ -90,7 +94,7 @@ class TableSigner(RowSigner):
             if self.direct:
                 yield from self._lines(batch, column)
             else:
-                yield self._table(batch, column)
+                yield from self._columns(batch, column)
 
     def _sign(self, batch: Batch) -> SignedColumn:
         job, column = self._job, batch.table.column
@@ -155,22 +159,30 @@ class TableSigner(RowSigner):
             bad.append(BadRow(batch.name, batch.numbers[row], key, reasons[row]))
         return bad
 
-    def _table(self, batch: Batch, column: SignedColumn) -> Piece:
-        """The output's columns."""
+    def _columns(self, batch: Batch, column: SignedColumn) -> Iterator[Piece]:
+        """The output's columns, chunk by chunk."""
         job = self._job
-        urls = pa.concat_arrays([pa.array(chunk) for chunk in column])
-        bad = self._bad(batch, 0, len(batch.keys), column)
         names = [self._key_name, *(name for name in job.keep_columns if name != self._key_name)]
         if self._has_all_columns:
             names = list(batch.table.schema.names)
         if self._url_name in names:
             raise ParameterError("url_column", f"{self._url_name!r} is a column of the input: choose another name")
-        keys = as_bytes(batch.keys) if bad else batch.keys
-        columns = [keys if name == self._key_name else batch.table.column(name) for name in names]
-        table = pa.record_batch([*columns, urls], [*names, self._url_name])
-        if bad and job.on_error == "skip":
-            table = table.filter(pc.is_valid(urls))
-        return Piece(len(batch.keys), [table], bad)
+        columns = [batch.keys if name == self._key_name else batch.table.column(name) for name in names]
+        first = 0
+        for chunk in column:
+            rows = len(chunk)
+            urls = pa.array(chunk)
+            bad = self._bad(batch, first, rows, column)
+            parts = [each.slice(first, rows) for each in columns]
+            if bad:
+                parts = [
+                    as_bytes(each) if name == self._key_name else each for name, each in zip(names, parts, strict=True)
+                ]
+            table = pa.RecordBatch.from_arrays([*parts, urls], [*names, self._url_name])
+            if bad and job.on_error == "skip":
+                table = table.filter(pc.is_valid(urls))
+            first += rows
+            yield Piece(rows, [table], bad)
 
 
 def _reason_text(reason: str) -> str:

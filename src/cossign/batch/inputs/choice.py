@@ -12,7 +12,7 @@ from cossign.batch.columns import field_types, is_text
 from cossign.batch.errors import InputError
 from cossign.batch.inputs.source import Input
 
-TABLE_ROWS = 8192  # rows that are taken at a time
+TABLE_ROWS = 1 << 15  # rows that are taken at a time
 VERSION_COLUMNS = ("islatest", "isdeletemarker")
 
 

@@ -5,55 +5,149 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from cossign._arrow import decode_column, records_end
+from cossign.batch._rows import Fields, decode_column, records_end
 from cossign.batch.columns import buffers_of, has_any
 from cossign.batch.errors import InputError
 from cossign.batch.inputs.choice import TABLE_ROWS, ColumnChoice, Fault, Reading, ReadRows
-from cossign.batch.inputs.source import Input, Note, note_blocks
-from cossign.batch.inputs.txt import check_encoding, line_count, whole_lines
-from cossign.batch.threads import read_ahead
+from cossign.batch.inputs.source import Input, Note
+from cossign.batch.inputs.txt import TextBuffer
 
-_BYTES = 1 << 20  # that are parsed at a time
+_BYTES = 1 << 18  # that are read at a time
 _LONGEST_ROW = 1 << 25  # bytes of the longest row
 
 
 def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: int) -> Reading:
     """The wanted columns. An empty field is an empty text, but in the CSV of a query's column it is null."""
     header = each.fields or choice.header
-    key = choice.key
-    names: list[str] = []
+    text = TextBuffer(data, each.name, _BYTES)
+    reader: _Reader | None = None
     first = 0
-    # No field of an inventory holds a line's end.
-    blocks = whole_lines(data, _BYTES) if each.fields else _records(data, each)
-    for block in read_ahead(note_blocks(blocks, note), 2, each.patience):
+    while text.fill():
+        note()
         if header is None:
-            header, block = _header(block, each)
-        if not block.strip(b"\r\n"):
+            header = _take_header(text, each)
+        if header is None:
             continue
-        names = names or choice.names(each, header)
+        if reader is None:
+            if text.end - text.start <= 2 and not text.text().strip(b"\r\n"):
+                continue
+            reader = _Reader(each, header, choice)
+        for rows in reader.rows(text):
+            yield rows._replace(first=first)
+            first += len(rows.table)
+        if text.end - text.start > _LONGEST_ROW:
+            raise InputError(
+                f"{each.name} is not CSV: a row is longer than {_LONGEST_ROW >> 20} MiB: is a quote not closed?"
+            )
+    if reader is not None:
+        for rows in reader.rest():
+            yield rows._replace(first=first)
+
+
+class _Reader:
+    """Rows of one file: those that are as usual by C; what follows an odd one in a block by pyarrow, or row by row."""
+
+    def __init__(self, each: Input, header: Sequence[str], choice: ColumnChoice) -> None:
+        self._each = each
+        self._header = header
+        self._key = choice.key
+        self._delimiter = each.delimiter.encode()
+        self._names = choice.names(each, header)
+        places = [-1] * len(header)
+        for column, name in enumerate(self._names):
+            places[list(header).index(name)] = column
+        self._fields = Fields(
+            places,
+            len(self._names),
+            self._names.index(choice.key),
+            self._delimiter,
+            is_encoded=each.fields is not None,
+        )
+        self._counts = (0, 0)  # empty lines and plus signs of the rows that were given
+        self._lone_crs = 0  # of those that were not
+
+    def rows(self, text: TextBuffer) -> Iterator[ReadRows]:
+        """The whole rows that are in the buffer, once there are many of them."""
+        while text.start < text.end:
+            size, is_odd = self._fields.read(text.block, text.start, text.end, text.is_last)
+            self._lone_crs += _lone_crs(text.block, text.start, text.start + size)
+            text.start += size
+            if is_odd or self._fields.rows >= TABLE_ROWS:
+                yield from self.rest()
+            if is_odd:
+                size = text.end - text.start if text.is_last else records_end(text.text(), self._delimiter)
+                if size:
+                    yield from self._odd_rows(text.text(size))
+                    text.start += size
+            if not size:
+                return
+
+    def rest(self) -> Iterator[ReadRows]:
+        """The rows that were read and not given yet."""
+        fields = self._fields
+        counts = {
+            "empty_lines": fields.empty_lines - self._counts[0], "plus_signs": fields.plus_signs - self._counts[1],
+            "lone_crs": self._lone_crs,
+        }  # fmt: skip
+        self._counts, self._lone_crs = (fields.empty_lines, fields.plus_signs), 0
+        rows, columns = fields.take()
+        if rows or any(counts.values()):
+            yield ReadRows(0, self._table(rows, columns), counts=counts)
+
+    def _table(self, rows: int, columns: list[Any]) -> pa.RecordBatch:
+        arrays = [
+            pa.Array.from_buffers(
+                pa.binary() if name == self._key else pa.string(),
+                rows,
+                [None, pa.py_buffer(offsets), pa.py_buffer(data)],
+                null_count=0,
+            )
+            for name, (_, offsets, data) in zip(self._names, columns, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(arrays, self._names)
+
+    def _odd_rows(self, block: bytes) -> Iterator[ReadRows]:
+        """Rows of which one at least needs a closer look."""
+        each, key = self._each, self._key
         faults: dict[int, Fault] = {}
         try:
-            rows = _parse(block, each, header, names, key)
-        except pa.ArrowInvalid:  # some row is bad: read them one by one
-            rows, faults = _csv_rows(block, each, header, names, key)
-        counts = {"empty_lines": _empty_lines(block, len(rows), each)}
-        if b"\r" in block:
-            counts["lone_crs"] = block.count(b"\r") - block.count(b"\r\n")
+            rows = _parse(block, each, self._header, self._names, key)
+        except (pa.ArrowInvalid, IndexError):  # some row is bad, or there is none: read them one by one
+            rows, faults = _csv_rows(block, each, self._header, self._names, key)
+        counts = {"empty_lines": _empty_lines(block, each), "lone_crs": _lone_crs(block, 0, len(block))}
         if each.fields:
             keys = rows.column(key)
             counts["plus_signs"] = _plus_signs(keys)
             rows = rows.set_column(rows.schema.get_field_index(key), key, decoded_keys(keys))
         for place in range(0, max(1, len(rows)), TABLE_ROWS):
             slice_faults = {row - place: fault for row, fault in faults.items() if place <= row < place + TABLE_ROWS}
-            yield ReadRows(first + place, rows[place : place + TABLE_ROWS], slice_faults, counts=counts)
+            yield ReadRows(0, rows[place : place + TABLE_ROWS], slice_faults, counts=counts)
             counts = {}
-        first += len(rows)
+
+
+def _lone_crs(block: bytes | bytearray, start: int, end: int) -> int:
+    """How many CRs are not before a line feed."""
+    if block.find(b"\r", start, end) < 0:
+        return 0
+    return block.count(b"\r", start, end) - block.count(b"\r\n", start, end)
+
+
+def _take_header(text: TextBuffer, each: Input) -> list[str] | None:
+    """The names in the first row, which is taken; None if it is not whole yet."""
+    block = text.text()
+    size = len(block) if text.is_last else records_end(block, each.delimiter.encode())
+    if not block[:size].strip(b"\r\n"):
+        text.start += size
+        return None
+    names, size = _header(block[:size], each)
+    text.start += size
+    return names
 
 
 def _parse(block: bytes, each: Input, header: Sequence[str], names: Sequence[str], key: str) -> pa.RecordBatch:
@@ -70,9 +164,9 @@ def _parse(block: bytes, each: Input, header: Sequence[str], names: Sequence[str
     return table.combine_chunks().to_batches()[0]
 
 
-def _empty_lines(block: bytes, rows: int, each: Input) -> int:
+def _empty_lines(block: bytes, each: Input) -> int:
     """How many lines of a block have nothing in them, which no reader gives as rows."""
-    if line_count(block) == rows or not (b"\n\n" in block or b"\n\r\n" in block or block[:2] in (b"\n", b"\r\n")):
+    if not (b"\n\n" in block or b"\n\r\n" in block or block.startswith((b"\n", b"\r\n"))):
         return 0
     text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
     return sum(not row for row in csv.reader(text, delimiter=each.delimiter))
@@ -83,43 +177,17 @@ def _plus_signs(keys: pa.Array) -> int:
     return pc.sum(pc.match_substring(keys, b"+")).as_py() or 0 if has_any(keys, b"+") else 0
 
 
-def _records(data: IO[bytes], each: Input) -> Iterator[bytes]:
-    """CSV in blocks of whole rows, without a byte order mark."""
-    rest = b""
-    size = _BYTES
-    start = True
-    while block := data.read(size):
-        if start:
-            check_encoding(block, each.name)
-            block = block.removeprefix(b"\xef\xbb\xbf")
-            start = False
-        rest += block
-        end = records_end(rest, each.delimiter.encode())
-        if end == 0:
-            if len(rest) > _LONGEST_ROW:
-                raise InputError(
-                    f"{each.name} is not CSV: a row is longer than {_LONGEST_ROW >> 20} MiB: is a quote not closed?"
-                )
-            size = len(rest)  # so that a long row is looked at a few times only
-            continue
-        size = _BYTES
-        yield rest[:end]
-        rest = rest[end:]
-    if rest:
-        yield rest
-
-
-def _header(block: bytes, each: Input) -> tuple[list[str], bytes]:
-    """The names in the first row, and the rows after it."""
+def _header(block: bytes, each: Input) -> tuple[list[str], int]:
+    """The names in the first row, and how many bytes it has."""
     text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
     try:
         names = next((row for row in csv.reader(text, delimiter=each.delimiter) if row), None)
     except csv.Error as error:
         raise InputError(f"{each.name} is not CSV: {error}") from None
     if names is None:
-        return [], b""
+        return [], len(block)
     size = len(text.getvalue()[: text.tell()].encode("utf-8", "surrogateescape"))
-    return [each.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for each in names], block[size:]
+    return [each.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for each in names], size
 
 
 def _csv_rows(

@@ -11,7 +11,8 @@ from typing import IO, Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cossign._arrow import Lines, text_counts
+from cossign._arrow import Lines
+from cossign.batch._rows import text_counts
 from cossign.batch.columns import as_bytes, as_strings, buffers_of
 from cossign.batch.errors import InputError
 from cossign.batch.inputs import arrow, csv, jsonl, orc, parquet
@@ -208,13 +209,15 @@ def _with_rows(batch: Batch, masks: Sequence[Any]) -> Batch:
     """The rows of a batch for which all masks hold, and those that could not be read."""
     if not masks:
         return batch
-    mask = pc.fill_null(masks[0], False)
+    mask = masks[0]
     for other in masks[1:]:
-        mask = pc.and_(mask, pc.fill_null(other, False))
+        mask = pc.and_(mask, other)
     if batch.faults:
-        bad = pa.array([place in batch.faults for place in range(len(batch.keys))], pa.bool_())
-        mask = pc.or_(mask, bad)
-    places = pc.indices_nonzero(mask)
+        bits = bytearray(len(batch.keys) // 8 + 1)
+        for place in batch.faults:
+            bits[place >> 3] |= 1 << (place & 7)
+        mask = pc.or_kleene(mask, pa.Array.from_buffers(pa.bool_(), len(batch.keys), [None, pa.py_buffer(bits)]))
+    places = pc.indices_nonzero(mask)  # a null is not
     if len(places) == len(batch.keys):
         return batch
     kept_places = places.to_pylist()

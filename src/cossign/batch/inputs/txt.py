@@ -1,11 +1,13 @@
-"""Lines of text: blocks of whole lines; and whether a text is a list of keys at all."""
+"""Text: blocks of whole lines, or in a buffer that is used again; and whether a text is a list of keys at all."""
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from typing import IO
 
+from cossign.batch._rows import SLACK
 from cossign.batch.errors import InputError
 
 _BLOCK = 1 << 17  # bytes of text read at a time
@@ -34,6 +36,65 @@ def whole_lines(data: IO[bytes], size: int | None = None) -> Iterator[bytes]:
             pieces.append(block)
     if pieces:
         yield b"".join(pieces)
+
+
+class TextBuffer:
+    """An input's text in memory that is used again, some of it at a time.
+
+    Args:
+        data: the input.
+        name: its name.
+        size: how many bytes are read at a time.
+
+    Attributes:
+        block: the memory.
+        start: where the text begins that was not taken yet.
+        end: where it ends; SLACK bytes follow.
+        is_last: whether the input ends there.
+    """
+
+    def __init__(self, data: IO[bytes], name: str, size: int) -> None:
+        self._data = data
+        self._name = name
+        self._size = size
+        self._is_begun = False
+        self._has_readinto = isinstance(data, (io.BufferedIOBase, io.FileIO))
+        self.block = bytearray(2 * size + SLACK)
+        self.start = self.end = 0
+        self.is_last = False
+
+    def fill(self) -> bool:
+        """Read more, after the text that was not taken. Returns whether there is any text."""
+        if self.is_last:
+            return False
+        rest = self.end - self.start
+        size = max(self._size, rest)  # so that a long row is looked at a few times only
+        if rest + size + SLACK > len(self.block):
+            self.block.extend(bytes(rest + size + SLACK - len(self.block)))
+        self.block[:rest] = self.block[self.start : self.end]
+        self.start = 0
+        self.end = rest + self._read_into(rest, size)
+        self.is_last = self.end == rest
+        if not self._is_begun:
+            self._is_begun = True
+            check_encoding(self.text(), self._name)
+            self.start = 3 if self.block.startswith(b"\xef\xbb\xbf") else 0
+        return self.end > self.start
+
+    def _read_into(self, place: int, size: int) -> int:
+        """Read at most so many bytes into the block."""
+        if self._has_readinto:
+            with memoryview(self.block) as view, view[place : place + size] as room:
+                return self._data.readinto(room)  # type: ignore[attr-defined, no-any-return]
+        text = self._data.read(size)
+        if place + len(text) + SLACK > len(self.block):
+            self.block.extend(bytes(place + len(text) + SLACK - len(self.block)))
+        self.block[place : place + len(text)] = text
+        return len(text)
+
+    def text(self, size: int | None = None) -> bytes:
+        """The next bytes of the text; None for all of them."""
+        return bytes(self.block[self.start : self.end if size is None else self.start + size])
 
 
 def line_count(block: bytes) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from array import array
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from cossign.batch.columns import dictionary_values, has_any
+from cossign.batch._rows import Join
+from cossign.batch.columns import dictionary_values, text_buffers
 from cossign.batch.errors import InputError
-from cossign.batch.outputs.table import Sink, write_texts
+from cossign.batch.outputs.table import Sink
 
 
 class TableSink(Sink):
@@ -24,13 +24,15 @@ class TableSink(Sink):
         return pa.record_batch([_bytes(column) for column in rows.columns], rows.schema.names)
 
     def begin(self, schema: pa.Schema) -> None:
-        self.put(pa.record_batch([pa.array([name.encode()], pa.binary()) for name in schema.names], schema.names))
+        starts = [b"," if place else b"" for place in range(len(schema.names))]
+        header = Join(self._data.write, [(before, "csv") for before in starts], b"\n")
+        names = [name.encode() for name in schema.names]
+        header.rows([(None, 0, array("i", [0, len(name)]), name) for name in names], 1)
+        forms = ["plain" if name == self._columns[-1] else "csv" for name in schema.names]  # a URL needs no quotes
+        self._join = Join(self._data.write, list(zip(starts, forms, strict=True)), b"\n")
 
     def put(self, rows: pa.RecordBatch) -> None:
-        fields: list[Any] = []
-        for column in rows.columns:
-            fields += [b"," if fields else b"", _quote(column)]
-        write_texts(self._data, [*fields, b"\n"])
+        self._join.rows([text_buffers(column) for column in rows.columns], len(rows))
 
 
 def _bytes(column: pa.Array) -> pa.Array:
@@ -40,12 +42,3 @@ def _bytes(column: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = dictionary_values(column)
     return column.cast(pa.string()).cast(pa.binary())
-
-
-def _quote(column: pa.Array) -> pa.Array:
-    """Values in quotes, where they must be."""
-    if not has_any(column, b'",\r\n'):
-        return column
-    mask = pc.match_substring_regex(column, '[",\r\n]')
-    escaped_column = pc.replace_substring(column, b'"', b'""')
-    return pc.if_else(mask, pc.binary_join_element_wise(b'"', escaped_column, b'"', b""), column)

@@ -7,35 +7,40 @@ import math
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from cossign.batch.columns import as_bytes, as_strings, dictionary_values, has_any, is_text
-from cossign.batch.outputs.table import Sink, write_texts
+from cossign.batch._rows import Join
+from cossign.batch.columns import as_bytes, as_strings, dictionary_values, is_text, text_buffers
+from cossign.batch.outputs.table import Sink
 
 
 class TableSink(Sink):
     """A JSON object a line."""
 
+    def begin(self, schema: pa.Schema) -> None:
+        pieces: list[tuple[bytes, str]] = []
+        for field in schema:
+            before = f"{', ' if pieces else '{'}{json.dumps(field.name)}: ".encode()
+            form = "url" if field.name == self._columns[-1] else "json" if _is_text(field.type) else "value"
+            pieces.append((before, form))
+        self._join = Join(self._data.write, pieces, b"}\n")
+
     def put(self, rows: pa.RecordBatch) -> None:
-        pieces: list[Any] = []
-        for name, column in zip(rows.schema.names, rows.columns, strict=True):
-            pieces += [f"{', ' if pieces else '{'}{json.dumps(name)}: ", _json(column)]
-        write_texts(self._data, [*pieces, "}\n"])
+        self._join.rows([text_buffers(_texts(column)) for column in rows.columns], len(rows))
 
 
-def _json(column: pa.Array) -> pa.Array:
-    """A column's values as JSON texts."""
+def _is_text(kind: pa.DataType) -> bool:
+    return is_text(kind.value_type if pa.types.is_dictionary(kind) else kind)
+
+
+def _texts(column: pa.Array) -> pa.Array:
+    """A column's values as texts: of strings themselves, of others as JSON has them."""
+    if _is_text(column.type):
+        return as_strings(as_bytes(column))
     if pa.types.is_dictionary(column.type):
         column = dictionary_values(column)
     kind = column.type
-    if is_text(kind):
-        column = as_strings(as_bytes(column))
-        if has_any(column, b'\\"' + bytes(range(32))):
-            texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in column.to_pylist()]
-            return pc.fill_null(pa.array(texts, pa.string()), "null")
-        return pc.fill_null(pc.binary_join_element_wise('"', column, '"', ""), "null")
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        return pc.fill_null(column.cast(pa.string()), "null")
+        return column.cast(pa.string())
     return pa.array([_json_text(value) for value in column.to_pylist()], pa.string())
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-from typing import IO, Any
+from typing import IO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from cossign.batch.columns import as_strings, text_of
+from cossign.batch.columns import as_strings
 from cossign.batch.errors import InputError
 from cossign.errors import CosSignError
 
@@ -87,14 +86,3 @@ class Sink:
 
     def end(self) -> None:
         pass
-
-
-def write_texts(data: IO[bytes], pieces: list[Any]) -> None:
-    """Write the texts of each row, one after the other."""
-    empty = "" if isinstance(pieces[-1], str) else b""
-    kind = pa.string() if isinstance(pieces[-1], str) else pa.binary()
-    columns = [pa.scalar(piece, kind) if isinstance(piece, (str, bytes)) else piece.cast(kind) for piece in pieces]
-    row_texts = pc.binary_join_element_wise(
-        *columns, pa.scalar(empty, kind), null_handling="replace", null_replacement=empty
-    )
-    data.write(text_of(row_texts))

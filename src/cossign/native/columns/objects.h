@@ -1,0 +1,46 @@
+/* JSON lines taken apart into the columns that are wanted. */
+#ifndef COSSIGN_OBJECTS_H
+#define COSSIGN_OBJECTS_H
+
+#include "texts.h"
+
+enum { OBJECTS_MOST_COLUMNS = 64, OBJECTS_DEPTH = 64 };
+
+/* What a column's values are. All but texts are given as they are written. */
+typedef enum {
+    OBJECTS_TEXT,
+    OBJECTS_NUMBER,  /* an integer among them of 15 characters at most, which a double holds */
+    OBJECTS_INTEGER, /* of 18 characters at most */
+    OBJECTS_BOOLEAN
+} ObjectsKind;
+
+typedef struct {
+    Text name;
+    ObjectsKind kind;
+    uint8_t is_needed; /* whether every row must have it */
+} ObjectsColumn;
+
+typedef struct {
+    const ObjectsColumn *columns;
+    int32_t count;     /* at most OBJECTS_MOST_COLUMNS */
+    uint8_t is_strict; /* whether a row may have no other fields */
+} ObjectsForm;
+
+typedef enum {
+    OBJECTS_END,  /* all lines were read */
+    OBJECTS_FULL, /* the columns have room for no more */
+    OBJECTS_ODD /* the next line needs a closer look: it is not an object of JSON (RFC 8259), or has a field twice, or one of
+                     another kind than its column, or text that is not UTF-8 */
+} ObjectsStop;
+
+typedef struct {
+    size_t size; /* bytes of the block that were read: whole lines */
+    int64_t rows;
+    int64_t empty_lines;
+} ObjectsCounts;
+
+/* Read whole lines of a block into columns, whose texts are null where a row lacks the field or has null. TEXT_SLACK bytes
+   after the block must be readable. */
+ObjectsStop objects_read(const ObjectsForm *form, Text block, TextColumn *columns, ObjectsCounts *counts);
+
+#endif

@@ -1,0 +1,122 @@
+/* Columns of texts that are being filled, as Arrow's binary arrays hold them; and bytes looked for, several at a time. */
+#ifndef COSSIGN_TEXTS_H
+#define COSSIGN_TEXTS_H
+
+#include "../text/text.h"
+
+/* A column: text i is data[offsets[i]] to data[offsets[i + 1]]. */
+typedef struct {
+    uint8_t *data;
+    int32_t *offsets;
+    uint8_t *valid; /* a bit for each row, as Arrow has them; NULL if no row is null */
+    size_t room;    /* bytes of data; TEXT_SLACK more may be written */
+    int64_t places; /* numbers that offsets has room for, one more than rows */
+} TextColumn;
+
+/* Whether a row after so many fits, of which no text is longer than `most`. */
+static inline int columns_have_room(const TextColumn *columns, int count, int64_t rows, size_t most)
+{
+    for (int i = 0; i < count; i++) {
+        if (rows + 1 >= columns[i].places || most > columns[i].room - (size_t)columns[i].offsets[rows]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Bytes are looked for so many at a time. */
+#if defined(__SSE2__)
+#include <emmintrin.h>
+enum { BYTES_STEP = 16 };
+typedef __m128i bytes_step;
+typedef uint32_t bytes_marks; /* a bit for each byte */
+
+ALWAYS_INLINE bytes_step bytes_load(const uint8_t *text)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)text);
+}
+
+ALWAYS_INLINE bytes_marks bytes_equal(bytes_step bytes, uint8_t byte)
+{
+    return (bytes_marks)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)byte)));
+}
+
+/* Those that are less than 32. */
+ALWAYS_INLINE bytes_marks bytes_control(bytes_step bytes)
+{
+    return (bytes_marks)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_max_epu8(bytes, _mm_set1_epi8(31)), _mm_set1_epi8(31)));
+}
+
+ALWAYS_INLINE void bytes_store(uint8_t *out, bytes_step bytes)
+{
+    _mm_storeu_si128((__m128i *)(void *)out, bytes);
+}
+
+/* The lowest byte that is marked. */
+ALWAYS_INLINE size_t bytes_first(bytes_marks marks)
+{
+#ifdef GNU_C
+    return (size_t)__builtin_ctz(marks);
+#else
+    size_t place = 0;
+    for (; !(marks & 1); marks >>= 1) {
+        place++;
+    }
+    return place;
+#endif
+}
+#else
+enum { BYTES_STEP = 8 };
+typedef uint64_t bytes_step;
+typedef uint64_t bytes_marks; /* the top bit of each byte; above the lowest one that is set they may be wrong */
+
+#define EACH_BYTE(byte) (0x0101010101010101u * (uint8_t)(byte))
+
+ALWAYS_INLINE bytes_step bytes_load(const uint8_t *text)
+{
+    uint64_t bytes;
+    memcpy(&bytes, text, 8);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    bytes = __builtin_bswap64(bytes);
+#endif
+    return bytes;
+}
+
+ALWAYS_INLINE bytes_marks bytes_zero(bytes_step bytes)
+{
+    return (bytes - EACH_BYTE(1)) & ~bytes & EACH_BYTE(0x80);
+}
+
+ALWAYS_INLINE bytes_marks bytes_equal(bytes_step bytes, uint8_t byte)
+{
+    return bytes_zero(bytes ^ EACH_BYTE(byte));
+}
+
+ALWAYS_INLINE bytes_marks bytes_control(bytes_step bytes)
+{
+    return bytes_zero(bytes & EACH_BYTE(0xe0));
+}
+
+ALWAYS_INLINE void bytes_store(uint8_t *out, bytes_step bytes)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    bytes = __builtin_bswap64(bytes);
+#endif
+    memcpy(out, &bytes, 8);
+}
+
+ALWAYS_INLINE size_t bytes_first(bytes_marks marks)
+{
+#ifdef GNU_C
+    return (size_t)__builtin_ctzll(marks) >> 3;
+#else
+    size_t place = 0;
+    for (; !(marks & 0xff); marks >>= 8) {
+        place++;
+    }
+    return place;
+#endif
+}
+#endif
+
+#endif
