@@ -720,6 +720,16 @@ def test_every_type_works_or_is_refused_by_name(values: pa.Array, form: str, use
         assert len(got) == report.rows
 
 
+@pytest.mark.parametrize("start", ['"key', 'key\n"a', "key\na,"])
+def test_a_row_that_does_not_end_is_refused_in_time(start: str, signer: Signer) -> None:
+    """What is read of it stays bounded, however large the file is."""
+    with open("k.csv", "wb") as file:
+        file.write(start.encode() + b"x" * (70 << 20))
+        file.truncate(1 << 36)
+    with pytest.raises(InputError, match=r"k\.csv is not CSV: a row is longer than 32 MiB: is a quote not closed"):
+        done(signer, "k.csv")
+
+
 # --- Rows that are as usual are read by C, odd ones by pyarrow and Python: both give the same
 
 

@@ -32,15 +32,12 @@ def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: i
         note()
         if header is None:
             header = _take_header(text, each)
-        if header is None:
-            continue
-        if reader is None:
-            if text.end - text.start <= 2 and not text.text().strip(b"\r\n"):
-                continue
+        if reader is None and header is not None and text.text().strip(b"\r\n"):
             reader = _Reader(each, header, choice)
-        for rows in reader.rows(text):
-            yield rows._replace(first=first)
-            first += len(rows.table)
+        if reader is not None:
+            for rows in reader.rows(text):
+                yield rows._replace(first=first)
+                first += len(rows.table)
         if text.end - text.start > _LONGEST_ROW:
             raise InputError(
                 f"{each.name} is not CSV: a row is longer than {_LONGEST_ROW >> 20} MiB: is a quote not closed?"

@@ -17,7 +17,7 @@ from cossign.batch.inputs.choice import TABLE_ROWS, ColumnChoice, Fault, Reading
 from cossign.batch.inputs.source import Input, Note
 from cossign.batch.inputs.txt import TextBuffer, line_count
 
-_BYTES = 1 << 18  # that are read at a time
+_BYTES = 1 << 20  # that are read at a time; the first of them decide on the types
 _LONG_INTEGER = re.compile(rb"[0-9]{16}")
 _LONGEST_LINE = 1 << 28  # bytes
 
