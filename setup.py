@@ -4,6 +4,7 @@ import gzip
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -63,8 +64,15 @@ options = (
 )
 
 
+# Wheels are limited in size: they lack the names of what is not called from outside, and the gateway's loops are less
+# unrolled, as most of the time of a request is its server's.
+link_options = ["-s"] if sys.platform == "linux" and optimize == "-O3" else []
+SMALL = ("gateway._gate",)
+
+
 def extension(name: str, *rooms: str) -> Extension:
     """A module and the C that it is linked with: folders or files of native/."""
+    is_small = name in SMALL and os.name != "nt" and optimize == "-O3"
     return Extension(
         f"cossign.{name}",
         [
@@ -76,7 +84,8 @@ def extension(name: str, *rooms: str) -> Extension:
             *map(str, sorted(Path().glob(f"{NATIVE}/**/*.h"))),
             *map(str, sorted(Path().glob("src/cossign/*.pxd"))),
         ],
-        extra_compile_args=options,
+        extra_compile_args=[*options, *(["-O2"] if is_small else [])],
+        extra_link_args=link_options,
         define_macros=[("COSSIGN_COMMIT", f'"{commit()}"'), *([("CYTHON_TRACE_NOGIL", "1")] if linetrace else [])],
     )
 

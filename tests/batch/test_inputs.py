@@ -33,6 +33,8 @@ from cossign.batch.inputs import csv as csv_inputs
 from cossign.batch.inputs import jsonl as jsonl_inputs
 from cossign.batch.inputs.choice import ColumnChoice
 from cossign.batch.inputs.source import Input
+from cossign.batch.inputs.tables import Tables
+from cossign.batch.journal import Journal
 from cossign.cli import main
 from tests.batch.test_job import write
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
@@ -728,6 +730,90 @@ def test_a_row_that_does_not_end_is_refused_in_time(start: str, signer: Signer) 
         file.truncate(1 << 36)
     with pytest.raises(InputError, match=r"k\.csv is not CSV: a row is longer than 32 MiB: is a quote not closed"):
         done(signer, "k.csv")
+
+
+def test_long_rows_are_taken_few_at_a_time(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their memory is bounded by bytes, too."""
+    sizes: list[int] = []
+    read = Tables.batches
+
+    def noted(self: Tables, *arguments: Any, **named: Any) -> Any:
+        for batch in read(self, *arguments, **named):
+            sizes.append(len(batch.keys))
+            yield batch
+
+    monkeypatch.setattr(Tables, "batches", noted)
+    rows = [(f"k{number}", "x" * 70_000) for number in range(1000)]
+    Path("k.csv").write_text("key,note\n" + "".join(f"{key},{note}\n" for key, note in rows))
+    Path("k.jsonl").write_text("".join(f'{{"key": "{key}", "note": "{note}"}}\n' for key, note in rows))
+    pq.write_table(
+        pa.table(dict(zip(["key", "note"], zip(*rows, strict=True), strict=True))), "k.parquet", use_dictionary=False
+    )
+    for name in ("k.csv", "k.jsonl", "k.parquet"):
+        sizes.clear()
+        done(signer, name, "u.csv", keep_columns=["note"])
+        assert sum(sizes) >= 1000  # the estimate reads some, too
+        assert max(sizes) <= 150, name
+
+
+@pytest.mark.parametrize(
+    "text, named, expected",
+    [
+        ('{"key":"a","n":1}\n{"key":"b","n":1.5}', {"keep_columns": ["n"]}, ["1.0", "1.5"]),
+        ('{"key":"a"}\n{"key":"b","n":1}', {"keep_columns": ["n"]}, ["null", "1"]),
+        ('{"key":"a"}\n{"key":"b","n":1}', {"keep_columns": ["all"]}, ["null", "1"]),
+    ],
+)
+def test_a_last_line_without_an_end_decides_on_types(
+    text: str, named: dict[str, Any], expected: list[str], signer: Signer
+) -> None:
+    Path("k.jsonl").write_text(text)
+    done(signer, "k.jsonl", "u.jsonl", **named)
+    assert re.findall(r'"n": ([^,]+)', Path("u.jsonl").read_text()) == expected
+
+
+@pytest.mark.parametrize("lines", [['{"key":"c","x\\nb":"2"}', '{"key":"a","x\\\\nb":"1"}']])
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_name_with_an_escape_is_not_taken_for_another(lines: list[str], order: int, signer: Signer) -> None:
+    Path("k.jsonl").write_text("".join(f"{line}\n" for line in lines[::order]))
+    done(signer, "k.jsonl", "u.csv", keep_columns=["x\\nb"])
+    found = {row["key"]: row["x\\nb"] for row in csv.DictReader(io.StringIO(Path("u.csv").read_text()))}
+    assert found == {"c": "", "a": "1"}
+
+
+@pytest.mark.parametrize("name", ["k.csv", "k.jsonl"])
+def test_empty_lines_at_the_end_make_no_part(name: str, signer: Signer) -> None:
+    rows = 65_535
+    start, row = ("key,num\n", "%06d,\n") if name == "k.csv" else ("", '{"key":"%06d"}\n')
+    Path(name).write_text(start + "".join(row % number for number in range(rows)) + "\n" * (1 << 20))
+    named: dict[str, Any] = {"rows_per_part": 13_107, "output_format": "csv"}
+    report = done(signer, name, "whole/", **named)
+    assert (report.parts, report.counts) == (5, {"empty_lines": 1 << 20})
+    with pytest.MonkeyPatch.context() as patch:
+        add = Journal.add
+
+        def and_end(journal: Journal, index: int, part: Any) -> None:
+            add(journal, index, part)
+            if len(journal.parts) == 5:
+                raise KeyboardInterrupt
+
+        patch.setattr(Journal, "add", and_end)
+        with pytest.raises(KeyboardInterrupt):
+            done(signer, name, "out/", **named)
+    report = done(signer, name, "out/", resume=True, **named)
+    assert (report.parts, report.counts) == (5, {"empty_lines": 1 << 20})
+
+
+def test_fields_longer_than_python_takes_by_default(signer: Signer) -> None:
+    Path("k.csv").write_text("key,n\nb\n\na," + "x" * 200_000 + "\n")
+    report = done(signer, "k.csv", "u.csv", on_error="skip")
+    assert (report.rows, report.bad, report.counts) == (2, 1, {"empty_lines": 1})
+
+
+def test_many_empty_lines_before_the_first_row(signer: Signer) -> None:
+    Path("k.csv").write_bytes(b"\n" * (40 << 20) + b"a,1\n")
+    done(signer, "k.csv", columns=["key", "n"])
+    assert keys_of(signer) == ["a"]
 
 
 # --- Rows that are as usual are read by C, odd ones by pyarrow and Python: both give the same

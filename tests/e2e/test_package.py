@@ -136,7 +136,7 @@ def test_the_binaries_ask_for_little(built: tuple[Path, Path], tmp_path: Path) -
     with zipfile.ZipFile(built[1]) as package:
         extensions = [name for name in package.namelist() if name.endswith(".so")]
         package.extractall(tmp_path)
-    assert len(extensions) == 4
+    assert len(extensions) == 5
     for name in extensions:
         told = subprocess.run(["nm", "-D", tmp_path / name], capture_output=True, text=True, check=True).stdout
         exported = set(re.findall(r" T (\w+)", told))

@@ -75,7 +75,16 @@ cdef class Columns:
             self.columns[i].valid = <uint8_t*>malloc(MOST_ROWS // 8) if has_nulls else NULL
             if self.columns[i].offsets == NULL or (has_nulls and self.columns[i].valid == NULL):
                 raise MemoryError
+            self.columns[i].offsets[0] = 0
         return 0
+
+    cdef int64_t size(self, int64_t rows):
+        """How many bytes the columns take."""
+        cdef int i
+        cdef int64_t size = 4 * rows * self.count
+        for i in range(self.count):
+            size += self.columns[i].offsets[rows]
+        return size
 
     cdef int make_room(self, int64_t rows, size_t size) except -1:
         """Give each column room for so many bytes after its rows."""
@@ -85,8 +94,6 @@ cdef class Columns:
         cdef size_t room
         for i in range(self.count):
             column = &self.columns[i]
-            if rows == 0:
-                column.offsets[0] = 0
             room = <size_t>column.offsets[rows] + size
             if room > INT32_MAX:
                 raise OverflowError("a column holds more than 2 GiB")
@@ -143,6 +150,8 @@ cdef class Fields:
         is_encoded: whether the texts of that column are percent-encoded; they are decoded.
 
     Attributes:
+        rows: how many rows were read and not taken.
+        size: how many bytes these take.
         empty_lines: how many empty lines were left out.
         plus_signs: how many encoded texts hold a plus sign.
     """
@@ -183,6 +192,10 @@ cdef class Fields:
     @property
     def rows(self) -> int:
         return self.counts.rows
+
+    @property
+    def size(self) -> int:
+        return self.columns.size(self.counts.rows)
 
     def read(self, block, Py_ssize_t start, Py_ssize_t end, bint is_last, /) -> tuple[int, bool]:
         """Read whole rows into the columns, after those that are there.
@@ -235,6 +248,8 @@ cdef class Objects:
         is_strict: whether a row may have no other fields.
 
     Attributes:
+        rows: how many rows were read and not taken.
+        size: how many bytes these take.
         empty_lines: how many empty lines were left out.
     """
 
@@ -248,6 +263,8 @@ cdef class Objects:
 
     def __init__(self, names, kinds, str needed not None, *, bint is_strict=False):
         cdef Py_ssize_t i
+        if self.columns is not None:
+            raise ValueError("Objects are made once")
         self.names = [name.encode() for name in names]
         if not 0 < len(self.names) <= OBJECTS_MOST_COLUMNS or len(kinds) != len(self.names):
             raise ValueError(f"Objects have 1 to {OBJECTS_MOST_COLUMNS} columns")
@@ -266,6 +283,10 @@ cdef class Objects:
     @property
     def rows(self) -> int:
         return self.counts.rows
+
+    @property
+    def size(self) -> int:
+        return self.columns.size(self.counts.rows)
 
     def read(self, block, Py_ssize_t start, Py_ssize_t end, /) -> tuple[int, bool]:
         """Read whole lines into the columns, after those that are there.

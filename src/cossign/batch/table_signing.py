@@ -75,9 +75,16 @@ class TableSigner(RowSigner):
     def total(self) -> int | None:
         return self._tables.rows()
 
+    def has_more(self) -> bool:
+        # What was counted after a part's last row belongs to that part.
+        while super().has_more() and not self._rest.read and not len(self._rest.keys):
+            self.counts.update(self._rest.counts)
+            self._rest = None
+        return self._rest is not None
+
     def part(self, limit: int | None) -> Iterator[Piece]:
         taken_rows = 0
-        while (limit is None or taken_rows < limit) and self.has_more():
+        while self.has_more() and (limit is None or taken_rows < limit):
             batch: Batch = self._rest
             self._rest = None
             if limit is not None and taken_rows + len(batch.keys) > limit:

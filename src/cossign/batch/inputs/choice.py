@@ -12,7 +12,8 @@ from cossign.batch.columns import field_types, is_text
 from cossign.batch.errors import InputError
 from cossign.batch.inputs.source import Input
 
-TABLE_ROWS = 1 << 15  # rows that are taken at a time
+TABLE_ROWS = 1 << 15  # rows that are taken at a time,
+TABLE_BYTES = 1 << 23  # unless fewer have so many bytes
 VERSION_COLUMNS = ("islatest", "isdeletemarker")
 
 

@@ -14,7 +14,7 @@ import pyarrow.csv
 from cossign.batch._rows import Fields, decode_column, records_end
 from cossign.batch.columns import buffers_of, has_any
 from cossign.batch.errors import InputError
-from cossign.batch.inputs.choice import TABLE_ROWS, ColumnChoice, Fault, Reading, ReadRows
+from cossign.batch.inputs.choice import TABLE_BYTES, TABLE_ROWS, ColumnChoice, Fault, Reading, ReadRows
 from cossign.batch.inputs.source import Input, Note
 from cossign.batch.inputs.txt import TextBuffer
 
@@ -32,8 +32,11 @@ def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: i
         note()
         if header is None:
             header = _take_header(text, each)
-        if reader is None and header is not None and text.text().strip(b"\r\n"):
-            reader = _Reader(each, header, choice)
+        if reader is None and header is not None:
+            if text.text().strip(b"\r\n"):
+                reader = _Reader(each, header, choice)
+            else:
+                text.start = text.end
         if reader is not None:
             for rows in reader.rows(text):
                 yield rows._replace(first=first)
@@ -75,7 +78,7 @@ class _Reader:
             size, is_odd = self._fields.read(text.block, text.start, text.end, text.is_last)
             self._lone_crs += _lone_crs(text.block, text.start, text.start + size)
             text.start += size
-            if is_odd or self._fields.rows >= TABLE_ROWS:
+            if is_odd or self._fields.rows >= TABLE_ROWS or self._fields.size >= TABLE_BYTES:
                 yield from self.rest()
             if is_odd:
                 size = text.end - text.start if text.is_last else records_end(text.text(), self._delimiter)
@@ -165,8 +168,7 @@ def _empty_lines(block: bytes, each: Input) -> int:
     """How many lines of a block have nothing in them, which no reader gives as rows."""
     if not (b"\n\n" in block or b"\n\r\n" in block or block.startswith((b"\n", b"\r\n"))):
         return 0
-    text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
-    return sum(not row for row in csv.reader(text, delimiter=each.delimiter))
+    return sum(not row for row in _python_rows(block, each))
 
 
 def _plus_signs(keys: pa.Array) -> int:
@@ -177,14 +179,23 @@ def _plus_signs(keys: pa.Array) -> int:
 def _header(block: bytes, each: Input) -> tuple[list[str], int]:
     """The names in the first row, and how many bytes it has."""
     text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
-    try:
-        names = next((row for row in csv.reader(text, delimiter=each.delimiter) if row), None)
-    except csv.Error as error:
-        raise InputError(f"{each.name} is not CSV: {error}") from None
+    names = next((row for row in _python_rows(text, each) if row), None)
     if names is None:
         return [], len(block)
     size = len(text.getvalue()[: text.tell()].encode("utf-8", "surrogateescape"))
     return [each.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for each in names], size
+
+
+def _python_rows(block: bytes | io.StringIO, each: Input) -> Iterator[list[str]]:
+    """Rows as Python's csv reads them, with empty lines as empty rows."""
+    text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="") if isinstance(block, bytes) else block
+    limit = csv.field_size_limit(_LONGEST_ROW * 2)
+    try:
+        yield from csv.reader(text, delimiter=each.delimiter)
+    except csv.Error as error:
+        raise InputError(f"{each.name} is not CSV: {error}") from None
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _csv_rows(
@@ -194,31 +205,21 @@ def _csv_rows(
     places = [list(names).index(name) for name in wanted_names]
     columns: list[list[bytes | None]] = [[] for _ in wanted_names]
     faults: dict[int, Fault] = {}
-    limit = csv.field_size_limit(_LONGEST_ROW * 2)
-    try:
-        for row in csv.reader(
-            io.StringIO(block.decode("utf-8", "surrogateescape"), newline=""), delimiter=each.delimiter
-        ):
-            if not row:
-                continue
-            fault = None if len(row) == len(names) else f"has {len(row)} columns, not {len(names)}"
-            if fault is None:
-                values: list[bytes | None] = [row[place].encode("utf-8", "surrogateescape") for place in places]
-                bad_names = [
-                    name
-                    for name, value in zip(wanted_names, values, strict=True)
-                    if name != key and not _is_utf8(value)
-                ]
-                fault = f"{bad_names[0]} is not valid UTF-8" if bad_names else None
-            if fault is not None:
-                faults[len(columns[0])] = Fault(fault, ",".join(row))
-                values = [None] * len(wanted_names)
-            for column, value in zip(columns, values, strict=True):
-                column.append(value)
-    except csv.Error as error:
-        raise InputError(f"{each.name} is not CSV: {error}") from None
-    finally:
-        csv.field_size_limit(limit)
+    for row in _python_rows(block, each):
+        if not row:
+            continue
+        fault = None if len(row) == len(names) else f"has {len(row)} columns, not {len(names)}"
+        if fault is None:
+            values: list[bytes | None] = [row[place].encode("utf-8", "surrogateescape") for place in places]
+            bad_names = [
+                name for name, value in zip(wanted_names, values, strict=True) if name != key and not _is_utf8(value)
+            ]
+            fault = f"{bad_names[0]} is not valid UTF-8" if bad_names else None
+        if fault is not None:
+            faults[len(columns[0])] = Fault(fault, ",".join(row))
+            values = [None] * len(wanted_names)
+        for column, value in zip(columns, values, strict=True):
+            column.append(value)
     arrays = [pa.array(column, pa.binary()) for column in columns]
     texts = [
         array if name == key else array.cast(pa.string()) for name, array in zip(wanted_names, arrays, strict=True)

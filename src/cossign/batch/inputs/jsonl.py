@@ -13,7 +13,7 @@ import pyarrow.json
 
 from cossign.batch._rows import Objects
 from cossign.batch.errors import InputError
-from cossign.batch.inputs.choice import TABLE_ROWS, ColumnChoice, Fault, Reading, ReadRows
+from cossign.batch.inputs.choice import TABLE_BYTES, TABLE_ROWS, ColumnChoice, Fault, Reading, ReadRows
 from cossign.batch.inputs.source import Input, Note
 from cossign.batch.inputs.txt import TextBuffer, line_count
 
@@ -29,6 +29,8 @@ def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: i
     first = 0
     while text.fill():
         note()
+        if reader is None and not text.is_last and text.end < _BYTES // 2:
+            continue  # the last line, which may have no end, decides on the types, too
         end = text.end if text.is_last else text.block.rfind(b"\n", text.start, text.end) + 1
         if not end:
             if text.end > _LONGEST_LINE:
@@ -67,7 +69,7 @@ class _Reader:
             if self._objects is not None:
                 size, is_odd = self._objects.read(text.block, text.start, end)
                 text.start += size
-                if is_odd or self._objects.rows >= TABLE_ROWS:
+                if is_odd or self._objects.rows >= TABLE_ROWS or self._objects.size >= TABLE_BYTES:
                     yield from self.rest()
             if is_odd:
                 block = text.text(end - text.start)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import IO, Any
 
 import pyarrow.parquet
 
 from cossign.batch.columns import select_columns
-from cossign.batch.inputs.choice import TABLE_ROWS, ColumnChoice, Reading, ReadRows
+from cossign.batch.inputs.choice import TABLE_BYTES, TABLE_ROWS, ColumnChoice, Reading, ReadRows
 from cossign.batch.inputs.source import Input, Note, check_seekable
 
 
@@ -20,11 +21,20 @@ def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: i
         rows = file.metadata.row_group(group).num_rows
         if first + rows > skip:
             place = first
-            for batch in file.iter_batches(TABLE_ROWS, [group], names, use_threads=False):
+            most_rows = _rows_at_a_time(file.metadata.row_group(group), names)
+            for batch in file.iter_batches(most_rows, [group], names, use_threads=False):
                 note(place / max(1, file.metadata.num_rows))
                 yield ReadRows(place, select_columns(batch, names))
                 place += len(batch)
         first += rows
+
+
+def _rows_at_a_time(group: Any, names: Sequence[str]) -> int:
+    """How many rows of a group are read at a time, so that they are not too large."""
+    chunks = [group.column(place) for place in range(group.num_columns)]
+    tops = {name.partition(".")[0] for name in names} | set(names)
+    size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.partition(".")[0] in tops)
+    return max(1, min(TABLE_ROWS, TABLE_BYTES * group.num_rows // max(1, size)))
 
 
 def row_count(data: IO[bytes]) -> int:

@@ -129,7 +129,7 @@ class Tables:
                 choice = choice._replace(versions=True)
             for rows in self._read(index, each, choice, skip):
                 end = rows.first + len(rows.table) if rows.end is None else rows.end
-                if end <= skip:
+                if skip and end <= skip:
                     continue
                 batch = Batch(
                     index,

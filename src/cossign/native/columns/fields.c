@@ -114,12 +114,15 @@ static RowState read_row(const FieldsForm *form, const uint8_t **place, const ui
             text = (Text){at, (size_t)(field_end - at)};
             at = field_end;
         }
+        if (at == end && !is_last) {
+            return ROW_CUT;
+        }
         if (column >= 0 && !put_field(form, column, text, has_quotes, &columns[column], counts)) {
             return ROW_ODD;
         }
         if (at == end) {
             *place = at;
-            return !is_last ? ROW_CUT : field + 1 == form->fields ? ROW_WHOLE : ROW_ODD;
+            return field + 1 == form->fields ? ROW_WHOLE : ROW_ODD;
         }
         if (*at == form->delimiter) {
             at++;

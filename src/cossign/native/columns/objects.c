@@ -260,12 +260,15 @@ static int32_t find_column(const ObjectsForm *form, const uint8_t **at, const ui
     }
     *at = after;
     size_t size = (size_t)(after - start) - 1;
+    if (memchr(start, '\\', size)) { /* it may be any name */
+        return -1;
+    }
     for (int32_t i = 0; i < form->count; i++) {
         if (form->columns[i].name.size == size && memcmp(form->columns[i].name.data, start, size) == 0) {
             return i;
         }
     }
-    return form->is_strict || memchr(start, '\\', size) ? -1 : form->count;
+    return form->is_strict ? -1 : form->count;
 }
 
 /* An object, which begins after its bracket, as a row of the columns. */
