@@ -34,7 +34,7 @@ def _rows_at_a_time(group: Any, names: Sequence[str]) -> int:
     chunks = [group.column(place) for place in range(group.num_columns)]
     tops = {name.partition(".")[0] for name in names} | set(names)
     size = sum(chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.partition(".")[0] in tops)
-    return max(1, min(TABLE_ROWS, TABLE_BYTES * group.num_rows // max(1, size)))
+    return max(1, min(TABLE_ROWS, int(TABLE_BYTES * group.num_rows // max(1, size))))
 
 
 def row_count(data: IO[bytes]) -> int:
