@@ -1,7 +1,7 @@
 """Jobs of DuckDB and Polars that write text of a URL's length without signing it: `python -m bench.peers.tables`.
 
-In the place of a signature stands a hash of the key, whose digits cannot be packed either: DuckDB's fastest of 40 hex digits,
-and two of Polars' hashes in decimal.
+In the place of a signature stands a hash of the key, whose digits cannot be packed either: DuckDB's SHA-1, and two of Polars'
+hashes in decimal.
 """
 
 from __future__ import annotations

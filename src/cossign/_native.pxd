@@ -269,6 +269,15 @@ cdef extern from "columns/texts.h" nogil:
         uint8_t* valid
         size_t room
         int64_t places
+    ctypedef enum RowsStop:
+        ROWS_END
+        ROWS_FULL
+        ROWS_ODD
+    ctypedef struct RowsCounts:
+        size_t size
+        int64_t rows
+        int64_t empty_lines
+        int64_t plus_signs
 
 cdef extern from "columns/fields.h" nogil:
     ctypedef struct FieldsForm:
@@ -278,17 +287,8 @@ cdef extern from "columns/fields.h" nogil:
         int32_t raw
         uint8_t delimiter
         uint8_t is_encoded
-    ctypedef enum FieldsStop:
-        FIELDS_END
-        FIELDS_FULL
-        FIELDS_ODD
-    ctypedef struct FieldsCounts:
-        size_t size
-        int64_t rows
-        int64_t empty_lines
-        int64_t plus_signs
-    FieldsStop fields_read(
-        const FieldsForm* form, Text block, bint is_last, TextColumn* columns, FieldsCounts* counts
+    RowsStop fields_read(
+        const FieldsForm* form, Text block, bint is_last, TextColumn* columns, RowsCounts* counts
     ) noexcept
 
 cdef extern from "columns/objects.h" nogil:
@@ -307,15 +307,7 @@ cdef extern from "columns/objects.h" nogil:
         const ObjectsColumn* columns
         int32_t count
         uint8_t is_strict
-    ctypedef enum ObjectsStop:
-        OBJECTS_END
-        OBJECTS_FULL
-        OBJECTS_ODD
-    ctypedef struct ObjectsCounts:
-        size_t size
-        int64_t rows
-        int64_t empty_lines
-    ObjectsStop objects_read(const ObjectsForm* form, Text block, TextColumn* columns, ObjectsCounts* counts) noexcept
+    RowsStop objects_read(const ObjectsForm* form, Text block, TextColumn* columns, RowsCounts* counts) noexcept
 
 cdef extern from "columns/join.h" nogil:
     ctypedef enum JoinForm:

@@ -124,8 +124,8 @@ static const char *check_fields(void)
     int64_t most_rows = below(4) ? MOST * 4 : below(6) + 1;
     uint8_t *block = block_of(bytes, size);
     make_columns(room, most_rows);
-    FieldsCounts counts = {0};
-    FieldsStop stop = fields_read(&form, (Text){block, size}, is_last, columns, &counts);
+    RowsCounts counts = {0};
+    RowsStop stop = fields_read(&form, (Text){block, size}, is_last, columns, &counts);
     size_t at = 0, after = 0;
     int64_t rows = 0, empty_lines = 0, plus_signs = 0;
     int wrong = 0, state = 0;
@@ -163,15 +163,15 @@ static const char *check_fields(void)
         int found;
         state = model_row(block, size, &at, is_last, fields, 4, &found);
         int is_odd = state < 0 || (state == 1 && found != count);
-        if (stop == FIELDS_END) {
+        if (stop == ROWS_END) {
             wrong = state != 0;
-        } else if (stop == FIELDS_FULL) {
+        } else if (stop == ROWS_FULL) {
             wrong = rows + 1 < most_rows && room >= size;
         } else { /* what is not UTF-8 is odd before the row's end is known */
             wrong = !is_odd && count < 3;
         }
     } else if (!wrong) {
-        wrong = stop != FIELDS_END;
+        wrong = stop != ROWS_END;
     }
     checked += (size_t)rows;
     drop_columns();
@@ -288,14 +288,13 @@ static const char *check_objects(void)
     size_t room = below(4) ? text.size : below(4 * SIZE);
     int64_t places = below(4) ? MOST + 1 : below(6) + 1;
     make_columns(room, places);
-    ObjectsCounts counts = {0};
-    ObjectsStop stop = objects_read(&form, (Text){block, text.size}, columns, &counts);
+    RowsCounts counts = {0};
+    RowsStop stop = objects_read(&form, (Text){block, text.size}, columns, &counts);
     int wrong = counts.rows > rows || counts.rows >= places || counts.size > text.size
-                || (stop == OBJECTS_END) != (counts.size == text.size);
-    wrong |= stop == OBJECTS_FULL && counts.rows + 1 < places && room >= text.size;
+                || (stop == ROWS_END) != (counts.size == text.size);
+    wrong |= stop == ROWS_FULL && counts.rows + 1 < places && room >= text.size;
     if (!is_changed && !wrong) {
-        wrong =
-            stop == OBJECTS_ODD || (stop == OBJECTS_END && (counts.rows != rows || counts.empty_lines != empty_lines));
+        wrong = stop == ROWS_ODD || (stop == ROWS_END && (counts.rows != rows || counts.empty_lines != empty_lines));
         for (int64_t row = 0; row < counts.rows; row++) {
             for (int column = 0; column < 4; column++) {
                 const Out *meaning = &meanings[row][column];

@@ -11,21 +11,18 @@ from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
 from cossign._native cimport (
-    FIELDS_ODD,
     OBJECTS_MOST_COLUMNS,
-    OBJECTS_ODD,
+    ROWS_ODD,
     TEXT_SLACK,
-    FieldsCounts,
     FieldsForm,
-    FieldsStop,
     JoinForm,
     JoinPiece,
     LineCounts,
     ObjectsColumn,
-    ObjectsCounts,
     ObjectsForm,
     ObjectsKind,
-    ObjectsStop,
+    RowsCounts,
+    RowsStop,
     Text,
     TextColumn,
     csv_whole_rows,
@@ -51,19 +48,35 @@ cdef Text text_of(bytes data):
     return text
 
 
-cdef class Columns:
-    """Columns that are filled again and again."""
+cdef Text slice_of(Py_buffer* buffer, Py_ssize_t start, Py_ssize_t end) except *:
+    """A part of a buffer that has TEXT_SLACK bytes after it."""
+    if not 0 <= start <= end <= buffer.len - TEXT_SLACK or end - start > INT32_MAX:
+        raise ValueError("the block lies outside of its buffer")
+    cdef Text text
+    text.data = <const uint8_t*>buffer.buf + start
+    text.size = <size_t>(end - start)
+    return text
+
+
+cdef class Reader:
+    """Rows of text read into columns, until they are taken.
+
+    Attributes:
+        rows: how many rows were read and not taken.
+        size: how many bytes these take.
+    """
 
     cdef TextColumn* columns
     cdef int count
     cdef bint has_nulls
-
-    def __cinit__(self):
-        self.columns = NULL
+    cdef RowsCounts counts
 
     cdef int make(self, Py_ssize_t count, bint has_nulls) except -1:
+        """Make empty columns."""
         cdef Py_ssize_t i
-        self.columns = <TextColumn*>malloc(<size_t>max(count, 1) * sizeof(TextColumn))
+        if self.columns != NULL:
+            raise ValueError("a reader is made once")
+        self.columns = <TextColumn*>malloc(<size_t>count * sizeof(TextColumn))
         if self.columns == NULL:
             raise MemoryError
         memset(self.columns, 0, <size_t>count * sizeof(TextColumn))
@@ -78,15 +91,7 @@ cdef class Columns:
             self.columns[i].offsets[0] = 0
         return 0
 
-    cdef int64_t size(self, int64_t rows):
-        """How many bytes the columns take."""
-        cdef int i
-        cdef int64_t size = 4 * rows * self.count
-        for i in range(self.count):
-            size += self.columns[i].offsets[rows]
-        return size
-
-    cdef int make_room(self, int64_t rows, size_t size) except -1:
+    cdef int make_room(self, size_t size) except -1:
         """Give each column room for so many bytes after its rows."""
         cdef int i
         cdef TextColumn* column
@@ -94,7 +99,7 @@ cdef class Columns:
         cdef size_t room
         for i in range(self.count):
             column = &self.columns[i]
-            room = <size_t>column.offsets[rows] + size
+            room = <size_t>column.offsets[self.counts.rows] + size
             if room > INT32_MAX:
                 raise OverflowError("a column holds more than 2 GiB")
             if column.room < room:
@@ -105,19 +110,66 @@ cdef class Columns:
                 column.room = room
         return 0
 
-    cdef list copies(self, int64_t rows):
-        """The columns as (validity or None, offsets, data)."""
+    cdef RowsStop read_text(self, Text text, bint is_last) noexcept nogil:
+        return ROWS_ODD
+
+    @property
+    def rows(self) -> int:
+        return self.counts.rows
+
+    @property
+    def size(self) -> int:
+        cdef int i
+        cdef int64_t size = 4 * self.counts.rows * self.count
+        for i in range(self.count):
+            size += self.columns[i].offsets[self.counts.rows]
+        return size
+
+    def read(self, block, Py_ssize_t start, Py_ssize_t end, bint is_last=True, /) -> tuple[int, bool]:
+        """Read whole rows into the columns, after those that are there.
+
+        Args:
+            block: a buffer with SLACK bytes after `end`.
+            start, end: where the rows lie in it.
+            is_last: whether the end of the block ends a row, too.
+
+        Returns:
+            How many bytes were read, and whether the next row is odd.
+        """
+        cdef Py_buffer buffer
+        cdef Text text
+        cdef RowsStop stop
+        PyObject_GetBuffer(block, &buffer, PyBUF_SIMPLE)
+        try:
+            text = slice_of(&buffer, start, end)
+            self.make_room(text.size)
+            with nogil:
+                stop = self.read_text(text, is_last)
+        finally:
+            PyBuffer_Release(&buffer)
+        return self.counts.size, stop == ROWS_ODD
+
+    def take(self) -> tuple[int, list, dict[str, int]]:
+        """What was read since the last time, which is forgotten then.
+
+        Returns:
+            How many rows, their columns as (validity or None, offsets, data), and how many empty lines were left out and
+            how many percent-encoded texts hold a plus sign.
+        """
         cdef int i
         cdef TextColumn* column
-        result = []
+        cdef int64_t rows = self.counts.rows
+        columns = []
         for i in range(self.count):
             column = &self.columns[i]
-            result.append((
+            columns.append((
                 PyBytes_FromStringAndSize(<char*>column.valid, (rows + 7) // 8) if self.has_nulls else None,
                 PyBytes_FromStringAndSize(<char*>column.offsets, 4 * (rows + 1)),
                 PyBytes_FromStringAndSize(<char*>column.data, column.offsets[rows]),
             ))
-        return result
+        counts = {"empty_lines": self.counts.empty_lines, "plus_signs": self.counts.plus_signs}
+        memset(&self.counts, 0, sizeof(RowsCounts))
+        return rows, columns, counts
 
     def __dealloc__(self):
         cdef int i
@@ -129,18 +181,10 @@ cdef class Columns:
             free(self.columns)
 
 
-cdef Text slice_of(Py_buffer* buffer, Py_ssize_t start, Py_ssize_t end) except *:
-    """A part of a buffer that has TEXT_SLACK bytes after it."""
-    if not 0 <= start <= end <= buffer.len - TEXT_SLACK or end - start > INT32_MAX:
-        raise ValueError("the block lies outside of its buffer")
-    cdef Text text
-    text.data = <const uint8_t*>buffer.buf + start
-    text.size = <size_t>(end - start)
-    return text
-
-
-cdef class Fields:
+cdef class Fields(Reader):
     """Fields of CSV as columns.
+
+    A row is odd if it has another number of fields, a lone CR, quotes that are not closed, or a text that is not UTF-8.
 
     Args:
         places: for each field of a row the column that it goes to, or -1; each column has one.
@@ -149,24 +193,24 @@ cdef class Fields:
         delimiter: the byte between fields.
         is_encoded: whether the texts of that column are percent-encoded; they are decoded.
 
-    Attributes:
-        rows: how many rows were read and not taken.
-        size: how many bytes these take.
-        empty_lines: how many empty lines were left out.
-        plus_signs: how many encoded texts hold a plus sign.
+    >>> fields = Fields([0, -1], 1, 0, b",")
+    >>> block = b"a,1\\n\\nb,2\\nc\\n"
+    >>> fields.read(block + bytes(SLACK), 0, len(block), False)
+    (9, True)
+    >>> fields.take()[1:]
+    ([(None, b'\\x00\\x00\\x00\\x00\\x01\\x00\\x00\\x00\\x02\\x00\\x00\\x00', b'ab')], {'empty_lines': 1, 'plus_signs': 0})
     """
 
     cdef FieldsForm form
-    cdef FieldsCounts counts
-    cdef Columns columns
     cdef int32_t* places
 
     def __init__(self, places, Py_ssize_t count, Py_ssize_t raw, bytes delimiter not None, *, bint is_encoded=False):
         cdef Py_ssize_t i
-        if self.places != NULL or not 0 <= raw < count or len(delimiter) != 1:
+        if not 0 <= raw < count or len(delimiter) != 1:
             raise ValueError("Fields need places, a column, and a delimiter of one byte")
         if sorted(place for place in places if place != -1) != list(range(count)):
             raise ValueError("each column has one place")
+        self.make(count, False)
         self.places = <int32_t*>malloc(<size_t>len(places) * sizeof(int32_t))
         if self.places == NULL:
             raise MemoryError
@@ -175,70 +219,18 @@ cdef class Fields:
         self.form = FieldsForm(
             self.places, <int32_t>len(places), <int32_t>count, <int32_t>raw, delimiter[0], is_encoded
         )
-        self.columns = Columns()
-        self.columns.make(count, False)
 
     def __dealloc__(self):
         free(self.places)
 
-    @property
-    def empty_lines(self) -> int:
-        return self.counts.empty_lines
-
-    @property
-    def plus_signs(self) -> int:
-        return self.counts.plus_signs
-
-    @property
-    def rows(self) -> int:
-        return self.counts.rows
-
-    @property
-    def size(self) -> int:
-        return self.columns.size(self.counts.rows)
-
-    def read(self, block, Py_ssize_t start, Py_ssize_t end, bint is_last, /) -> tuple[int, bool]:
-        """Read whole rows into the columns, after those that are there.
-
-        Args:
-            block: a buffer with SLACK bytes after `end`.
-            start, end: where the rows lie in it.
-            is_last: whether the end of the block ends a row, too.
-
-        Returns:
-            How many bytes were read, and whether the next row is odd: it has another number of fields, a lone CR, quotes
-            that are not closed, or a text that is not UTF-8.
-
-        >>> fields = Fields([0, -1], 1, 0, b",")
-        >>> block = b"a,1\\n\\nb,2\\nc\\n"
-        >>> fields.read(block + bytes(SLACK), 0, len(block), False)
-        (9, True)
-        >>> fields.take()
-        (2, [(None, b'\\x00\\x00\\x00\\x00\\x01\\x00\\x00\\x00\\x02\\x00\\x00\\x00', b'ab')])
-        """
-        cdef Py_buffer buffer
-        cdef Text text
-        cdef FieldsStop stop
-        PyObject_GetBuffer(block, &buffer, PyBUF_SIMPLE)
-        try:
-            text = slice_of(&buffer, start, end)
-            self.columns.make_room(self.counts.rows, text.size)
-            with nogil:
-                stop = fields_read(&self.form, text, is_last, self.columns.columns, &self.counts)
-        finally:
-            PyBuffer_Release(&buffer)
-        return self.counts.size, stop == FIELDS_ODD
-
-    def take(self) -> tuple[int, list]:
-        """How many rows were read, and their columns, which are empty then."""
-        cdef int64_t rows = self.counts.rows
-        result = rows, self.columns.copies(rows)
-        self.counts.rows = 0
-        return result
+    cdef RowsStop read_text(self, Text text, bint is_last) noexcept nogil:
+        return fields_read(&self.form, text, is_last, self.columns, &self.counts)
 
 
-cdef class Objects:
+cdef class Objects(Reader):
     """Fields of JSON lines as columns, null where a row lacks the field.
+
+    A line is odd if it is not an object, or has a field of another kind, or one twice.
 
     Args:
         names: the fields' names.
@@ -247,15 +239,15 @@ cdef class Objects:
         needed: the field that every row must have.
         is_strict: whether a row may have no other fields.
 
-    Attributes:
-        rows: how many rows were read and not taken.
-        size: how many bytes these take.
-        empty_lines: how many empty lines were left out.
+    >>> objects = Objects(["key"], ["text"], "key")
+    >>> block = b'{"size": [1], "key": "a\\\\n"}\\n{"key": 1}\\n'
+    >>> objects.read(block + bytes(SLACK), 0, len(block))
+    (28, True)
+    >>> objects.take()[:2]
+    (1, [(b'\\x01', b'\\x00\\x00\\x00\\x00\\x02\\x00\\x00\\x00', b'a\\n')])
     """
 
     cdef ObjectsForm form
-    cdef ObjectsCounts counts
-    cdef Columns columns
     cdef list names
     cdef ObjectsColumn fields[OBJECTS_MOST_COLUMNS]
 
@@ -263,68 +255,18 @@ cdef class Objects:
 
     def __init__(self, names, kinds, str needed not None, *, bint is_strict=False):
         cdef Py_ssize_t i
-        if self.columns is not None:
-            raise ValueError("Objects are made once")
-        self.names = [name.encode() for name in names]
-        if not 0 < len(self.names) <= OBJECTS_MOST_COLUMNS or len(kinds) != len(self.names):
+        if not 0 < len(names) <= OBJECTS_MOST_COLUMNS or len(kinds) != len(names):
             raise ValueError(f"Objects have 1 to {OBJECTS_MOST_COLUMNS} columns")
-        for i in range(len(self.names)):
+        self.make(len(names), True)
+        self.names = [name.encode() for name in names]
+        for i in range(len(names)):
             self.fields[i].name = text_of(self.names[i])
             self.fields[i].kind = <ObjectsKind><int>("text", "number", "integer", "boolean").index(kinds[i])
             self.fields[i].is_needed = names[i] == needed
-        self.form = ObjectsForm(&self.fields[0], <int32_t>len(self.names), is_strict)
-        self.columns = Columns()
-        self.columns.make(<Py_ssize_t>len(self.names), True)
+        self.form = ObjectsForm(&self.fields[0], <int32_t>len(names), is_strict)
 
-    @property
-    def empty_lines(self) -> int:
-        return self.counts.empty_lines
-
-    @property
-    def rows(self) -> int:
-        return self.counts.rows
-
-    @property
-    def size(self) -> int:
-        return self.columns.size(self.counts.rows)
-
-    def read(self, block, Py_ssize_t start, Py_ssize_t end, /) -> tuple[int, bool]:
-        """Read whole lines into the columns, after those that are there.
-
-        Args:
-            block: a buffer with SLACK bytes after `end`.
-            start, end: where the lines lie in it.
-
-        Returns:
-            How many bytes were read, and whether the next line is odd: it is not an object, or has a field of another
-            kind, or one twice.
-
-        >>> objects = Objects(["key"], ["text"], "key")
-        >>> block = b'{"size": [1], "key": "a\\\\n"}\\n{"key": 1}\\n'
-        >>> objects.read(block + bytes(SLACK), 0, len(block))
-        (28, True)
-        >>> objects.take()
-        (1, [(b'\\x01', b'\\x00\\x00\\x00\\x00\\x02\\x00\\x00\\x00', b'a\\n')])
-        """
-        cdef Py_buffer buffer
-        cdef Text text
-        cdef ObjectsStop stop
-        PyObject_GetBuffer(block, &buffer, PyBUF_SIMPLE)
-        try:
-            text = slice_of(&buffer, start, end)
-            self.columns.make_room(self.counts.rows, text.size)
-            with nogil:
-                stop = objects_read(&self.form, text, self.columns.columns, &self.counts)
-        finally:
-            PyBuffer_Release(&buffer)
-        return self.counts.size, stop == OBJECTS_ODD
-
-    def take(self) -> tuple[int, list]:
-        """How many rows were read, and their columns, which are empty then."""
-        cdef int64_t rows = self.counts.rows
-        result = rows, self.columns.copies(rows)
-        self.counts.rows = 0
-        return result
+    cdef RowsStop read_text(self, Text text, bint is_last) noexcept nogil:
+        return objects_read(&self.form, text, self.columns, &self.counts)
 
 
 cdef class Views:

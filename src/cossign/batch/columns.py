@@ -123,16 +123,3 @@ def text_buffers(texts: pa.Array) -> tuple[pa.Buffer | None, int, memoryview, pa
         texts = texts.cast(pa.binary())
     data, places = buffers_of(texts)
     return texts.buffers()[0] if texts.null_count else None, texts.offset, places, data
-
-
-def text_of(texts: pa.Array) -> memoryview:
-    """All texts of an array with offsets of 32 bits, one after the other."""
-    data, places = buffers_of(texts)
-    offsets = places.cast("i")
-    return memoryview(data)[offsets[0] : offsets[-1]] if len(offsets) else memoryview(b"")
-
-
-def has_any(texts: pa.Array, characters: bytes) -> bool:
-    """Whether any of an array's texts has one of the characters: looked for in all of its memory at once."""
-    text = bytes(text_of(texts))
-    return any(text.find(character) >= 0 for character in characters)

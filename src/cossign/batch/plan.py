@@ -182,6 +182,9 @@ class Plan:
     def _check_columns(self) -> None:
         """Refuse columns where the inputs or the output have none."""
         job, forms, is_text = self.job, self._input_forms(), self.format.form == "txt"
+        for parameter, name in (("key_column", job.key_column), ("url_column", job.url_column)):
+            if name is not None and name.encode("utf-8", "replace").decode() != name:
+                raise ParameterError(parameter, f"{name!r} is not UTF-8: choose another name")
         if job.keep_columns and is_text:
             raise ParameterError("keep_columns", "cannot be in text, which has the URLs alone: choose another format")
         if job.url_column is not None and is_text:

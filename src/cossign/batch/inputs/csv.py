@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 
 from cossign.batch._rows import Fields, decode_column, records_end
-from cossign.batch.columns import buffers_of, has_any
+from cossign.batch.columns import buffers_of
 from cossign.batch.errors import InputError
 from cossign.batch.inputs.choice import TABLE_BYTES, TABLE_ROWS, ColumnChoice, Fault, Reading, ReadRows
 from cossign.batch.inputs.source import Input, Note
@@ -69,8 +68,7 @@ class _Reader:
             self._delimiter,
             is_encoded=each.fields is not None,
         )
-        self._counts = (0, 0)  # empty lines and plus signs of the rows that were given
-        self._lone_crs = 0  # of those that were not
+        self._lone_crs = 0  # of the rows that were not given yet
 
     def rows(self, text: TextBuffer) -> Iterator[ReadRows]:
         """The whole rows that are in the buffer, once there are many of them."""
@@ -90,13 +88,8 @@ class _Reader:
 
     def rest(self) -> Iterator[ReadRows]:
         """The rows that were read and not given yet."""
-        fields = self._fields
-        counts = {
-            "empty_lines": fields.empty_lines - self._counts[0], "plus_signs": fields.plus_signs - self._counts[1],
-            "lone_crs": self._lone_crs,
-        }  # fmt: skip
-        self._counts, self._lone_crs = (fields.empty_lines, fields.plus_signs), 0
-        rows, columns = fields.take()
+        rows, columns, counts = self._fields.take()
+        counts["lone_crs"], self._lone_crs = self._lone_crs, 0
         if rows or any(counts.values()):
             yield ReadRows(0, self._table(rows, columns), counts=counts)
 
@@ -113,7 +106,7 @@ class _Reader:
         return pa.RecordBatch.from_arrays(arrays, self._names)
 
     def _odd_rows(self, block: bytes) -> Iterator[ReadRows]:
-        """Rows of which one at least needs a closer look."""
+        """Rows that C does not read: the first of them is odd."""
         each, key = self._each, self._key
         faults: dict[int, Fault] = {}
         try:
@@ -173,7 +166,7 @@ def _empty_lines(block: bytes, each: Input) -> int:
 
 def _plus_signs(keys: pa.Array) -> int:
     """How many of some encoded keys have a plus sign, which may mean a blank."""
-    return pc.sum(pc.match_substring(keys, b"+")).as_py() or 0 if has_any(keys, b"+") else 0
+    return sum(b"+" in key for key in keys.to_pylist() if key is not None)
 
 
 def _header(block: bytes, each: Input) -> tuple[list[str], int]:

@@ -57,7 +57,6 @@ class _Reader:
         self._is_strict = choice.all
         self._schema = schema
         self._objects: Objects | None = None
-        self._empty_lines = 0  # among the rows that were given
         kinds = [_kind(field.type) for field in schema]
         if "" not in kinds and len(kinds) <= Objects.MOST:
             self._objects = Objects(schema.names, kinds, choice.key, is_strict=choice.all)
@@ -80,16 +79,14 @@ class _Reader:
         """The rows that were read and not given yet."""
         if self._objects is None:
             return
-        empty_lines = self._objects.empty_lines - self._empty_lines
-        self._empty_lines += empty_lines
-        rows, columns = self._objects.take()
-        if rows or empty_lines:
+        rows, columns, counts = self._objects.take()
+        if rows or any(counts.values()):
             arrays = [_array(field.type, rows, buffers) for field, buffers in zip(self._schema, columns, strict=True)]
             table = pa.RecordBatch.from_arrays(arrays, self._schema.names)
-            yield ReadRows(0, table, counts={"empty_lines": empty_lines})
+            yield ReadRows(0, table, counts=counts)
 
     def _odd_rows(self, block: bytes) -> ReadRows:
-        """Rows of which one at least needs a closer look."""
+        """Rows that C does not read: the first of them is odd."""
         key, schema = self._key, self._schema
         faults: dict[int, Fault] = {}
         try:
@@ -124,9 +121,9 @@ def _kind(kind: pa.DataType) -> str:
     return "boolean" if pa.types.is_boolean(kind) else ""
 
 
-def _array(kind: pa.DataType, rows: int, buffers: tuple[bytes, bytes, bytes]) -> pa.Array:
+def _array(kind: pa.DataType, rows: int, buffers: tuple[bytes | None, bytes, bytes]) -> pa.Array:
     """A column of Objects with its type."""
-    texts = pa.Array.from_buffers(pa.string(), rows, [pa.py_buffer(buffer) for buffer in buffers])
+    texts = pa.Array.from_buffers(pa.string(), rows, [pa.py_buffer(buffer or b"") for buffer in buffers])
     return texts if pa.types.is_string(kind) else texts.cast(kind)
 
 

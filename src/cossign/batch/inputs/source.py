@@ -56,11 +56,6 @@ class Input(NamedTuple):
     def name(self) -> str:
         return "stdin" if self.path == "-" else self.path
 
-    @property
-    def patience(self) -> float | None:
-        """How many seconds an end waits for what reads it; see `threads.read_ahead`."""
-        return 0.3 if self.size is None else None
-
 
 class Position(NamedTuple):
     """A place between two rows: that many rows of that input, and all of those before it, were read."""
@@ -73,13 +68,6 @@ class Note(Protocol):
     """Notes how far an input was read, by its file's place, or by the share of its rows."""
 
     def __call__(self, share: float | None = None) -> None: ...
-
-
-def note_blocks(blocks: Iterator[bytes], note: Note) -> Iterator[bytes]:
-    """The same blocks, each noted before it is given."""
-    for block in blocks:
-        note()
-        yield block
 
 
 class _Transcoded(io.RawIOBase):

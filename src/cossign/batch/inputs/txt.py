@@ -20,11 +20,11 @@ _BINARY_FORMS = {
 _LISTING = re.compile(rb"\s*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s+\d+\s+\S|\s{4,}PRE \S")
 
 
-def whole_lines(data: IO[bytes], size: int | None = None) -> Iterator[bytes]:
+def whole_lines(data: IO[bytes]) -> Iterator[bytes]:
     """Blocks of whole lines with their ends, which the last one may lack, and without a byte order mark."""
     pieces: list[bytes] = []  # a line that has not ended
     start = True
-    while block := data.read(size or _BLOCK):
+    while block := data.read(_BLOCK):
         if start:
             block = block.removeprefix(b"\xef\xbb\xbf")
             start = False

@@ -66,7 +66,7 @@ static uint8_t *put_decoded_steps(uint8_t *out, Text text)
 
 /* One field into its column. Returns 0 if it is odd. */
 static int put_field(
-    const FieldsForm *form, int32_t column, Text text, int has_quotes, TextColumn *into, FieldsCounts *counts)
+    const FieldsForm *form, int32_t column, Text text, int has_quotes, TextColumn *into, RowsCounts *counts)
 {
     uint8_t *start = into->data + into->offsets[counts->rows], *out = start;
     if (has_quotes) {
@@ -91,7 +91,7 @@ typedef enum { ROW_WHOLE, ROW_CUT, ROW_ODD } RowState;
 
 /* The next row, which begins at `*place` and is not empty. */
 static RowState read_row(const FieldsForm *form, const uint8_t **place, const uint8_t *end, int is_last,
-    TextColumn *columns, FieldsCounts *counts)
+    TextColumn *columns, RowsCounts *counts)
 {
     const uint8_t *at = *place;
     for (int32_t field = 0;; field++) {
@@ -139,7 +139,7 @@ static RowState read_row(const FieldsForm *form, const uint8_t **place, const ui
     }
 }
 
-FieldsStop fields_read(const FieldsForm *form, Text block, int is_last, TextColumn *columns, FieldsCounts *counts)
+RowsStop fields_read(const FieldsForm *form, Text block, int is_last, TextColumn *columns, RowsCounts *counts)
 {
     const uint8_t *place = block.data, *end = block.data + block.size;
     counts->size = 0;
@@ -155,16 +155,16 @@ FieldsStop fields_read(const FieldsForm *form, Text block, int is_last, TextColu
         }
         counts->size = (size_t)(place - block.data);
         if (place == end) {
-            return FIELDS_END;
+            return ROWS_END;
         }
         if (!columns_have_room(columns, form->count, counts->rows, (size_t)(end - place))) {
-            return FIELDS_FULL;
+            return ROWS_FULL;
         }
         int64_t plus_signs = counts->plus_signs;
         RowState state = read_row(form, &place, end, is_last, columns, counts);
         if (state != ROW_WHOLE) {
             counts->plus_signs = plus_signs;
-            return state == ROW_CUT ? FIELDS_END : FIELDS_ODD;
+            return state == ROW_CUT ? ROWS_END : ROWS_ODD;
         }
         counts->rows++;
     }

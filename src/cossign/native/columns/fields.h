@@ -14,23 +14,10 @@ typedef struct {
     uint8_t is_encoded; /* whether the texts of that column are percent-encoded */
 } FieldsForm;
 
-/* Why reading has stopped. */
-typedef enum {
-    FIELDS_END,  /* no whole row follows */
-    FIELDS_FULL, /* the columns have room for no more */
-    FIELDS_ODD /* the next row needs a closer look: it has another number of fields, text after a closing quote, a quote
-                    that is not closed, a CR that is not at a line's end, or a column that is not UTF-8 */
-} FieldsStop;
-
-typedef struct {
-    size_t size;  /* bytes of the block that were read: whole rows, and empty lines */
-    int64_t rows; /* in the columns now */
-    int64_t empty_lines;
-    int64_t plus_signs; /* texts of an encoded column that have one */
-} FieldsCounts;
-
 /* Read whole rows of a block (RFC 4180) into columns, after the rows that are there: `counts` goes on from what it has.
-   TEXT_SLACK bytes after the block must be readable. If `is_last`, the block's end ends a row, too. */
-FieldsStop fields_read(const FieldsForm *form, Text block, int is_last, TextColumn *columns, FieldsCounts *counts);
+   TEXT_SLACK bytes after the block must be readable. If `is_last`, the block's end ends a row, too. A row is odd if it has
+   another number of fields, text after a closing quote, a quote that is not closed, a CR that is not at a line's end, or a
+   text that is not UTF-8. */
+RowsStop fields_read(const FieldsForm *form, Text block, int is_last, TextColumn *columns, RowsCounts *counts);
 
 #endif

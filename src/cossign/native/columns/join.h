@@ -16,7 +16,7 @@ typedef enum {
 typedef struct {
     Text before;
     const uint8_t *data;
-    const int32_t *offsets; /* NULL if there is no column */
+    const int32_t *offsets; /* NULL: there is only the text before */
     const uint8_t *valid;   /* a bit for each row, as Arrow has them; NULL if no row is null */
     int64_t first_bit;
     JoinForm form;

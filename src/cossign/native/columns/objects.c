@@ -321,13 +321,13 @@ static const uint8_t *read_object(
     return at < end ? at + 1 : NULL;
 }
 
-ObjectsStop objects_read(const ObjectsForm *form, Text block, TextColumn *columns, ObjectsCounts *counts)
+RowsStop objects_read(const ObjectsForm *form, Text block, TextColumn *columns, RowsCounts *counts)
 {
     const uint8_t *at = block.data, *end = block.data + block.size;
     for (;;) {
         counts->size = (size_t)(at - block.data);
         if (at == end) {
-            return OBJECTS_END;
+            return ROWS_END;
         }
         at = skip_blanks(at, end);
         if (at == end || *at == '\n') {
@@ -336,15 +336,15 @@ ObjectsStop objects_read(const ObjectsForm *form, Text block, TextColumn *column
             continue;
         }
         if (*at != '{') {
-            return OBJECTS_ODD;
+            return ROWS_ODD;
         }
         if (!columns_have_room(columns, form->count, counts->rows, (size_t)(end - at))) {
-            return OBJECTS_FULL;
+            return ROWS_FULL;
         }
         at = read_object(form, at + 1, end, columns, counts->rows);
         at = at ? skip_blanks(at, end) : NULL;
         if (!at || (at < end && *at != '\n')) {
-            return OBJECTS_ODD;
+            return ROWS_ODD;
         }
         at += at < end;
         counts->rows++;

@@ -26,21 +26,9 @@ typedef struct {
     uint8_t is_strict; /* whether a row may have no other fields */
 } ObjectsForm;
 
-typedef enum {
-    OBJECTS_END,  /* all lines were read */
-    OBJECTS_FULL, /* the columns have room for no more */
-    OBJECTS_ODD /* the next line needs a closer look: it is not an object of JSON (RFC 8259), or has a field twice, or one of
-                     another kind than its column, or text that is not UTF-8 */
-} ObjectsStop;
-
-typedef struct {
-    size_t size; /* bytes of the block that were read: whole lines */
-    int64_t rows;
-    int64_t empty_lines;
-} ObjectsCounts;
-
-/* Read whole lines of a block into columns, whose texts are null where a row lacks the field or has null. TEXT_SLACK bytes
-   after the block must be readable. */
-ObjectsStop objects_read(const ObjectsForm *form, Text block, TextColumn *columns, ObjectsCounts *counts);
+/* Read whole lines of a block into columns, after the rows that are there: `counts` goes on from what it has. A text is null
+   where a row lacks the field or has null. TEXT_SLACK bytes after the block must be readable. A line is odd if it is not an
+   object of JSON (RFC 8259), or has a field twice, or one of another kind than its column, or text that is not UTF-8. */
+RowsStop objects_read(const ObjectsForm *form, Text block, TextColumn *columns, RowsCounts *counts);
 
 #endif

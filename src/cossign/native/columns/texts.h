@@ -13,7 +13,21 @@ typedef struct {
     int64_t places; /* numbers that offsets has room for, one more than rows */
 } TextColumn;
 
-/* Whether a row after so many fits, of which no text is longer than `most`. */
+/* Why reading rows into columns has stopped. */
+typedef enum {
+    ROWS_END,  /* no whole row follows */
+    ROWS_FULL, /* the columns have room for no more */
+    ROWS_ODD   /* the next row is not as usual: its reader tells what that is */
+} RowsStop;
+
+typedef struct {
+    size_t size;         /* bytes of the block that were read: whole rows, and empty lines */
+    int64_t rows;        /* in the columns now */
+    int64_t empty_lines; /* which are not rows */
+    int64_t plus_signs;  /* percent-encoded texts that have one */
+} RowsCounts;
+
+/* Whether the columns have room for one more row after `rows`, whose texts have at most `most` bytes each. */
 static inline int columns_have_room(const TextColumn *columns, int count, int64_t rows, size_t most)
 {
     for (int i = 0; i < count; i++) {
