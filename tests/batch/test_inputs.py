@@ -812,8 +812,9 @@ def test_names_that_are_not_utf8_are_refused(name: str, parameter: str, signer: 
         done(signer, name, "u.jsonl", **{parameter: "\udcff"})
 
 
-def test_empty_lines_before_the_first_row_are_counted(signer: Signer) -> None:
-    Path("k.jsonl").write_text("\n" * (2 << 20) + '{"key": "a"}\n')
+@pytest.mark.parametrize("row", ['{"key": "a"}\n', ""])
+def test_empty_lines_before_the_first_row_are_counted(row: str, signer: Signer) -> None:
+    Path("k.jsonl").write_text("\n" * (2 << 20) + row)
     assert done(signer, "k.jsonl").counts == {"empty_lines": 2 << 20}
 
 
@@ -889,7 +890,7 @@ def rows_of(form: str, data: bytes, each: Input, choice: ColumnChoice, at_a_time
 
 
 FIELDS = [
-    b"a", b"b,", b",", b'"', b'""', b"\n", b"\r\n", b"\r", b"x\n", b"a,b\n", b'"q",z\n', b'"a\nb",c\n', b"%2F", b"+", "\u4f60".encode(), b"\xff", b'"a""b",1\n', b"\n\n", b" ", b"%",
+    b"a", b"b,", b",", b'"', b'""', b"\n", b"\r\n", b"\r", b"x\n", b"a,b\n", b'"q",z\n', b'"a\nb",c\n', b"%2F", b"+", "\u4f60".encode(), b"\xff", b'"a""b",1\n', b"\n\n", b" ", b"%", b'"a\rb",c\n',
 ]  # fmt: skip
 
 
