@@ -407,6 +407,30 @@ def test_types_stay(signer: Signer) -> None:
     assert rows_of("u.csv")[0]["yes"] == "true"
 
 
+def test_row_groups_are_large(signer: Signer) -> None:
+    """A reader works on one row group after the other, and a footer lists them all."""
+    rows = 150_000
+    write("k.txt", [f"{number:08d}" for number in range(rows)])
+    done(signer, "k.txt", "u.parquet")
+    footer = pq.ParquetFile("u.parquet").metadata
+    groups = [footer.row_group(number).num_rows for number in range(footer.num_row_groups)]
+    assert sum(groups) == rows
+    assert len(groups) <= 3
+    assert min(groups[:-1]) >= 65_536
+
+
+@pytest.mark.parametrize("rows", [3, 140_000], ids=["at the end", "in the middle"])
+def test_a_column_that_parquet_cannot_hold(rows: int, signer: Signer) -> None:
+    """It is refused when a row group is written, many rows later; the message names it all the same."""
+    times = pa.array([1 << 62, *range(rows - 1)], pa.timestamp("s"))  # pyarrow writes milliseconds
+    table = pa.table({"key": [f"{number:08d}" for number in range(rows)], "a": range(rows), "when": times})
+    with pa.ipc.new_file("k.arrow", table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(InputError, match=r"the column 'when' holds timestamp\[s\], which parquet cannot hold"):
+        done(signer, "k.arrow", "u.parquet", keep_columns=["a", "when"])
+    assert not Path("u.parquet").exists()
+
+
 def test_json_stays_as_it_was_written(signer: Signer) -> None:
     row = {
         "key": "a",

@@ -25,7 +25,7 @@ from cossign.errors import ParameterError
 
 # Of URLs that become a column: the larger a chunk, the less time is spent between chunks.
 _CHUNK = 1 << 22  # bytes
-_IDLE = 1 << 24
+_IDLE = 1 << 25
 
 
 class TableSigner(RowSigner):

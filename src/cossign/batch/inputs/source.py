@@ -186,7 +186,12 @@ class Source:
                     self.position = before + (raw.tell() if share is None else int((each.size or 0) * share))
                 check_unchanged(each, raw)
 
-            yield data, note
+            try:
+                yield data, note
+            except Exception:
+                # What was read half before a change and half after it can look damaged: the change is the cause.
+                check_unchanged(each, raw)
+                raise
             check_unchanged(each, raw)
         self.position = before + (each.size or 0)
 

@@ -7,11 +7,15 @@ import pyarrow.parquet
 
 from cossign.batch.outputs.table import Sink
 
-_GROUP = 1 << 17  # rows of a row group
+# A row group ends as soon as it has one of these.
+_GROUP_ROWS = 1 << 16
+_GROUP_BYTES = 1 << 25
 
 
 class TableSink(Sink):
-    """Row groups of 131,072 rows, pages packed by zstd's level 1.
+    """Row groups of 65,536 rows or 32 MiB, pages packed by zstd's level 1.
+
+    A reader works on row groups, so they must not be as small as the chunks in which URLs arrive.
 
     URLs share their beginnings and ends. Measured over 500,000 rows of a key and its URL (362 bytes unpacked):
     plain and zstd 1: 24.7 bytes a row, 3.4 million rows a second; DELTA_BYTE_ARRAY and zstd 1: 22.3 bytes, 2.7 million;
@@ -29,9 +33,21 @@ class TableSink(Sink):
             use_dictionary=[name for name in flat_names if name not in self._columns],
             write_statistics=flat_names[:-1],
         )
+        self._waiting_rows = self._waiting_bytes = 0
 
     def put(self, rows: pa.RecordBatch) -> None:
-        self._writer.write_batch(rows, _GROUP)
+        self._waiting.append(rows)
+        self._waiting_rows += len(rows)
+        self._waiting_bytes += rows.nbytes
+        if self._waiting_rows >= _GROUP_ROWS or self._waiting_bytes >= _GROUP_BYTES:
+            self._write_group()
 
     def end(self) -> None:
+        if self._waiting:
+            self._write_group()
         self._writer.close()
+
+    def _write_group(self) -> None:
+        self._writer.write_table(pa.Table.from_batches(self._waiting), self._waiting_rows)
+        self._waiting = []
+        self._waiting_rows = self._waiting_bytes = 0

@@ -22,6 +22,7 @@ class Sink:
         self._data = data
         self._columns = columns
         self._schema: pa.Schema | None = None
+        self._waiting: list[pa.RecordBatch] = []  # rows that were put, and are not written yet
 
     def write(self, rows: pa.RecordBatch) -> None:
         """Write some rows.
@@ -34,18 +35,31 @@ class Sink:
         except CosSignError:
             raise
         except _CANNOT_HOLD as error:
-            raise self._refusal(rows, error) from None
+            raise self._refusal([*self._waiting, rows], error) from None
 
-    def _refusal(self, rows: pa.RecordBatch, error: Exception) -> InputError:
-        """Which column of some rows the format cannot hold."""
+    def close(self) -> None:
+        """Write what is left.
+
+        Raises:
+            InputError: the format cannot hold a column.
+        """
+        try:
+            self._close()
+        except _CANNOT_HOLD as error:
+            raise self._refusal(self._waiting, error) from None
+
+    def _refusal(self, batches: list[pa.RecordBatch], error: Exception) -> InputError:
+        """The error that names which column of some rows the format cannot hold."""
         form = type(self).__module__.rpartition(".")[2]
-        for name, column in zip(rows.schema.names, rows.columns, strict=True):
-            sink = type(self)(io.BytesIO(), [name])
+        for name in batches[0].schema.names if batches else ():
+            sink = type(self)(io.BytesIO(), self._columns)
             try:
-                sink._write(pa.record_batch([column], [name]))
-                sink.close()
+                for rows in batches:
+                    sink._write(rows.select([name]))
+                sink._close()
             except _CANNOT_HOLD as reason:
-                return InputError(f"the column {name!r} holds {column.type}, which {form} cannot hold here ({reason})")
+                kind = batches[0].schema.field(name).type
+                return InputError(f"the column {name!r} holds {kind}, which {form} cannot hold here ({reason})")
         return InputError(f"the rows cannot be written as {form}: {error}")
 
     def _write(self, rows: pa.RecordBatch) -> None:
@@ -62,7 +76,7 @@ class Sink:
                 ) from None
         self.put(rows)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         if self._schema is None:
             self._schema = pa.schema([(name, pa.string()) for name in self._columns])
             self.begin(self._schema)
