@@ -11,7 +11,7 @@ import binascii
 import calendar
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from hashlib import sha1
 from hmac import compare_digest
@@ -213,7 +213,7 @@ def judge_form(
     if form["q-sign-algorithm"] != "sha1":
         raise MalformedSignature("q-sign-algorithm must be sha1")
     span = _key_time(form["q-key-time"])
-    policy, expiration, conditions = _read(form["policy"])
+    policy, expiration, conditions = read_policy(form["policy"])
     span = span[0], min(span[1], expiration)
     try:
         if form["q-ak"] not in secrets:
@@ -260,8 +260,18 @@ def _key_time(text: str) -> tuple[int, int]:
     return span.start, span.end
 
 
-def _read(encoded_policy: str) -> tuple[bytes, int, list[tuple[Any, ...]]]:
-    """A policy's text, its expiration in Unix seconds, its conditions."""
+def read_policy(encoded_policy: str) -> tuple[bytes, int, list[tuple[Any, ...]]]:
+    """A form's policy.
+
+    Args:
+        encoded_policy: the field ``policy``: JSON in base64.
+
+    Returns:
+        The policy's text, its expiration in Unix seconds, and its conditions as `VerifiedPost` has them.
+
+    Raises:
+        MalformedSignature: it is not of its form.
+    """
     try:
         policy = base64.b64decode(encoded_policy, validate=True)
         content = json.loads(policy.decode())
@@ -318,19 +328,34 @@ def _check(conditions: list[tuple[Any, ...]], form: Mapping[str, str], bucket: s
     for name in ("q-sign-algorithm", "q-ak", "q-sign-time"):
         if name not in exact_names:
             raise MalformedSignature(f"the policy has no condition for {name}")
+    if size is None and any(operator == _RANGE for operator, _, _ in conditions):
+        raise ParameterError("size", "must be the file's size in bytes: the policy limits it")
+    for broken in broken_conditions(conditions, form, bucket, size):
+        raise SignatureMismatch(broken)
+
+
+def broken_conditions(
+    conditions: list[tuple[Any, ...]], form: Mapping[str, str], bucket: str | None, size: int | None
+) -> Iterator[str]:
+    """Say which conditions of a policy a form breaks, in the policy's order.
+
+    Args:
+        conditions: as `read_policy` gives them.
+        form: the form's fields, their names in lower case, with ``key`` as the file gets it.
+        bucket: the bucket, or None if that is not known.
+        size: the file's size in bytes, or None likewise.
+    """
     for operator, name, value in conditions:
         if operator == _RANGE:
-            if size is None:
-                raise ParameterError("size", "must be the file's size in bytes: the policy limits it")
-            if not name <= size <= value:
-                raise SignatureMismatch(f"the file has {size} bytes, and the policy wants {name} to {value}")
+            if size is not None and not name <= size <= value:
+                yield f"the file has {size} bytes, and the policy wants {name} to {value}"
             continue
         field = bucket if name.lower() == "bucket" else form.get(name.lower())
         if name.lower() == "bucket" and bucket is None:
             continue  # a verifier that is not for one bucket alone
         if field is None:
-            raise SignatureMismatch(f"the field {name!r} is missing, and the policy speaks of it")
-        if operator == "eq" and field != value:
-            raise SignatureMismatch(f"the field {name!r} is not what the policy says")
-        if operator == "starts-with" and not field.startswith(value):
-            raise SignatureMismatch(f"the field {name!r} does not begin as the policy says")
+            yield f"the field {name!r} is missing, and the policy speaks of it"
+        elif operator == "eq" and field != value:
+            yield f"the field {name!r} is not what the policy says"
+        elif operator == "starts-with" and not field.startswith(value):
+            yield f"the field {name!r} does not begin as the policy says"

@@ -191,7 +191,7 @@ class ShortCuts(Settings):
             method: the request's, if it is not said there; GET for a bare URL.
             headers: the request's, where they are not said there.
             credentials: as in `verify`; all are tried.
-            error: the service's answer, its XML.
+            error: the service's answer: its XML or JSON, or a log's line that shows its code.
             show_secrets: let the result have SignKey, tokens and whole signatures.
 
         Returns:

@@ -247,9 +247,9 @@ def test_explain_knows_aliases(signer: Signer, capsys: pytest.CaptureFixture[str
     home("~/.cos.yaml", COSCLI)
     url = signer.presign("a").replace(HOST, "www.example.com")
     assert main(["explain", url, "-b", "example", "-r", REGION]) == 1
-    assert "host-changed" in capsys.readouterr().out
+    assert "Host was signed as" in capsys.readouterr().out
     assert main(["explain", url]) == 1
-    assert "host-changed" not in capsys.readouterr().out
+    assert "Host was signed as" not in capsys.readouterr().out  # it is possible, and not proven
 
 
 def test_python_m_cossign() -> None:

@@ -314,7 +314,7 @@ def test_the_command_without_keys(capsys: pytest.CaptureFixture[str], monkeypatc
     status, out, err = run(capsys, SIGNER.presign("a", key_time=TIMES), "--at", str(NOW))
     assert status == 1
     assert "no SecretKey was found" in err
-    assert "Possible:" in out
+    assert "Also possible:" in out
 
 
 def test_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
     options.add_method(parser, None, "the request's method (default: what the request says, or GET)")
     options.add_header(parser, "a header of the request; may be repeated")
     options.add_bucket(parser, defaults=False)
-    parser.add_argument("--error", metavar="FILE", help="the service's answer: its XML")
+    parser.add_argument("--error", metavar="FILE", help="the service's answer: its XML, JSON, or a log's line")
     parser.add_argument(
         "--at", type=options.unix_seconds, metavar="UNIX_SECONDS", help="judge it at this time (default: now)"
     )

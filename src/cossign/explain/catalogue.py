@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-Sureness = Literal["confirmed", "evident", "service", "eliminated", "possible"]
+Sureness = Literal["confirmed", "evident", "service", "possible"]
 SURENESS: dict[Sureness, str] = {
-    "confirmed": "recomputed: the signature is the one of this",
-    "evident": "it stands in the request itself",
-    "service": "the service's answer shows it",
-    "eliminated": "not confirmed: no other cause that is known fits",
-    "possible": "not confirmed: without the SecretKey nothing was recomputed",
+    "confirmed": "certain: with this change the recomputed signature is the one that was sent",
+    "evident": "certain: the request itself shows it, and leaves no other explanation",
+    "service": "the service's answer says it",
+    "possible": "not proven: nothing here shows it, and nothing excludes it",
 }
+AFTER = "After the signature"  # the group of causes for which a request with a right signature is refused
 
 
 class Cause(NamedTuple):
@@ -36,7 +36,8 @@ _GROUPS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     "Keys": (
         ("wrong-secret-key", "Another SecretKey signed it",
          "The SecretKey is not that of the SecretId in q-ak: an old one that was rotated, one of another account or environment, or one that was "
-         "mistyped. Nothing can show this from a signature but that no other cause fits; it is sure when COS computed the same StringToSign.",
+         "mistyped. A signature alone cannot show this: a changed header, parameter, path or host looks the same. It is certain only if COS "
+         "computed the same StringToSign.",
          'Credentials(os.environ["COS_SECRET_ID"], os.environ["COS_SECRET_KEY"])  # both from one place'),
         ("unknown-secret-id", "The SecretId is none of those at hand",
          "q-ak names a SecretId whose SecretKey is not here, so nothing can be recomputed.",
@@ -44,6 +45,15 @@ _GROUPS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("other-secret-id", "The SecretKey of another SecretId signed it",
          "The SecretId and the SecretKey come from two different pairs: two profiles, or a rotation that changed one of both.",
          'Credentials(pair["SecretId"], pair["SecretKey"])  # both from one pair'),
+        ("secret-id-edited", "q-ak has quotes, blanks or a line's end around the SecretId",
+         "An environment file, a shell or a placeholder such as <SecretId> left them there, and the signer took them as a part of the SecretId.",
+         'secret_id = os.environ["COS_SECRET_ID"].strip(" \\"\'<>\\n")'),
+        ("secret-id-refused", "COS does not take this SecretId",
+         "It was deleted, disabled or mistyped, or it is a temporary one that has ended, or it belongs to another site or a private cloud.",
+         "# look at the SecretId in the console: Access Management, API keys"),
+        ("token-refused", "COS does not take the token",
+         "Temporary credentials end after the time for which they were asked for. SecretId, SecretKey and token must be of one answer.",
+         "RefreshingCredentials(fetch)  # asks for new ones before they end"),
         ("secret-key-edited", "The SecretKey that signed was damaged as text",
          "A line's end from a file, a space from copying, quotes from an environment file that nobody removed.",
          'secret_key = pathlib.Path("secret_key").read_text().strip()'),
@@ -72,6 +82,9 @@ _GROUPS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
          "signer.presign(key, expires=3600)"),
         ("not-yet-valid", "The signature is not valid yet: a clock is wrong",
          "KeyTime begins in the future: the signer's clock is fast, or this one is slow.",
+         "cossign.Clock()  # learns the service's time from its answers: Signer(..., clock=...)"),
+        ("clock-skew", "A clock is wrong",
+         "COS compares the request's time with its own clock. A machine whose clock is wrong makes signatures that have ended, or that begin later.",
          "cossign.Clock()  # learns the service's time from its answers: Signer(..., clock=...)"),
         ("milliseconds", "KeyTime is in milliseconds",
          "Date.now() and System.currentTimeMillis() count milliseconds; KeyTime is in seconds, with ten digits.",
@@ -236,15 +249,30 @@ _GROUPS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
          'hmac.new(key, text, "sha1").hexdigest()  # not b64encode(digest)'),
         ("signature-upper-case", "The signature is in upper-case hex", "q-signature is compared as lower-case hex.", "signature.lower()"),
         ("signature-truncated", "The signature was cut off",
-         "It has 40 characters. Columns of a database, log lines and SMS cut URLs.", "ALTER TABLE links ALTER COLUMN url TYPE text"),
+         "It has 40 characters. A column of a database, a log's line, an SMS or a copy by hand has cut the URL.",
+         "assert len(q_signature) == 40  # where the URL is stored, and where it is read"),
         ("signature-tail", "Something hangs on to the signature",
          "A quote, a bracket, a parameter joined by '?' or a sentence's full stop was taken for a part of the URL.", 'url + "&" + parameter  # not "?"'),
         ("signature-form", "The signature is not of its form", "q-signature is 40 characters of lower-case hex.", 'hmac.new(key, text, "sha1").hexdigest()'),
         ("algorithm", "q-sign-algorithm is not sha1", "It is the only one that COS knows, in lower case.", "q-sign-algorithm=sha1"),
     ),
     "How it is written down": (
+        ("form-signed-otherwise", "A form needs the signature of POST /",
+         "POST Object is sent to '/', and its key is a field of the form. A signature of PUT or POST with the key as the path is another one.",
+         'COS.getAuthorization(SecretId=..., SecretKey=..., Method="post", Key="")'),
+        ("policy-form", "The form's policy is not of its form",
+         "It is a JSON object with expiration and conditions, in base64.", 'signer.post_policy(key_prefix="avatars/")'),
+        ("policy-condition", "The form breaks a condition of its policy",
+         "Each condition names a field and its value, or how the value begins. COS refuses a form that differs.",
+         'signer.post_policy(key_prefix="avatars/", fields={"acl": "private"})'),
+        ("policy-changed", "The policy was not signed as it is sent",
+         "StringToSign is the SHA-1 of the policy's JSON as it stands in the form, before base64. A policy that is serialised twice may differ.",
+         "form.fields[\"policy\"]  # the text that was signed"),
+        ("old-json-api", "It is the signature of COS's old JSON interface",
+         "The interface before 2017 (file.myqcloud.com) had one base64 text with a=, b=, k=, e=, t=, r= and f=. Today's XML interface does not take it.",
+         "signer.presign(key)"),
         ("html-escaped", "'&amp;' stands where '&' was", "The URL was copied from a page's source, or escaped twice.", "html.unescape(url)"),
-        ("cut-url", "A shell cut the URL at its first '&'", "Unquoted, '&' ends a command.", "curl 'https://...'  # in single quotes"),
+        ("cut-url", "The URL was cut at its first '&'", "A shell ends a command at an '&' that stands outside quotes.", "curl 'https://...'  # in single quotes"),
         ("quoted-url", "Quotes, brackets or punctuation around it were taken for a part of it",
          "Markdown, mail programs and chat windows do so.", 'url.strip("<>\\"\'")'),
         ("wrapped-url", "The URL was broken into lines", "Mail programs and terminals wrap long lines; base64 tools do so at 76 characters.", '"".join(url.split())'),
@@ -259,15 +287,38 @@ _GROUPS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
          'headers={"Authorization": signer.authorization("GET", key)}'),
         ("authorization-scheme", "The Authorization has a word before the signature", "COS's has no scheme: no Bearer, no quotes.",
          'headers={"Authorization": "q-sign-algorithm=sha1&..."}'),
-        ("signed-twice", "There are two signatures", "A client signs requests whose URL is signed: COS refuses both together.", "requests.get(url)  # without auth="),
+        ("signed-twice", "There are two signatures", "A client signs requests whose URL is signed already. COS does not document which of two signatures it takes.", "requests.get(url)  # without auth="),
         ("field-missing", "A field of the signature is missing", "There are seven, and all must be there, even where a list is empty.", "...&q-header-list=&q-url-param-list=&q-signature=..."),
         ("field-doubled", "A field of the signature is there twice", "A URL that was signed was signed again.", "signer.object_url(key)  # sign the bare URL"),
-        ("no-signature", "There is no signature", "The URL is the bare one, or a client or redirect dropped the Authorization.", "signer.presign(key)"),
-        ("aws-sigv4", "AWS's Signature Version 4 was sent to COS's own interface",
-         "boto3 and the AWS SDKs sign so. COS takes that on its S3-compatible interface for some calls; q- fields are its own.",
+        ("no-signature", "There is no signature", "The URL is the bare one, or a client or a redirect dropped the Authorization. COS answers AccessDenied unless "
+         "the object is public.", "signer.presign(key)"),
+        ("aws-sigv4", "It is signed by AWS's Signature Version 4",
+         "boto3 and the AWS SDKs sign so. COS takes it on its S3-compatible interface; cossign cannot check it.",
          'Signer(Credentials(...), bucket="examplebucket-1250000000", region="ap-beijing").presign(key)'),
-        ("aws-sigv2", "AWS's Signature Version 2 was sent", "It has AWSAccessKeyId, Signature and Expires.", "signer.presign(key)"),
-        ("other-service", "It is signed for another cloud's storage", "OSS and OBS have signatures of their own.", "signer.presign(key)"),
+        ("aws-sigv2", "It is signed by AWS's Signature Version 2", "It has AWSAccessKeyId, Signature and Expires. COS does not take it.", "signer.presign(key)"),
+        ("other-service", "It is signed for another service", "OSS, OBS, Google, Azure and Tencent Cloud's API 3.0 have signatures of their own.",
+         "signer.presign(key)"),
+    ),
+    AFTER: (
+        ("access-denied", "A permission refuses the request",
+         "COS checks the signature first. AccessDenied then comes from a permission: of the user or role, of temporary keys (their policy), of the "
+         "bucket (policy, ACL, hotlink protection), of the network. It also comes if there is no signature, or if a token is missing.",
+         "# allow name/cos:GetObject on qcs::cos:<region>:uid/<APPID>:<bucket>/<key>"),
+        ("cors-refused", "The bucket's CORS rules refuse the page's request",
+         "A browser asks by OPTIONS first. The bucket needs a rule with the page's origin, the method and the headers. The signature plays no part.",
+         "coscli cors --method put cos://<bucket> --local cors.json"),
+        ("no-such-key", "There is no such object",
+         "The signature is right, and the key names nothing: it was encoded twice, has another case, a blank or a slash too many, or is in another bucket.",
+         "coscli ls cos://<bucket>/<prefix>"),
+        ("no-such-bucket", "There is no such bucket here", "The bucket's name, its APPID or its region is another.",
+         'Signer(credentials, bucket="examplebucket-1250000000", region="ap-beijing")'),
+        ("object-archived", "The object is archived", "Objects of the classes ARCHIVE and DEEP_ARCHIVE must be restored before they are read.",
+         "coscli restore cos://<bucket>/<key>"),
+        ("form-refused", "COS does not take the form", "The form's parts, their order, the policy or the file's size are not as COS wants them.",
+         "# multipart/form-data, all fields before the file, and `file` last"),
+        ("request-refused", "COS refuses the request for another reason", "The answer's code says which.", "# see the code in the documents of COS"),
+        ("service-trouble", "The service failed, or has too many requests", "This has nothing to do with the signature.",
+         "# try again later, with growing pauses"),
     ),
 }  # fmt: skip
 
@@ -279,8 +330,9 @@ _HEAD = """\
 # SignatureDoesNotMatch, cause by cause
 
 COS answers `403 SignatureDoesNotMatch` when the signature that it computes from a request is not the one that the request has. It does not
-say why. `cossign explain` does: it computes what known mistakes would have signed, alone and two at a time, and names those that give
-the signature at hand. It asks nobody, and shows no SecretKey, SignKey, token or whole signature unless `--show-secrets` asks for them.
+say why. `cossign explain` computes what known mistakes would have signed, alone and two at a time, and names those that give the signature
+that was sent. If none does, it lists what remains possible, and what to give next. It reads the service's answer, too: AccessDenied, a wrong
+clock, NoSuchKey. It asks nobody, and shows no SecretKey, SignKey, token or whole signature unless `--show-secrets` asks for them.
 
 ```sh
 cossign explain 'https://...&q-signature=...'                          # a presigned URL
@@ -324,8 +376,9 @@ def page() -> str:
 
 
 _TAIL = """\
-Without the SecretKey nothing can be recomputed: then only what stands in the request, or in the service's answer, is called a cause, and the
-rest is called possible.
+Without the SecretKey nothing can be recomputed: then only what the request or the service's answer shows is called a cause, and the rest is
+called possible. With it, a value that changed to something unusual cannot be found either: the signed headers and parameters, the host and
+the path are then listed before the SecretKey, as it is the last thing to suspect.
 
 **What cannot be told apart.** Some mistakes leave the same bytes: a form's encoder and a `+` for the only special character of a key;
 values that were not encoded and those whose `/` alone was left; one empty parameter that was signed without its `=`, or not at all. One

@@ -9,7 +9,9 @@ import contextlib
 import hashlib
 import html
 import itertools
+import json
 import mimetypes
+import re
 import unicodedata
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -72,6 +74,7 @@ class Clues(NamedTuple):
         raw_path: the path as it was sent, not decoded.
         raw_query: the query as it was sent, without the signature's parameters.
         fragment: what follows a ``#``, which is not sent.
+        form_key: the field ``key`` of a form, or "".
         unlisted_params, unlisted_headers: entries of the request that no list names.
     """
 
@@ -83,6 +86,7 @@ class Clues(NamedTuple):
     raw_path: bytes = b""
     raw_query: bytes = b""
     fragment: bytes = b""
+    form_key: str = ""
     unlisted_params: tuple[Entry, ...] = ()
     unlisted_headers: tuple[Entry, ...] = ()
 
@@ -336,6 +340,15 @@ def _moved_paths(path: bytes, clues: Clues) -> Iterator[Change]:
                 path.rstrip(b" \t\r\n"), "key-blanks", f"the request's path ends with {what}, which was not signed"
             )
     yield _path(b"/ " + path[1:], "key-blanks", "the key was signed with a space before it")
+    for odd, what in (
+        (b"\xc2\xa0", "no-break space"),
+        (b"\xe3\x80\x80", "wide space"),
+        (b"\xe2\x80\x8b", "zero-width space"),
+        (b"\xef\xbb\xbf", "byte order mark"),
+    ):
+        for plain in (b" ", b""):
+            yield _path(path.replace(odd, plain), "key-blanks", f"the request's path has a {what} that was not signed")
+        yield _path(path.replace(b" ", odd), "key-blanks", f"the path was signed with a {what} for each space")
     yield _path(path.replace(b"/", b"\\"), "backslashes", "the path was signed with backslashes")
     yield _path(b"/" + path[1:].replace(b"/", b"\\"), "backslashes", "the key was signed with backslashes")
     yield _path(path.replace(b"\\", b"/"), "backslashes", "the path was signed with slashes for its backslashes")
@@ -381,7 +394,10 @@ def _cut_paths(path: bytes, clues: Clues) -> Iterator[Change]:
                 "url-cuts-key",
                 "the key has a '#' that is not percent-encoded in the URL: what follows is not sent",
             )
-    for host in clues.hosts:
+    if clues.form_key:
+        value = b"/" + clues.form_key.encode("utf-8", "surrogateescape").lstrip(b"/")
+        yield _path(value, "form-signed-otherwise", f"{show(value)!r} was signed, and a form is sent to '/'")
+    for host in clues.hosts[:8]:
         for origin in (f"https://{host}", f"http://{host}", host):
             yield _path(origin.encode() + path, "url-as-path", "the whole URL was signed as the path")
     yield _path(
@@ -508,13 +524,35 @@ def shared_changes(signing: Signing) -> Iterator[tuple[Change, Change]]:
             yield change_pair[0], change_pair[1]
 
 
-_VALUES: tuple[tuple[str, Encode], ...] = (
+def _edit(pattern: bytes, replacement: bytes) -> Encode:
+    compiled = re.compile(pattern)
+    return lambda value: compiled.sub(replacement, value)
+
+
+def _json_style(**style: Any) -> Encode:
+    """JSON with other blanks; what is not JSON stays."""
+
+    def edit(value: bytes) -> bytes:
+        if value[:1] not in (b"{", b"["):
+            return value
+        try:
+            return json.dumps(json.loads(value), **style).encode()
+        except (ValueError, RecursionError):
+            return value
+
+    return edit
+
+
+_ALL_VALUES: tuple[tuple[str, Encode], ...] = (  # what a client or a proxy does to all values
     ("was percent-encoded once more on the way", percent_decode),
     ("was percent-decoded once on the way", encode_component),
     ("had '+' where the request has spaces", lambda value: value.replace(b" ", b"+")),
     ("had spaces where the request has '+'", lambda value: value.replace(b"+", b" ")),
     ("had its spaces encoded on the way", lambda value: value.replace(b"%20", b" ")),
     ("was HTML-escaped on the way", lambda value: html.unescape(show(value)).encode()),
+)
+_VALUES: tuple[tuple[str, Encode], ...] = (
+    *_ALL_VALUES,
     ("was in lower case", bytes.lower),
     ("was in upper case", bytes.upper),
     ("had no blanks around it", bytes.strip),
@@ -525,6 +563,68 @@ _VALUES: tuple[tuple[str, Encode], ...] = (
     ("had quotes around it", lambda value: b'"' + value + b'"'),
     ("was empty", lambda value: b""),
 )
+_RARE_VALUES: tuple[tuple[str, Encode], ...] = (
+    ("had no blanks at all", lambda value: b"".join(value.split())),
+    ("had two blanks for each one", lambda value: value.replace(b" ", b"  ")),
+    ("had no blank after ';' and ','", _edit(rb"([;,]) +", rb"\1")),
+    ("had a blank after ';' and ','", _edit(rb"([;,])(?! )", rb"\1 ")),
+    ("had two blanks after ';' and ','", _edit(rb"([;,]) *", rb"\1  ")),
+    ("had blanks around '='", _edit(rb" *= *", b" = ")),
+    ("had no quotes within it", lambda value: value.replace(b'"', b"")),
+    ("had quotes around what stands after '='", _edit(rb"=\"?([^;\"]*)\"?", rb'="\1"')),
+    ("had backslashes before its quotes", lambda value: value.replace(b'"', b'\\"')),
+    ("had single quotes for double ones", lambda value: value.replace(b'"', b"'")),
+    ("was 'inline', not 'attachment'", _edit(rb"(?i)\battachment\b", b"inline")),
+    ("was 'attachment', not 'inline'", _edit(rb"(?i)\binline\b", b"attachment")),
+    ("was 'inline' alone", _edit(rb"(?i)^(attachment|inline).*", b"inline")),
+    ("was 'attachment' alone", _edit(rb"(?i)^(attachment|inline).*", b"attachment")),
+    ("had no parameters after ';'", lambda value: value.partition(b";")[0]),
+    ("had a ';' after it", lambda value: value + b";"),
+    ("had no slash before it", lambda value: value.removeprefix(b"/")),
+    ("had a slash before it", lambda value: b"/" + value),
+    ("had no slash after it", lambda value: value.removesuffix(b"/")),
+    ("had a slash after it", lambda value: value + b"/"),
+    ("had a line's end after it", lambda value: value + b"\n"),
+    ("had a no-break space for each blank", lambda value: value.replace(b" ", b"\xc2\xa0")),
+    ("was JSON without blanks", _json_style(separators=(",", ":"))),
+    ("was JSON without blanks, with its letters as they are", _json_style(separators=(",", ":"), ensure_ascii=False)),
+    ("was JSON with a blank after ',' and ':'", _json_style()),
+    ("was JSON with a blank after ':'", _json_style(separators=(",", ": "))),
+    ("was JSON in lines, two blanks deep", _json_style(indent=2)),
+    ("was JSON in lines, four blanks deep", _json_style(indent=4)),
+)
+_ACLS = (
+    b"private", b"public-read", b"public-read-write", b"authenticated-read", b"default", b"bucket-owner-read",
+    b"bucket-owner-full-control", b"inherit",
+)  # fmt: skip
+# The usual values of a name: what stands there now may have been another of them.
+_USUAL_VALUES: dict[bytes, tuple[bytes, ...]] = {
+    b"x-cos-acl": _ACLS, b"acl": _ACLS,
+    b"x-cos-storage-class": (
+        b"STANDARD", b"STANDARD_IA", b"INTELLIGENT_TIERING", b"ARCHIVE", b"DEEP_ARCHIVE", b"MAZ_STANDARD", b"MAZ_STANDARD_IA",
+    ),
+    b"range": (b"bytes=0-", b"bytes=0-0", b"bytes=0-1", b"bytes=0-9", b"bytes=0-1023", b"bytes=0-1048575"),
+    b"cache-control": (
+        b"no-cache", b"no-store", b"max-age=0", b"max-age=60", b"max-age=600", b"max-age=3600", b"max-age=86400", b"max-age=31536000",
+        b"public", b"private",
+    ),
+    b"accept-encoding": (b"gzip", b"gzip, deflate", b"gzip, deflate, br", b"identity"),
+    b"content-encoding": (b"gzip", b"identity", b"utf-8", b"aws-chunked"),
+    b"x-cos-forbid-overwrite": (b"true", b"false"), b"x-cos-server-side-encryption": (b"AES256", b"cos/kms"),
+    b"versionid": (b"null",), b"prefix": (b"",), b"delimiter": (b"/",), b"encoding-type": (b"url",),
+    b"max-keys": (b"1000", b"100", b"10", b"1"), b"response-content-disposition": (b"attachment", b"inline"),
+    b"content-disposition": (b"attachment", b"inline"), b"connection": (b"keep-alive", b"close", b"Keep-Alive"),
+}  # fmt: skip
+_NUMBERED = frozenset([b"partnumber", b"part-number-marker", b"max-keys", b"max-uploads", b"max-parts"])
+_MAX_NUMBER = 200
+
+
+def _usual_values(name: bytes, value: bytes) -> Iterator[bytes]:
+    """Other values that this header or parameter often has."""
+    lower = name.lower()
+    yield from _USUAL_VALUES.get(lower, ())
+    if lower in _NUMBERED and value.isdigit():
+        yield from (str(number).encode() for number in range(_MAX_NUMBER))
 
 
 def _pair_changes(slot: str, pairs: Pairs) -> Iterator[Change]:
@@ -539,30 +639,45 @@ def _pair_changes(slot: str, pairs: Pairs) -> Iterator[Change]:
         yield change(
             pairs._replace(entries=()), f"{what}-not-signed", f"no {what} was signed, though the list names some"
         )
+    for at, (name, value) in enumerate(pairs.entries[:_MAX_PLACES]):
+        if re.search(rb"%[0-9A-Fa-f]{2}", value):  # it gives what a signer gives that does not encode, and is likelier
+            detail = f"the signed {what} {show(name)!r} was percent-encoded once more on the way"
+            yield change(_put(pairs, at, percent_decode(value)), f"{what}-changed", detail)
     for code, how, restyle in STYLES:
         yield change(restyle(pairs), code, f"in {line}, {how}")
     for at, (name, value) in enumerate(pairs.entries[:_MAX_PLACES]):
         rest = pairs.entries[:at], pairs.entries[at + 1 :]
-
-        def put(other: bytes, rest: Any = rest, name: bytes = name) -> Pairs:
-            return pairs._replace(entries=(*rest[0], (name, other), *rest[1]))
-
         if len(pairs.entries) > 1:
-            yield change(
-                pairs._replace(entries=(*rest[0], *rest[1])),
-                f"{what}-not-signed",
-                f"the {what} {show(name)!r} stands in the list, and was not signed",
-            )
+            detail = f"the {what} {show(name)!r} stands in the list, and was not signed"
+            yield change(pairs._replace(entries=(*rest[0], *rest[1])), f"{what}-not-signed", detail)
         for how, edit in _VALUES:
-            yield change(put(edit(value)), f"{what}-changed", f"the signed {what} {show(name)!r} {how}")
+            detail = f"the signed {what} {show(name)!r} {how}"
+            yield change(_put(pairs, at, edit(value)), f"{what}-changed", detail)
         try:
             for code, how, other in _text_changes(value.decode()):
-                yield change(put(other), code, f"the {what} {show(name)!r} was signed {how}")
+                yield change(_put(pairs, at, other), code, f"the {what} {show(name)!r} was signed {how}")
         except UnicodeDecodeError:
-            pass
-    for how, edit in _VALUES[:6]:  # what a client or a proxy does to all of them
+            for codec in ("gbk", "latin-1"):
+                other = value.decode(codec, "replace").encode()
+                detail = f"the {what} {show(name)!r} was signed in UTF-8, and is sent in {codec}"
+                yield change(_put(pairs, at, other), "not-utf8", detail)
+    for how, edit in _ALL_VALUES:
         entries = tuple((name, edit(value)) for name, value in pairs.entries)
         yield change(pairs._replace(entries=entries), f"{what}-changed", f"each signed {what} {how}")
+    for at, (name, value) in enumerate(pairs.entries[:_MAX_PLACES]):
+        for how, edit in _RARE_VALUES:
+            detail = f"the signed {what} {show(name)!r} {how}"
+            yield change(_put(pairs, at, edit(value)), f"{what}-changed", detail)
+        for other in _usual_values(name, value):
+            detail = f"the signed {what} {show(name)!r} was {show(other)!r}, and the request has {show(value)!r}"
+            yield change(_put(pairs, at, other), f"{what}-changed", detail)
+
+
+def _put(pairs: Pairs, at: int, value: bytes) -> Pairs:
+    """The entries with another value in one place."""
+    entries = list(pairs.entries)
+    entries[at] = (entries[at][0], value)
+    return pairs._replace(entries=tuple(entries))
 
 
 def param_changes(params: Pairs, clues: Clues) -> Iterator[Change]:
@@ -612,6 +727,9 @@ def _hosts(headers: Pairs, clues: Clues) -> Iterator[Change]:
     """Another Host."""
     has_host = b"host" in headers.names()
     host = next((value for name, value in headers.entries if name.lower() == b"host"), b"")
+    if has_host:
+        lower = _set_value(headers, b"host", host.lower())
+        yield Change("headers", lower, "host-case", "Host was signed in lower case")
     for other in clues.hosts:
         if other.encode() != host:
             text = f"Host was signed as {other!r}"
@@ -638,9 +756,6 @@ def _hosts(headers: Pairs, clues: Clues) -> Iterator[Change]:
                 "host-port",
                 "Host was signed without the port that is sent",
             )
-        yield Change(
-            "headers", _set_value(headers, b"host", host.lower()), "host-case", "Host was signed in lower case"
-        )
         yield Change(
             "headers",
             _set_value(headers, b"host", b"https://" + host),

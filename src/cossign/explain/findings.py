@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,9 +56,12 @@ class Findings:
     """All of it, for one request.
 
     Attributes:
-        holds: whether the signature is right and holds now.
-        findings: the causes, together; the likeliest first. Empty if it holds, or if nothing is known.
-        others: causes that would look the same, or, without a key, more that are possible.
+        holds: whether the signature is right and holds now. The service may refuse the request all the same.
+        findings: the causes, the strongest evidence first; each of "confirmed", "evident" and "service" is one of
+            what is wrong together; those that are "possible" are a list of what cannot be excluded, the likeliest
+            first.
+        others: causes that would look the same, or that are possible, too.
+        next_steps: what to give or to try next, so that more is known.
         steps: the signature, step by step.
         difference: where the two HttpStrings part; None if they do not, or if one is unknown.
         url: the request's URL, its signature and token masked.
@@ -73,6 +77,7 @@ class Findings:
     holds: bool
     findings: tuple[Finding, ...]
     others: tuple[Finding, ...]
+    next_steps: tuple[str, ...]
     steps: tuple[Step, ...]
     difference: Difference | None
     url: str
@@ -83,3 +88,21 @@ class Findings:
     checked: bool
     tried: int
     seconds: float
+
+
+def instant(seconds: int) -> str:
+    """An instant in UTC and in local time."""
+    try:
+        utc = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+        local = time.localtime(seconds)
+        return f"{utc} ({time.strftime('%Y-%m-%d %H:%M:%S %z', local)})" if local.tm_gmtoff else utc
+    except (ValueError, OverflowError, OSError):
+        return f"{seconds}, which is no instant of a calendar"
+
+
+def format_duration(seconds: int) -> str:
+    """A span as people say it."""
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {name}".replace(".0 ", " ")
+    return f"{seconds} s"

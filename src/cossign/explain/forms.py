@@ -12,8 +12,9 @@ from urllib.parse import unquote
 
 from cossign._core import encode_component
 from cossign._verify import sent_host
+from cossign.explain.catalogue import Sureness
 from cossign.explain.changes import Clues, show
-from cossign.explain.reading import Request, sent_bytes
+from cossign.explain.reading import Form, Request, sent_bytes
 from cossign.explain.steps import Entry, Pairs, Times, percent_decode
 from cossign.key_time import KeyTime
 
@@ -24,10 +25,17 @@ _NAMES = frozenset(name.encode() for name in FIELDS)
 
 
 class Evidence(NamedTuple):
-    """A cause that stands in the request itself, and needs no recomputing to be one."""
+    """A cause that the request itself shows, without recomputing.
+
+    Attributes:
+        code: the cause's, in the catalogue.
+        detail: what is the matter with this request.
+        sureness: "evident" if the text excludes everything else; otherwise "possible".
+    """
 
     code: str
     detail: str
+    sureness: Sureness = "evident"
 
 
 class Reading(NamedTuple):
@@ -41,8 +49,10 @@ class Reading(NamedTuple):
         params, headers: all entries but for the signature's own.
         raw_path, raw_query, fragment: as they were written.
         token: x-cos-security-token, or None.
-        evident: what is wrong by its form alone.
-        where: the signature is in the "URL", in its "sign" parameter, or in the "Authorization".
+        evidence: what is wrong by its form alone.
+        place: the signature is in the "URL", in its "sign" parameter, in the "Authorization", or in a "form".
+        has_all_headers: whether all headers are known that were sent.
+        form: the form that it sends, if it is shown.
     """
 
     fields: dict[str, bytes]
@@ -58,6 +68,8 @@ class Reading(NamedTuple):
     token: bytes | None
     evidence: tuple[Evidence, ...]
     place: str
+    has_all_headers: bool
+    form: Form | None
 
     def times(self) -> Times:
         """q-key-time and q-sign-time."""
@@ -119,6 +131,20 @@ def _decode_names(url: str) -> str:
     )
 
 
+def _encode_hash(url: str) -> str:
+    """With the '#' of a key percent-encoded: a signature stands behind it, which no fragment has."""
+    path, mark, rest = url.partition("#")
+    key, question, query = rest.partition("?")
+    is_cut = mark and question and re.search(r"(?i)(^|&)(q-sign|sign=)", query) and "?" not in path
+    return path + "%23" + key.replace("#", "%23") + question + query if is_cut else url
+
+
+def _encode_question_mark(url: str) -> str:
+    """With the '?' of a key percent-encoded: what stands before the next '?' is not a parameter."""
+    match = re.match(r"([^?#]*)\?([^?=&]*)\?(?=(?:[^?]*&)?(?:q-sign|sign=))", url)
+    return f"{match[1]}%3F{match[2]}?{url[match.end() :]}" if match else url
+
+
 def _fix_question_mark(url: str) -> str:
     """With one question mark, where there were none or two."""
     if "?" not in url.partition("q-sign-algorithm=")[0]:
@@ -147,6 +173,8 @@ _REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("url-encoded-whole", "the whole URL, or its query with '&' and '=', is percent-encoded", _decode_whole),
     ("signature-encoded-twice", "the signature's fields are percent-encoded twice: ';' is %253B", _decode_query),
     ("url-encoded-whole", "the query's '&' and '=' are percent-encoded", _decode_names),
+    ("url-cuts-key", "the key's '#' is not percent-encoded, so what follows it is not sent", _encode_hash),
+    ("url-cuts-key", "the key's '?' is not percent-encoded, so the key ends there", _encode_question_mark),
     ("question-mark", "the query does not begin with one '?', and go on with '&'", _fix_question_mark),
 )
 
@@ -208,35 +236,24 @@ def _parts(query: str) -> list[tuple[str, Entry]]:
 def take_apart(request: Request) -> Reading:
     """A request's parts and fields, read as leniently as can be."""
     host, path, query, fragment = _split(request.url)
-    evidence: list[Evidence] = []
     parts = _parts(query)
-    headers: list[Entry] = []
-    authorization = token = None
-    for name, text in request.headers:
-        lower = name.lower()
-        if lower == "host":
-            host = text
-        elif lower == "x-cos-security-token":
-            token = sent_bytes(text)
-        if lower == "authorization":
-            authorization = text
-        else:
-            headers.append((sent_bytes(name), sent_bytes(text)))
-    if host and not any(name.lower() == b"host" for name, _ in headers):
-        headers.insert(0, (b"host", sent_bytes(host)))
-    own_entries, params, place, doubts = _own_fields(parts, authorization)
-    evidence += doubts
+    host, headers, authorization = _headers(request, host)
+    form_signature = None if request.form is None else request.form.value("signature")
+    own_entries, params, place, evidence = _own_fields(parts, authorization, form_signature)
+    if place == "form" and request.form is not None:  # fields of a form stand for headers
+        names = {name.lower() for name, _ in headers}
+        headers += [
+            (sent_bytes(name), sent_bytes(value))
+            for name, value in request.form.fields
+            if name.lower() not in ("signature", "key") and sent_bytes(name).lower() not in names
+        ]
+    token = next((value for name, value in (*params, *headers) if name.lower() == b"x-cos-security-token"), None)
     raw_query = "&".join(text for text, entry in parts if entry[0].lower() not in _NAMES)
-    token = next((value for name, value in params if name.lower() == b"x-cos-security-token"), token)
-    fields: dict[str, bytes] = {}
-    for lower_name, value in ((name.lower(), value) for name, value in own_entries):
-        if lower_name not in _NAMES:
-            continue
-        field = lower_name.decode()
-        if field in fields:
-            evidence.append(Evidence("field-doubled", f"{field} is there twice"))
-        fields.setdefault(field, value)
-    evidence += _missing_fields(fields, {name.lower() for name, _ in (*params, *headers)}, authorization)
+    fields, doubts = _fields(own_entries)
+    evidence += doubts
+    others = {name.lower() for name, _ in (*params, *headers)}
+    if not any(each.code == "old-json-api" for each in evidence):
+        evidence += _missing_fields(fields, others, authorization, request)
     signature, forms = _signature(fields.get("q-signature", b""))
     evidence += [*forms, *_times(fields)]
     if fields.get("q-sign-algorithm", b"sha1") != b"sha1":
@@ -258,42 +275,104 @@ def take_apart(request: Request) -> Reading:
         token,
         tuple(dict.fromkeys(evidence)),
         place,
+        request.has_all_headers,
+        request.form,
     )
 
 
+def _headers(request: Request, host: str) -> tuple[str, list[Entry], str | None]:
+    """The Host, all headers but Authorization, with a Host among them, and the Authorization."""
+    headers: list[Entry] = []
+    authorization = None
+    for name, text in request.headers:
+        if name.lower() == "host":
+            host = text
+        if name.lower() == "authorization":
+            authorization = text
+        else:
+            headers.append((sent_bytes(name), sent_bytes(text)))
+    if host and not any(name.lower() == b"host" for name, _ in headers):
+        headers.insert(0, (b"host", sent_bytes(host)))
+    return host, headers, authorization
+
+
+def _fields(own_entries: list[Entry]) -> tuple[dict[str, bytes], list[Evidence]]:
+    """The signature's fields, the first of each, and what is there more often."""
+    fields: dict[str, bytes] = {}
+    doubled_names = []
+    for name, value in own_entries:
+        field = name.lower().decode("latin-1")
+        if name.lower() not in _NAMES:
+            continue
+        if field in fields:
+            doubled_names.append(field)
+        fields.setdefault(field, value)
+    if not doubled_names:
+        return fields, []
+    return fields, [
+        Evidence("field-doubled", f"twice or more in the request: {', '.join(dict.fromkeys(doubled_names))}")
+    ]
+
+
 def _own_fields(
-    parts: list[tuple[str, Entry]], authorization: str | None
+    parts: list[tuple[str, Entry]], authorization: str | None, form_signature: str | None
 ) -> tuple[list[Entry], tuple[Entry, ...], str, list[Evidence]]:
     """The signature's fields, the other parameters, where the fields were, and what is evident of that."""
     evidence: list[Evidence] = []
     own_entries = [entry for _, entry in parts if entry[0].lower() in _NAMES]
     params = tuple(entry for _, entry in parts if entry[0].lower() not in _NAMES)
+    signs = [value for name, value in params if name.lower() == b"sign"]
+    sign = next((value for value in signs if b"q-sign" in value), signs[0] if signs else None)
     place = "URL"
-    sign = next((value for name, value in params if name.lower() == b"sign"), None)
-    if not own_entries and sign is not None and b"q-sign" in sign:
-        place = "sign"
-        if sum(name.lower() == b"sign" for name, _ in params) > 1:
+    if sign is not None and re.match(rb"(?i)q-sign-algorithm%(25)*3d", sign):
+        while re.match(rb"(?i)q-sign-algorithm%(25)*3d", sign):
+            sign = percent_decode(sign)
+        evidence.append(Evidence("signature-encoded-twice", "the value of the parameter 'sign' is encoded twice"))
+    has_header = authorization is not None and "q-sign" in authorization
+    if sign is not None and b"q-sign" in sign:
+        params = tuple(entry for entry in params if entry[0].lower() != b"sign")
+        own_names = [name.lower() for name, _ in own_entries]
+        if not own_entries:
+            place = "sign"
+            if len(signs) > 1:
+                evidence.append(Evidence("field-doubled", "the parameter 'sign' is there twice"))
+            own_entries = [_pair(part) for part in sign.split(b"&")]
+        elif b"q-sign-algorithm" not in own_names and b"&" not in sign:
             evidence.append(
-                Evidence("field-doubled", "the parameter 'sign' is there twice, and COS would take one of them")
+                Evidence(
+                    "sign-not-encoded",
+                    "the value of the parameter 'sign' is not percent-encoded, so its '&' cut it apart",
+                )
             )
-        own_entries = [_pair(part) for part in sign.split(b"&")]
-        params = tuple(entry for entry in params if entry[0].lower() != b"sign")
-    elif own_entries and sign is not None and sign.startswith(b"q-sign-algorithm"):
-        evidence.append(
-            Evidence(
-                "sign-not-encoded", "the value of the parameter 'sign' is not percent-encoded, so its '&' cut it apart"
-            )
-        )
-        own_entries.append((b"q-sign-algorithm", sign.partition(b"=")[2]))
-        params = tuple(entry for entry in params if entry[0].lower() != b"sign")
+            own_entries.append((b"q-sign-algorithm", sign.partition(b"=")[2]))
+        else:
+            evidence.append(Evidence("signed-twice", "the URL has q- parameters, and the parameter 'sign'"))
+    elif not own_entries and has_header:
+        place = "Authorization"
+        own_entries = [_pair(part) for part in sent_bytes(authorization or "").split(b"&")]
+    elif not own_entries and form_signature is not None:
+        place = "form"
+        own_entries = [_pair(part) for part in sent_bytes(form_signature).split(b"&")]
     elif not own_entries and authorization is not None:
         place = "Authorization"
         own_entries = [_pair(part) for part in sent_bytes(authorization).split(b"&")]
-    elif own_entries and authorization is not None and "q-sign" in authorization:
+    if own_entries and place in ("URL", "sign") and has_header:
+        evidence.append(Evidence("signed-twice", "the request has a signature in its URL and another in a header"))
+    old_signature = sign if sign is not None else sent_bytes(authorization or "")
+    if not any(name.lower() in _NAMES for name, _ in own_entries) and _is_of_json_api(old_signature):
         evidence.append(
-            Evidence("signed-twice", "the request has a signature in its URL and another in its Authorization")
+            Evidence("old-json-api", "it is the signature of the JSON API: base64 of a=, b=, k=, e=, t=, r=")
         )
     return own_entries, params, place, evidence
+
+
+def _is_of_json_api(text: bytes) -> bool:
+    """Whether it is base64 of an HMAC-SHA1's 20 bytes and the fields of COS's first interface."""
+    try:
+        data = b64decode(text.replace(b" ", b"+") + b"=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return len(data) > 20 and all(re.search(rb"(^|&)%c=" % name, data[20:]) for name in b"aketr")
 
 
 def _pair(part: bytes) -> Entry:
@@ -301,36 +380,42 @@ def _pair(part: bytes) -> Entry:
     return name.strip(), value
 
 
-def _missing_fields(fields: dict[str, bytes], others: set[bytes], authorization: str | None) -> Iterator[Evidence]:
+_OTHER_SERVICES: tuple[tuple[str, str, str, tuple[bytes, ...]], ...] = (
+    ("aws-sigv4", "it is signed by AWS's Signature Version 4", "AWS4-HMAC-SHA256 ", (b"x-amz-signature",)),
+    ("aws-sigv2", "it is signed by AWS's Signature Version 2", "AWS ", (b"awsaccesskeyid",)),
+    ("other-service", "it is signed for Alibaba Cloud's OSS", "OSS", (b"ossaccesskeyid", b"x-oss-signature")),
+    ("other-service", "it is signed for Huawei Cloud's OBS", "OBS ", (b"x-obs-signature", b"accesskeyid")),
+    ("other-service", "it is signed for Google Cloud Storage", "GOOG", (b"x-goog-signature", b"googleaccessid")),
+    ("other-service", "it has the shared access signature of Azure", "SharedKey ", (b"sig",)),
+    ("other-service", "it is signed for Tencent Cloud's API 3.0, which is not COS", "TC3-HMAC-SHA256 ", ()),
+)  # fmt: skip
+
+
+def _missing_fields(
+    fields: dict[str, bytes], others: set[bytes], authorization: str | None, request: Request
+) -> Iterator[Evidence]:
     """Fields that are not there, and what is there instead."""
     missing_names = [name for name in FIELDS if name not in fields]
     if not missing_names:
         return
-    if b"x-amz-signature" in others or (authorization or "").startswith("AWS4-"):
-        yield Evidence(
-            "aws-sigv4", "it is signed by AWS's Signature Version 4, and sent to where COS's own is asked for"
-        )
-    elif b"awsaccesskeyid" in others or (authorization or "").startswith("AWS "):
-        yield Evidence("aws-sigv2", "it is signed by AWS's Signature Version 2, which COS does not take")
-    elif (
-        b"ossaccesskeyid" in others
-        or b"x-oss-signature" in others
-        or b"x-obs-signature" in others
-        or (authorization or "")[:4] in ("OSS ", "OBS ")
-    ):
-        yield Evidence("other-service", "it is signed for another service's storage, not for COS")
-    elif not fields:
-        yield Evidence(
-            "no-signature", "there is no signature: neither q- fields nor 'sign' in the URL, nor an Authorization"
-        )
-    elif tuple(fields) == FIELDS[: len(fields)]:
-        yield Evidence(
-            "cut-url", f"the URL ends behind {list(fields)[-1]}: a shell takes '&' for its own unless the URL is quoted"
-        )
+    for code, detail, scheme, names in _OTHER_SERVICES:
+        if (authorization or "").startswith(scheme) or others & set(names):
+            yield Evidence(code, detail)
+            return
+    names_text = f"{', '.join(missing_names)} {'is' if len(missing_names) == 1 else 'are'} missing"
+    query = request.url.partition("?")[2]
+    if not fields:
+        if request.is_form and request.form is None:
+            detail = "the URL and the headers have none; a form has its signature in its body, which is not shown here"
+            yield Evidence("no-signature", detail, "possible")
+        else:
+            place = "URL, headers or form" if request.form else "URL or headers" if request.has_all_headers else "URL"
+            sureness: Sureness = "evident" if request.has_all_headers else "possible"
+            yield Evidence("no-signature", f"there is no signature in its {place}", sureness)
+    elif tuple(fields) == FIELDS[:1] and "&" not in query and authorization is None:
+        yield Evidence("cut-url", f"the URL ends at its first '&': {names_text}")
     else:
-        yield Evidence(
-            "field-missing", f"{', '.join(missing_names)} {'is' if len(missing_names) == 1 else 'are'} missing"
-        )
+        yield Evidence("field-missing", names_text)
 
 
 def _signature(value: bytes) -> tuple[bytes, list[Evidence]]:
@@ -443,9 +528,7 @@ def select_entries(reading: Reading) -> Selection:
             sent_count = counts.get(name, 0)
             if not sent_count:
                 unsent_names.append((kind, percent_decode(name)))
-                evidence.append(
-                    Evidence(f"{kind}-missing", f"{field} names {show(name)!r}, and the request has no such {kind}")
-                )
+                evidence.append(_missing_entry(reading, kind, field, name))
             elif sent_count != count:
                 evidence.append(
                     Evidence(
@@ -463,6 +546,17 @@ def select_entries(reading: Reading) -> Selection:
         selections.append(tuple(signed_entries))
         rest.append(tuple(entry for lower, entry in entries if lower not in wanted_counts))
     return Selection(Pairs(selections[0]), Pairs(selections[1]), tuple(unsent_names), rest[0], rest[1], tuple(evidence))
+
+
+def _missing_entry(reading: Reading, kind: str, field: str, name: bytes) -> Evidence:
+    """A signed header or parameter that is not there; a bare URL does not show which headers are sent with it."""
+    text, hint = f"{field} names {show(name)!r}", ""
+    if name == b"content-disposition" and reading.method == b"get":
+        hint = ". For a download's name, sign the parameter response-content-disposition, which the URL holds"
+    if kind == "header" and not reading.has_all_headers:
+        detail = f"{text}: this header must be sent with its signed value; give it with -H, to check it{hint}"
+        return Evidence("header-missing", detail, "possible")
+    return Evidence(f"{kind}-missing", f"{text}, and the request has no such {kind}{hint}")
 
 
 def _say_count(count: int) -> str:

@@ -15,12 +15,12 @@ class Mask:
     """Puts a name in the place of each secret."""
 
     def __init__(self, shows: bool) -> None:
-        self._shows = shows
+        self.shows = shows
         self._names: dict[str, str] = {}
 
     def hide(self, secret: str, name: str) -> None:
         """From now on `name` stands for `secret`."""
-        if self._shows or len(secret) < 4:
+        if self.shows or len(secret) < 4:
             return
         data = sent_bytes(secret)
         quoted_secret = quote(data, safe="")

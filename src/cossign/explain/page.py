@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 
 from cossign.explain.catalogue import SURENESS
-from cossign.explain.findings import Finding, Findings
-from cossign.explain.report import Row, instant, make_visible, rows, time_left, verdict
+from cossign.explain.findings import Finding, Findings, instant
+from cossign.explain.report import Row, make_visible, other_lists, rows, time_left, verdict
 
 _STYLE = """
 :root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --box: #f6f8fa;
@@ -50,16 +50,18 @@ def html(explanation: Findings) -> str:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
         f"<title>{escape(headline)}</title>", f"<style>{_STYLE}</style>", f'<h1 class="{kind}">{escape(headline)}</h1>',
         f'<pre class="wraps">{escape(explanation.method)} {escape(make_visible(explanation.url))}</pre>',
-        *[_finding(each) for each in explanation.findings],
+        *[_finding(each) for each in explanation.findings if each.sureness != "possible"],
     ]  # fmt: skip
-    if explanation.others:
-        title = "Less likely, or as likely" if explanation.checked else "Possible"
-        parts.append(f"<h2>{title}</h2><dl>")
+    for title, listed in other_lists(explanation):
+        parts.append(f"<h2>{escape(title)}</h2><ol>")
         parts += [
-            f"<dt><code>{escape(each.cause.code)}</code></dt><dd>{escape(make_visible(each.detail))}</dd>"
-            for each in explanation.others
+            f"<li><code>{escape(each.cause.code)}</code>: {escape(make_visible(each.detail))}</li>" for each in listed
         ]
-        parts.append("</dl>")
+        parts.append("</ol>")
+    if explanation.next_steps:
+        parts.append("<h2>What to do next</h2><ul>")
+        parts += [f"<li>{escape(each)}</li>" for each in explanation.next_steps]
+        parts.append("</ul>")
     if explanation.key_time is not None:
         start, end = explanation.key_time
         parts.append(

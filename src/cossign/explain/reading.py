@@ -1,4 +1,4 @@
-"""What the user has, read as a request: a URL, curl's output or command, HAR, raw HTTP, a log line; and the answer."""
+"""What the user has, read as a request: a URL, curl's output or command, HAR, raw HTTP, a log line."""
 
 from __future__ import annotations
 
@@ -7,16 +7,32 @@ import json
 import re
 import shlex
 from typing import Any, NamedTuple
-from xml.parsers import expat
 
 from cossign.errors import ParameterError
 
 MAX_CHARACTERS = 1 << 20  # characters of a request or an answer: more is refused before it is looked at
 _MAX_URL_CHARACTERS = 1 << 18  # characters of a URL and its headers: no server takes so many
-_MAX_DEPTH = 16  # elements within elements
 _REQUEST_LINE = re.compile(r"([A-Za-z]+) (\S.*?)(?: HTTP/[0-9.]+)?")
 _LOG_LINE = re.compile(r'"([A-Z]+) (\S+) HTTP/[0-9.]+"')
 _SIGNATURE_MARKS = ("q-sign", "q-ak=", "q-signature", "sign=", "x-amz-", "awsaccesskeyid", "signature=")
+
+
+class Form(NamedTuple):
+    """A form of multipart/form-data, as POST Object takes it.
+
+    Attributes:
+        fields: (name, value) pairs in their order, without the file.
+        size: the file's size in bytes, or None if the text does not show the file.
+        filename: the file's name, or None.
+    """
+
+    fields: tuple[tuple[str, str], ...] = ()
+    size: int | None = None
+    filename: str | None = None
+
+    def value(self, name: str) -> str | None:
+        """The value of a field, whose name may be in any case; None if it is not there."""
+        return next((value for each, value in self.fields if each.lower() == name.lower()), None)
 
 
 class Request(NamedTuple):
@@ -28,6 +44,7 @@ class Request(NamedTuple):
         headers: (name, value) pairs in their order.
         source: what it was read from.
         error: the answer's XML, if it stands beside the request.
+        form: its body, if that is a form and the text shows it.
     """
 
     method: str | None
@@ -35,21 +52,18 @@ class Request(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     source: str = "URL"
     error: str | None = None
+    form: Form | None = None
 
+    @property
+    def has_all_headers(self) -> bool:
+        """Whether the text shows the headers that were sent: a URL and a log's line do not."""
+        return self.source not in ("URL", "log line") or bool(self.headers)
 
-class ServiceError(NamedTuple):
-    """What COS says it computed from the request as it received it.
-
-    Attributes:
-        code: such as ``SignatureDoesNotMatch``.
-        message: what stands beside it.
-        string_to_sign, format_string: StringToSign and HttpString, or None.
-    """
-
-    code: str
-    message: str
-    string_to_sign: str | None
-    format_string: str | None
+    @property
+    def is_form(self) -> bool:
+        """Whether it sends a form, shown or not."""
+        content_type = next((value for name, value in self.headers if name.lower() == "content-type"), "")
+        return self.form is not None or content_type.lower().startswith("multipart/form-data")
 
 
 def sent_bytes(text: str) -> bytes:
@@ -99,7 +113,7 @@ def _read(text: str) -> Request:
     lines = text.splitlines()
     sent_lines = [line[2:] for line in lines if line.startswith("> ")]
     if sent_lines:
-        return _choose_request(list(_blocks(sent_lines, text)), "curl -v", _xml_in(text))
+        return _choose_request(list(_blocks(sent_lines, text)), "curl -v", xml_error_in(text))
     log_line = _LOG_LINE.search(text)
     if log_line and len(lines) == 1:
         target = re.sub(
@@ -108,7 +122,9 @@ def _read(text: str) -> Request:
         return Request(log_line[1], target.decode("utf-8", "surrogateescape"), (), "log line")
     request_line = _REQUEST_LINE.fullmatch(lines[0].rstrip()) if lines else None
     if request_line and " HTTP/" in lines[0]:
-        return _choose_request(list(_blocks(lines, text)), "raw HTTP", _xml_in(text))
+        request = _choose_request(list(_blocks(lines, text)), "raw HTTP", xml_error_in(text))
+        body = re.split(r"\r?\n\r?\n", text, maxsplit=1)[1:]
+        return request._replace(form=_multipart(request.headers, body[0])) if body else request
     if re.match(r"(?i)(authorization:|q-sign-algorithm=)", text):
         raise ParameterError("request", "is an Authorization alone: give the URL, and it as a header")
     if re.match(r"(?i)[<\"'(\s]*(https?(://|%3a%2f%2f)|/)", text) or "q-sign-algorithm" in text:
@@ -154,6 +170,49 @@ def _choose_request(blocks: list[Any], source: str, error: str | None) -> Reques
     return Request(method, url, headers, source, error)
 
 
+def _multipart(headers: tuple[tuple[str, str], ...], body: str) -> Form | None:
+    """The form that a body holds; None if it holds none."""
+    content_type = next((value for name, value in headers if name.lower() == "content-type"), "")
+    boundary = re.match(r"(?i)multipart/form-data\s*;.*?boundary=\"?([^\";]+)", content_type)
+    if boundary is None:
+        return None
+    fields: list[tuple[str, str]] = []
+    size = filename = None
+    for part in body.split(f"--{boundary[1].strip()}")[1:]:
+        head, blank, value = re.sub("\r\n", "\n", part).removeprefix("\n").partition("\n\n")
+        name = re.search(r"(?i)^content-disposition:[^\n]*?;\s*name=\"?([^\";\n]*)", head, re.MULTILINE)
+        if not name or not blank:
+            continue
+        sent_name = re.search(r"(?i)^content-disposition:[^\n]*?;\s*filename=\"?([^\";\n]*)", head, re.MULTILINE)
+        if sent_name or name[1].lower() == "file":
+            filename = sent_name[1] if sent_name else None
+            size = len(sent_bytes(part.partition("\r\n\r\n")[2].removesuffix("\r\n"))) if "\r\n" in part else None
+        else:
+            fields.append((name[1], value.removesuffix("\n")))
+    return Form(tuple(fields), size, filename) if fields else None
+
+
+def _har_form(request: dict[str, object], headers: tuple[tuple[str, str], ...]) -> Form | None:
+    """The form of a HAR entry: its parameters, or its text."""
+    data = request.get("postData")
+    if not isinstance(data, dict):
+        return None
+    fields, filename = [], None
+    params = data.get("params")
+    for each in params if isinstance(params, list) else []:
+        if not isinstance(each, dict) or not isinstance(each.get("name"), str):
+            continue
+        if isinstance(each.get("fileName"), str):
+            filename = each["fileName"]
+        elif isinstance(each.get("value"), str) and each["name"].lower() != "file":
+            fields.append((each["name"], each["value"]))
+    kind = data.get("mimeType")
+    if fields and isinstance(kind, str) and kind.lower().startswith("multipart/form-data"):
+        return Form(tuple(fields), None, filename)
+    text = data.get("text")
+    return _multipart((*headers, ("content-type", str(kind))), text) if isinstance(text, str) else None
+
+
 def _har(text: str) -> Request:
     try:
         data = json.loads(text)
@@ -161,7 +220,7 @@ def _har(text: str) -> Request:
         raise ParameterError("request", "begins like JSON and is none: a HAR file or entry was expected") from None
     log = data.get("log")
     entries = log.get("entries") if isinstance(log, dict) else [data]
-    blocks, errors = [], {}
+    blocks, errors, forms = [], {}, {}
     for entry in entries if isinstance(entries, list) else []:
         request = entry.get("request", entry) if isinstance(entry, dict) else None
         if not isinstance(request, dict) or not isinstance(request.get("url"), str):
@@ -177,14 +236,15 @@ def _har(text: str) -> Request:
         )
         method = request.get("method")
         blocks.append((method if isinstance(method, str) else None, request["url"], headers))
+        forms[blocks[-1]] = _har_form(request, headers)
         with contextlib.suppress(LookupError, TypeError):
-            errors[blocks[-1]] = _xml_in(entry["response"]["content"]["text"])
+            errors[blocks[-1]] = xml_error_in(entry["response"]["content"]["text"])
     if not blocks:
         raise ParameterError("request", "is JSON without a request: a HAR file or entry was expected")
-    chosen_request = _choose_request(blocks, "HAR", None)
-    return chosen_request._replace(
-        error=errors.get((chosen_request.method, chosen_request.url, chosen_request.headers))
-    )
+    signed = [block for block in blocks if (form := forms[block]) and (form.value("signature") or form.value("policy"))]
+    chosen_request = _choose_request(signed or blocks, "HAR", None)
+    block = (chosen_request.method, chosen_request.url, chosen_request.headers)
+    return chosen_request._replace(error=errors.get(block), form=forms.get(block))
 
 
 def _curl_command(text: str) -> Request:
@@ -193,8 +253,9 @@ def _curl_command(text: str) -> Request:
         words = shlex.split(text.replace("\\\n", " "))[1:]
     except ValueError as error:
         raise ParameterError("request", f"is a curl command whose quotes do not end: {error}") from None
-    method, url, body, head = None, None, False, False
+    method, url, body, head, content = None, None, False, False, None
     headers: list[tuple[str, str]] = []
+    fields: list[tuple[str, str]] = []
     rest = iter(words)
     for word in rest:
         if word in ("-X", "--request"):
@@ -204,8 +265,14 @@ def _curl_command(text: str) -> Request:
             headers.append((name, value.strip()))
         elif word in ("-I", "--head"):
             head = True
-        elif re.match(r"(-d|--data.*|-F|--form.*)$", word):
-            body = next(rest, None) is not None
+        elif word in ("-F", "--form", "--form-string"):
+            name, _, value = next(rest, "").partition("=")
+            if word == "--form-string" or not value.startswith(("@", "<")):
+                fields.append((name, value if word == "--form-string" else _form_value(value)))
+            body = True
+        elif re.match(r"(-d|--data.*)$", word):
+            content = next(rest, None)
+            body = content is not None
         elif word in ("-T", "--upload-file"):
             method, _ = method or "PUT", next(rest, None)
         elif word in (
@@ -228,58 +295,33 @@ def _curl_command(text: str) -> Request:
             url = url or word
     if not url:
         raise ParameterError("request", "is a curl command without a URL")
-    return Request(method or ("HEAD" if head else "POST" if body else "GET"), url, tuple(headers), "curl command")
-
-
-def _xml_in(text: str) -> str | None:
-    """COS's answer, where it stands within a longer text."""
-    start, end = text.find("<Error>"), text.rfind("</Error>")
-    return text[start : end + 8] if 0 <= start < end else None
-
-
-def read_error(text: str) -> ServiceError:
-    """COS's answer, from its XML; or from a log that shows it as a literal with backslashes.
-
-    Raises:
-        ParameterError: it is no such XML, is too long, too deep, or declares a document type or entities.
-    """
-    if not isinstance(text, str):
-        raise ParameterError("error", f"must be a str, not {type(text).__name__}")
-    if len(text) > MAX_CHARACTERS:
-        raise ParameterError("error", f"has more than {MAX_CHARACTERS:,} characters: it is not an answer of COS")
-    if "<!DOCTYPE" in text.upper() or "<!ENTITY" in text.upper():
-        raise ParameterError("error", "declares a document type or entities: COS's answers do not")
-    xml = _xml_in(text)
-    if xml is None:
-        raise ParameterError("error", "has no <Error> element: give the body of COS's answer")
-    if "\n" not in xml and "\\n" in xml:
-        xml = xml.replace("\\n", "\n").replace('\\"', '"')
-    fields: dict[str, str] = {}
-    names: list[str] = []
-
-    def start(name: str, attributes: Any) -> None:
-        names.append(name)
-        if len(names) > _MAX_DEPTH:
-            raise ParameterError("error", "has elements within elements within elements: COS's answers do not")
-
-    def end(name: str) -> None:
-        names.pop()
-
-    def data(text: str) -> None:
-        if len(names) == 2:
-            fields[names[1]] = fields.get(names[1], "") + text
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, data
-    parser.buffer_text = True
-    try:  # COS has '&' as it is in FormatString
-        xml = re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)", "&amp;", xml)
-        parser.Parse(sent_bytes(xml), True)
-    except expat.ExpatError as error:
-        raise ParameterError("error", f"is not valid XML: {error}") from None
-    return ServiceError(
-        fields.get("Code", "").strip(),
-        fields.get("Message", "").strip(),
-        fields.get("StringToSign"),
-        fields.get("FormatString"),
+    form = Form(tuple(fields)) if fields else _multipart(tuple(headers), _unquote_ansi(content or ""))
+    return Request(
+        method or ("HEAD" if head else "POST" if body else "GET"), url, tuple(headers), "curl command", None, form
     )
+
+
+def _unquote_ansi(text: str) -> str:
+    """What a shell makes of $'...', in which browsers copy a body; `text` has lost its quotes already."""
+    if not text.startswith("$"):
+        return text
+    escapes = {"n": "\n", "r": "\r", "t": "\t"}
+    return re.sub(
+        r"\\(?:u([0-9a-fA-F]{4})|(.))",
+        lambda each: chr(int(each[1], 16)) if each[1] else escapes.get(each[2], each[2]),
+        text[1:],
+        flags=re.DOTALL,
+    )
+
+
+def _form_value(text: str) -> str:
+    """A field's value as curl's -F takes it: in quotes or not, without the type and the name behind it."""
+    if text.startswith('"'):
+        return re.sub(r"\\(.)", r"\1", text[1:].rpartition('"')[0] or text[1:])
+    return re.sub(r";(type|filename|headers|encoder)=.*", "", text)
+
+
+def xml_error_in(text: str) -> str | None:
+    """COS's answer, where it stands within a longer text."""
+    start, end = re.search(r"<Error[\s>]", text), text.rfind("</Error>")
+    return text[start.start() : end + 8] if start and start.start() < end else None

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-import time
 import unicodedata
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from cossign.explain.catalogue import SURENESS
-from cossign.explain.findings import Finding, Findings
+from cossign.explain.findings import Finding, Findings, format_duration, instant
 
 _LINES = ("method", "path", "HttpParameters", "HttpHeaders")
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2", "marked": "7"}
@@ -97,24 +96,6 @@ def _line(at: int, count: int) -> str:
     return _LINES[0] if at == 0 else _LINES[2] if at == count - 3 else _LINES[3] if at == count - 2 else _LINES[1]
 
 
-def instant(seconds: int) -> str:
-    """An instant in UTC and in local time."""
-    try:
-        utc = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
-        local = time.localtime(seconds)
-        return f"{utc} ({time.strftime('%Y-%m-%d %H:%M:%S %z', local)})" if local.tm_gmtoff else utc
-    except (ValueError, OverflowError, OSError):
-        return f"{seconds}, which is no instant of a calendar"
-
-
-def format_duration(seconds: int) -> str:
-    """A span as people say it."""
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {name}".replace(".0 ", " ")
-    return f"{seconds} s"
-
-
 def time_left(explanation: Findings) -> str:
     """What is left of the signature's time."""
     if explanation.key_time is None:
@@ -128,12 +109,29 @@ def time_left(explanation: Findings) -> str:
 
 
 def verdict(explanation: Findings) -> str:
-    """What is the matter, in a sentence."""
-    if explanation.findings:
-        return " And: ".join(dict.fromkeys(f"{finding.cause.title}." for finding in explanation.findings))
+    """What is the matter, and how sure that is, in a sentence or two."""
+    proven = [each for each in explanation.findings if each.sureness != "possible"]
+    titles = " And: ".join(dict.fromkeys(f"{each.cause.title}." for each in proven))
     if explanation.holds:
-        return "The signature is right, and holds now."
+        return f"The signature is right. {titles}" if titles else _right_words(explanation)
+    if titles:
+        return titles
+    if explanation.findings and explanation.tried and not _is_recomputed(explanation):
+        return "The signature does not fit what is given here. No cause is proven; below is what remains possible."
+    if explanation.findings:
+        return f"Not proven, but likely: {explanation.findings[0].cause.title}."
     return "Nothing is wrong that can be seen without the SecretKey."
+
+
+def _is_recomputed(explanation: Findings) -> bool:
+    """Whether the signature was recomputed, and is the one that was sent."""
+    return any(step.name == "Signature" and step.request and step.request == step.signed for step in explanation.steps)
+
+
+def _right_words(explanation: Findings) -> str:
+    if explanation.findings:  # of an answer that nobody documents
+        return "The signature is right. The service refused the request for a reason that is not known."
+    return "The signature is right, and holds now."
 
 
 def text(explanation: Findings, colour: bool = False, width: int = 100) -> str:
@@ -154,11 +152,15 @@ def text(explanation: Findings, colour: bool = False, width: int = 100) -> str:
         "",
         paint("bold", paint("green" if explanation.holds else "red", verdict(explanation))),
     ]  # fmt: skip
-    for finding in explanation.findings:
+    proven = [each for each in explanation.findings if each.sureness != "possible"]
+    for finding in proven:
         lines += _describe_finding(finding, paint)
-    if explanation.others:
-        lines += ["", "Less likely, or as likely:" if explanation.checked else "Possible:"]
-        lines += [f"  {each.cause.code}: {make_visible(each.detail)}" for each in explanation.others]
+    for title, listed in other_lists(explanation):
+        lines += ["", f"{title}:"]
+        for number, each in enumerate(listed, 1):
+            lines.append(f"  {number}. {paint('yellow', each.cause.code)}: {make_visible(each.detail)}")
+    if explanation.next_steps:
+        lines += ["", "What to do next:", *(f"  - {each}" for each in explanation.next_steps)]
     if explanation.key_time is not None:
         start, end = explanation.key_time
         lines += ["", f"From   {instant(start)}", f"Until  {instant(end)}; {time_left(explanation)}"]
@@ -176,15 +178,25 @@ def text(explanation: Findings, colour: bool = False, width: int = 100) -> str:
             f"{difference.line}, counted from 0",
         ]
     if explanation.tried:
-        lines += ["", paint("dim", f"{explanation.tried:,} signatures recomputed in {explanation.seconds:.2f} s")]
+        count = "1 signature" if explanation.tried == 1 else f"{explanation.tried:,} signatures"
+        lines += ["", paint("dim", f"{count} recomputed in {explanation.seconds:.2f} s")]
     return "\n".join(lines) + "\n"
 
 
+def other_lists(explanation: Findings) -> Iterator[tuple[str, list[Finding]]]:
+    """Lists of what is not proven, each with its title."""
+    possible = [each for each in explanation.findings if each.sureness == "possible"]
+    if possible:
+        yield "Possible, the likeliest first", possible
+    if explanation.others:
+        are_sure = all(each.sureness == "confirmed" for each in explanation.others)
+        yield "Gives the same signature" if are_sure else "Also possible", list(explanation.others)
+
+
 def _describe_finding(finding: Finding, paint: Any) -> list[str]:
-    is_sure = finding.sureness in ("confirmed", "evident", "service")
     return [
         "",
-        f"{paint('red' if is_sure else 'yellow', finding.cause.code)}: {make_visible(finding.detail)}",
+        f"{paint('red', finding.cause.code)}: {make_visible(finding.detail)}",
         f"  {paint('dim', SURENESS[finding.sureness])}",
         f"  {finding.cause.why}",
         f"  {paint('green', 'Fix:')} {finding.cause.fix}",
@@ -236,6 +248,7 @@ def as_json(explanation: Findings) -> dict[str, Any]:
         "left": time_left(explanation),
         "findings": [finding(each) for each in explanation.findings],
         "others": [finding(each) for each in explanation.others],
+        "next_steps": list(explanation.next_steps),
         "steps": [step._asdict() for step in explanation.steps],
         "difference": None if explanation.difference is None else explanation.difference._asdict(),
         "tried": explanation.tried,

@@ -1,0 +1,138 @@
+"""One way to read a request, taken apart, with what its signature should be made of and what else is known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from cossign.credentials import Credentials
+from cossign.explain.catalogue import CATALOGUE, Sureness
+from cossign.explain.changes import Change, Clues, show
+from cossign.explain.findings import Finding
+from cossign.explain.forms import FIELDS, Evidence, Reading, Selection, clues_of, select_entries, take_apart
+from cossign.explain.hosts import bucket_in, other_hosts
+from cossign.explain.reading import Request
+from cossign.explain.steps import Signing
+from cossign.key_time import KeyTime
+
+_TEMPORARY_LENGTH = 60  # characters that no permanent SecretId has: those have 36
+
+
+class Case(NamedTuple):
+    """One way to read the request, and what it amounts to.
+
+    Attributes:
+        reading: the request, taken apart.
+        selection: what its lists name.
+        evidence: what the request itself shows.
+        signing: what the signature should be made of.
+        clues: what else is known.
+        secret_id: q-ak, as one of the credentials at hand has it, if q-ak is that but for blanks or quotes around it.
+        host: the request's.
+    """
+
+    reading: Reading
+    selection: Selection
+    evidence: tuple[Evidence, ...]
+    signing: Signing
+    clues: Clues
+    secret_id: str
+    host: str
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all fields of the signature are there."""
+        return len(self.reading.fields) == len(FIELDS)
+
+    def span(self) -> tuple[int, int] | None:
+        """From when to when the signature holds."""
+        spans = []
+        for text in self.reading.times():
+            span = KeyTime.read(text)
+            if span is None:
+                return None
+            spans.append(span)
+        return max(spans[0][0], spans[1][0]), min(spans[0][1], spans[1][1])
+
+    def has_temporary_id(self) -> bool:
+        """Whether the SecretId is as long as those of temporary credentials are."""
+        return len(self.secret_id) > _TEMPORARY_LENGTH
+
+
+def read_case(
+    request: Request,
+    evidence: tuple[Evidence, ...],
+    keyring: Mapping[str, Credentials],
+    hosts: Sequence[str],
+    bucket: str,
+) -> Case:
+    """Take a request apart.
+
+    Args:
+        request: the request, or what it may have been before its text was damaged.
+        evidence: that damage.
+        keyring: the credentials at hand, by their SecretId.
+        hosts: hosts that it may have been signed for.
+        bucket: ``<BucketName>-<APPID>``, or "".
+    """
+    reading = take_apart(request)
+    selection = select_entries(reading)
+    secret_id, edits = _known_id(reading.secret_id(), keyring)
+    credentials = keyring.get(secret_id) or next(iter(keyring.values()), None)
+    signing = Signing(
+        "" if credentials is None else credentials.secret_key,
+        reading.times(),
+        reading.method,
+        reading.path,
+        selection.params,
+        selection.headers,
+    )
+    tokens = [each.token for each in keyring.values() if each.token]
+    if reading.token:
+        tokens.append(show(reading.token))
+    host = show(reading.host)
+    bucket_name = bucket or bucket_in(host) or next(filter(None, map(bucket_in, hosts)), "")
+    clues = clues_of(
+        reading,
+        selection,
+        keys={each.secret_id: each.secret_key for each in keyring.values()},
+        tokens=tuple(dict.fromkeys(tokens)),
+        hosts=tuple(other_hosts(host, bucket_name, hosts, request.headers)),
+        bucket=bucket_name,
+        form_key=(reading.form.value("key") or "") if reading.form else "",
+    )._replace(secret_id=secret_id)
+    all_evidence = (*evidence, *edits, *reading.evidence)
+    if len(reading.fields) == len(FIELDS):
+        all_evidence += selection.evidence
+    return Case(reading, selection, all_evidence, signing, clues, secret_id, host)
+
+
+def _known_id(secret_id: str, keyring: Mapping[str, Credentials]) -> tuple[str, tuple[Evidence, ...]]:
+    """The SecretId that is meant, without what stands around it."""
+    bare_id = secret_id.strip("\"'<> \t\r\n\ufeff\u201c\u201d\u2018\u2019")
+    if bare_id == secret_id or secret_id in keyring:
+        return secret_id, ()
+    if bare_id not in keyring and not re.fullmatch("AKID[A-Za-z0-9_-]+", bare_id):
+        return secret_id, ()
+    odd = sorted(set(secret_id.replace(bare_id, "", 1)))
+    names = {
+        '"': "quotes",
+        "'": "quotes",
+        "<": "angle brackets",
+        ">": "angle brackets",
+        " ": "blanks",
+        "\n": "a line's end",
+    }
+    what = " and ".join(dict.fromkeys(names.get(each, "odd characters") for each in odd))
+    return bare_id, (Evidence("secret-id-edited", f"q-ak has {what} around the SecretId"),)
+
+
+def finding(change: Change | Evidence, sureness: Sureness) -> Finding:
+    """The finding that a change or a piece of evidence amounts to."""
+    return Finding(CATALOGUE[change.code], change.detail, sureness)
+
+
+def evident(evidence: Evidence) -> Finding:
+    """The finding of what the request itself shows."""
+    return finding(evidence, evidence.sureness)

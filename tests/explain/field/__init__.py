@@ -1,0 +1,1 @@
+"""Public reports of requests that COS refused, each with a small reproduction."""
