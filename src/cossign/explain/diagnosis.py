@@ -283,6 +283,11 @@ def _explain_mismatch(case: Case, answer: Answer | None, keyring: Mapping[str, C
 
 
 def _extend(findings: list[Finding], more: Iterator[Finding]) -> None:
-    """Add the findings whose cause is not named yet."""
-    known_codes = [each.cause.code for each in findings]
-    findings += [each for each in more if each.cause.code not in known_codes]
+    """Add the findings whose cause is not named yet, or was only possible."""
+    for each in more:
+        codes = {known.cause.code: place for place, known in enumerate(findings)}
+        place = codes.get(each.cause.code)
+        if place is None:
+            findings.append(each)
+        elif findings[place].sureness == "possible":
+            findings[place] = each

@@ -346,7 +346,8 @@ def _own_fields(
             )
             own_entries.append((b"q-sign-algorithm", sign.partition(b"=")[2]))
         else:
-            evidence.append(Evidence("signed-twice", "the URL has q- parameters, and the parameter 'sign'"))
+            detail = "the URL has q- parameters, which are judged here, and the parameter 'sign'"
+            evidence.append(Evidence("signed-twice", detail, "possible"))
     elif not own_entries and has_header:
         place = "Authorization"
         own_entries = [_pair(part) for part in sent_bytes(authorization or "").split(b"&")]
@@ -357,7 +358,8 @@ def _own_fields(
         place = "Authorization"
         own_entries = [_pair(part) for part in sent_bytes(authorization).split(b"&")]
     if own_entries and place in ("URL", "sign") and has_header:
-        evidence.append(Evidence("signed-twice", "the request has a signature in its URL and another in a header"))
+        detail = "the request has a signature in its URL, which is judged here, and another in its Authorization"
+        evidence.append(Evidence("signed-twice", detail, "possible"))
     old_signature = sign if sign is not None else sent_bytes(authorization or "")
     if not any(name.lower() in _NAMES for name, _ in own_entries) and _is_of_json_api(old_signature):
         evidence.append(

@@ -6,7 +6,16 @@ from html import escape
 
 from cossign.explain.catalogue import SURENESS
 from cossign.explain.findings import Finding, Findings, instant
-from cossign.explain.report import Row, make_visible, other_lists, rows, time_left, verdict
+from cossign.explain.report import (
+    STEPS_INTRODUCTION,
+    Row,
+    make_visible,
+    other_lists,
+    rows,
+    time_left,
+    verdict,
+    verdict_kind,
+)
 
 _STYLE = """
 :root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --box: #f6f8fa;
@@ -43,7 +52,7 @@ def html(explanation: Findings) -> str:
         HTML, complete.
     """
     headline = verdict(explanation)
-    kind = "good" if explanation.holds else "bad" if explanation.findings else "unsure"
+    kind = verdict_kind(explanation)
     parts = [
         "<!DOCTYPE html>", '<html lang="en">', '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -69,6 +78,8 @@ def html(explanation: Findings) -> str:
             f"<dt>Until</dt><dd>{escape(instant(end))}</dd>"
             f"<dt>Seen</dt><dd>{escape(instant(explanation.now))}: {escape(time_left(explanation))}</dd></dl>"
         )
+    if explanation.steps:
+        parts.append(f'<p class="soft">{escape(STEPS_INTRODUCTION)}</p>')
     step = ""
     lines: list[str] = []
     for row in rows(explanation):
@@ -97,9 +108,8 @@ def _wrap_lines(lines: list[str]) -> list[str]:
 
 
 def _finding(finding: Finding) -> str:
-    kind = "bad" if finding.sureness in ("confirmed", "evident", "service") else "unsure"
     return (
-        f'<section class="cause {kind}"><p class="code">{escape(finding.cause.code)}</p>'
+        f'<section class="cause bad"><p class="code">{escape(finding.cause.code)}</p>'
         f"<p>{escape(make_visible(finding.detail))}</p>"
         f'<p class="soft">{escape(SURENESS[finding.sureness])}</p><p>{escape(finding.cause.why)}</p>'
         f'<pre class="wraps">{escape(finding.cause.fix)}</pre></section>'

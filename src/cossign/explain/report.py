@@ -14,7 +14,12 @@ from cossign.explain.findings import Finding, Findings, format_duration, instant
 _LINES = ("method", "path", "HttpParameters", "HttpHeaders")
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2", "marked": "7"}
 _MAX_ALIGNED = 4000  # characters that are compared one by one
+_VERDICT_COLOURS = {"good": "green", "bad": "red", "unsure": "yellow"}
 _LABELS = {"Signature": ("needed", "given"), "FormatString": ("received", "sent")}  # others: request, signed
+STEPS_INTRODUCTION = (
+    "How the signature is computed: HttpString is the text that is signed of a request, its method, path, signed "
+    "parameters and signed headers. COS makes the same text from what it receives, and compares the signatures."
+)
 _MIN_MATCH = 3  # of those that are the same amid others that differ
 
 Pieces = list[tuple[str, str, bool]]  # of two texts, piece by piece: the request's, the signed one, whether they differ
@@ -123,6 +128,13 @@ def verdict(explanation: Findings) -> str:
     return "Nothing is wrong that can be seen without the SecretKey."
 
 
+def verdict_kind(explanation: Findings) -> str:
+    """Whether what is the matter is "good", "bad" or "unsure"."""
+    if explanation.holds:
+        return "good"
+    return "bad" if any(each.sureness != "possible" for each in explanation.findings) else "unsure"
+
+
 def _is_recomputed(explanation: Findings) -> bool:
     """Whether the signature was recomputed, and is the one that was sent."""
     return any(step.name == "Signature" and step.request and step.request == step.signed for step in explanation.steps)
@@ -150,7 +162,7 @@ def text(explanation: Findings, colour: bool = False, width: int = 100) -> str:
         f"{explanation.method} {make_visible(explanation.url)}" if len(explanation.url) < 2 * width
         else f"{explanation.method} {make_visible(explanation.url[: 2 * width])}...",
         "",
-        paint("bold", paint("green" if explanation.holds else "red", verdict(explanation))),
+        paint("bold", paint(_VERDICT_COLOURS[verdict_kind(explanation)], verdict(explanation))),
     ]  # fmt: skip
     proven = [each for each in explanation.findings if each.sureness != "possible"]
     for finding in proven:
@@ -164,6 +176,8 @@ def text(explanation: Findings, colour: bool = False, width: int = 100) -> str:
     if explanation.key_time is not None:
         start, end = explanation.key_time
         lines += ["", f"From   {instant(start)}", f"Until  {instant(end)}; {time_left(explanation)}"]
+    if explanation.steps:
+        lines += ["", paint("dim", STEPS_INTRODUCTION)]
     last_step = ""
     for row in rows(explanation):
         if row.step != last_step:
