@@ -22,6 +22,17 @@ class TableSink(Sink):
     plain and snappy, pyarrow's default: 62.3 bytes, 4.1 million. What is read back fastest is the first.
     """
 
+    def prepare(self, rows: pa.RecordBatch) -> pa.RecordBatch:
+        """Parquet has no seconds: pyarrow writes milliseconds, and its older versions do not notice an overflow."""
+        rows = super().prepare(rows)
+        columns = [
+            column.cast(pa.timestamp("ms", column.type.tz))
+            if pa.types.is_timestamp(column.type) and column.type.unit == "s"
+            else column
+            for column in rows.columns
+        ]
+        return pa.record_batch(columns, rows.schema.names)
+
     def begin(self, schema: pa.Schema) -> None:
         # No two URLs, and hardly two keys, are the same: a dictionary of them would be given up later.
         flat_names = [field.name for field in schema if not pa.types.is_nested(field.type)]
