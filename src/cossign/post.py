@@ -293,7 +293,10 @@ def read_policy(encoded_policy: str) -> tuple[bytes, int, list[tuple[Any, ...]]]
             conditions.append((_RANGE, int(each[1]), int(each[2])))
         else:
             raise MalformedSignature("the policy has a condition that is none: they are exact, starts-with, or a range")
-    return policy, calendar.timegm(expiration.utctimetuple()), conditions
+    try:
+        return policy, calendar.timegm(expiration.utctimetuple()), conditions
+    except OverflowError:
+        raise MalformedSignature("the policy's expiration must be a time of the calendar") from None
 
 
 def _has_dollar(name: Any) -> bool:
@@ -302,7 +305,7 @@ def _has_dollar(name: Any) -> bool:
 
 def _is_whole(number: Any) -> bool:
     return not isinstance(number, bool) and (
-        isinstance(number, int) or (isinstance(number, str) and number.isdecimal())
+        isinstance(number, int) or (isinstance(number, str) and number.isdecimal() and len(number) < 20)
     )
 
 

@@ -249,3 +249,83 @@ def test_a_form_by_curl_and_from_a_browser() -> None:
     quoted = body.replace("\\", "\\\\").replace("'", "\\'").replace("\r\n", "\\r\\n")
     copied = f"curl 'https://{HOSTS[0][1]}/' -H 'Content-Type: multipart/form-data; boundary=x' --data-raw $'{quoted}'"
     assert SIGNER.explain(copied).holds
+
+
+@pytest.mark.parametrize(
+    "text,code",
+    [
+        ("GET https://h/docs/NoSuchKey.html 403 SignatureDoesNotMatch", "SignatureDoesNotMatch"),
+        ("<Error><Resource>/NoSuchKey</Resource><Code>SignatureDoesNotMatch</Code><Mess", "SignatureDoesNotMatch"),
+        ("Redirect policy: none. status 403 code=SignatureDoesNotMatch", "SignatureDoesNotMatch"),
+        ("logger InternalError: x (Status Code: 403; Error Code: AccessDenied; Request ID: X)", "AccessDenied"),
+    ],
+)
+def test_a_code_amid_other_words(text: str, code: str) -> None:
+    assert read_answer(text).code == code
+
+
+def test_several_codes_are_refused() -> None:
+    with pytest.raises(ParameterError, match="names 2 codes: NoSuchKey, NoSuchBucket"):
+        read_answer("NoSuchKey or NoSuchBucket")
+
+
+def test_a_format_string_that_was_changed_is_not_believed() -> None:
+    for changed in (
+        XML.replace("a b", "a  b"), XML.replace("content-type", "content..."), XML.replace("&amp;", "&amp;amp;x"),
+    ):  # fmt: skip
+        assert read_answer(changed).format_string is None
+    assert read_answer(XML.replace("&amp;", "&amp;amp;")).format_string == READ.format_string
+    in_cdata = re.sub(
+        r"<FormatString>.*?</FormatString>",
+        lambda _: f"<FormatString><![CDATA[{READ.format_string}]]></FormatString>",
+        XML,
+        flags=re.S,
+    )
+    assert read_answer(in_cdata).format_string == READ.format_string
+
+
+def test_an_answer_of_an_earlier_attempt_proves_nothing() -> None:
+    times = f"{TIMES[0]};{TIMES[1]}"
+    same = mismatch("get", "/photos/a.jpg", [], HOSTS)
+    assert found(URL, error=same).findings[0].sureness == "service"
+    assert found(URL, error=same.replace(times, "1740000000;1740000900")).findings[0].sureness == "possible"
+
+
+def test_a_proof_stays_when_the_time_is_over() -> None:
+    explanation = explain(
+        URL, credentials=[CREDENTIALS], now=NOW + 86400, error=mismatch("get", "/photos/a.jpg", [], HOSTS)
+    )
+    assert [(each.cause.code, each.sureness) for each in explanation.findings] == [
+        ("expired", "evident"), ("wrong-secret-key", "service"),
+    ]  # fmt: skip
+
+
+def test_a_certificate_that_has_expired_is_not_a_signature_that_has() -> None:
+    explanation = found(URL, error=answer("AccessDenied", "The certificate of your custom domain has expired."))
+    assert (explanation.holds, explanation.codes) == (True, ("access-denied",))
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        f'{{"expiration":"0001-01-01T00:00:00+14:00","conditions":[{OWN}]}}',
+        f'{{"expiration":"9999-12-31T23:59:59-14:00","conditions":[{OWN}]}}',
+        f'{{"expiration":"{END}","conditions":[["content-length-range","{"1" * 5000}","2"],{OWN}]}}',
+    ],
+)
+def test_policies_that_no_calendar_and_no_number_holds(policy: str) -> None:
+    text = policy_form(policy, [("key", "up/a.png")])
+    assert found(text).codes == ("policy-form",)
+
+
+def test_forms_of_other_shapes() -> None:
+    """Two keys; another algorithm; a policy without its own conditions; what COS does not read."""
+    fields = [("key", "up/a.png"), ("key", "up/b.png")]
+    assert "field-doubled" in found(policy_form(RIGHT_POLICY, fields)).codes
+    assert "algorithm" in found(RIGHT_FORM.replace("\r\n\r\nsha1\r\n", "\r\n\r\nmd5\r\n")).codes
+    bare = policy_form(f'{{"expiration":"{END}","conditions":[["starts-with","$key","up/"]]}}', fields[:1])
+    assert found(bare).codes == ("policy-form",) * 3
+    behind = RIGHT_FORM.replace("--x--", '--x\r\nContent-Disposition: form-data; name="key"\r\n\r\nother\r\n--x--')
+    assert found(behind).holds
+    refused = found(RIGHT_FORM, error=answer("SignatureDoesNotMatch"))
+    assert (refused.holds, refused.codes) == (False, ("wrong-secret-key",))

@@ -300,7 +300,7 @@ def found(text: str, **more: object) -> Explanation:
         ("field-doubled", URL + "&" + AUTHORIZATION, {}),
         ("aws-sigv2", f"{PLAIN}?AWSAccessKeyId=AKID&Signature=abc%3D&Expires=1", {}),
         ("other-service", f"{PLAIN}?OSSAccessKeyId=AKID&Signature=abc%3D&Expires=1", {}),
-        ("host-case", URL.replace(HOST, HOST.title()), {}),
+        ("host-case", f"GET {URL.partition(HOST)[2]} HTTP/1.1\r\nHost: {HOST.title()}\r\n\r\n", {}),
         ("header-doubled", f"GET /a HTTP/1.1\r\nHost: {HOST}\r\nRange: bytes=0-9\r\nRange: bytes=0-9\r\nAuthorization: "
          + signer().authorization("GET", "a", headers={"Range": "bytes=0-9"}, key_time=TIMES), {}),
     ],
@@ -386,6 +386,14 @@ def test_the_key_of_another_secret_id_that_is_not_at_hand() -> None:
     assert explanation.findings[0].detail == f"it says q-ak=AKIDelse, and the SecretKey of {SECRET_ID} signed it"
     both = found(URL.replace(SECRET_ID, "AKIDelse"), method="PUT")
     assert both.codes == ("other-secret-id", "method-changed")
+
+
+def test_two_secret_keys_of_one_secret_id() -> None:
+    """During a rotation both are at hand, in any order."""
+    right, other = Credentials(SECRET_ID, KEYS[SECRET_ID]), Credentials(SECRET_ID, "another")
+    for pair in ([right, other], [other, right]):
+        assert found(URL, credentials=pair).holds
+        assert found(URL, credentials=pair, method="PUT").codes == ("method-changed",)
 
 
 def test_a_refusal_that_says_nothing() -> None:

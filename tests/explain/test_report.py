@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import os
@@ -24,6 +25,7 @@ from cossign.gateway._gate import CAUSES
 from tests import reference
 from tests.conftest import scaled
 from tests.explain.breaking import BUCKET, HOST, KEYS, NOW, REGION, SECRET_ID
+from tests.explain.field.reports import END, OWN, policy_form
 from tests.explain.test_explain import BREAKS, drawn, explained
 from tests.waiting import PATIENCE
 
@@ -111,6 +113,42 @@ def test_tokens_and_signatures_are_hidden_as_they_are_written_and_without_creden
         for name, shown in outputs(explain(text, now=NOW, **more)).items():  # type: ignore[arg-type]
             for form in (raw, quote(raw, safe=""), json.dumps(raw)[1:-1], other):
                 assert form not in shown, (name, text[:50])
+
+
+def test_secrets_are_hidden_however_they_are_written() -> None:
+    token = "AbC/dEf+GhI=jKl/MnOpQrStUvWxYz0123456789"
+    quoted = quote(token, safe="")
+    lower = re.sub("%..", lambda escape: escape[0].lower(), quoted)
+    credentials = [Credentials(SECRET_ID, SECRET_KEY, token)]
+    url = SIGNER.presign("a", key_time=TIMES)
+    signature = url[-40:]
+    for text, secret in (
+        (f"{url}&x-cos-security-token={lower}", lower),
+        (f"{url}&x-cos-security-token={quoted[:30]}\n{quoted[30:]}", quoted[30:]),
+        (f"{url}&x-cos-security-token={quoted}".replace("&", "\\u0026"), quoted),
+        (url.replace("&", "\\u0026"), signature),
+        (quote(quote(quote(url, safe=""), safe=""), safe=""), signature),
+        (f'curl.exe -H "x-cos-security-token: {token}" "{url}"', token),
+        (f'Invoke-WebRequest "{url}" -Headers @{{"x-cos-security-token"="{token}"}}', token),
+    ):
+        for known in (credentials, []):
+            for name, shown in outputs(explain(text, credentials=known, now=NOW)).items():
+                assert secret not in shown, (name, text[:60])
+    message = f'<Error><Code>AccessDenied</Code><Message>Condition key x-cos-security-token "{token}" differs</Message></Error>'
+    for shown in outputs(explain(url, error=message, now=NOW)).values():
+        assert token not in shown
+    for written in (token, token.replace("/", "\\/")):
+        text = policy_form(
+            f'{{"expiration":"{END}","conditions":[{{"x-cos-security-token":"{written}"}},{OWN}]}}', [("key", "a")]
+        )
+        for known in (credentials, []):
+            for shown in outputs(explain(text, credentials=known, now=NOW)).values():
+                assert written not in html.unescape(shown)
+    text = policy_form(f'{{"expiration":"{END}","conditions":[{OWN}]}}', [("key", "a")])
+    for shown in outputs(
+        explain(text.replace(f'q-ak"\r\n\r\n{SECRET_ID}', f'q-ak"\r\n\r\n{SECRET_KEY}'), now=NOW)
+    ).values():
+        assert SECRET_KEY not in shown
 
 
 @scaled("count", 82, 600)

@@ -8,6 +8,7 @@ import binascii
 import calendar
 import hashlib
 import html
+import itertools
 import json
 import re
 import time
@@ -26,12 +27,18 @@ _HTTP_STRING = re.compile(r"[A-Za-z]+\n/.*\n[^\n]*\n[^\n]*\n", re.DOTALL)
 _ODD_HTTP_STRING = re.compile(r"[^\n \t]*\n(?:[^ \t].*)?\n[^\n \t]*\n[^\n \t]*\n", re.DOTALL)  # without method, path
 
 _CODE = re.compile(r"(?<![A-Za-z])(" + "|".join(sorted(MEANINGS, key=len, reverse=True)) + r")(?![A-Za-z])")
+# Codes where they are named as such: in XML that was cut, by an SDK, after an HTTP status.
+_NAMED_CODE = re.compile(
+    r"(?:<Code>|[Ee]rror[ _]?[Cc]ode[\"']?\s*[:=]\s*[\"']?|\b[Cc]ode[\"']?\s*[:=]\s*[\"']?|\b[345][0-9][0-9] )"
+    + _CODE.pattern
+)
+_PLACES = re.compile(r"https?://\S+|(?<![\w.])/\S+")  # addresses and paths, in which a code means nothing
 # Fields as iOS prints them, and as Node does: 'a' + 'b' over several lines.
-_NAMES = "Code|Message|StringToSign|FormatString|ServerTime|RequestId"
-_UNQUOTED = re.compile(rf"(?s)[{{,\s]({_NAMES})=(.*?)(?=,\s+[A-Za-z_]+=|\}}\s*$)")
+_NAMES = ("Code", "Message", "StringToSign", "FormatString", "ServerTime", "RequestId")
+_NAME = re.compile(r"(?:(?<=\{)|(?<=, )|(?<=,\n)|(?<=,\n )|(?<=,\n  )|(?<=,\n    ))([A-Za-z_]+)=")
 _STRING = r"(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`\\]|\\.)*`)"
-_QUOTED = re.compile(rf"(?s)\b({_NAMES}):\s*({_STRING}(?:\s*\+\s*{_STRING})*)")
-_EXPIRED = re.compile("(?i)expired")
+_QUOTED = re.compile(rf"(?s)\b({'|'.join(_NAMES)}):\s*({_STRING}(?:\s*\+\s*{_STRING})*)")
+_EXPIRED = re.compile(r"Request has expired\.?|You post object request has been expired.*", re.DOTALL)
 _TIME_NOW = re.compile("time now ?: ?([0-9]{10})")
 
 
@@ -55,7 +62,7 @@ class Answer(NamedTuple):
     def meaning(self) -> Meaning | None:
         """What the code means, or what AccessDenied's message says instead; None if the code is not documented."""
         if self.code == "AccessDenied":
-            if _EXPIRED.search(self.message):
+            if _EXPIRED.fullmatch(self.message):
                 return MEANINGS["Request has expired"]
             if "Condition key" in self.message:
                 return Meaning("after", "policy-condition", f"the form breaks its policy: {self.message}")
@@ -92,13 +99,18 @@ def read_answer(text: str) -> Answer:
     fields = _literal_fields(text) or _printed_fields(text)
     if fields is not None:
         return _answer(fields)
-    code = _CODE.search(text)
-    if code is None:
-        raise ParameterError(
-            "error",
-            "has no <Error> element, no JSON with a code, and no documented code of COS: give the answer's body",
-        )
-    return Answer(code[1], text.strip()[:500])
+    named_codes = dict.fromkeys(_NAMED_CODE.findall(text)) or dict.fromkeys(_CODE.findall(_PLACES.sub(" ", text)))
+    named_codes.pop("Redirect", None)  # a word of many logs
+    if len(named_codes) == 1:
+        return Answer(next(iter(named_codes)), text.strip()[:500])
+    if "SignatureDoesNotMatch" in named_codes:
+        return Answer("SignatureDoesNotMatch", text.strip()[:500])
+    what = (
+        f"names {len(named_codes)} codes: {', '.join(named_codes)}"
+        if named_codes
+        else ("has no <Error> element, no JSON with a code, and no documented code of COS")
+    )
+    raise ParameterError("error", f"{what}: give the answer's body")
 
 
 def _answer(fields: dict[str, str]) -> Answer:
@@ -150,7 +162,11 @@ def _xml_fields(xml: str) -> dict[str, str]:
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, data
     parser.buffer_text = True
     try:  # COS has '&' as it is in FormatString
-        xml = re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)", "&amp;", xml)
+        pieces = re.split(r"(<!\[CDATA\[.*?\]\]>)", xml, flags=re.DOTALL)
+        pieces[::2] = [
+            re.sub(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)", "&amp;", piece) for piece in pieces[::2]
+        ]
+        xml = "".join(pieces)
         parser.Parse(sent_bytes(xml), True)
     except expat.ExpatError as error:
         raise ParameterError("error", f"is not valid XML: {error}") from None
@@ -177,8 +193,8 @@ def _format_string(text: str | None, string_to_sign: str) -> str | None:
     for candidate in candidates:
         if digest and hashlib.sha1(sent_bytes(candidate)).hexdigest() == digest[0]:  # noqa: S324
             return candidate
-    if digest:  # of another text: nothing that was put together here can be trusted
-        candidates = candidates[:2]
+    if digest:  # of another text: a logger has cut it, or changed its blanks
+        return None
     return next(
         (each for form in (_HTTP_STRING, _ODD_HTTP_STRING) for each in candidates if form.fullmatch(each)), None
     )
@@ -188,6 +204,7 @@ def _unprinted(text: str) -> Iterator[str]:
     """What may have been FormatString before a printer indented its lines, or dropped empty ones."""
     yield text
     yield text.lstrip("\n")
+    yield html.unescape(text)
     lines = [line.strip(" \t\r") for line in text.strip(" \t\r\n").split("\n")]
     yield "\n".join(lines) + "\n"
     full_lines = [line for line in lines if line]
@@ -246,8 +263,15 @@ def _literal_fields(text: str) -> dict[str, str] | None:
 def _printed_fields(text: str) -> dict[str, str] | None:
     """The fields of what Node or iOS prints of an error; None if it holds none."""
     fields: dict[str, str] = {}
-    for name, value in _UNQUOTED.findall(text) if "UserInfo={" in text else ():
-        fields[name.lower()] = value
+    text = text[:_MAX_LITERAL]
+    _, is_ios, inner = text.partition("UserInfo={")
+    if is_ios:
+        inner = "{" + inner.rpartition("}")[0]
+        names = list(_NAME.finditer(inner))
+        for match, following in itertools.zip_longest(names, names[1:]):
+            value = inner[match.end() : len(inner) if following is None else following.start()]
+            if match[1] in _NAMES:
+                fields[match[1].lower()] = value if following is None else value.rstrip().removesuffix(",")
     for name, value in _QUOTED.findall(text):
         try:
             fields[name.lower()] = "".join(ast.literal_eval(f"({each})") for each in re.findall(_STRING, value))

@@ -10,7 +10,16 @@ from cossign.credentials import Credentials
 from cossign.explain.catalogue import CATALOGUE, Sureness
 from cossign.explain.changes import Change, Clues, show
 from cossign.explain.findings import Finding
-from cossign.explain.forms import FIELDS, Evidence, Reading, Selection, clues_of, select_entries, take_apart
+from cossign.explain.forms import (
+    FIELDS,
+    Evidence,
+    Reading,
+    Selection,
+    clues_of,
+    select_entries,
+    take_apart,
+    written_host,
+)
 from cossign.explain.hosts import bucket_in, other_hosts
 from cossign.explain.reading import Request
 from cossign.explain.steps import Signing
@@ -98,7 +107,7 @@ def read_case(
         selection,
         keys={each.secret_id: each.secret_key for each in keyring.values()},
         tokens=tuple(dict.fromkeys(tokens)),
-        hosts=tuple(other_hosts(host, bucket_name, hosts, request.headers)),
+        hosts=tuple(other_hosts(host, bucket_name, (*hosts, written_host(request.url)), request.headers)),
         bucket=bucket_name,
         form_key=(reading.form.value("key") or "") if reading.form else "",
     )._replace(secret_id=secret_id)

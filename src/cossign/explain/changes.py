@@ -34,6 +34,7 @@ from cossign.explain.steps import (
 from cossign.key_time import KeyTime
 
 _METHODS = (b"get", b"put", b"post", b"head", b"delete", b"options", b"patch")
+_MAX_TEXT = 2000  # characters that are looked at in other forms
 _MAX_PLACES = 24  # places in a path, or entries, that are looked at one by one
 _TEXT_TYPES = (b"text/plain", b"text/html", b"application/json", b"application/xml", b"text/css")
 _TYPES = (
@@ -205,6 +206,8 @@ def method_changes(method: bytes, clues: Clues) -> Iterator[Change]:
 
 def _text_changes(text: str) -> Iterator[tuple[str, str, bytes]]:
     """(code, what, value) of a text in Unicode's and other forms."""
+    if len(text) > _MAX_TEXT:  # to normalise a text can take a time in proportion to its length's square
+        return
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
         yield "unicode-form", f"in Unicode's form {form}", unicodedata.normalize(form, text).encode()
     for codec in ("gbk", "latin-1", "cp1252", "utf-16-le"):
@@ -395,7 +398,7 @@ def _cut_paths(path: bytes, clues: Clues) -> Iterator[Change]:
                 "the key has a '#' that is not percent-encoded in the URL: what follows is not sent",
             )
     if clues.form_key:
-        value = b"/" + clues.form_key.encode("utf-8", "surrogateescape").lstrip(b"/")
+        value = b"/" + clues.form_key.encode("utf-8", "surrogatepass").lstrip(b"/")
         yield _path(value, "form-signed-otherwise", f"{show(value)!r} was signed, and a form is sent to '/'")
     for host in clues.hosts[:8]:
         for origin in (f"https://{host}", f"http://{host}", host):
@@ -635,17 +638,18 @@ def _pair_changes(slot: str, pairs: Pairs) -> Iterator[Change]:
     def change(value: Pairs, code: str, detail: str) -> Change:
         return Change(slot, value, code, detail)
 
+    places = pairs.entries[: _MAX_PLACES if len(pairs.entries) <= 2 * _MAX_PLACES else 2]
     if pairs.entries:
         yield change(
             pairs._replace(entries=()), f"{what}-not-signed", f"no {what} was signed, though the list names some"
         )
-    for at, (name, value) in enumerate(pairs.entries[:_MAX_PLACES]):
+    for at, (name, value) in enumerate(places):
         if re.search(rb"%[0-9A-Fa-f]{2}", value):  # it gives what a signer gives that does not encode, and is likelier
             detail = f"the signed {what} {show(name)!r} was percent-encoded once more on the way"
             yield change(_put(pairs, at, percent_decode(value)), f"{what}-changed", detail)
     for code, how, restyle in STYLES:
         yield change(restyle(pairs), code, f"in {line}, {how}")
-    for at, (name, value) in enumerate(pairs.entries[:_MAX_PLACES]):
+    for at, (name, value) in enumerate(places):
         rest = pairs.entries[:at], pairs.entries[at + 1 :]
         if len(pairs.entries) > 1:
             detail = f"the {what} {show(name)!r} stands in the list, and was not signed"
@@ -664,7 +668,7 @@ def _pair_changes(slot: str, pairs: Pairs) -> Iterator[Change]:
     for how, edit in _ALL_VALUES:
         entries = tuple((name, edit(value)) for name, value in pairs.entries)
         yield change(pairs._replace(entries=entries), f"{what}-changed", f"each signed {what} {how}")
-    for at, (name, value) in enumerate(pairs.entries[:_MAX_PLACES]):
+    for at, (name, value) in enumerate(places):
         for how, edit in _RARE_VALUES:
             detail = f"the signed {what} {show(name)!r} {how}"
             yield change(_put(pairs, at, edit(value)), f"{what}-changed", detail)
@@ -723,6 +727,10 @@ def _set_value(headers: Pairs, name: bytes, value: bytes) -> Pairs:
     return headers._replace(entries=tuple(entries))
 
 
+def _host_code(host: bytes, other: str) -> str:
+    return "host-case" if other.lower().encode() == host.lower() else "host-changed"
+
+
 def _hosts(headers: Pairs, clues: Clues) -> Iterator[Change]:
     """Another Host."""
     has_host = b"host" in headers.names()
@@ -737,7 +745,7 @@ def _hosts(headers: Pairs, clues: Clues) -> Iterator[Change]:
             yield Change(
                 "headers",
                 _set_value(headers, b"host", other.encode()),
-                "host-changed" if has_host else "header-not-listed",
+                _host_code(host, other) if has_host else "header-not-listed",
                 text + rest,
             )
     if has_host:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from cossign.credentials import Credentials
 from cossign.explain.answer import Answer
 from cossign.explain.case import Case, evident, finding
-from cossign.explain.catalogue import CATALOGUE
+from cossign.explain.catalogue import CATALOGUE, Sureness
 from cossign.explain.changes import show
 from cossign.explain.findings import Finding, format_duration
+from cossign.explain.reading import sent_bytes
 from cossign.explain.search import Match, SearchResult, search
 from cossign.explain.service import code_findings, received_signing, same_string_finding, transit_findings
 from cossign.explain.steps import Signing
@@ -19,6 +20,7 @@ from cossign.explain.suspects import suspects, usual_suspects
 
 _MAX_CHANGES = 2  # changes at once
 _MAX_SEARCHES = 2  # for that many: each may take some tenths of a second
+_MAX_ATTEMPTS = 60_000  # signatures, after which no second search begins
 _MAX_SUSPECTS = 12
 _MAX_GUESSED_HOSTS = 8  # that another change is tried with
 
@@ -73,7 +75,7 @@ def diagnose(cases: Sequence[Case], answer: Answer | None, keyring: Mapping[str,
     ):
         for base in _bases(case, answer, limit):
             searches += limit == _MAX_CHANGES
-            if searches > _MAX_SEARCHES:
+            if searches > _MAX_SEARCHES or (searches > 1 and attempts > _MAX_ATTEMPTS):
                 break
             result = search(base.signing, case.reading.signature, case.clues, limit)
             attempts += result.attempts
@@ -90,7 +92,7 @@ def _bases(case: Case, answer: Answer | None, limit: int) -> Iterator[Base]:
     if arrival is not None and arrival.lines() != case.signing.lines():
         yield Base(arrival, "received")
     if case.clues.form_key and limit < _MAX_CHANGES:
-        path = b"/" + case.clues.form_key.encode("utf-8", "surrogateescape").lstrip(b"/")
+        path = b"/" + sent_bytes(case.clues.form_key).lstrip(b"/")
         yield Base(case.signing._replace(method=b"put", path=path), "form")
         yield Base(case.signing._replace(method=b"put"), "form")
     unsent_names = case.selection.unsent_names
@@ -146,7 +148,7 @@ def _explain_match(
     sides = list(_side_findings(case, keyring, now, answer))
     findings += sides
     if answer is not None and answer.code == "SignatureDoesNotMatch" and base.origin != "received":
-        _extend(findings, _refusal_findings(case, answer, is_right=not findings))
+        _extend(findings, _refusal_findings(case, answer, is_right))
     codes = code_findings(case, answer, is_right=is_right and not sides, now=now)
     return Diagnosis(case, match.signing, is_right, [*codes, *findings] if is_right else [*findings, *codes], others, 0)
 
@@ -160,7 +162,7 @@ def _match_findings(case: Case, base: Base, match: Match, keyring: Mapping[str, 
         if each.code in ("header-missing", "parameter-missing"):
             if unsent_values:
                 detail = f"{each.detail}. It was signed with the value {show(unsent_values.pop(0))!r}"
-                yield Finding(CATALOGUE[each.code], detail, "confirmed")
+                yield Finding(CATALOGUE[each.code], detail, "confirmed" if each.sureness == "evident" else "possible")
                 continue
             if base.origin == "received":  # the service has received what the request lacks, as it is given
                 continue
@@ -210,7 +212,7 @@ def _refusal_findings(case: Case, answer: Answer, is_right: bool) -> Iterator[Fi
         yield from transit_findings(arrival, case)
     elif is_right:
         own_text = show(case.signing.recipe.string_to_sign(case.signing.times, case.signing.lines()))
-        is_same = arrival is not None or answer.string_to_sign == own_text
+        is_same = arrival is not None if answer.string_to_sign is None else answer.string_to_sign == own_text
         yield same_string_finding(case, case.signing if is_same else None)
 
 
@@ -242,7 +244,10 @@ def _token_findings(case: Case, credentials: Credentials | None) -> Iterator[Fin
     token = case.reading.token
     if credentials is not None and credentials.token:
         if token is None:
-            yield Finding(CATALOGUE["token-missing"], "the request has no x-cos-security-token", "evident")
+            sureness: Sureness = (
+                "evident" if case.reading.has_all_headers or case.reading.place == "form" else "possible"
+            )
+            yield Finding(CATALOGUE["token-missing"], "the request has no x-cos-security-token", sureness)
         elif show(token) != credentials.token:
             detail = "x-cos-security-token is not the token of these credentials"
             yield Finding(CATALOGUE["token-changed"], detail, "evident")
@@ -270,7 +275,9 @@ def _explain_mismatch(case: Case, answer: Answer | None, keyring: Mapping[str, C
         return Diagnosis(case, None, False, findings, others, 0)
     if case.secret_id in keyring:
         remaining = list(suspects(case))[:_MAX_SUSPECTS]
-        if is_taken or case.selection.unsent_names or any(each.sureness != "possible" for each in findings):
+        besides = ("expired", "not-yet-valid", "token-missing", "token-changed")  # they explain no other signature
+        is_explained = any(each.sureness != "possible" and each.cause.code not in besides for each in findings)
+        if is_taken or case.selection.unsent_names or is_explained:
             others = remaining
         else:
             findings += remaining
@@ -285,7 +292,7 @@ def _explain_mismatch(case: Case, answer: Answer | None, keyring: Mapping[str, C
 def _extend(findings: list[Finding], more: Iterator[Finding]) -> None:
     """Add the findings whose cause is not named yet, or was only possible."""
     for each in more:
-        codes = {known.cause.code: place for place, known in enumerate(findings)}
+        codes = {other.cause.code: place for place, other in enumerate(findings)}
         place = codes.get(each.cause.code)
         if place is None:
             findings.append(each)

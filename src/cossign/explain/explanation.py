@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cossign.credentials import Credentials
+from cossign.errors import ParameterError
 from cossign.explain import page, report
 from cossign.explain.answer import Answer, read_answer
 from cossign.explain.case import Case, read_case
@@ -17,12 +18,14 @@ from cossign.explain.diagnosis import diagnose
 from cossign.explain.findings import Difference, Finding, Findings, Step
 from cossign.explain.forms import repair_request
 from cossign.explain.hosts import bucket_in
-from cossign.explain.mask import SECRETS, Mask
-from cossign.explain.policy import diagnose_policy
+from cossign.explain.mask import Mask, secrets_in
+from cossign.explain.policy import decoded_policy, diagnose_policy
 from cossign.explain.reading import Form, Request, read
-from cossign.explain.service import code_findings
+from cossign.explain.service import code_findings, same_string_finding
 from cossign.explain.steps import Signing, Times, encoded_entry, first_difference, http_string
 from cossign.explain.suspects import next_steps
+
+_MAX_TIME = 10**12  # seconds
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,36 +97,64 @@ def explain(
     ('method-changed',)
     """
     start = time.perf_counter()
+    _check(method, headers, now, hosts, bucket)
     parsed_request = read(request, method, tuple((headers or {}).items()))
     answer = (
         None if error is None and parsed_request.error is None else read_answer(error or parsed_request.error or "")
     )
     timestamp = int(time.time() if now is None else now)
-    keyring = {each.secret_id: each for each in credentials}
-    cases = [read_case(each, evidence, keyring, hosts, bucket) for each, evidence in repair_request(parsed_request)]
-    mask = _mask(parsed_request, cases, answer, keyring, show_secrets)
+    mask = Mask(show_secrets)
+    outcome: dict[str, Any] = {"is_proven": False}
     try:
-        form = parsed_request.form
-        if form is not None and form.value("policy") is not None and form.value("signature") is None:
-            explained = _explain_form(form, cases[0], keyring, answer, bucket, timestamp)
-            mask.hide_signature(next((each.request for each in explained["steps"] if each.name == "Signature"), ""))
-            mask.hide_signature(form.value("q-signature") or "")
-            explained["steps"] = tuple(
-                Step(name, mask(own), None if sent is None else mask(sent)) for name, own, sent in explained["steps"]
-            )
-        else:
-            explained = _explain_request(cases, keyring, answer, mask, timestamp, has_hosts=bool(hosts))
+        for keyring in _keyrings(credentials):
+            cases = [
+                read_case(each, evidence, keyring, hosts, bucket) for each, evidence in repair_request(parsed_request)
+            ]
+            _hide_secrets(mask, parsed_request, cases, answer, credentials)
+            form = parsed_request.form
+            if form is not None and form.value("policy") is not None and form.value("signature") is None:
+                outcome = _explain_form(form, cases[0], keyring, answer, bucket, mask=mask, now=timestamp)
+            else:
+                outcome = _explain_request(cases, keyring, answer, mask, timestamp, has_hosts=bool(hosts))
+            if outcome["is_proven"]:
+                break
     finally:
         encoded_entry.cache_clear()
+    del outcome["is_proven"]
     for name in ("findings", "others"):
-        explained[name] = tuple(_mask_findings(explained[name], mask))
+        outcome[name] = tuple(_mask_findings(outcome[name], mask))
     return Explanation(
         url=mask(parsed_request.url),
         source=parsed_request.source,
         now=timestamp,
         seconds=time.perf_counter() - start,
-        **explained,
+        **outcome,
     )
+
+
+def _keyrings(credentials: Sequence[Credentials]) -> list[dict[str, Credentials]]:
+    """The credentials by their SecretId; several times, if one SecretId has several SecretKeys or tokens."""
+    by_id: dict[str, list[Credentials]] = {}
+    for each in credentials:
+        by_id.setdefault(each.secret_id, []).append(each)
+    count = max(map(len, by_id.values()), default=1)
+    return [{name: each[min(place, len(each) - 1)] for name, each in by_id.items()} for place in range(count)]
+
+
+def _check(method: Any, headers: Any, now: Any, hosts: Any, bucket: Any) -> None:
+    """Refuse parameters of other types."""
+    if method is not None and not isinstance(method, str):
+        raise ParameterError("method", f"must be a str, not {type(method).__name__}")
+    for name, value in (headers or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise ParameterError(f"headers[{name!r}]", f"must be a str, not {type(value).__name__}")
+    if now is not None and (isinstance(now, bool) or not isinstance(now, (int, float)) or not abs(now) < _MAX_TIME):
+        raise ParameterError("now", f"must be Unix seconds, not {now!r}"[:200])
+    for host in hosts:
+        if not isinstance(host, str):
+            raise ParameterError("hosts", f"must hold str, not {type(host).__name__}")
+    if not isinstance(bucket, str) or not bucket.isascii():
+        raise ParameterError("bucket", "must be <BucketName>-<APPID>, such as example-1250000000")
 
 
 def _explain_request(
@@ -149,55 +180,70 @@ def _explain_request(
         "key_time": case.span(),
         "checked": case.secret_id in keyring or signed is not None,
         "tried": attempts,
+        "is_proven": signed is not None,
     }
 
 
 def _explain_form(
-    form: Form, case: Case, keyring: Mapping[str, Credentials], answer: Answer | None, bucket: str, now: int
+    form: Form,
+    case: Case,
+    keyring: Mapping[str, Credentials],
+    answer: Answer | None,
+    bucket: str,
+    *,
+    mask: Mask,
+    now: int,
 ) -> dict[str, Any]:
     """What an Explanation has of a form with a policy."""
     diagnosis = diagnose_policy(form, keyring, bucket or bucket_in(case.host), now)
     is_right = diagnosis.is_right and not diagnosis.findings
     findings = [*code_findings(case, answer, is_right, now), *diagnosis.findings]
+    mask.hide_signature(next((step.request for step in diagnosis.steps if step.name == "Signature"), ""))
+    mask.hide_signature(form.value("q-signature") or "")
+    if diagnosis.is_right and answer is not None and answer.code == "SignatureDoesNotMatch":
+        findings.append(same_string_finding(case, None))
+        is_right = False
     return {
         "holds": is_right and all(each.cause.group == AFTER for each in findings),
         "findings": findings,
         "others": (),
         "next_steps": (),
-        "steps": tuple(diagnosis.steps),
+        "steps": tuple(
+            Step(name, mask(own), None if sent is None else mask(sent)) for name, own, sent in diagnosis.steps
+        ),
         "difference": None,
         "method": "POST",
         "key_time": diagnosis.span,
         "checked": diagnosis.is_checked,
         "tried": diagnosis.attempts,
+        "is_proven": diagnosis.is_right,
     }
 
 
-def _mask(
-    request: Request, cases: list[Case], answer: Answer | None, keyring: Mapping[str, Credentials], show_secrets: bool
-) -> Mask:
-    """What hides the secrets that a request, an answer and the credentials hold."""
-    mask = Mask(show_secrets)
-    for each in keyring.values():
+def _hide_secrets(
+    mask: Mask, request: Request, cases: list[Case], answer: Answer | None, credentials: Sequence[Credentials]
+) -> None:
+    """Hide what a request, an answer and the credentials hold of secrets."""
+    for each in credentials:
         mask.hide(each.secret_key, "<SecretKey>")
-    for each in keyring.values():
+    for each in credentials:
         mask.hide(each.token or "", "<token>")
     for case in cases:
         mask.hide(show(case.reading.token or b""), "<token>")
-        if not case.secret_id.startswith("AKID"):  # it may be a SecretKey, in the wrong place
-            mask.hide(case.secret_id, f"{case.secret_id[:4]}...")
+        mask.hide_unless_id(case.secret_id)
     texts = [request.url, *map("=".join, request.headers)]
     if request.form is not None:
         texts += map("=".join, request.form.fields)
+        texts.append(decoded_policy(request.form))
+        mask.hide_unless_id(request.form.value("q-ak") or "")
     if answer is not None:
         texts += [answer.format_string or "", answer.message]
     for text in texts:
-        for name, value in SECRETS.findall(text):
+        for name, value in secrets_in(text):
             mask.hide(value, "<token>") if name.lower() == "token" else mask.hide_signature(value)
     for case in cases:
         mask.hide_signature(show(case.reading.fields.get("q-signature", b"")))
         mask.hide_signature(show(case.reading.signature))
-    return mask
 
 
 def _mask_findings(findings: Iterable[Finding], mask: Callable[[str], str]) -> Iterator[Finding]:

@@ -89,6 +89,7 @@ def _unescape(url: str) -> str:
 
 # A pasted text may be long: a pattern here takes a time in proportion to its length, whatever it holds.
 
+_MAX_REPAIRED_TWICE = 4096  # characters of a URL that two repairs at once are tried on
 _BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))
 
 
@@ -188,7 +189,7 @@ def repair_request(request: Request) -> Iterator[tuple[Request, tuple[Evidence, 
         if url != request.url:
             first_repairs.append((repair, url))
             yield request._replace(url=url), (Evidence(*repair[:2]),)
-    for first_repair, url in first_repairs:
+    for first_repair, url in first_repairs if len(request.url) <= _MAX_REPAIRED_TWICE else ():
         for repair in _REPAIRS:
             second_url = repair[2](url)
             if second_url != url and repair[0] != first_repair[0]:
@@ -223,6 +224,11 @@ def _split(url: str) -> tuple[str, str, str, str]:
     return host, rest[origin.end() :] or "/", query, fragment
 
 
+def written_host(url: str) -> str:
+    """The host as a URL has it, in its own letters; "" if it has none."""
+    return _split(url)[0]
+
+
 def _parts(query: str) -> list[tuple[str, Entry]]:
     """Each part of a query as it is written, and decoded."""
     parts = []
@@ -237,6 +243,8 @@ def take_apart(request: Request) -> Reading:
     """A request's parts and fields, read as leniently as can be."""
     host, path, query, fragment = _split(request.url)
     parts = _parts(query)
+    if request.source == "URL":
+        host = host.lower()  # as clients send it
     host, headers, authorization = _headers(request, host)
     form_signature = None if request.form is None else request.form.value("signature")
     own_entries, params, place, evidence = _own_fields(parts, authorization, form_signature)
@@ -300,15 +308,20 @@ def _fields(own_entries: list[Entry]) -> tuple[dict[str, bytes], list[Evidence]]
     """The signature's fields, the first of each, and what is there more often."""
     fields: dict[str, bytes] = {}
     doubled_names = []
+    is_same = True
     for name, value in own_entries:
         field = name.lower().decode("latin-1")
         if name.lower() not in _NAMES:
             continue
         if field in fields:
             doubled_names.append(field)
+            is_same = is_same and fields[field] == value
         fields.setdefault(field, value)
     if not doubled_names:
         return fields, []
+    if is_same:
+        detail = f"twice or more in the request, with the same value: {', '.join(dict.fromkeys(doubled_names))}"
+        return fields, [Evidence("field-doubled", detail, "possible")]
     return fields, [
         Evidence("field-doubled", f"twice or more in the request: {', '.join(dict.fromkeys(doubled_names))}")
     ]
@@ -385,10 +398,12 @@ def _pair(part: bytes) -> Entry:
 _OTHER_SERVICES: tuple[tuple[str, str, str, tuple[bytes, ...]], ...] = (
     ("aws-sigv4", "it is signed by AWS's Signature Version 4", "AWS4-HMAC-SHA256 ", (b"x-amz-signature",)),
     ("aws-sigv2", "it is signed by AWS's Signature Version 2", "AWS ", (b"awsaccesskeyid",)),
-    ("other-service", "it is signed for Alibaba Cloud's OSS", "OSS", (b"ossaccesskeyid", b"x-oss-signature")),
-    ("other-service", "it is signed for Huawei Cloud's OBS", "OBS ", (b"x-obs-signature", b"accesskeyid")),
-    ("other-service", "it is signed for Google Cloud Storage", "GOOG", (b"x-goog-signature", b"googleaccessid")),
-    ("other-service", "it has the shared access signature of Azure", "SharedKey ", (b"sig",)),
+    ("other-service", "it is signed for Alibaba Cloud's OSS", "OSS", (b"ossaccesskeyid",)),
+    ("other-service", "it is signed for Alibaba Cloud's OSS", "OSS", (b"x-oss-signature",)),
+    ("other-service", "it is signed for Huawei Cloud's OBS", "OBS ", (b"x-obs-signature",)),
+    ("other-service", "it is signed for Huawei Cloud's OBS", "OBS ", (b"accesskeyid", b"signature", b"expires")),
+    ("other-service", "it is signed for Google Cloud Storage", "GOOG", (b"x-goog-signature",)),
+    ("other-service", "it has the shared access signature of Azure", "SharedKey ", (b"sig", b"sv", b"se")),
     ("other-service", "it is signed for Tencent Cloud's API 3.0, which is not COS", "TC3-HMAC-SHA256 ", ()),
 )  # fmt: skip
 
@@ -401,7 +416,7 @@ def _missing_fields(
     if not missing_names:
         return
     for code, detail, scheme, names in _OTHER_SERVICES:
-        if (authorization or "").startswith(scheme) or others & set(names):
+        if (authorization or "").startswith(scheme) or (names and not fields and others >= set(names)):
             yield Evidence(code, detail)
             return
     names_text = f"{', '.join(missing_names)} {'is' if len(missing_names) == 1 else 'are'} missing"
@@ -433,6 +448,9 @@ def _signature(value: bytes) -> tuple[bytes, list[Evidence]]:
         return bare_value.lower(), [
             Evidence("sha256", "q-signature has 64 hex characters, as SHA-256 gives: SHA-1 gives 40")
         ]
+    if re.fullmatch(rb"[0-9a-f]{32}", bare_value):
+        detail = "q-signature has 32 hex characters, not 40: the URL was cut, or it is an MD5"
+        return bare_value, [Evidence("signature-truncated", detail, "possible")]
     if re.fullmatch(rb"[0-9a-f]{1,39}", bare_value):
         return bare_value, [
             Evidence(
@@ -450,7 +468,7 @@ def _signature(value: bytes) -> tuple[bytes, list[Evidence]]:
             return digest.hex().encode(), [
                 Evidence("signature-base64", "q-signature is in base64, not in lower-case hex")
             ]
-    beginning = re.match(rb"[0-9a-f]{40}", bare_value)
+    beginning = re.match(rb"[0-9a-f]{40}(?![0-9a-fA-F])", bare_value)
     if beginning:
         rest = bare_value[40:]
         return beginning[0], [

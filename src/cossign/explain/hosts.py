@@ -52,7 +52,7 @@ def other_hosts(host: str, bucket: str, given_hosts: Sequence[str], headers: Seq
         given_hosts: the signer's own.
         headers: the request's.
     """
-    return list(dict.fromkeys(each for each in _all(host, bucket, given_hosts, headers) if each))
+    return list(dict.fromkeys(each for each in _all(host, bucket, given_hosts, headers) if each and each.isascii()))
 
 
 def _all(host: str, bucket: str, given_hosts: Sequence[str], headers: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -7,8 +7,16 @@ from urllib.parse import quote
 
 from cossign.explain.reading import sent_bytes
 
-# Values that no output shows, as they are written; other services' too, whose URLs are asked about by mistake.
-SECRETS = re.compile(r"(?i)(token|signature)(?:=|%3d|%253d)((?:(?!%26|%2526)[^&\s\"'<>,])+)")
+# Values that no output shows, as they are written in a URL, a header, JSON or a sentence; those of other services, too.
+SECRETS = re.compile(
+    r"(?i)(token|signature)[\"']?(?:\s*(?:=|:|%(?:25)*3d)\s*[\"']?|\s+[\"'])((?:(?!%(?:25)*26)[^&\s\"'<>,])+)"
+)
+_BROKEN = re.compile(r"(?i)(token|signature)(?:=|%(?:25)*3d)((?:(?!%(?:25)*26)[^&\"'<>,])+)")
+
+
+def secrets_in(text: str) -> list[tuple[str, str]]:
+    """The (kind, value) of each token and signature in a text, also of those that are broken into lines."""
+    return [*SECRETS.findall(text), *(pair for pair in _BROKEN.findall(text) if re.search(r"[\r\n\t]", pair[1]))]
 
 
 class Mask:
@@ -30,9 +38,17 @@ class Mask:
             quote(quoted_secret, safe=""),
             quote(data, safe="/"),
             quoted_secret.replace("%20", "+"),
+            re.sub("%[0-9A-F]{2}", lambda escape: escape[0].lower(), quoted_secret),
+            secret.replace("/", "\\/"),
+            "".join(secret.split()),
         ):
             for each in (form, form.lower(), form.upper()):
                 self._names.setdefault(each, name)
+
+    def hide_unless_id(self, secret_id: str) -> None:
+        """Hide what is no SecretId by its form: it may be a SecretKey, in the wrong place."""
+        if not secret_id.startswith("AKID"):
+            self.hide(secret_id, f"{secret_id[:4]}...")
 
     def hide_signature(self, signature: str) -> None:
         """Show where it begins, which tells two of them apart, and is no signature."""

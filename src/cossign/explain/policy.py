@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Iterator, Mapping
 from hashlib import sha1
 from typing import NamedTuple
@@ -11,7 +13,7 @@ from cossign.errors import MalformedSignature
 from cossign.explain.catalogue import CATALOGUE
 from cossign.explain.changes import RECIPES, Clues, key_changes
 from cossign.explain.findings import Finding, Step, format_duration
-from cossign.explain.reading import Form
+from cossign.explain.reading import Form, sent_bytes
 from cossign.explain.steps import DOCUMENTED_RECIPE, Recipe
 from cossign.key_time import KeyTime
 from cossign.post import broken_conditions, read_policy
@@ -53,7 +55,7 @@ def diagnose_policy(form: Form, keyring: Mapping[str, Credentials], bucket: str,
     if missing_names:
         detail = f"the form has a policy, and not {', '.join(missing_names)}"
         return PolicyDiagnosis(False, [_evident("field-missing", detail)], [], None, 0, False)
-    findings: list[Finding] = []
+    findings = list(_form_findings(form, fields))
     try:
         policy, expiration, conditions = read_policy(fields["policy"])
     except MalformedSignature as error:
@@ -68,7 +70,7 @@ def diagnose_policy(form: Form, keyring: Mapping[str, Credentials], bucket: str,
     is_right, attempts = False, 0
     if credentials is not None:
         signature = _signature(DOCUMENTED_RECIPE, credentials.secret_key, key_time, policy)
-        is_right = signature == fields["q-signature"].encode()
+        is_right = signature == sent_bytes(fields["q-signature"])
         steps.append(Step("Signature", signature.decode(), fields["q-signature"]))
         if not is_right:
             causes, attempts = _mistakes(fields, credentials, policy)
@@ -79,6 +81,10 @@ def diagnose_policy(form: Form, keyring: Mapping[str, Credentials], bucket: str,
     values = {**fields, "key": key, "q-sign-time": key_time}
     for text in broken_conditions(conditions, values, bucket or None, form.size):
         findings.append(_evident("policy-condition", text))
+    exact_names = {str(name).lower() for operator, name, _ in conditions if operator == "eq"}
+    for name in ("q-sign-algorithm", "q-ak", "q-sign-time"):
+        if name not in exact_names:
+            findings.append(_evident("policy-form", f"the policy has no condition for {name}"))
     if "key" not in fields:
         findings.append(_evident("policy-condition", "the form has no field 'key'"))
     if credentials is not None and credentials.token and fields.get("x-cos-security-token") != credentials.token:
@@ -92,8 +98,27 @@ def diagnose_policy(form: Form, keyring: Mapping[str, Credentials], bucket: str,
     return PolicyDiagnosis(is_right, findings, steps, times, attempts + 1, credentials is not None)
 
 
+def _form_findings(form: Form, fields: Mapping[str, str]) -> Iterator[Finding]:
+    """What is wrong with the fields by their form."""
+    names = [name.lower() for name, _ in form.fields]
+    doubled_names = sorted({name for name in names if names.count(name) > 1})
+    if doubled_names:
+        yield _evident("field-doubled", f"the form has these fields twice or more: {', '.join(doubled_names)}")
+    if fields["q-sign-algorithm"] != "sha1":
+        detail = f"q-sign-algorithm is {fields['q-sign-algorithm']!r}, and must be 'sha1'"
+        yield _evident("algorithm", detail)
+
+
+def decoded_policy(form: Form) -> str:
+    """A form's policy as text, as far as it can be read; for what must not be shown of it."""
+    try:
+        return base64.b64decode(form.value("policy") or "").decode("utf-8", "replace").replace("\\/", "/")
+    except (binascii.Error, ValueError):
+        return ""
+
+
 def _signature(recipe: Recipe, key: str, key_time: str, policy: bytes) -> bytes:
-    sign_key = recipe.sign_key(key.encode("utf-8", "surrogatepass"), key_time.encode())
+    sign_key = recipe.sign_key(sent_bytes(key), sent_bytes(key_time))
     return recipe.last(sign_key, recipe.digest(policy))
 
 
@@ -102,7 +127,7 @@ def _mistakes(fields: Mapping[str, str], credentials: Credentials, policy: bytes
     attempts = 0
     for change, recipe, key, data in _candidates(fields, credentials, policy):
         attempts += 1
-        if _signature(recipe, key, fields["q-key-time"], data) == fields["q-signature"].encode():
+        if _signature(recipe, key, fields["q-key-time"], data) == sent_bytes(fields["q-signature"]):
             return [Finding(CATALOGUE[change[0]], change[1], "confirmed")], attempts
     return [
         Finding(
@@ -121,7 +146,7 @@ def _mistakes(fields: Mapping[str, str], credentials: Credentials, policy: bytes
 def _candidates(
     fields: Mapping[str, str], credentials: Credentials, policy: bytes
 ) -> Iterator[tuple[tuple[str, str], Recipe, str, bytes]]:
-    key, encoded = credentials.secret_key, fields["policy"].encode()
+    key, encoded = credentials.secret_key, sent_bytes(fields["policy"])
     yield (
         ("policy-changed", "the base64 text of the policy was signed, not the policy"),
         DOCUMENTED_RECIPE,
