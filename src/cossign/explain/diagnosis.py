@@ -282,8 +282,8 @@ def _explain_mismatch(case: Case, answer: Answer | None, keyring: Mapping[str, C
         else:
             findings += remaining
     elif keyring:
-        known = f"q-ak is {case.secret_id}; known: {', '.join(keyring)}"
-        findings.append(Finding(CATALOGUE["unknown-secret-id"], known, "evident"))
+        detail = f"q-ak is {case.secret_id}; known: {', '.join(keyring)}"
+        findings.append(Finding(CATALOGUE["unknown-secret-id"], detail, "evident"))
     elif not any(each.sureness == "service" for each in findings):
         others = list(usual_suspects(case))
     return Diagnosis(case, None, False, findings, others, 0)
