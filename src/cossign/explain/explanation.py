@@ -209,7 +209,8 @@ def _explain_form(
         "others": (),
         "next_steps": (),
         "steps": tuple(
-            Step(name, mask(own), None if sent is None else mask(sent)) for name, own, sent in diagnosis.steps
+            Step(step.name, mask(step.request), None if step.signed is None else mask(step.signed))
+            for step in diagnosis.steps
         ),
         "difference": None,
         "method": "POST",

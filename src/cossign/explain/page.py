@@ -61,10 +61,10 @@ def html(explanation: Findings) -> str:
         f'<pre class="wraps">{escape(explanation.method)} {escape(make_visible(explanation.url))}</pre>',
         *[_finding(each) for each in explanation.findings if each.sureness != "possible"],
     ]  # fmt: skip
-    for title, listed in other_lists(explanation):
+    for title, entries in other_lists(explanation):
         parts.append(f"<h2>{escape(title)}</h2><ol>")
         parts += [
-            f"<li><code>{escape(each.cause.code)}</code>: {escape(make_visible(each.detail))}</li>" for each in listed
+            f"<li><code>{escape(each.cause.code)}</code>: {escape(make_visible(each.detail))}</li>" for each in entries
         ]
         parts.append("</ol>")
     if explanation.next_steps:

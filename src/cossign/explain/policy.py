@@ -146,16 +146,16 @@ def _mistakes(fields: Mapping[str, str], credentials: Credentials, policy: bytes
 def _candidates(
     fields: Mapping[str, str], credentials: Credentials, policy: bytes
 ) -> Iterator[tuple[tuple[str, str], Recipe, str, bytes]]:
-    key, encoded = credentials.secret_key, sent_bytes(fields["policy"])
+    key, base64_text = credentials.secret_key, sent_bytes(fields["policy"])
     yield (
         ("policy-changed", "the base64 text of the policy was signed, not the policy"),
         DOCUMENTED_RECIPE,
         key,
-        encoded,
+        base64_text,
     )
     for code, detail, recipe in RECIPES:
         yield (code, detail.replace("HttpString", "the policy")), recipe, key, policy
-        yield (code, f"{detail.replace('HttpString', 'the policy')}, in base64"), recipe, key, encoded
+        yield (code, f"{detail.replace('HttpString', 'the policy')}, in base64"), recipe, key, base64_text
     for change in key_changes(key, Clues(secret_id=fields["q-ak"])):
         yield (change.code, change.detail), DOCUMENTED_RECIPE, change.value, policy
 

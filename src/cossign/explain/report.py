@@ -167,9 +167,9 @@ def text(explanation: Findings, colour: bool = False, width: int = 100) -> str:
     proven = [each for each in explanation.findings if each.sureness != "possible"]
     for finding in proven:
         lines += _describe_finding(finding, paint)
-    for title, listed in other_lists(explanation):
+    for title, entries in other_lists(explanation):
         lines += ["", f"{title}:"]
-        for number, each in enumerate(listed, 1):
+        for number, each in enumerate(entries, 1):
             lines.append(f"  {number}. {paint('yellow', each.cause.code)}: {make_visible(each.detail)}")
     if explanation.next_steps:
         lines += ["", "What to do next:", *(f"  - {each}" for each in explanation.next_steps)]
