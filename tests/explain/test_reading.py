@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
@@ -303,10 +304,14 @@ def test_parameters_of_other_kinds_are_refused(named: dict[str, object]) -> None
         "curl https://a/ --data-raw $'" + "\\u0041" * 150_000 + "'",
         URL.replace("a%20b.txt", "%cc%81%cc%96" * 8000),
         URL + "".join(f"&p{number}=x" for number in range(9000)),
+        "https://a" * 100_000,
+        "https://a?q-sign-algorithm=sha1&" * 30_000,
+        "x " + URL * 1000,
         "`<" + URL.replace("&", "&amp;").replace("q-ak", "\n q-ak") + "&amp;a=b" * 3000 + ">",
     ],
 )
 def test_large_texts_end_quickly(text: str) -> None:
     began = time.process_time()
-    assert str(found(text, method="PUT"))
+    with contextlib.suppress(ParameterError):  # of what is longer than any server takes
+        assert str(found(text, method="PUT"))
     assert time.process_time() - began < 8  # less than a second each on a machine that does nothing else

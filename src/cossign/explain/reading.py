@@ -16,10 +16,12 @@ MAX_CHARACTERS = 1 << 20  # characters of a request or an answer: more is refuse
 _MAX_URL_CHARACTERS = 1 << 18  # characters of a URL and its headers: no server takes so many
 _REQUEST_LINE = re.compile(r"([A-Za-z]+) (\S.*?)(?: HTTP/[0-9.]+)?")
 _LOG_LINE = re.compile(r'"([A-Z]+) (\S+) HTTP/[0-9.]+"')
+_MAX_URLS = 20  # URLs in a text, among which the signed one is looked for
 # A URL with all of a signature, which other words may stand around.
 _WHOLE_URL = re.compile(
     r"https?://[^\s\"'<>`\\)\]]+?[?&]q-sign-algorithm=sha1&[^\s\"'<>`\\)\]]*?q-signature=[0-9a-f]{40}(?![0-9A-Za-z%])"
     r"(?:&[^\s\"'<>`\\)\]]*[^\s\"'<>`\\)\].,;:!])?"
+    r"(?:#[^\s\"'<>`\\)\]]*)?"
 )
 _SIGNATURE_MARKS = ("q-sign", "q-ak=", "q-signature", "sign=", "x-amz-", "awsaccesskeyid", "signature=")
 
@@ -134,7 +136,8 @@ def _read(text: str) -> Request:
         return _log_line([match for match in log_lines if match])
     if re.match(r"(?i)(authorization:|q-sign-algorithm=)", text):
         raise ParameterError("request", "is an Authorization alone: give the URL, and it as a header")
-    whole_urls = dict.fromkeys(_WHOLE_URL.findall(text))
+    is_short = text.count("://") <= _MAX_URLS and text.count("q-sign-algorithm") <= _MAX_URLS
+    whole_urls = dict.fromkeys(_WHOLE_URL.findall(text) if is_short else ())
     if len(whole_urls) == 1 and re.search(r"\w", text.replace(next(iter(whole_urls)), "")):  # words around it
         return Request(None, next(iter(whole_urls)), (), "URL")
     if re.match(r"(?i)[<\"'(\s]*(https?(://|%3a%2f%2f)|/)", text) or "q-sign-algorithm" in text:
