@@ -26,7 +26,7 @@ def test_a_report(report: Report) -> None:
     for finding in found.findings:
         if finding.sureness in CERTAIN:
             assert finding.cause.code in (report.cause, *report.true), str(found)
-    assert found.seconds < 5  # one second, on a machine that does nothing else
+    assert found.tried < 200_000  # a second at most
 
 
 def test_the_true_cause_comes_first() -> None:
