@@ -58,10 +58,9 @@ class SameEveryTime(sdist):
 
 NATIVE = "src/cossign/native"
 # Without debugging symbols, which would be ten times the code and tell the folder that it was compiled in; what is not
-# meant for other libraries is hidden from them.
-options = (
-    ["/std:c11"] if os.name == "nt" else [optimize, "-fvisibility=hidden", *(["-g0"] if optimize == "-O3" else [])]
-)
+# meant for other libraries is hidden from them. C throws no exceptions, so the tables for unwinding them are left out.
+release_options = ["-g0", "-fno-asynchronous-unwind-tables"] if optimize == "-O3" else []
+options = ["/std:c11"] if os.name == "nt" else [optimize, "-fvisibility=hidden", *release_options]
 
 
 # Wheels are limited in size: they lack the names of what is not called from outside, and the gateway's loops are less
