@@ -16,7 +16,7 @@ _WHOLE_HOST = re.compile(r"(?!\.)(?!.*\.\.)[a-z0-9._~-]+(:[0-9]+)?")  # no part 
 _SDK_BUCKET = 'should format as "test-1250000000"'
 _SDK_REGION = 'should not be start with "cos."'
 # The regions of COS's first years, whose hosts have no "cos." (cos-wx-sdk-v5, src/base.js, getUrl).
-_LEGACY_REGIONS = frozenset({"cn-south", "cn-south-2", "cn-north", "cn-east", "cn-southwest", "sg"})
+LEGACY_REGIONS = frozenset({"cn-south", "cn-south-2", "cn-north", "cn-east", "cn-southwest", "sg"})
 
 
 # COS's regions as of November 2026 (product 436, page 6224); private clouds have others.
@@ -38,7 +38,7 @@ def nearest_region(region: str) -> str:
     >>> nearest_region("ap-bejing"), nearest_region("shanghai"), nearest_region("ap-beijing"), nearest_region("private")
     ('ap-beijing', 'ap-shanghai', '', '')
     """
-    if region in REGIONS or region in _LEGACY_REGIONS:
+    if region in REGIONS or region in LEGACY_REGIONS:
         return ""
     import difflib
 
@@ -129,7 +129,7 @@ def endpoint(
     if accelerate:
         region = "accelerate"
     if not domain:
-        host = f"{bucket}.{region}.myqcloud.com" if region in _LEGACY_REGIONS else f"{bucket}.cos.{region}.myqcloud.com"
+        host = f"{bucket}.{region}.myqcloud.com" if region in LEGACY_REGIONS else f"{bucket}.cos.{region}.myqcloud.com"
         return Endpoint(f"{scheme}://{host}", host)
 
     short, _, appid = bucket.rpartition("-")

@@ -327,14 +327,18 @@ def _key(form: Mapping[str, str], filename: str | None) -> str:
 
 def _check(conditions: list[tuple[Any, ...]], form: Mapping[str, str], bucket: str | None, size: int | None) -> None:
     """Whether a form keeps a policy's conditions."""
-    exact_names = {name.lower() for operator, name, _ in conditions if operator == "eq"}
-    for name in ("q-sign-algorithm", "q-ak", "q-sign-time"):
-        if name not in exact_names:
-            raise MalformedSignature(f"the policy has no condition for {name}")
+    for name in missing_conditions(conditions):
+        raise MalformedSignature(f"the policy has no condition for {name}")
     if size is None and any(operator == _RANGE for operator, _, _ in conditions):
         raise ParameterError("size", "must be the file's size in bytes: the policy limits it")
     for broken in broken_conditions(conditions, form, bucket, size):
         raise SignatureMismatch(broken)
+
+
+def missing_conditions(conditions: list[tuple[Any, ...]]) -> list[str]:
+    """The names that every policy must have an exact condition for, and that these conditions lack."""
+    exact_names = {name.lower() for operator, name, _ in conditions if operator == "eq"}
+    return [name for name in ("q-sign-algorithm", "q-ak", "q-sign-time") if name not in exact_names]
 
 
 def broken_conditions(

@@ -19,6 +19,7 @@ import pytest
 
 from cossign import ParameterError, Signer
 from cossign.batch import InputError, Job, run
+from cossign.batch.inputs.source import Source
 from cossign.cli import main
 from tests.batch import soak
 from tests.batch.test_job import write
@@ -294,6 +295,21 @@ def test_an_input_that_changes_ends_the_job(
                 run(replace(job, resume=True))
         signed = "".join(part.read_text() for part in sorted(Path("out").glob("part-*"))).splitlines()
         assert [url.partition("?")[0].partition(".com/")[2] for url in signed] == keys[: len(signed)]
+
+
+def test_a_change_is_named_before_the_damage_that_it_looks_like() -> None:
+    """What was read half before a change and half after it is not what a reader expects."""
+
+    def read(change: str) -> None:
+        with Source(["keys.txt"]).read(0):
+            if change:
+                Path("keys.txt").write_text(change)
+            raise InputError("keys.txt is not Parquet that can be read: fetch it again")
+
+    with pytest.raises(InputError, match=r"keys\.txt has changed while it was read"):
+        read("other\n" * 9)
+    with pytest.raises(InputError, match="fetch it again"):
+        read("")
 
 
 def test_stderr_on_a_full_disk_does_not_end_a_job() -> None:

@@ -17,7 +17,7 @@ from cossign.explain import Explanation, explain
 from cossign.explain.answer import Answer, read_answer
 from cossign.explain.codes import MEANINGS
 from tests.explain.breaking import BUCKET, KEYS, NOW, REGION, SECRET_ID
-from tests.explain.field.reports import END, HOSTS, OWN, answer, form, mismatch, policy_form
+from tests.explain.field.reports import END, HOSTS, OWN, TEMPORARY_ID, answer, form, mismatch, policy_form
 
 CREDENTIALS = Credentials(SECRET_ID, KEYS[SECRET_ID])
 SIGNER = Signer(CREDENTIALS, bucket=BUCKET, region=REGION)
@@ -140,6 +140,7 @@ def test_a_right_signature_and_any_answer(code: str) -> None:
     assert code in text
     assert meaning.text in text
     assert explanation.holds == (meaning.stage == "after" and meaning.cause != "bucket-in-path")
+    assert ("The signature is right" in explanation.findings[0].detail) == (meaning.stage == "after")
 
 
 def test_a_code_that_is_not_documented() -> None:
@@ -257,6 +258,7 @@ def test_a_form_by_curl_and_from_a_browser() -> None:
         ("GET https://h/docs/NoSuchKey.html 403 SignatureDoesNotMatch", "SignatureDoesNotMatch"),
         ("<Error><Resource>/NoSuchKey</Resource><Code>SignatureDoesNotMatch</Code><Mess", "SignatureDoesNotMatch"),
         ("Redirect policy: none. status 403 code=SignatureDoesNotMatch", "SignatureDoesNotMatch"),
+        ("Redirect policy: none. NoSuchKey", "NoSuchKey"),
         ("logger InternalError: x (Status Code: 403; Error Code: AccessDenied; Request ID: X)", "AccessDenied"),
     ],
 )
@@ -329,3 +331,31 @@ def test_forms_of_other_shapes() -> None:
     assert found(behind).holds
     refused = found(RIGHT_FORM, error=answer("SignatureDoesNotMatch"))
     assert (refused.holds, refused.codes) == (False, ("wrong-secret-key",))
+
+
+def test_a_form_of_temporary_credentials_without_their_token() -> None:
+    """As for any other request: with the token at hand, or by the length of the SecretId alone."""
+    known = Credentials(SECRET_ID, KEYS[SECRET_ID], "t0ken")
+    explanation = explain(RIGHT_FORM, credentials=[known], now=NOW)
+    assert (explanation.holds, explanation.codes) == (False, ("token-missing",))
+    long_id = TEMPORARY_ID
+    signer = Signer(Credentials(long_id, "key", "t0ken"), bucket=BUCKET, region=REGION)
+    fields = signer.post_policy(key_prefix="up/").fields
+    bare = [("key", "up/a.png"), *((name, value) for name, value in fields.items() if name != "x-cos-security-token")]
+    explanation = explain(form(bare), credentials=[Credentials(long_id, "key")])
+    assert (explanation.holds, explanation.codes) == (False, ("token-missing",))
+    assert explanation.findings[0].sureness == "possible"
+
+
+def test_a_form_whose_time_is_over_and_one_of_an_empty_file() -> None:
+    assert explain(RIGHT_FORM, credentials=[CREDENTIALS], now=NOW + 10**6).codes == ("expired",)
+    assert explain(RIGHT_FORM, credentials=[CREDENTIALS], now=NOW - 10**6).codes == ("not-yet-valid",)
+    assert found(RIGHT_FORM.replace("\r\nPNG\r\n", "\r\n\r\n")).holds  # a browser does not copy the file's bytes
+
+
+def test_an_answer_shows_what_was_only_possible() -> None:
+    """A bare URL's dot segments may be removed on the way; the answer shows that they were."""
+    url = SIGNER.replace(strict=False).presign("a/./b.jpg", key_time=TIMES)
+    assert [(each.cause.code, each.sureness) for each in found(url).findings] == [("dot-segments", "possible")]
+    shown = found(url, error=mismatch("get", "/a/b.jpg", [], HOSTS))
+    assert [(each.cause.code, each.sureness) for each in shown.findings] == [("dot-segments", "service")]

@@ -22,7 +22,7 @@ from tests import reference
 from tests.conftest import scaled
 from tests.cos_server import refusal
 from tests.explain.breaking import BREAKS, BUCKET, HOST, KEYS, NOW, REGION, SECRET_ID, Impossible, Making, mac, made
-from tests.explain.field.reports import REPORTS
+from tests.explain.field.reports import REPORTS, form, mismatch
 
 TOKEN = "tok3n/+=" * 12
 CODES = sorted(BREAKS)
@@ -386,6 +386,50 @@ def test_the_key_of_another_secret_id_that_is_not_at_hand() -> None:
     assert explanation.findings[0].detail == f"it says q-ak=AKIDelse, and the SecretKey of {SECRET_ID} signed it"
     both = found(URL.replace(SECRET_ID, "AKIDelse"), method="PUT")
     assert both.codes == ("other-secret-id", "method-changed")
+
+
+def test_a_time_that_is_over_explains_no_other_signature() -> None:
+    explanation = explain(
+        URL.replace("a%20b", "other"), credentials=[Credentials(SECRET_ID, KEYS[SECRET_ID])], now=NOW + 10**6
+    )
+    assert explanation.codes == ("expired", "host-changed", "path-rewritten", "wrong-secret-key")
+
+
+def test_a_token_that_a_bare_url_does_not_show() -> None:
+    """It may be sent as a header."""
+    known = [Credentials(SECRET_ID, KEYS[SECRET_ID], TOKEN)]
+    for text, sureness in (
+        (URL, "possible"),
+        (f"GET {URL.partition(HOST)[2]} HTTP/1.1\r\nHost: {HOST}\r\n\r\n", "evident"),
+    ):
+        explanation = found(text, credentials=known)
+        assert [(each.cause.code, each.sureness) for each in explanation.findings] == [("token-missing", sureness)]
+
+
+def test_a_form_that_was_signed_as_a_put_of_the_bucket() -> None:
+    signed = reference.signed(KEYS[SECRET_ID], "put", "/", [], [("host", HOST)], f"{TIMES[0]};{TIMES[1]}")
+    text = form([("key", "a.png"), ("Signature", reference.authorization(SECRET_ID, f"{TIMES[0]};{TIMES[1]}", signed))])
+    assert found(text).codes == ("form-signed-otherwise",)
+
+
+@pytest.mark.parametrize("query", ["sig=1", "accesskeyid=1", "sv=1&sig=1", "expires=1&signature=1"])
+def test_a_parameter_that_another_service_has_is_not_its_signature(query: str) -> None:
+    assert found(f"{PLAIN}?{query}").codes == ("no-signature",)
+
+
+def test_a_second_search_does_not_follow_a_long_one() -> None:
+    """The answer is of another request, which would be searched, too."""
+    names = [f"p{number}" for number in range(8)]
+    headers = {f"x-cos-meta-{name}": "a b" for name in names}
+    url = signer().presign("a/b/c d.txt", query=dict.fromkeys(names, "x y"), headers=headers, key_time=TIMES)
+    error = mismatch("get", "/other/x/y/z", [(name, "x yq") for name in names], [("host", HOST)])
+    explanation = found(url, headers=headers, error=error, credentials=[Credentials(SECRET_ID, "another")])
+    assert 60_000 < explanation.tried < 130_000
+
+
+def test_a_host_of_a_proxy_that_is_no_text() -> None:
+    text = f"GET /other HTTP/1.1\r\nHost: {HOST}\r\nX-Forwarded-Host: a\udcff\r\nAuthorization: {AUTHORIZATION}\r\n\r\n"
+    assert found(text).codes[-1] == "wrong-secret-key"
 
 
 def test_two_secret_keys_of_one_secret_id() -> None:

@@ -25,7 +25,7 @@ from cossign.gateway._gate import CAUSES
 from tests import reference
 from tests.conftest import scaled
 from tests.explain.breaking import BUCKET, HOST, KEYS, NOW, REGION, SECRET_ID
-from tests.explain.field.reports import END, OWN, policy_form
+from tests.explain.field.reports import END, OWN, over, policy_form
 from tests.explain.test_explain import BREAKS, drawn, explained
 from tests.waiting import PATIENCE
 
@@ -145,10 +145,19 @@ def test_secrets_are_hidden_however_they_are_written() -> None:
             for shown in outputs(explain(text, credentials=known, now=NOW)).values():
                 assert written not in html.unescape(shown)
     text = policy_form(f'{{"expiration":"{END}","conditions":[{OWN}]}}', [("key", "a")])
-    for shown in outputs(
-        explain(text.replace(f'q-ak"\r\n\r\n{SECRET_ID}', f'q-ak"\r\n\r\n{SECRET_KEY}'), now=NOW)
-    ).values():
+    swapped = text.replace(f'q-ak"\r\n\r\n{SECRET_ID}', f'q-ak"\r\n\r\n{SECRET_KEY}')
+    for shown in outputs(explain(swapped, credentials=[Credentials("AKIDelse", "x1y2z3")], now=NOW)).values():
         assert SECRET_KEY not in shown
+    signed = reference.signed(
+        SECRET_KEY, "get", "/a", [("x-cos-security-token", token)], [("host", HOST)], f"{TIMES[0]};{TIMES[1]}"
+    )
+    http = signed["http_string"].replace(quoted, lower)  # as an encoder with lower-case hex signs it
+    signed["signature"] = over(http)(SECRET_KEY, f"{TIMES[0]};{TIMES[1]}", "")
+    fields = reference.authorization(SECRET_ID, f"{TIMES[0]};{TIMES[1]}", signed).replace(";", "%3B")
+    explanation = explain(f"https://{HOST}/a?{fields}&x-cos-security-token={quoted}", credentials=credentials, now=NOW)
+    assert explanation.codes == ("encoder-differs",)
+    for shown in outputs(explanation).values():
+        assert lower not in shown
 
 
 @scaled("count", 82, 600)

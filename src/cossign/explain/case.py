@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cossign.credentials import Credentials
 from cossign.explain.catalogue import CATALOGUE, Sureness
 from cossign.explain.changes import Change, Clues, show
-from cossign.explain.findings import Finding
+from cossign.explain.findings import Finding, format_duration
 from cossign.explain.forms import (
     FIELDS,
     Evidence,
@@ -21,11 +21,12 @@ from cossign.explain.forms import (
     written_host,
 )
 from cossign.explain.hosts import bucket_in, other_hosts
-from cossign.explain.reading import Request
+from cossign.explain.reading import Request, sent_bytes
 from cossign.explain.steps import Signing
 from cossign.key_time import KeyTime
 
 _TEMPORARY_LENGTH = 60  # characters that no permanent SecretId has: those have 36
+_VALUE_CAUSES = {b"content-type": "content-type-changed", b"content-length": "content-length-changed"}
 
 
 class Case(NamedTuple):
@@ -37,7 +38,7 @@ class Case(NamedTuple):
         evidence: what the request itself shows.
         signing: what the signature should be made of.
         clues: what else is known.
-        secret_id: q-ak, as one of the credentials at hand has it, if q-ak is that but for blanks or quotes around it.
+        secret_id: q-ak, without blanks or quotes around it.
         host: the request's.
     """
 
@@ -64,9 +65,9 @@ class Case(NamedTuple):
             spans.append(span)
         return max(spans[0][0], spans[1][0]), min(spans[0][1], spans[1][1])
 
-    def has_temporary_id(self) -> bool:
-        """Whether the SecretId is as long as those of temporary credentials are."""
-        return len(self.secret_id) > _TEMPORARY_LENGTH
+    def needs_token(self) -> bool:
+        """Whether the SecretId looks like a temporary one, and no token is sent."""
+        return is_temporary(self.secret_id) and self.reading.token is None
 
 
 def read_case(
@@ -102,6 +103,7 @@ def read_case(
         tokens.append(show(reading.token))
     host = show(reading.host)
     bucket_name = bucket or bucket_in(host) or next(filter(None, map(bucket_in, hosts)), "")
+    form_key = reading.form.value("key") if reading.form else None
     clues = clues_of(
         reading,
         selection,
@@ -109,7 +111,7 @@ def read_case(
         tokens=tuple(dict.fromkeys(tokens)),
         hosts=tuple(other_hosts(host, bucket_name, (*hosts, written_host(request.url)), request.headers)),
         bucket=bucket_name,
-        form_key=(reading.form.value("key") or "") if reading.form else "",
+        form_path=b"/" + sent_bytes(form_key).lstrip(b"/") if form_key else b"",
     )._replace(secret_id=secret_id)
     all_evidence = (*evidence, *edits, *reading.evidence)
     if len(reading.fields) == len(FIELDS):
@@ -145,3 +147,48 @@ def finding(change: Change | Evidence, sureness: Sureness) -> Finding:
 def evident(evidence: Evidence) -> Finding:
     """The finding of what the request itself shows."""
     return finding(evidence, evidence.sureness)
+
+
+def value_cause(kind: str, name: bytes) -> str:
+    """The code of the cause that a value has changed: of a "header" or a "parameter"."""
+    return _VALUE_CAUSES.get(name.lower(), f"{kind}-changed") if kind == "header" else f"{kind}-changed"
+
+
+# --- Besides the signature --------------------------------------------------------------------------------------------
+
+
+def is_temporary(secret_id: str) -> bool:
+    """Whether a SecretId is as long as those of temporary credentials are."""
+    return len(secret_id) > _TEMPORARY_LENGTH
+
+
+def time_findings(span: tuple[int, int], now: int) -> Iterator[Finding]:
+    """Whether a signature does not hold yet, or does not hold any more."""
+    if now > span[1]:
+        yield Finding(CATALOGUE["expired"], f"it ended {format_duration(now - span[1])} ago", "evident")
+    elif now < span[0]:
+        detail = f"it begins in {format_duration(span[0] - now)}: a clock is wrong by as much, or more"
+        yield Finding(CATALOGUE["not-yet-valid"], detail, "evident")
+
+
+def token_findings(
+    secret_id: str, token: str | None, credentials: Credentials | None, *, is_shown: bool
+) -> Iterator[Finding]:
+    """Whether the token is missing, or is another one.
+
+    Args:
+        secret_id: q-ak.
+        token: what is sent as x-cos-security-token, or None.
+        credentials: those of the SecretId, if they are at hand.
+        is_shown: whether the text shows all places where a token may stand.
+    """
+    if credentials is not None and credentials.token:
+        if token is None:
+            sureness: Sureness = "evident" if is_shown else "possible"
+            yield Finding(CATALOGUE["token-missing"], "the request has no x-cos-security-token", sureness)
+        elif token != credentials.token:
+            detail = "x-cos-security-token is not the token of these credentials"
+            yield Finding(CATALOGUE["token-changed"], detail, "evident")
+    elif token is None and is_temporary(secret_id):
+        detail = "the SecretId has the length of a temporary one, and the request has no x-cos-security-token"
+        yield Finding(CATALOGUE["token-missing"], detail, "possible")

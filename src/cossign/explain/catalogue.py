@@ -290,7 +290,7 @@ _GROUPS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
         ("signed-twice", "There are two signatures", "A client signs requests whose URL is signed already. COS does not document which of two signatures it takes.", "requests.get(url)  # without auth="),
         ("field-missing", "A field of the signature is missing", "There are seven, and all must be there, even where a list is empty.", "...&q-header-list=&q-url-param-list=&q-signature=..."),
         ("field-doubled", "A field of the signature is there twice", "A URL that was signed was signed again.", "signer.object_url(key)  # sign the bare URL"),
-        ("no-signature", "There is no signature", "The URL is the bare one, or a client or a redirect dropped the Authorization. COS answers AccessDenied unless "
+        ("no-signature", "The request has no signature", "The URL was never signed, or a client or a redirect dropped the Authorization. COS answers AccessDenied unless "
          "the object is public.", "signer.presign(key)"),
         ("aws-sigv4", "It is signed by AWS's Signature Version 4",
          "boto3 and the AWS SDKs sign so. COS takes it on its S3-compatible interface; cossign cannot check it.",
@@ -301,16 +301,16 @@ _GROUPS: dict[str, tuple[tuple[str, str, str, str], ...]] = {
     ),
     AFTER: (
         ("access-denied", "A permission refuses the request",
-         "COS checks the signature first. AccessDenied then comes from a permission: of the user or role, of temporary keys (their policy), of the "
-         "bucket (policy, ACL, hotlink protection), of the network. It also comes if there is no signature, or if a token is missing.",
+         "AccessDenied usually comes from a permission: of the user or role, of temporary keys (their policy), of the bucket (policy, ACL, hotlink "
+         "protection) or of the network. COS also sends it if the request lacks a signature or a token.",
          "# allow name/cos:GetObject on qcs::cos:<region>:uid/<APPID>:<bucket>/<key>"),
         ("cors-refused", "The bucket's CORS rules refuse the page's request",
          "A browser asks by OPTIONS first. The bucket needs a rule with the page's origin, the method and the headers. The signature plays no part.",
          "coscli cors --method put cos://<bucket> --local cors.json"),
-        ("no-such-key", "There is no such object",
-         "The signature is right, and the key names nothing: it was encoded twice, has another case, a blank or a slash too many, or is in another bucket.",
+        ("no-such-key", "The object does not exist",
+         "No object has this key. The key was encoded twice, has another case, or has a blank or a slash too many; or the object is in another bucket.",
          "coscli ls cos://<bucket>/<prefix>"),
-        ("no-such-bucket", "There is no such bucket here", "The bucket's name, its APPID or its region is another.",
+        ("no-such-bucket", "The bucket does not exist here", "The name, the APPID or the region is wrong.",
          'Signer(credentials, bucket="examplebucket-1250000000", region="ap-beijing")'),
         ("object-archived", "The object is archived", "Objects of the classes ARCHIVE and DEEP_ARCHIVE must be restored before they are read.",
          "coscli restore cos://<bucket>/<key>"),

@@ -75,7 +75,7 @@ class Clues(NamedTuple):
         raw_path: the path as it was sent, not decoded.
         raw_query: the query as it was sent, without the signature's parameters.
         fragment: what follows a ``#``, which is not sent.
-        form_key: the field ``key`` of a form, or "".
+        form_path: "/" and the field ``key`` of a form, or b"".
         unlisted_params, unlisted_headers: entries of the request that no list names.
     """
 
@@ -87,7 +87,7 @@ class Clues(NamedTuple):
     raw_path: bytes = b""
     raw_query: bytes = b""
     fragment: bytes = b""
-    form_key: str = ""
+    form_path: bytes = b""
     unlisted_params: tuple[Entry, ...] = ()
     unlisted_headers: tuple[Entry, ...] = ()
 
@@ -397,9 +397,9 @@ def _cut_paths(path: bytes, clues: Clues) -> Iterator[Change]:
                 "url-cuts-key",
                 "the key has a '#' that is not percent-encoded in the URL: what follows is not sent",
             )
-    if clues.form_key:
-        value = b"/" + clues.form_key.encode("utf-8", "surrogatepass").lstrip(b"/")
-        yield _path(value, "form-signed-otherwise", f"{show(value)!r} was signed, and a form is sent to '/'")
+    if clues.form_path:
+        detail = f"{show(clues.form_path)!r} was signed, and a form is sent to '/'"
+        yield _path(clues.form_path, "form-signed-otherwise", detail)
     for host in clues.hosts[:8]:
         for origin in (f"https://{host}", f"http://{host}", host):
             yield _path(origin.encode() + path, "url-as-path", "the whole URL was signed as the path")

@@ -58,8 +58,8 @@ _TEXTS: dict[tuple[Stage, str], dict[str, str]] = {
         "DomainAuditFailed": "the custom domain has no ICP licence",
     },
     ("after", "no-such-key"): {
-        "NoSuchKey": "there is no object of this key",
-        "NoSuchResource": "there is no object of this key",
+        "NoSuchKey": "no object has this key",
+        "NoSuchResource": "no object has this key",
         "NoSuchVersion": "there is no such version of the object",
         "NoSuchUpload": "there is no such multipart upload: it was completed or aborted, or belongs to another key",
         "NoSuchCopySource": "the object to copy does not exist",

@@ -8,13 +8,12 @@ from typing import NamedTuple
 
 from cossign.credentials import Credentials
 from cossign.explain.answer import Answer
-from cossign.explain.case import Case, evident, finding
-from cossign.explain.catalogue import CATALOGUE, Sureness
+from cossign.explain.case import Case, evident, finding, time_findings, token_findings
+from cossign.explain.catalogue import CATALOGUE
 from cossign.explain.changes import show
-from cossign.explain.findings import Finding, format_duration
-from cossign.explain.reading import sent_bytes
+from cossign.explain.findings import Finding
 from cossign.explain.search import Match, SearchResult, search
-from cossign.explain.service import code_findings, received_signing, same_string_finding, transit_findings
+from cossign.explain.service import code_findings, received_signing, refusal_finding, transit_findings
 from cossign.explain.steps import Signing
 from cossign.explain.suspects import suspects, usual_suspects
 
@@ -91,9 +90,8 @@ def _bases(case: Case, answer: Answer | None, limit: int) -> Iterator[Base]:
     arrival = received_signing(case, answer)
     if arrival is not None and arrival.lines() != case.signing.lines():
         yield Base(arrival, "received")
-    if case.clues.form_key and limit < _MAX_CHANGES:
-        path = b"/" + sent_bytes(case.clues.form_key).lstrip(b"/")
-        yield Base(case.signing._replace(method=b"put", path=path), "form")
+    if case.clues.form_path and limit < _MAX_CHANGES:
+        yield Base(case.signing._replace(method=b"put", path=case.clues.form_path), "form")
         yield Base(case.signing._replace(method=b"put"), "form")
     unsent_names = case.selection.unsent_names
     if unsent_names and len(unsent_names) <= 3 and limit < _MAX_CHANGES:
@@ -213,7 +211,7 @@ def _refusal_findings(case: Case, answer: Answer, is_right: bool) -> Iterator[Fi
     elif is_right:
         own_text = show(case.signing.recipe.string_to_sign(case.signing.times, case.signing.lines()))
         is_same = arrival is not None if answer.string_to_sign is None else answer.string_to_sign == own_text
-        yield same_string_finding(case, case.signing if is_same else None)
+        yield refusal_finding(case, is_same)
 
 
 # --- Beside the signature ---------------------------------------------------------------------------------------------
@@ -223,37 +221,19 @@ def _side_findings(
     case: Case, keyring: Mapping[str, Credentials], now: int, answer: Answer | None
 ) -> Iterator[Finding]:
     """What may be wrong besides the signature: the token, the time, what clients do to the path."""
-    yield from _token_findings(case, keyring.get(case.secret_id))
-    parts = show(case.reading.path).split("/")
-    if case.reading.place == "URL" and not case.reading.has_all_headers and ("." in parts or ".." in parts):
+    reading = case.reading
+    token = None if reading.token is None else show(reading.token)
+    is_shown = reading.has_all_headers or reading.place == "form"
+    yield from token_findings(case.secret_id, token, keyring.get(case.secret_id), is_shown=is_shown)
+    parts = show(reading.path).split("/")
+    if reading.place == "URL" and not reading.has_all_headers and ("." in parts or ".." in parts):
         detail = "the URL's path has dot segments, which most clients remove before they send it"
         yield Finding(CATALOGUE["dot-segments"], detail, "possible")
     span = case.span()
     if span is None or any(each.code in ("milliseconds", "key-time-form") for each in case.evidence):
         return
-    if answer is not None and answer.meaning is not None and answer.meaning.stage == "time":
-        return  # the service's own clock says more
-    if now > span[1]:
-        yield Finding(CATALOGUE["expired"], f"it ended {format_duration(now - span[1])} ago", "evident")
-    elif now < span[0]:
-        detail = f"it begins in {format_duration(span[0] - now)}: a clock is wrong by as much, or more"
-        yield Finding(CATALOGUE["not-yet-valid"], detail, "evident")
-
-
-def _token_findings(case: Case, credentials: Credentials | None) -> Iterator[Finding]:
-    token = case.reading.token
-    if credentials is not None and credentials.token:
-        if token is None:
-            sureness: Sureness = (
-                "evident" if case.reading.has_all_headers or case.reading.place == "form" else "possible"
-            )
-            yield Finding(CATALOGUE["token-missing"], "the request has no x-cos-security-token", sureness)
-        elif show(token) != credentials.token:
-            detail = "x-cos-security-token is not the token of these credentials"
-            yield Finding(CATALOGUE["token-changed"], detail, "evident")
-    elif token is None and case.has_temporary_id():
-        detail = "the SecretId has the length of a temporary one, and the request has no x-cos-security-token"
-        yield Finding(CATALOGUE["token-missing"], detail, "possible")
+    if answer is None or answer.meaning is None or answer.meaning.stage != "time":  # the service's own clock says more
+        yield from time_findings(span, now)
 
 
 # --- A signature that nothing explains --------------------------------------------------------------------------------

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cossign.credentials import Credentials
 from cossign.errors import ParameterError
@@ -21,7 +21,7 @@ from cossign.explain.hosts import bucket_in
 from cossign.explain.mask import Mask, secrets_in
 from cossign.explain.policy import decoded_policy, diagnose_policy
 from cossign.explain.reading import Form, Request, read
-from cossign.explain.service import code_findings, same_string_finding
+from cossign.explain.service import code_findings, refusal_finding
 from cossign.explain.steps import Signing, Times, encoded_entry, first_difference, http_string
 from cossign.explain.suspects import next_steps
 
@@ -97,39 +97,67 @@ def explain(
     ('method-changed',)
     """
     start = time.perf_counter()
-    _check(method, headers, now, hosts, bucket)
+    _check(method, headers, credentials, now, hosts, bucket)
     parsed_request = read(request, method, tuple((headers or {}).items()))
     answer = (
         None if error is None and parsed_request.error is None else read_answer(error or parsed_request.error or "")
     )
     timestamp = int(time.time() if now is None else now)
     mask = Mask(show_secrets)
-    outcome: dict[str, Any] = {"is_proven": False}
+    keyring, *other_keyrings = _keyrings(credentials)
+
+    def judge(keyring: Mapping[str, Credentials]) -> _Outcome:
+        cases = [read_case(each, evidence, keyring, hosts, bucket) for each, evidence in repair_request(parsed_request)]
+        _hide_secrets(mask, parsed_request, cases, answer, credentials)
+        form = parsed_request.form
+        if form is not None and form.value("policy") is not None and form.value("signature") is None:
+            return _judge_form(form, cases[0], keyring, answer, bucket, mask=mask, now=timestamp)
+        return _judge_request(cases, keyring, answer, mask, timestamp, has_hosts=bool(hosts))
+
     try:
-        for keyring in _keyrings(credentials):
-            cases = [
-                read_case(each, evidence, keyring, hosts, bucket) for each, evidence in repair_request(parsed_request)
-            ]
-            _hide_secrets(mask, parsed_request, cases, answer, credentials)
-            form = parsed_request.form
-            if form is not None and form.value("policy") is not None and form.value("signature") is None:
-                outcome = _explain_form(form, cases[0], keyring, answer, bucket, mask=mask, now=timestamp)
-            else:
-                outcome = _explain_request(cases, keyring, answer, mask, timestamp, has_hosts=bool(hosts))
-            if outcome["is_proven"]:
-                break
+        outcome = judge(keyring)
+        for keyring in other_keyrings:
+            if not outcome.is_proven:
+                outcome = judge(keyring)
     finally:
         encoded_entry.cache_clear()
-    del outcome["is_proven"]
-    for name in ("findings", "others"):
-        outcome[name] = tuple(_mask_findings(outcome[name], mask))
     return Explanation(
+        holds=outcome.is_right and not outcome.others and all(each.cause.group == AFTER for each in outcome.findings),
+        findings=tuple(each._replace(detail=mask(each.detail)) for each in outcome.findings),
+        others=tuple(each._replace(detail=mask(each.detail)) for each in outcome.others),
+        next_steps=outcome.next_steps,
+        steps=outcome.steps,
+        difference=outcome.difference,
         url=mask(parsed_request.url),
+        method=outcome.method,
         source=parsed_request.source,
+        key_time=outcome.key_time,
         now=timestamp,
+        checked=outcome.is_checked,
+        tried=outcome.attempts,
         seconds=time.perf_counter() - start,
-        **outcome,
     )
+
+
+class _Outcome(NamedTuple):
+    """What was found with one set of credentials; the fields are those of Findings.
+
+    Attributes:
+        is_right: whether the signature is right for the request as it is given.
+        is_proven: whether a recomputed signature is the one that was sent.
+    """
+
+    is_right: bool
+    is_proven: bool
+    findings: list[Finding]
+    others: list[Finding]
+    next_steps: tuple[str, ...]
+    steps: tuple[Step, ...]
+    difference: Difference | None
+    method: str
+    key_time: tuple[int, int] | None
+    is_checked: bool
+    attempts: int
 
 
 def _keyrings(credentials: Sequence[Credentials]) -> list[dict[str, Credentials]]:
@@ -141,13 +169,15 @@ def _keyrings(credentials: Sequence[Credentials]) -> list[dict[str, Credentials]
     return [{name: each[min(place, len(each) - 1)] for name, each in by_id.items()} for place in range(count)]
 
 
-def _check(method: Any, headers: Any, now: Any, hosts: Any, bucket: Any) -> None:
+def _check(method: Any, headers: Any, credentials: Any, now: Any, hosts: Any, bucket: Any) -> None:
     """Refuse parameters of other types."""
     if method is not None and not isinstance(method, str):
         raise ParameterError("method", f"must be a str, not {type(method).__name__}")
     for name, value in (headers or {}).items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise ParameterError(f"headers[{name!r}]", f"must be a str, not {type(value).__name__}")
+    if not isinstance(credentials, (list, tuple)):
+        raise ParameterError("credentials", f"must be a list of Credentials, not {type(credentials).__name__}")
     if now is not None and (isinstance(now, bool) or not isinstance(now, (int, float)) or not abs(now) < _MAX_TIME):
         raise ParameterError("now", f"must be Unix seconds, not {now!r}"[:200])
     for host in hosts:
@@ -157,7 +187,7 @@ def _check(method: Any, headers: Any, now: Any, hosts: Any, bucket: Any) -> None
         raise ParameterError("bucket", "must be <BucketName>-<APPID>, such as example-1250000000")
 
 
-def _explain_request(
+def _judge_request(
     cases: list[Case],
     keyring: Mapping[str, Credentials],
     answer: Answer | None,
@@ -165,26 +195,26 @@ def _explain_request(
     now: int,
     *,
     has_hosts: bool,
-) -> dict[str, Any]:
-    """What an Explanation has of a request whose signature is one of HttpString."""
+) -> _Outcome:
+    """Judge a request whose signature is one of HttpString."""
     case, signed, is_right, findings, others, attempts = diagnose(cases, answer, keyring, now)
     is_open = bool(findings) and all(each.sureness == "possible" for each in findings) and not is_right
-    return {
-        "holds": is_right and not others and all(each.cause.group == AFTER for each in findings),
-        "findings": findings,
-        "others": others,
-        "next_steps": tuple(next_steps(case, answer is not None, has_hosts)) if is_open and case.is_whole else (),
-        "steps": tuple(_steps(case, signed, answer, mask, keyring)),
-        "difference": _difference(case.signing, signed),
-        "method": show(case.signing.method).upper(),
-        "key_time": case.span(),
-        "checked": case.secret_id in keyring or signed is not None,
-        "tried": attempts,
-        "is_proven": signed is not None,
-    }
+    return _Outcome(
+        is_right,
+        signed is not None,
+        findings,
+        others,
+        tuple(next_steps(case, answer is not None, has_hosts)) if is_open and case.is_whole else (),
+        tuple(_steps(case, signed, answer, mask, keyring)),
+        _difference(case.signing, signed),
+        show(case.signing.method).upper(),
+        case.span(),
+        case.secret_id in keyring or signed is not None,
+        attempts,
+    )
 
 
-def _explain_form(
+def _judge_form(
     form: Form,
     case: Case,
     keyring: Mapping[str, Credentials],
@@ -193,32 +223,25 @@ def _explain_form(
     *,
     mask: Mask,
     now: int,
-) -> dict[str, Any]:
-    """What an Explanation has of a form with a policy."""
-    diagnosis = diagnose_policy(form, keyring, bucket or bucket_in(case.host), now)
-    is_right = diagnosis.is_right and not diagnosis.findings
-    findings = [*code_findings(case, answer, is_right, now), *diagnosis.findings]
-    mask.hide_signature(next((step.request for step in diagnosis.steps if step.name == "Signature"), ""))
-    mask.hide_signature(form.value("q-signature") or "")
-    if diagnosis.is_right and answer is not None and answer.code == "SignatureDoesNotMatch":
-        findings.append(same_string_finding(case, None))
+) -> _Outcome:
+    """Judge a form with a policy."""
+    is_signed, findings, steps, span, attempts, is_checked = diagnose_policy(
+        form, keyring, bucket or bucket_in(case.host), now
+    )
+    is_right = is_signed and not findings
+    findings = [*code_findings(case, answer, is_right, now), *findings]
+    if is_signed and answer is not None and answer.code == "SignatureDoesNotMatch":
+        findings.append(refusal_finding(case, is_same=False))
         is_right = False
-    return {
-        "holds": is_right and all(each.cause.group == AFTER for each in findings),
-        "findings": findings,
-        "others": (),
-        "next_steps": (),
-        "steps": tuple(
-            Step(step.name, mask(step.request), None if step.signed is None else mask(step.signed))
-            for step in diagnosis.steps
-        ),
-        "difference": None,
-        "method": "POST",
-        "key_time": diagnosis.span,
-        "checked": diagnosis.is_checked,
-        "tried": diagnosis.attempts,
-        "is_proven": diagnosis.is_right,
-    }
+    for step in steps:
+        if step.name == "Signature":
+            mask.hide_signature(step.request)
+    masked_steps = [
+        Step(step.name, mask(step.request), None if step.signed is None else mask(step.signed)) for step in steps
+    ]
+    return _Outcome(
+        is_right, is_signed, findings, [], (), tuple(masked_steps), None, "POST", span, is_checked, attempts
+    )
 
 
 def _hide_secrets(
@@ -242,14 +265,11 @@ def _hide_secrets(
     for text in texts:
         for name, value in secrets_in(text):
             mask.hide(value, "<token>") if name.lower() == "token" else mask.hide_signature(value)
+    if request.form is not None:
+        mask.hide_signature(request.form.value("q-signature") or "")
     for case in cases:
         mask.hide_signature(show(case.reading.fields.get("q-signature", b"")))
         mask.hide_signature(show(case.reading.signature))
-
-
-def _mask_findings(findings: Iterable[Finding], mask: Callable[[str], str]) -> Iterator[Finding]:
-    for finding in findings:
-        yield finding._replace(detail=mask(finding.detail))
 
 
 # --- Side by side -----------------------------------------------------------------------------------------------------

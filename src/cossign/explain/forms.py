@@ -568,13 +568,18 @@ def select_entries(reading: Reading) -> Selection:
     return Selection(Pairs(selections[0]), Pairs(selections[1]), tuple(unsent_names), rest[0], rest[1], tuple(evidence))
 
 
+def name_hint(method: bytes, name: bytes) -> str:
+    """What those want who sign Content-Disposition for a download; "" for other headers."""
+    if name != b"content-disposition" or method != b"get":
+        return ""
+    return ". For a download's name, sign the parameter response-content-disposition, which the URL holds"
+
+
 def _missing_entry(reading: Reading, kind: str, field: str, name: bytes) -> Evidence:
     """A signed header or parameter that is not there; a bare URL does not show which headers are sent with it."""
-    text, hint = f"{field} names {show(name)!r}", ""
-    if name == b"content-disposition" and reading.method == b"get":
-        hint = ". For a download's name, sign the parameter response-content-disposition, which the URL holds"
+    text, hint = f"{field} names {show(name)!r}", name_hint(reading.method, name)
     if kind == "header" and not reading.has_all_headers:
-        detail = f"{text}: this header must be sent with its signed value; give it with -H, to check it{hint}"
+        detail = f"{text}: send this header with its signed value. To check it, give it here (-H, headers=){hint}"
         return Evidence("header-missing", detail, "possible")
     return Evidence(f"{kind}-missing", f"{text}, and the request has no such {kind}{hint}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from cossign.endpoint import REGIONS
+from cossign.endpoint import LEGACY_REGIONS, REGIONS
 
 # The names of COS's hosts: a bucket, a service, a region (product 436, page 6224; read in November 2026).
 _COS_HOST = re.compile(
@@ -15,15 +15,9 @@ _COS_HOST = re.compile(
 _SERVICES = ("cos", "cos-internal", "cos-website", "pic", "ci")
 # Short names of regions in hosts of COS's first years: picbj, cossh.
 _SHORT_NAMES = ("bj", "sh", "gz", "cd", "cq", "hk", "sgp", "tj", "ca", "ger", "nj")
-_LEGACY_REGIONS = ("cn-south", "cn-south-2", "cn-north", "cn-east", "cn-southwest", "sg")
 # Headers in which proxies and CDNs keep the name that the client asked for.
-_ORIGINAL_HOSTS = (
-    "x-forwarded-host",
-    "x-original-host",
-    "x-host",
-    "x-forwarded-server",
-    "ali-swift-stat-host",
-    "cdn-src-host",
+_ORIGINAL_HOSTS = frozenset(
+    ["x-forwarded-host", "x-original-host", "x-host", "x-forwarded-server", "ali-swift-stat-host", "cdn-src-host"]
 )
 
 
@@ -72,7 +66,7 @@ def _all(host: str, bucket: str, given_hosts: Sequence[str], headers: Sequence[t
         for service in _SERVICES:
             yield f"{bucket}.{service}.{each}.myqcloud.com"
         yield f"{bucket}.cos.{each}.tencentcos.cn"
-    for each in _LEGACY_REGIONS:
+    for each in sorted(LEGACY_REGIONS):
         yield f"{bucket}.{each}.myqcloud.com"
     yield f"{bucket}.file.myqcloud.com"
     for each in _SHORT_NAMES:

@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 from cossign.credentials import Credentials
 from cossign.errors import MalformedSignature
+from cossign.explain.case import time_findings, token_findings
 from cossign.explain.catalogue import CATALOGUE
 from cossign.explain.changes import RECIPES, Clues, key_changes
-from cossign.explain.findings import Finding, Step, format_duration
+from cossign.explain.findings import Finding, Step
 from cossign.explain.reading import Form, sent_bytes
 from cossign.explain.steps import DOCUMENTED_RECIPE, Recipe
 from cossign.key_time import KeyTime
-from cossign.post import broken_conditions, read_policy
+from cossign.post import broken_conditions, missing_conditions, read_policy
 
 _FIELDS = ("q-sign-algorithm", "q-ak", "q-key-time", "q-signature")
 
@@ -81,20 +82,14 @@ def diagnose_policy(form: Form, keyring: Mapping[str, Credentials], bucket: str,
     values = {**fields, "key": key, "q-sign-time": key_time}
     for text in broken_conditions(conditions, values, bucket or None, form.size):
         findings.append(_evident("policy-condition", text))
-    exact_names = {str(name).lower() for operator, name, _ in conditions if operator == "eq"}
-    for name in ("q-sign-algorithm", "q-ak", "q-sign-time"):
-        if name not in exact_names:
-            findings.append(_evident("policy-form", f"the policy has no condition for {name}"))
+    for name in missing_conditions(conditions):
+        findings.append(_evident("policy-form", f"the policy has no condition for {name}"))
     if "key" not in fields:
         findings.append(_evident("policy-condition", "the form has no field 'key'"))
-    if credentials is not None and credentials.token and fields.get("x-cos-security-token") != credentials.token:
-        code = "token-changed" if "x-cos-security-token" in fields else "token-missing"
-        findings.append(_evident(code, "the form's x-cos-security-token is not the token of these credentials"))
+    findings += token_findings(fields["q-ak"], fields.get("x-cos-security-token"), credentials, is_shown=True)
     times = None if span is None else (span.start, min(span.end, expiration))
-    if times is not None and now > times[1]:
-        findings.append(_evident("expired", f"it ended {format_duration(now - times[1])} ago"))
-    elif times is not None and now < times[0]:
-        findings.append(_evident("not-yet-valid", f"it begins in {format_duration(times[0] - now)}"))
+    if times is not None:
+        findings += time_findings(times, now)
     return PolicyDiagnosis(is_right, findings, steps, times, attempts + 1, credentials is not None)
 
 

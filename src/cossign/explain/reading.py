@@ -124,13 +124,13 @@ def _read(text: str) -> Request:
     sent_lines = [line[2:] for line in lines if line.startswith("> ")]
     request_line = _REQUEST_LINE.fullmatch(lines[0].rstrip()) if lines else None
     if request_line and " HTTP/" in lines[0]:
-        request = _choose_request(list(_blocks(lines, text)), "raw HTTP", xml_error_in(text))
+        request = _choose_request(list(_blocks(lines)), "raw HTTP", xml_error_in(text))
         body = re.split(r"\r?\n\r?\n", text, maxsplit=1)[1:]
         return request._replace(form=_multipart(request.headers, body[0])) if body else request
     if sent_lines:
-        return _choose_request(list(_blocks(sent_lines, text)), "curl -v", xml_error_in(text))
+        return _choose_request(list(_blocks(sent_lines)), "curl -v", xml_error_in(text))
     if re.match(":(method|path|authority|scheme):", lines[0]):
-        return _choose_request(list(_blocks(lines, text)), "HTTP/2", xml_error_in(text))
+        return _choose_request(list(_blocks(lines)), "HTTP/2", xml_error_in(text))
     log_lines = [_LOG_LINE.search(line) for line in lines if line.strip()]
     if log_lines and all(log_lines):
         return _log_line([match for match in log_lines if match])
@@ -156,7 +156,7 @@ def _log_line(matches: list[re.Match[str]]) -> Request:
     return Request(line[1], target.decode("utf-8", "surrogateescape"), (), "log line")
 
 
-def _blocks(lines: list[str], text: str) -> Any:
+def _blocks(lines: list[str]) -> Any:
     """The requests among lines: each a request line, or HTTP/2's fields for it, and its headers."""
     method = target = None
     headers: list[tuple[str, str]] = []
@@ -253,8 +253,9 @@ def _har(text: str) -> Request:
         raise ParameterError("request", "begins like JSON and is none: a HAR file or entry was expected") from None
     log = data.get("log") if isinstance(data, dict) else None
     entries = log.get("entries") if isinstance(log, dict) else data if isinstance(data, list) else [data]
+    entries = entries if isinstance(entries, list) else []
     blocks, errors, forms = [], {}, {}
-    for entry in entries if isinstance(entries, list) else []:
+    for entry in entries:
         request = entry.get("request", entry) if isinstance(entry, dict) else None
         if not isinstance(request, dict) or not isinstance(request.get("url"), str):
             continue
@@ -268,9 +269,7 @@ def _har(text: str) -> Request:
             and not each["name"].startswith(":")
         )
         method = request.get("method")
-        if (
-            method == "OPTIONS" and isinstance(entries, list) and len(entries) > 1
-        ):  # a browser's question before the request
+        if method == "OPTIONS" and len(entries) > 1:  # a browser's question before the request
             continue
         blocks.append((method if isinstance(method, str) else None, request["url"], headers))
         forms[blocks[-1]] = _har_form(request, headers)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from cossign.explain.answer import Answer
-from cossign.explain.case import Case, finding
+from cossign.explain.case import Case, finding, value_cause
 from cossign.explain.catalogue import CATALOGUE
 from cossign.explain.changes import changes, show
 from cossign.explain.codes import Meaning
@@ -75,11 +75,10 @@ def _clock_hints(case: Case, server_time: int, now: int) -> Iterator[str]:
         start, end = span
         if server_time > end:
             yield f"KeyTime had ended {format_duration(server_time - end)} before"
-        elif server_time < start:
+        if server_time < start:
             yield f"KeyTime begins {format_duration(start - server_time)} later: the signer's clock was fast"
-        if abs(server_time - start) >= _MIN_SKEW:
-            word = "before" if server_time > start else "after"
-            yield f"KeyTime begins {format_duration(abs(server_time - start))} {word} the service's time"
+        elif server_time - start >= _MIN_SKEW:
+            yield f"KeyTime begins {format_duration(server_time - start)} before the service's time"
     if abs(server_time - now) >= _MIN_SKEW:
         word = "slow" if server_time > now else "fast"
         yield f"If the answer is new, this machine's clock is {format_duration(abs(server_time - now))} {word}"
@@ -89,7 +88,7 @@ def _permission_hints(case: Case, answer: Answer) -> Iterator[str]:
     if not case.is_whole:
         yield "Without a signature, only a bucket or an object that is public can be read"
         return
-    if case.has_temporary_id() and case.reading.token is None:
+    if case.needs_token():
         yield "The SecretId looks like a temporary one, and the request has no x-cos-security-token"
     yield (
         "Look at the permissions of the user or role of this SecretId, at the policy of temporary keys, "
@@ -112,10 +111,15 @@ def _key_hints(case: Case) -> Iterator[str]:
 # --- What happened on the way -----------------------------------------------------------------------------------------
 
 
-def same_string_finding(case: Case, arrival: Signing | None) -> Finding:
-    """The signature is right by the SecretKey at hand, and the service computed another."""
+def refusal_finding(case: Case, is_same: bool) -> Finding:
+    """The signature is right by the SecretKey at hand, and the service computed another.
+
+    Args:
+        case: the request.
+        is_same: whether the service's answer shows that it computed the same StringToSign.
+    """
     claim = "the signature is right by the SecretKey given, and the service"
-    if arrival is None:
+    if not is_same:
         detail = (
             f"{claim} refused it: it received another request, or has another SecretKey for {case.secret_id}. "
             "Give its whole answer, with StringToSign"
@@ -172,11 +176,8 @@ def _pair_findings(kind: str, sent_pairs: Pairs, received_pairs: Pairs) -> Itera
                 "service",
             )
         else:
-            code = {b"content-type": "content-type-changed", b"content-length": "content-length-changed"}.get(
-                name, f"{kind}-changed"
-            )
             yield Finding(
-                CATALOGUE[code],
+                CATALOGUE[value_cause(kind, name)],
                 f"the {kind} {show(name)!r} was {show(sent_values.get(name, b''))!r}, and arrived as "
                 f"{show(received_values[name])!r}",
                 "service",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cossign.explain.case import Case
+from cossign.explain.case import Case, value_cause
 from cossign.explain.catalogue import CATALOGUE
 from cossign.explain.changes import changes, show
 from cossign.explain.findings import Finding
+from cossign.explain.forms import name_hint
 from cossign.explain.hosts import is_usual_host
 from cossign.explain.steps import Signing
 
@@ -26,7 +27,6 @@ _OFTEN_CHANGED = (
     b"range",
     b"cache-control",
 )
-_HEADER_CODES = {b"content-type": "content-type-changed", b"content-length": "content-length-changed"}
 
 
 def suspects(case: Case) -> Iterator[Finding]:
@@ -83,13 +83,10 @@ def _values(case: Case) -> Iterator[Finding]:
     """The signed headers and parameters, whose values may have been others."""
     entries = [(name.lower(), value) for name, value in case.signing.headers.entries if name.lower() != b"host"]
     entries.sort(key=lambda each: _OFTEN_CHANGED.index(each[0]) if each[0] in _OFTEN_CHANGED else len(_OFTEN_CHANGED))
-    hint = ""
-    if case.reading.method == b"get" and b"content-disposition" in dict(entries):
-        hint = ". For a download's name, sign the parameter response-content-disposition instead"
     for name, value in entries[:_MAX_OF_A_KIND]:
-        more = hint if name == b"content-disposition" else ""
-        detail = f"the header {show(name)!r} is signed, and is {show(value)!r} here: its value may have changed{more}"
-        yield _possible(_HEADER_CODES.get(name, "header-changed"), detail)
+        hint = name_hint(case.reading.method, name)
+        detail = f"the header {show(name)!r} is signed, and is {show(value)!r} here: its value may have changed{hint}"
+        yield _possible(value_cause("header", name), detail)
     if len(entries) > _MAX_OF_A_KIND:
         names = ", ".join(show(name) for name, _ in entries[_MAX_OF_A_KIND:][:20])
         yield _possible("header-changed", f"these headers are signed, too: {names}")
