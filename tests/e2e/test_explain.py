@@ -66,7 +66,7 @@ server {{
     "key,options,headers,code",
     [
         ("static/a b.jpg", {}, {}, "path-rewritten"),
-        ("tidy/a//b.jpg", {}, {}, "slashes-merged"),
+        ("tidy/a//b.jpg", {}, {}, "slashes-changed"),
         ("tidy/a/./b.jpg", {}, {}, "dot-segments"),
         ("nameless/a.jpg", {}, {}, "host-changed"),
         ("rangeless/a.jpg", {"headers": {"Range": "bytes=0-9"}}, {"Range": "bytes=0-9"}, "header-missing"),
@@ -194,10 +194,10 @@ def test_dot_segments(origin: CosServer, send: Send) -> None:
         ("x+y.txt", lambda url: url.replace("%2B", "%20"), "plus-for-space"),
         ("100%.txt", lambda url: url.replace("%25", "%2525"), "url-encoded-again"),
         ("caf\u00e9.txt", lambda url: url.replace("caf%C3%A9", "cafe%CC%81"), "unicode-form"),
-        ("a//b.txt", lambda url: url.replace("a//b", "a/b"), "slashes-merged"),
-        ("dir/a.txt", lambda url: url.replace("/dir/", "//dir/"), "leading-slash"),
-        ("Case.txt", lambda url: url.replace("Case", "case"), "path-case"),
-        ("it's.txt", lambda url: url.replace("%27", "&#x27;").replace("&#x27;", "%26%23x27%3B"), "path-html"),
+        ("a//b.txt", lambda url: url.replace("a//b", "a/b"), "slashes-changed"),
+        ("dir/a.txt", lambda url: url.replace("/dir/", "//dir/"), "slashes-changed"),
+        ("Case.txt", lambda url: url.replace("Case", "case"), "path-edited"),
+        ("it's.txt", lambda url: url.replace("%27", "&#x27;").replace("&#x27;", "%26%23x27%3B"), "path-edited"),
     ],
 )  # fmt: skip
 def test_mistakes_with_urls(origin: CosServer, send: Send, key: str, mistake: Callable[[str], str], code: str) -> None:
@@ -238,7 +238,7 @@ def test_a_redirect_that_turns_post_into_get(origin: CosServer, send: Send) -> N
     )
     assert status == 403
     assert origin.requests[-1].method == b"GET"
-    assert why(signed, answer).codes == ("redirect-method",)
+    assert why(signed, answer).codes == ("method-changed",)
 
 
 def test_a_shell_that_cuts_the_url(origin: CosServer) -> None:
@@ -303,7 +303,7 @@ def test_boto3() -> None:
         endpoint_url=f"https://cos.{REGION}.myqcloud.com", config=boto3.session.Config(signature_version="s3"),
     )  # fmt: skip
     url = old.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "a.jpg"})
-    assert why(url, None).codes == ("aws-sigv2",)
+    assert why(url, None).codes == ("other-service",)
 
 
 def test_the_python_sdk() -> None:
@@ -314,7 +314,7 @@ def test_the_python_sdk() -> None:
     assert explain(url, credentials=[CREDENTIALS]).holds
     assert why(url.replace("%20", "+"), None).codes == ("plus-for-space",)
     leading = client.get_presigned_url(BUCKET, "/a.txt", "GET").replace("/a.txt?", "//a.txt?")
-    assert why(leading, None).codes == ("leading-slash",)
+    assert why(leading, None).codes == ("slashes-changed",)
 
 
 AUTHORIZATION = """
@@ -329,13 +329,13 @@ MILLISECONDS = "1750000000000;1750000900000"
     [
         ("milliseconds", {"Key": "a.txt", "KeyTime": MILLISECONDS}, "/a.txt", {}),
         ("path-missing", {}, "/a.txt", {}),
-        ("leading-slash", {"Key": "/a.txt", "UseRawKey": True}, "/a.txt", {}),
+        ("slashes-changed", {"Key": "/a.txt", "UseRawKey": True}, "/a.txt", {}),
         ("path-encoded", {"Key": "a%20b.txt"}, "/a%20b.txt", {}),
         ("method-changed", {"Key": "a.txt", "Method": "head"}, "/a.txt", {}),
         ("secret-key-edited", {"Key": "a.txt", "SecretKey": SECRET_KEY + "\n"}, "/a.txt", {}),
         ("secret-id-as-key", {"Key": "a.txt", "SecretKey": SECRET_ID}, "/a.txt", {}),
         ("wrong-secret-key", {"Key": "a.txt", "SecretKey": SECRET_KEY[::-1]}, "/a.txt", {}),
-        ("encoded-twice", {"Key": "", "Query": {"prefix": "a%2Fb"}}, "/?prefix=a%2Fb", {}),
+        ("encoder-differs", {"Key": "", "Query": {"prefix": "a%2Fb"}}, "/?prefix=a%2Fb", {}),
         ("host-changed", {"Key": "a.txt", "Headers": {"Host": "cdn.example.com"}}, "/a.txt", {}),
         ("content-type-changed", {"Key": "a.txt", "Headers": {"Content-Type": "text/plain"}}, "/a.txt",
          {"Content-Type": "text/plain; charset=utf-8"}),

@@ -230,9 +230,9 @@ def test_a_policy_that_was_signed_otherwise() -> None:
     sign_key = CREDENTIALS.sign_key(fields["q-key-time"])
     other = sign_key.sign(hashlib.sha1(fields["policy"].encode()).hexdigest().encode())
     explanation = SIGNER.explain(form([("key", "up/b.png"), *{**fields, "q-signature": other}.items()]))
-    assert [(each.cause.code, each.sureness) for each in explanation.findings] == [("policy-changed", "confirmed")]
+    assert [(each.cause.code, each.sureness) for each in explanation.findings] == [("policy-form", "confirmed")]
     explanation = SIGNER.explain(form([("key", "up/b.png"), *{**fields, "q-signature": "0" * 40}.items()]))
-    assert explanation.codes == ("policy-changed", "wrong-secret-key")
+    assert explanation.codes == ("policy-form", "wrong-secret-key")
     assert {each.sureness for each in explanation.findings} == {"possible"}
     for shown in (str(explanation), explanation.html(), json.dumps(explanation.json())):
         assert not re.search(r"Signature[^}]{0,80}[0-9a-f]{40}", shown)
@@ -323,7 +323,7 @@ def test_policies_that_no_calendar_and_no_number_holds(policy: str) -> None:
 def test_forms_of_other_shapes() -> None:
     """Two keys; another algorithm; a policy without its own conditions; what COS does not read."""
     fields = [("key", "up/a.png"), ("key", "up/b.png")]
-    assert "field-doubled" in found(policy_form(RIGHT_POLICY, fields)).codes
+    assert "signed-twice" in found(policy_form(RIGHT_POLICY, fields)).codes
     assert "algorithm" in found(RIGHT_FORM.replace("\r\n\r\nsha1\r\n", "\r\n\r\nmd5\r\n")).codes
     bare = policy_form(f'{{"expiration":"{END}","conditions":[["starts-with","$key","up/"]]}}', fields[:1])
     assert found(bare).codes == ("policy-form",) * 3

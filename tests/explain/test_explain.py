@@ -25,7 +25,7 @@ from tests.explain.breaking import BREAKS, BUCKET, HOST, KEYS, NOW, REGION, SECR
 from tests.explain.field.reports import REPORTS, form, mismatch
 
 TOKEN = "tok3n/+=" * 12
-CODES = sorted(BREAKS)
+CODES = [code for code in sorted(BREAKS) for _ in BREAKS[code]]  # each as often as there are ways to break by it
 # What leaves nothing to look at, so that a second cause beside it cannot be found.
 NOTHING_LEFT = {"cut-url", "no-signature", "field-missing", "aws-sigv4"}
 # Within these, two things cannot be done otherwise at once: the later undoes the earlier.
@@ -33,15 +33,10 @@ ONE_AT_A_TIME = {"recipe", "key", "form", "times", "method", "encoding", "beside
 # Causes that some requests do not tell apart, as both give the same bytes; the other one is then named second.
 ALIKE = {
     frozenset(pair) for pair in (
-        ("not-encoded", "encoder-differs"),  # only '/' or '~' in the values
-        ("space-as-plus", "encoder-differs"),
-        ("not-encoded", "space-as-plus"),
         ("path-encoded", "plus-for-space"),  # a form's encoder, and only spaces in the key
-        ("empty-value", "parameter-not-signed"),  # one parameter, without a value
-        ("leading-slash", "slashes-merged"),
-        ("key-blanks", "path-encoded"),
-        ("path-case", "unicode-form"),
-        ("host-port", "host-changed"),
+        ("encoder-differs", "list-differs"),  # one parameter, without a value
+        ("path-edited", "path-encoded"),
+        ("path-edited", "unicode-form"),
     )
 }  # fmt: skip
 
@@ -257,10 +252,8 @@ def test_without_a_key_nothing_is_confirmed() -> None:
 
 def test_every_cause_of_the_catalogue_is_reproduced() -> None:
     elsewhere = {  # in this file and those beside it
-        "unknown-secret-id", "token-as-key", "token-changed", "token-signed-elsewhere", "key-time-form",
-        "key-time-differs", "method-missing", "host-case", "header-doubled", "signature-form", "algorithm",
-        "sign-not-encoded", "authorization-encoded", "authorization-scheme", "signed-twice", "field-doubled", "aws-sigv2",
-        "other-service", "form-refused", "object-archived", "service-trouble", "policy-form", "policy-changed",
+        "unknown-secret-id", "token-changed", "key-time-form", "algorithm", "authorization-form", "signed-twice",
+        "other-service", "form-refused", "object-archived", "service-trouble", "policy-form",
     }  # fmt: skip
     reported = {report.cause for report in REPORTS}
     assert set(CATALOGUE) == set(BREAKS) | elsewhere | reported
@@ -290,18 +283,18 @@ def found(text: str, **more: object) -> Explanation:
          {"credentials": [Credentials(SECRET_ID, KEYS[SECRET_ID], TOKEN)]}),
         ("key-time-form", URL.replace("%3B", "-"), {}),
         ("key-time-form", URL.replace(f"{TIMES[0]}%3B{TIMES[1]}", f"{TIMES[1]}%3B{TIMES[0]}"), {}),
-        ("key-time-differs", URL.replace("q-sign-time=17", "q-sign-time=16", 1), {}),
+        ("key-time-changed", URL.replace("q-sign-time=17", "q-sign-time=16", 1), {}),
         ("signature-form", URL.partition("q-signature=")[0] + "q-signature=hello%20world", {}),
         ("algorithm", URL.replace("=sha1&", "=SHA1&"), {}),
-        ("sign-not-encoded", f"{PLAIN}?sign={AUTHORIZATION}", {}),
-        ("authorization-encoded", PLAIN, {"headers": {"Authorization": AUTHORIZATION.replace(";", "%3B")}}),
-        ("authorization-scheme", PLAIN, {"headers": {"Authorization": f"Bearer {AUTHORIZATION}"}}),
+        ("authorization-form", f"{PLAIN}?sign={AUTHORIZATION}", {}),
+        ("authorization-form", PLAIN, {"headers": {"Authorization": AUTHORIZATION.replace(";", "%3B")}}),
+        ("authorization-form", PLAIN, {"headers": {"Authorization": f"Bearer {AUTHORIZATION}"}}),
         ("signed-twice", URL, {"headers": {"Authorization": AUTHORIZATION}}),
-        ("field-doubled", URL + "&" + AUTHORIZATION, {}),
-        ("aws-sigv2", f"{PLAIN}?AWSAccessKeyId=AKID&Signature=abc%3D&Expires=1", {}),
+        ("signed-twice", URL + "&" + AUTHORIZATION, {}),
+        ("other-service", f"{PLAIN}?AWSAccessKeyId=AKID&Signature=abc%3D&Expires=1", {}),
         ("other-service", f"{PLAIN}?OSSAccessKeyId=AKID&Signature=abc%3D&Expires=1", {}),
-        ("host-case", f"GET {URL.partition(HOST)[2]} HTTP/1.1\r\nHost: {HOST.title()}\r\n\r\n", {}),
-        ("header-doubled", f"GET /a HTTP/1.1\r\nHost: {HOST}\r\nRange: bytes=0-9\r\nRange: bytes=0-9\r\nAuthorization: "
+        ("host-changed", f"GET {URL.partition(HOST)[2]} HTTP/1.1\r\nHost: {HOST.title()}\r\n\r\n", {}),
+        ("sent-twice", f"GET /a HTTP/1.1\r\nHost: {HOST}\r\nRange: bytes=0-9\r\nRange: bytes=0-9\r\nAuthorization: "
          + signer().authorization("GET", "a", headers={"Range": "bytes=0-9"}, key_time=TIMES), {}),
     ],
 )  # fmt: skip
@@ -314,31 +307,31 @@ def test_other_causes(code: str, text: str, more: dict[str, object]) -> None:
 def test_causes_of_tokens() -> None:
     temporary = Credentials(SECRET_ID, KEYS[SECRET_ID], TOKEN)
     swapped = Signer(Credentials(SECRET_ID, TOKEN), bucket=BUCKET, region=REGION).presign("a", key_time=TIMES)
-    assert found(swapped + "&x-cos-security-token=x", credentials=[temporary]).codes[0] == "token-as-key"
+    assert found(swapped + "&x-cos-security-token=x", credentials=[temporary]).codes[0] == "secret-id-as-key"
     signed = signer().presign("a", query={"x-cos-security-token": TOKEN}, key_time=TIMES)
     unlisted = signed.replace("q-url-param-list=x-cos-security-token", "q-url-param-list=")
     explanation = found(unlisted, credentials=[temporary])
-    assert explanation.codes == ("parameter-not-listed",)
-    assert "q-url-param-list does not name them all" in explanation.findings[0].detail
+    assert explanation.codes == ("list-differs",)
+    assert "q-url-param-list does not name it" in explanation.findings[0].detail
     in_header = signer().authorization("GET", "a", headers={"x-cos-security-token": TOKEN}, key_time=TIMES)
     in_header = in_header.replace("host;x-cos-security-token", "host")
     request = {"Authorization": in_header, "x-cos-security-token": TOKEN}
-    assert found(signer().object_url("a"), headers=request, credentials=[temporary]).codes == ("header-not-listed",)
+    assert found(signer().object_url("a"), headers=request, credentials=[temporary]).codes == ("list-differs",)
 
 
 @pytest.mark.parametrize(
-    "code", ["method-changed", "path-missing", "parameter-changed", "host-changed", "newline-lost"]
+    "code", ["method-changed", "path-missing", "parameter-changed", "host-changed", "lines-differ"]
 )
 def test_what_is_done_to_parameters_and_headers_alike_is_a_single_one(code: str) -> None:
     """And another beside it is found."""
     for seed in range(1000):
         try:
-            making = broken(seed, "names-case", code)
+            making = broken(seed, "names-differ", code)
         except Impossible:
             continue
         names = [name for name, _ in making.params], [name for name, _ in making.headers if name != "Host"]
         if all(any(name != name.lower() for name in each) for each in names):
-            assert sorted(explained(making).codes) == sorted(("names-case", code)), seed
+            assert sorted(explained(making).codes) == sorted(("names-differ", code)), seed
             return
     raise AssertionError("no request was fit")
 
@@ -377,7 +370,7 @@ def test_a_missing_parameter_whose_name_is_encoded_in_the_list() -> None:
 
 def test_what_is_there_twice_and_a_second_cause() -> None:
     url = signer().presign("a", query={"versionId": "5"}, key_time=TIMES) + "&versionId=5"
-    assert found(url, method="PUT").codes == ("parameter-doubled", "method-changed")
+    assert found(url, method="PUT").codes == ("sent-twice", "method-changed")
 
 
 def test_the_key_of_another_secret_id_that_is_not_at_hand() -> None:
@@ -453,7 +446,7 @@ def test_a_refusal_that_says_nothing() -> None:
 def test_a_method_that_nobody_gave() -> None:
     making = made(0)
     making.method = ""
-    assert explained(making).codes == ("method-missing",)
+    assert explained(making).codes == ("method-changed",)
 
 
 def test_the_service_has_another_key() -> None:
@@ -474,7 +467,7 @@ def test_the_difference_is_where_it_is() -> None:
 
 def test_the_difference_where_one_goes_on() -> None:
     explanation = found(signer().presign("a/", key_time=TIMES).replace("/a/?", "/a?"))
-    assert explanation.codes == ("trailing-slash",)
+    assert explanation.codes == ("slashes-changed",)
     assert explanation.difference == ("path", len("get\n/a"), len("/a"))
 
 
@@ -505,7 +498,7 @@ def test_base64_whose_plus_became_a_space() -> None:
         url = signer().presign(f"{number}", key_time=TIMES)
         packed = base64.b64encode(bytes.fromhex(url[-40:])).decode()
         if "+" in packed:
-            assert found(url[:-40] + packed).codes == ("signature-base64",)
+            assert found(url[:-40] + packed).codes == ("signature-form",)
             return
     raise AssertionError("no signature was fit")
 
@@ -514,14 +507,14 @@ def test_two_things_and_the_answer() -> None:
     """The signer had not encoded values, and a proxy has changed the path: the answer shows the latter."""
     for seed in range(100):
         try:
-            making = broken(seed, "not-encoded")
+            making = broken(seed, "encoder-differs")
         except Impossible:
             continue
         making.received = {"path": "/elsewhere"}
         explanation = explained(making)
-        if explanation.codes[0] != "not-encoded":  # another encoder gives the same
+        if explanation.codes[0] != "encoder-differs":  # another encoder gives the same
             continue
-        assert explanation.codes == ("not-encoded", "path-rewritten")
+        assert explanation.codes == ("encoder-differs", "path-rewritten")
         assert [finding.sureness for finding in explanation.findings] == ["confirmed", "service"]
         return
     raise AssertionError("no request was fit")

@@ -417,4 +417,4 @@ def test_two_sign_parameters_are_a_mistake() -> None:
     for query in (f"sign={good}&sign={bad}", f"sign={bad}&sign={good}"):
         found = explain(f"{SIGNER.object_url('a')}?{query}", credentials=[TEMPORARY], now=NOW)
         assert not found.holds
-        assert "field-doubled" in found.codes
+        assert "signed-twice" in found.codes

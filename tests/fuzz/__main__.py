@@ -8,7 +8,7 @@ from pathlib import Path
 
 import atheris
 
-SLOW = ["cossign.explain.search", "cossign.explain.changes", "cossign.explain.steps"]  # run thousands of times an input
+SLOW = ["cossign.explain.search", "cossign.explain.causes", "cossign.explain.steps"]  # run thousands of times an input
 with atheris.instrument_imports(include=["cossign"], exclude=SLOW):
     from tests.fuzz.targets import TARGETS
 

@@ -69,6 +69,6 @@ def test_the_targets_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(judging.LONGEST, "photos/public/", 1)
     with pytest.raises(AssertionError):
         TARGETS["gateway"](b"GET /img/public/a\n\n")
-    monkeypatch.setattr("cossign.explain.explanation.Mask.hide", lambda *_: None)
+    monkeypatch.setattr("cossign.explain.explainer.Mask.hide", lambda *_: None)
     with pytest.raises(AssertionError):
         TARGETS["explain"](b"!" + url + b"&x-cos-security-token=" + TOKEN.encode())

@@ -62,9 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
     from cossign.batch.outputs.paths import check_outputs
     from cossign.cli.bucket import find_bucket
     from cossign.endpoint import endpoint
-    from cossign.explain import catalogue, explain, reading
+    from cossign.explain import CATALOGUE, catalogue, explain, reading
 
-    if arguments.catalogue or arguments.request in catalogue.CATALOGUE:
+    if arguments.catalogue or arguments.request in CATALOGUE:
         print(catalogue.page() if arguments.catalogue else catalogue.entry(arguments.request), end="")
         return 0
     if arguments.request is None:

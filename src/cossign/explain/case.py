@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cossign.credentials import Credentials
-from cossign.explain.catalogue import CATALOGUE, Sureness
-from cossign.explain.changes import Change, Clues, show
+from cossign.explain.causes import CATALOGUE
+from cossign.explain.causes.cause import Change, Clues, Sureness
 from cossign.explain.findings import Finding, format_duration
 from cossign.explain.forms import (
     FIELDS,
@@ -22,11 +22,10 @@ from cossign.explain.forms import (
 )
 from cossign.explain.hosts import bucket_in, other_hosts
 from cossign.explain.reading import Request, sent_bytes
-from cossign.explain.steps import Signing
+from cossign.explain.steps import Signing, show
 from cossign.key_time import KeyTime
 
 _TEMPORARY_LENGTH = 60  # characters that no permanent SecretId has: those have 36
-_VALUE_CAUSES = {b"content-type": "content-type-changed", b"content-length": "content-length-changed"}
 
 
 class Case(NamedTuple):
@@ -151,7 +150,8 @@ def evident(evidence: Evidence) -> Finding:
 
 def value_cause(kind: str, name: bytes) -> str:
     """The code of the cause that a value has changed: of a "header" or a "parameter"."""
-    return _VALUE_CAUSES.get(name.lower(), f"{kind}-changed") if kind == "header" else f"{kind}-changed"
+    is_content_type = kind == "header" and name.lower() == b"content-type"
+    return "content-type-changed" if is_content_type else f"{kind}-changed"
 
 
 # --- Besides the signature --------------------------------------------------------------------------------------------

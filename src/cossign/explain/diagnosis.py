@@ -9,12 +9,11 @@ from typing import NamedTuple
 from cossign.credentials import Credentials
 from cossign.explain.answer import Answer
 from cossign.explain.case import Case, evident, finding, time_findings, token_findings
-from cossign.explain.catalogue import CATALOGUE
-from cossign.explain.changes import show
+from cossign.explain.causes import CATALOGUE
 from cossign.explain.findings import Finding
 from cossign.explain.search import Match, SearchResult, search
 from cossign.explain.service import code_findings, received_signing, refusal_finding, transit_findings
-from cossign.explain.steps import Signing
+from cossign.explain.steps import Signing, show
 from cossign.explain.suspects import suspects, usual_suspects
 
 _MAX_CHANGES = 2  # changes at once

@@ -1,334 +1,273 @@
-"""Why a signature does not match: what a request holds against what was signed, and how sure each cause is."""
+"""An explanation: all that was found for one request, as text for a terminal, as JSON, and as a page."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
-from cossign.credentials import Credentials
-from cossign.errors import ParameterError
-from cossign.explain import page, report
-from cossign.explain.answer import Answer, read_answer
-from cossign.explain.case import Case, read_case
-from cossign.explain.catalogue import AFTER
-from cossign.explain.changes import show
-from cossign.explain.diagnosis import diagnose
-from cossign.explain.findings import Difference, Finding, Findings, Step
-from cossign.explain.forms import repair_request
-from cossign.explain.hosts import bucket_in
-from cossign.explain.mask import Mask, secrets_in
-from cossign.explain.policy import decoded_policy, diagnose_policy
-from cossign.explain.reading import Form, Request, read
-from cossign.explain.service import code_findings, refusal_finding
-from cossign.explain.steps import Signing, Times, encoded_entry, first_difference, http_string
-from cossign.explain.suspects import next_steps
+from cossign.explain import page
+from cossign.explain.alignment import Row, make_visible, rows
+from cossign.explain.causes.cause import SURENESS
+from cossign.explain.findings import Difference, Finding, Step, format_duration, instant
 
-_MAX_TIME = 10**12  # seconds
+Paint = Callable[[str, str], str]
+
+_COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2", "marked": "7"}
+_KIND_COLOURS = {"good": "green", "bad": "red", "unsure": "yellow"}
+STEPS_INTRODUCTION = (
+    "How the signature is computed: HttpString is the text that is signed of a request, its method, path, signed "
+    "parameters and signed headers. COS makes the same text from what it receives, and compares the signatures."
+)
 
 
 @dataclass(frozen=True, repr=False)
-class Explanation(Findings):
-    """What `explain` has found, with its words: `str()` of it is for a reader."""
+class Explanation:
+    """What `explain` has found for one request: `str()` of it is for a reader.
+
+    Attributes:
+        holds: whether the signature is right and holds now. The service may refuse the request all the same.
+        findings: the causes, the strongest evidence first; each of "confirmed", "evident" and "service" is one of
+            what is wrong together; those that are "possible" are a list of what cannot be excluded, the likeliest
+            first.
+        others: causes that would look the same, or that are possible, too.
+        next_steps: what to give or to try next, so that more is known.
+        steps: the signature, step by step.
+        difference: where the two HttpStrings part; None if they do not, or if one is unknown.
+        url: the request's URL, its signature and token masked.
+        method: the request's method.
+        source: what it was read from.
+        key_time: (start, end) in Unix seconds, or None.
+        now: Unix seconds at which it was looked at.
+        checked: whether a SecretKey was there to recompute with.
+        tried: how many signatures were recomputed.
+        seconds: how long that took.
+    """
+
+    holds: bool
+    findings: tuple[Finding, ...]
+    others: tuple[Finding, ...]
+    next_steps: tuple[str, ...]
+    steps: tuple[Step, ...]
+    difference: Difference | None
+    url: str
+    method: str
+    source: str
+    key_time: tuple[int, int] | None
+    now: int
+    checked: bool
+    tried: int
+    seconds: float
 
     @property
     def codes(self) -> tuple[str, ...]:
         """The findings' codes."""
         return tuple(finding.cause.code for finding in self.findings)
 
+    @property
+    def verdict(self) -> str:
+        """What is the matter, and how sure that is, in a sentence or two."""
+        titles = " And: ".join(dict.fromkeys(f"{each.cause.title}." for each in self._proven()))
+        if self.holds and titles:
+            return f"The signature is right. {titles}"
+        if self.holds and self.findings:  # of an answer that nobody documents
+            return "The signature is right. The service refused the request for a reason that is not known."
+        if self.holds:
+            return "The signature is right, and holds now."
+        if titles:
+            return titles
+        if self.findings and self.tried and not self._is_recomputed():
+            return "The signature does not fit what is given here. No cause is proven; below is what remains possible."
+        if self.findings:
+            return f"Not proven, but likely: {self.findings[0].cause.title}."
+        return "Nothing is wrong that can be seen without the SecretKey."
+
+    @property
+    def time_left(self) -> str:
+        """What is left of the signature's time, for a reader; "" if its time is not known."""
+        if self.key_time is None:
+            return ""
+        start, end = self.key_time
+        if self.now > end:
+            return f"ended {format_duration(self.now - end)} ago"
+        if self.now < start:
+            return f"begins in {format_duration(start - self.now)}"
+        return f"{format_duration(end - self.now)} left"
+
     def __repr__(self) -> str:
         return f"Explanation(holds={self.holds}, codes={self.codes})"
 
     def __str__(self) -> str:
-        return report.text(self)
+        return self.text()
 
     def text(self, *, colour: bool = False, width: int = 100) -> str:
-        """For a terminal, `width` characters wide, with ANSI's colours or without."""
-        return report.text(self, colour, width)
+        """For a terminal.
+
+        Args:
+            colour: with ANSI's escapes.
+            width: characters in a line, for what would be longer.
+        """
+        paint = _paint if colour else _leave
+        lines = [
+            f"{self.method} {make_visible(self.url[: 2 * width])}{'...' if len(self.url) > 2 * width else ''}",
+            "",
+            paint("bold", paint(_KIND_COLOURS[self._kind()], self.verdict)),
+        ]
+        for finding in self._proven():
+            lines += _finding_lines(finding, paint)
+        for title, entries in self._lists():
+            lines += ["", f"{title}:"]
+            for number, each in enumerate(entries, 1):
+                lines.append(f"  {number}. {paint('yellow', each.cause.code)}: {make_visible(each.detail)}")
+        if self.next_steps:
+            lines += ["", "What to do next:", *(f"  - {each}" for each in self.next_steps)]
+        if self.key_time is not None:
+            start, end = self.key_time
+            lines += ["", f"From   {instant(start)}", f"Until  {instant(end)}; {self.time_left}"]
+        lines += _step_lines(self.steps, paint)
+        if self.difference is not None:
+            lines += ["", _difference_words(self.difference)]
+        if self.tried:
+            count = "1 signature" if self.tried == 1 else f"{self.tried:,} signatures"
+            lines += ["", paint("dim", f"{count} recomputed in {self.seconds:.2f} s")]
+        return "\n".join(lines) + "\n"
 
     def json(self) -> dict[str, Any]:
-        """Plain values, for `json.dumps`."""
-        return report.as_json(self)
+        """Plain values for `json.dumps`, masked as the text is."""
+        return {
+            "holds": self.holds,
+            "verdict": self.verdict,
+            "checked": self.checked,
+            "method": self.method,
+            "url": self.url,
+            "source": self.source,
+            "key_time": self.key_time,
+            "now": self.now,
+            "left": self.time_left,
+            "findings": [_finding_values(each) for each in self.findings],
+            "others": [_finding_values(each) for each in self.others],
+            "next_steps": list(self.next_steps),
+            "steps": [step._asdict() for step in self.steps],
+            "difference": None if self.difference is None else self.difference._asdict(),
+            "tried": self.tried,
+            "seconds": round(self.seconds, 4),
+        }
 
     def html(self) -> str:
         """A page that stands alone, for a browser or a ticket."""
-        return page.html(self)
-
-
-# --- Explaining -------------------------------------------------------------------------------------------------------
-
-
-def explain(
-    request: str,
-    *,
-    method: str | None = None,
-    headers: dict[str, str] | None = None,
-    credentials: Sequence[Credentials] = (),
-    error: str | None = None,
-    now: float | None = None,
-    hosts: Sequence[str] = (),
-    bucket: str = "",
-    show_secrets: bool = False,
-) -> Explanation:
-    """Find out why a signature does not match.
-
-    Args:
-        request: a presigned URL; or what curl -v, a browser (HAR, "Copy as cURL"), a log or the wire shows.
-        method: the request's, if it is not said there; GET for a bare URL.
-        headers: the request's, where they are not said there.
-        credentials: those that may have signed it; without any, nothing can be recomputed.
-        error: the service's answer: its XML or JSON, or a log's line that shows its code.
-        now: Unix seconds; the present when None.
-        hosts: hosts that it may have been signed for.
-        bucket: ``<BucketName>-<APPID>``, if it is known.
-        show_secrets: show SignKey, tokens and whole signatures.
-
-    Returns:
-        Explanation.
-
-    Raises:
-        ParameterError: the request or the error is none, or is too long.
-
-    >>> from cossign import Credentials, Signer
-    >>> credentials = Credentials("AKIDEXAMPLE", "example-key")
-    >>> signer = Signer(credentials, bucket="b-1250000000", region="ap-beijing")
-    >>> explain(signer.presign("a b.txt"), method="HEAD", credentials=[credentials]).codes
-    ('method-changed',)
-    """
-    start = time.perf_counter()
-    _check(method, headers, credentials, now, hosts, bucket)
-    parsed_request = read(request, method, tuple((headers or {}).items()))
-    answer = (
-        None if error is None and parsed_request.error is None else read_answer(error or parsed_request.error or "")
-    )
-    timestamp = int(time.time() if now is None else now)
-    mask = Mask(show_secrets)
-    keyring, *other_keyrings = _keyrings(credentials)
-
-    def judge(keyring: Mapping[str, Credentials]) -> _Outcome:
-        cases = [read_case(each, evidence, keyring, hosts, bucket) for each, evidence in repair_request(parsed_request)]
-        _hide_secrets(mask, parsed_request, cases, answer, credentials)
-        form = parsed_request.form
-        if form is not None and form.value("policy") is not None and form.value("signature") is None:
-            return _judge_form(form, cases[0], keyring, answer, bucket, mask=mask, now=timestamp)
-        return _judge_request(cases, keyring, answer, mask, timestamp, has_hosts=bool(hosts))
-
-    try:
-        outcome = judge(keyring)
-        for keyring in other_keyrings:
-            if not outcome.is_proven:
-                outcome = judge(keyring)
-    finally:
-        encoded_entry.cache_clear()
-    return Explanation(
-        holds=outcome.is_right and not outcome.others and all(each.cause.group == AFTER for each in outcome.findings),
-        findings=tuple(each._replace(detail=mask(each.detail)) for each in outcome.findings),
-        others=tuple(each._replace(detail=mask(each.detail)) for each in outcome.others),
-        next_steps=outcome.next_steps,
-        steps=outcome.steps,
-        difference=outcome.difference,
-        url=mask(parsed_request.url),
-        method=outcome.method,
-        source=parsed_request.source,
-        key_time=outcome.key_time,
-        now=timestamp,
-        checked=outcome.is_checked,
-        tried=outcome.attempts,
-        seconds=time.perf_counter() - start,
-    )
-
-
-class _Outcome(NamedTuple):
-    """What was found with one set of credentials; the fields are those of Findings.
-
-    Attributes:
-        is_right: whether the signature is right for the request as it is given.
-        is_proven: whether a recomputed signature is the one that was sent.
-    """
-
-    is_right: bool
-    is_proven: bool
-    findings: list[Finding]
-    others: list[Finding]
-    next_steps: tuple[str, ...]
-    steps: tuple[Step, ...]
-    difference: Difference | None
-    method: str
-    key_time: tuple[int, int] | None
-    is_checked: bool
-    attempts: int
-
-
-def _keyrings(credentials: Sequence[Credentials]) -> list[dict[str, Credentials]]:
-    """The credentials by their SecretId; several times, if one SecretId has several SecretKeys or tokens."""
-    by_id: dict[str, list[Credentials]] = {}
-    for each in credentials:
-        by_id.setdefault(each.secret_id, []).append(each)
-    count = max(map(len, by_id.values()), default=1)
-    return [{name: each[min(place, len(each) - 1)] for name, each in by_id.items()} for place in range(count)]
-
-
-def _check(method: Any, headers: Any, credentials: Any, now: Any, hosts: Any, bucket: Any) -> None:
-    """Refuse parameters of other types."""
-    if method is not None and not isinstance(method, str):
-        raise ParameterError("method", f"must be a str, not {type(method).__name__}")
-    for name, value in (headers or {}).items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise ParameterError(f"headers[{name!r}]", f"must be a str, not {type(value).__name__}")
-    if not isinstance(credentials, (list, tuple)):
-        raise ParameterError("credentials", f"must be a list of Credentials, not {type(credentials).__name__}")
-    if now is not None and (isinstance(now, bool) or not isinstance(now, (int, float)) or not abs(now) < _MAX_TIME):
-        raise ParameterError("now", f"must be Unix seconds, not {now!r}"[:200])
-    for host in hosts:
-        if not isinstance(host, str):
-            raise ParameterError("hosts", f"must hold str, not {type(host).__name__}")
-    if not isinstance(bucket, str) or not bucket.isascii():
-        raise ParameterError("bucket", "must be <BucketName>-<APPID>, such as example-1250000000")
-
-
-def _judge_request(
-    cases: list[Case],
-    keyring: Mapping[str, Credentials],
-    answer: Answer | None,
-    mask: Mask,
-    now: int,
-    *,
-    has_hosts: bool,
-) -> _Outcome:
-    """Judge a request whose signature is one of HttpString."""
-    case, signed, is_right, findings, others, attempts = diagnose(cases, answer, keyring, now)
-    is_open = bool(findings) and all(each.sureness == "possible" for each in findings) and not is_right
-    return _Outcome(
-        is_right,
-        signed is not None,
-        findings,
-        others,
-        tuple(next_steps(case, answer is not None, has_hosts)) if is_open and case.is_whole else (),
-        tuple(_steps(case, signed, answer, mask, keyring)),
-        _difference(case.signing, signed),
-        show(case.signing.method).upper(),
-        case.span(),
-        case.secret_id in keyring or signed is not None,
-        attempts,
-    )
-
-
-def _judge_form(
-    form: Form,
-    case: Case,
-    keyring: Mapping[str, Credentials],
-    answer: Answer | None,
-    bucket: str,
-    *,
-    mask: Mask,
-    now: int,
-) -> _Outcome:
-    """Judge a form with a policy."""
-    is_signed, findings, steps, span, attempts, is_checked = diagnose_policy(
-        form, keyring, bucket or bucket_in(case.host), now
-    )
-    is_right = is_signed and not findings
-    findings = [*code_findings(case, answer, is_right, now), *findings]
-    if is_signed and answer is not None and answer.code == "SignatureDoesNotMatch":
-        findings.append(refusal_finding(case, is_same=False))
-        is_right = False
-    for step in steps:
-        if step.name == "Signature":
-            mask.hide_signature(step.request)
-    masked_steps = [
-        Step(step.name, mask(step.request), None if step.signed is None else mask(step.signed)) for step in steps
-    ]
-    return _Outcome(
-        is_right, is_signed, findings, [], (), tuple(masked_steps), None, "POST", span, is_checked, attempts
-    )
-
-
-def _hide_secrets(
-    mask: Mask, request: Request, cases: list[Case], answer: Answer | None, credentials: Sequence[Credentials]
-) -> None:
-    """Hide what a request, an answer and the credentials hold of secrets."""
-    for each in credentials:
-        mask.hide(each.secret_key, "<SecretKey>")
-    for each in credentials:
-        mask.hide(each.token or "", "<token>")
-    for case in cases:
-        mask.hide(show(case.reading.token or b""), "<token>")
-        mask.hide_unless_id(case.secret_id)
-    texts = [request.url, *map("=".join, request.headers)]
-    if request.form is not None:
-        texts += map("=".join, request.form.fields)
-        texts.append(decoded_policy(request.form))
-        mask.hide_unless_id(request.form.value("q-ak") or "")
-    if answer is not None:
-        texts += [answer.format_string or "", answer.message]
-    for text in texts:
-        for name, value in secrets_in(text):
-            mask.hide(value, "<token>") if name.lower() == "token" else mask.hide_signature(value)
-    if request.form is not None:
-        mask.hide_signature(request.form.value("q-signature") or "")
-    for case in cases:
-        mask.hide_signature(show(case.reading.fields.get("q-signature", b"")))
-        mask.hide_signature(show(case.reading.signature))
-
-
-# --- Side by side -----------------------------------------------------------------------------------------------------
-
-
-def _difference(request: Signing, original: Signing | None) -> Difference | None:
-    if original is None:
-        return None
-    offset = first_difference(http_string(request.lines()), http_string(original.lines()))
-    if offset is None:
-        return None
-    names = ("method", "path", "HttpParameters", "HttpHeaders")
-    line = next(at for at in range(4) if request.lines()[at] != original.lines()[at])
-    line_offset = first_difference(request.lines()[line], original.lines()[line])
-    return Difference(names[line], offset, line_offset or 0)
-
-
-def _steps(
-    case: Case,
-    original: Signing | None,
-    answer: Answer | None,
-    mask: Mask,
-    keyring: Mapping[str, Credentials],
-) -> Iterator[Step]:
-    """The signature's steps, for the request and for whoever signed."""
-    if not case.is_whole:
-        return
-    request = case.signing
-    has_key = case.secret_id in keyring
-    other = original or request
-
-    def step(name: str, value: Callable[[Signing], bytes | str], needs_key: bool = False) -> Step:
-        def text(signing: Signing) -> str:
-            result = value(signing)
-            return mask(result if isinstance(result, str) else show(result))
-
-        return Step(name, text(request) if has_key or not needs_key else "", None if original is None else text(other))
-
-    def key_time(signing: Signing) -> str:
-        times: Times = signing.times
-        return times.key if times.key == times.sign else f"{times.key} (q-sign-time {times.sign})"
-
-    yield step("KeyTime", key_time)
-    if mask.shows and (has_key or original is not None):
-        yield step(
-            "SignKey",
-            lambda signing: show(
-                signing.recipe.sign_key(signing.key.encode("utf-8", "surrogatepass"), signing.times.key.encode())
-            ),
-            True,
+        times: tuple[tuple[str, str], ...] = ()
+        if self.key_time is not None:
+            start, end = self.key_time
+            times = (
+                ("From", instant(start)),
+                ("Until", instant(end)),
+                ("Seen", f"{instant(self.now)}: {self.time_left}"),
+            )
+        return page.document(
+            self.verdict,
+            self._kind(),
+            [
+                page.box(f"{self.method} {make_visible(self.url)}"),
+                *map(page.finding, self._proven()),
+                *(page.findings(title, entries) for title, entries in self._lists()),
+                *page.bullets("What to do next", self.next_steps),
+                *page.table("When it is valid", times),
+                *(page.note(each) for each in [STEPS_INTRODUCTION] if self.steps),
+                *page.steps(self.steps),
+                *(page.note(f"{_difference_words(each)}.") for each in [self.difference] if each is not None),
+                page.note(f"Read from: {self.source}. {self.tried:,} signatures recomputed."),
+            ],
         )
-    yield step("HttpString", lambda signing: signing.recipe.http(signing.lines()))
-    yield step("StringToSign", lambda signing: signing.recipe.string_to_sign(signing.times, signing.lines()))
-    sent_signature = show(case.reading.fields["q-signature"])
-    own_signature = ""
-    if has_key:
-        own_signature = show(request.signature())
-        mask.hide_signature(own_signature)
-    yield Step("Signature", mask(own_signature), mask(sent_signature))
-    format_string = None if answer is None else answer.format_string
-    if format_string is not None and format_string != show(http_string(request.lines())):
-        yield Step("FormatString", mask(format_string), mask(show(http_string(other.lines()))))
+
+    def _proven(self) -> list[Finding]:
+        return [each for each in self.findings if each.sureness != "possible"]
+
+    def _kind(self) -> Literal["good", "bad", "unsure"]:
+        """How the verdict is painted."""
+        return "good" if self.holds else "bad" if self._proven() else "unsure"
+
+    def _is_recomputed(self) -> bool:
+        """Whether the signature was recomputed, and is the one that was sent."""
+        return any(step.name == "Signature" and step.request and step.request == step.signed for step in self.steps)
+
+    def _lists(self) -> Iterator[tuple[str, list[Finding]]]:
+        """Lists of what is not proven, each with its title."""
+        possible = [each for each in self.findings if each.sureness == "possible"]
+        if possible:
+            yield "Possible, the likeliest first", possible
+        if self.others:
+            are_sure = all(each.sureness == "confirmed" for each in self.others)
+            yield "Gives the same signature" if are_sure else "Also possible", list(self.others)
+
+
+def _difference_words(difference: Difference) -> str:
+    return (
+        f"HttpString differs from byte {difference.offset} on: byte {difference.line_offset} of {difference.line}, "
+        "counted from 0"
+    )
+
+
+def _finding_values(finding: Finding) -> dict[str, str]:
+    cause = finding.cause
+    return {
+        "code": cause.code,
+        "title": cause.title,
+        "detail": finding.detail,
+        "sureness": finding.sureness,
+        "why": cause.why,
+        "fix": cause.fix,
+    }
+
+
+# --- For a terminal ---------------------------------------------------------------------------------------------------
+
+
+def _paint(kind: str, text: str) -> str:
+    return f"\033[{_COLOURS[kind]}m{text}\033[0m" if text else text
+
+
+def _leave(kind: str, text: str) -> str:
+    return text
+
+
+def _finding_lines(finding: Finding, paint: Paint) -> list[str]:
+    return [
+        "",
+        f"{paint('red', finding.cause.code)}: {make_visible(finding.detail)}",
+        f"  {paint('dim', SURENESS[finding.sureness])}",
+        f"  {finding.cause.why}",
+        f"  {paint('green', 'Fix:')} " + finding.cause.fix.replace("\n", "\n       "),
+    ]
+
+
+def _step_lines(steps: Sequence[Step], paint: Paint) -> Iterator[str]:
+    if steps:
+        yield from ("", paint("dim", STEPS_INTRODUCTION))
+    last_step = ""
+    for row in rows(steps):
+        if row.step != last_step:
+            yield from ("", paint("bold", row.step))
+            last_step = row.step
+        yield from _row_lines(row, paint)
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    return sum(
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text
+    )
+
+
+def _row_lines(row: Row, paint: Paint) -> list[str]:
+    name = f"{row.line}: " if row.line else ""
+    if row.sides == 1:
+        return [f"  {name}{''.join(one for one, _, _ in row.pieces)}".rstrip()]
+    sides: list[str] = ["", "", ""]
+    for one, other, differs in row.pieces:
+        size = max(_columns(one), _columns(other))
+        for side, piece in enumerate((one, other)):
+            sides[side] += (paint("marked", piece) if differs else piece) + " " * (size - _columns(piece))
+        sides[2] += ("^" if differs else " ") * size
+    head = [f"  {name.rstrip()}"] if name else []
+    return [*head, *(f"    {label:<9}{side.rstrip()}" for label, side in zip((*row.labels, ""), sides, strict=True))]

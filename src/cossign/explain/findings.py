@@ -1,12 +1,11 @@
-"""What `explain` has found, as plain values: causes, steps, and where two HttpStrings part."""
+"""What `explain` finds, as plain values: a cause in a request, a step, and where two HttpStrings part."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from cossign.explain.catalogue import Cause, Sureness
+from cossign.explain.causes.cause import Cause, Sureness
 
 
 class Finding(NamedTuple):
@@ -49,45 +48,6 @@ class Difference(NamedTuple):
     line: str
     offset: int
     line_offset: int
-
-
-@dataclass(frozen=True, repr=False)
-class Findings:
-    """All of it, for one request.
-
-    Attributes:
-        holds: whether the signature is right and holds now. The service may refuse the request all the same.
-        findings: the causes, the strongest evidence first; each of "confirmed", "evident" and "service" is one of
-            what is wrong together; those that are "possible" are a list of what cannot be excluded, the likeliest
-            first.
-        others: causes that would look the same, or that are possible, too.
-        next_steps: what to give or to try next, so that more is known.
-        steps: the signature, step by step.
-        difference: where the two HttpStrings part; None if they do not, or if one is unknown.
-        url: the request's URL, its signature and token masked.
-        method: the request's method.
-        source: what it was read from.
-        key_time: (start, end) in Unix seconds, or None.
-        now: Unix seconds at which it was looked at.
-        checked: whether a SecretKey was there to recompute with.
-        tried: how many signatures were recomputed.
-        seconds: how long that took.
-    """
-
-    holds: bool
-    findings: tuple[Finding, ...]
-    others: tuple[Finding, ...]
-    next_steps: tuple[str, ...]
-    steps: tuple[Step, ...]
-    difference: Difference | None
-    url: str
-    method: str
-    source: str
-    key_time: tuple[int, int] | None
-    now: int
-    checked: bool
-    tried: int
-    seconds: float
 
 
 def instant(seconds: int) -> str:

@@ -12,10 +12,9 @@ from urllib.parse import unquote
 
 from cossign._core import encode_component
 from cossign._verify import sent_host
-from cossign.explain.catalogue import Sureness
-from cossign.explain.changes import Clues, show
+from cossign.explain.causes.cause import Clues, Sureness
 from cossign.explain.reading import Form, Request, sent_bytes
-from cossign.explain.steps import Entry, Pairs, Times, percent_decode
+from cossign.explain.steps import Entry, Pairs, Times, percent_decode, show
 from cossign.key_time import KeyTime
 
 FIELDS = (
@@ -168,12 +167,12 @@ def _remove_blanks(authorization: str) -> str:
 
 
 _REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
-    ("html-escaped", "the URL has '&amp;' where it had '&'", _unescape),
-    ("quoted-url", "the URL has quotes, brackets or punctuation around it that are not its own", _strip_quotes),
-    ("wrapped-url", "the URL was broken into lines, or has blanks in it", _unwrap),
-    ("url-encoded-whole", "the whole URL, or its query with '&' and '=', is percent-encoded", _decode_whole),
-    ("signature-encoded-twice", "the signature's fields are percent-encoded twice: ';' is %253B", _decode_query),
-    ("url-encoded-whole", "the query's '&' and '=' are percent-encoded", _decode_names),
+    ("url-edited", "the URL has '&amp;' where it had '&'", _unescape),
+    ("url-edited", "the URL has quotes, brackets or punctuation around it that are not its own", _strip_quotes),
+    ("url-edited", "the URL was broken into lines, or has blanks in it", _unwrap),
+    ("url-edited", "the whole URL, or its query with '&' and '=', is percent-encoded", _decode_whole),
+    ("url-encoded-again", "the signature's fields are percent-encoded twice: ';' is %253B", _decode_query),
+    ("url-edited", "the query's '&' and '=' are percent-encoded", _decode_names),
     ("url-cuts-key", "the key's '#' is not percent-encoded, so what follows it is not sent", _encode_hash),
     ("url-cuts-key", "the key's '?' is not percent-encoded, so the key ends there", _encode_question_mark),
     ("question-mark", "the query does not begin with one '?', and go on with '&'", _fix_question_mark),
@@ -197,10 +196,10 @@ def repair_request(request: Request) -> Iterator[tuple[Request, tuple[Evidence, 
     authorization = next((value for name, value in request.headers if name.lower() == "authorization"), None)
     if authorization is not None:
         for change, code, detail in (
-            (_strip_scheme, "authorization-scheme", "the Authorization has a word or quotes before q-sign-algorithm"),
-            (_decode_authorization, "authorization-encoded", "the Authorization is percent-encoded, as only URLs are"),
-            (_remove_blanks, "wrapped-url", "the Authorization was broken into lines, or has blanks in it"),
-            (_unescape, "html-escaped", "the Authorization has '&amp;' where it had '&'"),
+            (_strip_scheme, "authorization-form", "the Authorization has a word or quotes before q-sign-algorithm"),
+            (_decode_authorization, "authorization-form", "the Authorization is percent-encoded, as only URLs are"),
+            (_remove_blanks, "url-edited", "the Authorization was broken into lines, or has blanks in it"),
+            (_unescape, "url-edited", "the Authorization has '&amp;' where it had '&'"),
         ):
             new_value = change(authorization)
             if new_value != authorization:
@@ -260,7 +259,7 @@ def take_apart(request: Request) -> Reading:
     fields, doubts = _fields(own_entries)
     evidence += doubts
     others = {name.lower() for name, _ in (*params, *headers)}
-    if not any(each.code == "old-json-api" for each in evidence):
+    if not any(each.code == "other-service" for each in evidence):
         evidence += _missing_fields(fields, others, authorization, request)
     signature, forms = _signature(fields.get("q-signature", b""))
     evidence += [*forms, *_times(fields)]
@@ -321,9 +320,9 @@ def _fields(own_entries: list[Entry]) -> tuple[dict[str, bytes], list[Evidence]]
         return fields, []
     if is_same:
         detail = f"twice or more in the request, with the same value: {', '.join(dict.fromkeys(doubled_names))}"
-        return fields, [Evidence("field-doubled", detail, "possible")]
+        return fields, [Evidence("signed-twice", detail, "possible")]
     return fields, [
-        Evidence("field-doubled", f"twice or more in the request: {', '.join(dict.fromkeys(doubled_names))}")
+        Evidence("signed-twice", f"twice or more in the request: {', '.join(dict.fromkeys(doubled_names))}")
     ]
 
 
@@ -340,7 +339,7 @@ def _own_fields(
     if sign is not None and re.match(rb"(?i)q-sign-algorithm%(25)*3d", sign):
         while re.match(rb"(?i)q-sign-algorithm%(25)*3d", sign):
             sign = percent_decode(sign)
-        evidence.append(Evidence("signature-encoded-twice", "the value of the parameter 'sign' is encoded twice"))
+        evidence.append(Evidence("url-encoded-again", "the value of the parameter 'sign' is encoded twice"))
     has_header = authorization is not None and "q-sign" in authorization
     if sign is not None and b"q-sign" in sign:
         params = tuple(entry for entry in params if entry[0].lower() != b"sign")
@@ -348,12 +347,12 @@ def _own_fields(
         if not own_entries:
             place = "sign"
             if len(signs) > 1:
-                evidence.append(Evidence("field-doubled", "the parameter 'sign' is there twice"))
+                evidence.append(Evidence("signed-twice", "the parameter 'sign' is there twice"))
             own_entries = [_pair(part) for part in sign.split(b"&")]
         elif b"q-sign-algorithm" not in own_names and b"&" not in sign:
             evidence.append(
                 Evidence(
-                    "sign-not-encoded",
+                    "authorization-form",
                     "the value of the parameter 'sign' is not percent-encoded, so its '&' cut it apart",
                 )
             )
@@ -376,7 +375,7 @@ def _own_fields(
     old_signature = sign if sign is not None else sent_bytes(authorization or "")
     if not any(name.lower() in _NAMES for name, _ in own_entries) and _is_of_json_api(old_signature):
         evidence.append(
-            Evidence("old-json-api", "it is the signature of the JSON API: base64 of a=, b=, k=, e=, t=, r=")
+            Evidence("other-service", "it is the signature of the JSON API: base64 of a=, b=, k=, e=, t=, r=")
         )
     return own_entries, params, place, evidence
 
@@ -397,7 +396,7 @@ def _pair(part: bytes) -> Entry:
 
 _OTHER_SERVICES: tuple[tuple[str, str, str, tuple[bytes, ...]], ...] = (
     ("aws-sigv4", "it is signed by AWS's Signature Version 4", "AWS4-HMAC-SHA256 ", (b"x-amz-signature",)),
-    ("aws-sigv2", "it is signed by AWS's Signature Version 2", "AWS ", (b"awsaccesskeyid",)),
+    ("other-service", "it is signed by AWS's Signature Version 2", "AWS ", (b"awsaccesskeyid",)),
     ("other-service", "it is signed for Alibaba Cloud's OSS", "OSS", (b"ossaccesskeyid",)),
     ("other-service", "it is signed for Alibaba Cloud's OSS", "OSS", (b"x-oss-signature",)),
     ("other-service", "it is signed for Huawei Cloud's OBS", "OBS ", (b"x-obs-signature",)),
@@ -442,11 +441,11 @@ def _signature(value: bytes) -> tuple[bytes, list[Evidence]]:
     bare_value = value.strip(b" \t\r\n\"'")
     if re.fullmatch(rb"[0-9a-fA-F]{40}", bare_value):
         if bare_value != bare_value.lower():
-            return bare_value.lower(), [Evidence("signature-upper-case", "q-signature is in upper-case hex")]
-        return bare_value, [Evidence("quoted-url", "q-signature has blanks or quotes around it")]
+            return bare_value.lower(), [Evidence("signature-form", "q-signature is in upper-case hex")]
+        return bare_value, [Evidence("url-edited", "q-signature has blanks or quotes around it")]
     if re.fullmatch(rb"[0-9a-fA-F]{64}", bare_value):
         return bare_value.lower(), [
-            Evidence("sha256", "q-signature has 64 hex characters, as SHA-256 gives: SHA-1 gives 40")
+            Evidence("hash-differs", "q-signature has 64 hex characters, as SHA-256 gives: SHA-1 gives 40")
         ]
     if re.fullmatch(rb"[0-9a-f]{32}", bare_value):
         detail = "q-signature has 32 hex characters, not 40: the URL was cut, or it is an MD5"
@@ -466,15 +465,13 @@ def _signature(value: bytes) -> tuple[bytes, list[Evidence]]:
             digest = b""
         if len(digest) == 20:
             return digest.hex().encode(), [
-                Evidence("signature-base64", "q-signature is in base64, not in lower-case hex")
+                Evidence("signature-form", "q-signature is in base64, not in lower-case hex")
             ]
     beginning = re.match(rb"[0-9a-f]{40}(?![0-9a-fA-F])", bare_value)
     if beginning:
         rest = bare_value[40:]
         return beginning[0], [
-            Evidence(
-                "signature-tail", f"q-signature has {len(rest)} more characters behind its 40: {show(rest[:20])!r}"
-            )
+            Evidence("url-edited", f"q-signature has {len(rest)} more characters behind its 40: {show(rest[:20])!r}")
         ]
     return b"", [Evidence("signature-form", f"q-signature is not 40 hex digits: it has {len(value)} characters")]
 
@@ -552,7 +549,7 @@ def select_entries(reading: Reading) -> Selection:
             elif sent_count != count:
                 evidence.append(
                     Evidence(
-                        f"{kind}-doubled",
+                        "sent-twice",
                         f"the {kind} {show(name)!r} was signed {_say_count(count)}, and is there "
                         f"{_say_count(sent_count)}",
                     )
@@ -565,7 +562,8 @@ def select_entries(reading: Reading) -> Selection:
                 signed_entries.append(entry)
         selections.append(tuple(signed_entries))
         rest.append(tuple(entry for lower, entry in entries if lower not in wanted_counts))
-    return Selection(Pairs(selections[0]), Pairs(selections[1]), tuple(unsent_names), rest[0], rest[1], tuple(evidence))
+    pairs = Pairs(selections[0], "parameter"), Pairs(selections[1], "header")
+    return Selection(*pairs, tuple(unsent_names), rest[0], rest[1], tuple(evidence))
 
 
 def name_hint(method: bytes, name: bytes) -> str:

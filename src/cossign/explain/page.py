@@ -1,21 +1,16 @@
-"""An explanation as a page that stands alone: no script, no font and no picture from anywhere."""
+"""The pieces of a page that stands alone: no script, no font and no picture from anywhere.
+
+All texts are masked already, and are escaped here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
-from cossign.explain.catalogue import SURENESS
-from cossign.explain.findings import Finding, Findings, instant
-from cossign.explain.report import (
-    STEPS_INTRODUCTION,
-    Row,
-    make_visible,
-    other_lists,
-    rows,
-    time_left,
-    verdict,
-    verdict_kind,
-)
+from cossign.explain.alignment import Row, make_visible, rows
+from cossign.explain.causes.cause import SURENESS
+from cossign.explain.findings import Finding, Step
 
 _STYLE = """
 :root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --box: #f6f8fa;
@@ -42,78 +37,65 @@ dt { color: var(--soft); } dd { margin: 0; }
 """
 
 
-def html(explanation: Findings) -> str:
-    """The page.
-
-    Args:
-        explanation: what `explain` has found; its texts are masked already, and are escaped here.
-
-    Returns:
-        HTML, complete.
-    """
-    headline = verdict(explanation)
-    kind = verdict_kind(explanation)
-    parts = [
+def document(headline: str, kind: str, parts: Iterable[str]) -> str:
+    """The page: a headline, painted as "good", "bad" or "unsure", and its parts."""
+    lines = [
         "<!DOCTYPE html>", '<html lang="en">', '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
         f"<title>{escape(headline)}</title>", f"<style>{_STYLE}</style>", f'<h1 class="{kind}">{escape(headline)}</h1>',
-        f'<pre class="wraps">{escape(explanation.method)} {escape(make_visible(explanation.url))}</pre>',
-        *[_finding(each) for each in explanation.findings if each.sureness != "possible"],
+        *parts,
     ]  # fmt: skip
-    for title, entries in other_lists(explanation):
-        parts.append(f"<h2>{escape(title)}</h2><ol>")
-        parts += [
-            f"<li><code>{escape(each.cause.code)}</code>: {escape(make_visible(each.detail))}</li>" for each in entries
-        ]
-        parts.append("</ol>")
-    if explanation.next_steps:
-        parts.append("<h2>What to do next</h2><ul>")
-        parts += [f"<li>{escape(each)}</li>" for each in explanation.next_steps]
-        parts.append("</ul>")
-    if explanation.key_time is not None:
-        start, end = explanation.key_time
-        parts.append(
-            f"<h2>When it holds</h2><dl><dt>From</dt><dd>{escape(instant(start))}</dd>"
-            f"<dt>Until</dt><dd>{escape(instant(end))}</dd>"
-            f"<dt>Seen</dt><dd>{escape(instant(explanation.now))}: {escape(time_left(explanation))}</dd></dl>"
-        )
-    if explanation.steps:
-        parts.append(f'<p class="soft">{escape(STEPS_INTRODUCTION)}</p>')
-    step = ""
-    lines: list[str] = []
-    for row in rows(explanation):
-        if row.step != step:
-            parts += _wrap_lines(lines)
-            lines = []
-            step = row.step
-            parts.append(f"<h2>{escape(step)}</h2>")
-        lines.append(_row(row))
-    parts += _wrap_lines(lines)
-    if explanation.difference is not None:
-        difference = explanation.difference
-        parts.append(
-            f'<p class="soft">HttpString differs from byte {difference.offset} on: byte {difference.line_offset} of '
-            f"{escape(difference.line)}, counted from 0.</p>"
-        )
-    parts.append(
-        f'<p class="soft">Read from: {escape(explanation.source)}. {explanation.tried:,} signatures recomputed.</p>'
-    )
-    return "\n".join(parts) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def _wrap_lines(lines: list[str]) -> list[str]:
-    text = "\n".join(lines)
-    return [f"<pre>{text}</pre>"] if lines else []
+def box(text: str) -> str:
+    """Text as it is written, in a box."""
+    return f'<pre class="wraps">{escape(text)}</pre>'
 
 
-def _finding(finding: Finding) -> str:
+def note(text: str) -> str:
+    """A remark in small letters."""
+    return f'<p class="soft">{escape(text)}</p>'
+
+
+def bullets(title: str, texts: Sequence[str]) -> Iterator[str]:
+    """A list, if there is anything in it."""
+    if texts:
+        yield f"<h2>{escape(title)}</h2><ul>{''.join(f'<li>{escape(each)}</li>' for each in texts)}</ul>"
+
+
+def table(title: str, entries: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Names and values, if there are any."""
+    if entries:
+        cells = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in entries)
+        yield f"<h2>{escape(title)}</h2><dl>{cells}</dl>"
+
+
+def findings(title: str, entries: Sequence[Finding]) -> str:
+    """A list of causes that are not known to be."""
+    items = [f"<li><code>{each.cause.code}</code>: {escape(make_visible(each.detail))}</li>" for each in entries]
+    return "\n".join([f"<h2>{escape(title)}</h2><ol>", *items, "</ol>"])
+
+
+def finding(each: Finding) -> str:
+    """A cause, as it is known to be."""
     return (
-        f'<section class="cause bad"><p class="code">{escape(finding.cause.code)}</p>'
-        f"<p>{escape(make_visible(finding.detail))}</p>"
-        f'<p class="soft">{escape(SURENESS[finding.sureness])}</p><p>{escape(finding.cause.why)}</p>'
-        f'<pre class="wraps">{escape(finding.cause.fix)}</pre></section>'
+        f'<section class="cause bad"><p class="code">{escape(each.cause.code)}</p>'
+        f"<p>{escape(make_visible(each.detail))}</p>"
+        f'<p class="soft">{escape(SURENESS[each.sureness])}</p><p>{escape(each.cause.why)}</p>'
+        f'<pre class="wraps">{escape(each.cause.fix)}</pre></section>'
     )
+
+
+def steps(all_steps: Sequence[Step]) -> Iterator[str]:
+    """The signature's steps, each in a box."""
+    lines_by_step: dict[str, list[str]] = {}
+    for row in rows(all_steps):
+        lines_by_step.setdefault(row.step, []).append(_row(row))
+    for name, lines in lines_by_step.items():
+        text = "\n".join(lines)
+        yield f"<h2>{escape(name)}</h2>\n<pre>{text}</pre>"
 
 
 def _row(row: Row) -> str:

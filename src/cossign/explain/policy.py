@@ -11,8 +11,8 @@ from typing import NamedTuple
 from cossign.credentials import Credentials
 from cossign.errors import MalformedSignature
 from cossign.explain.case import time_findings, token_findings
-from cossign.explain.catalogue import CATALOGUE
-from cossign.explain.changes import RECIPES, Clues, key_changes
+from cossign.explain.causes import CATALOGUE
+from cossign.explain.causes.cause import Clues, slot_changes
 from cossign.explain.findings import Finding, Step
 from cossign.explain.reading import Form, sent_bytes
 from cossign.explain.steps import DOCUMENTED_RECIPE, Recipe
@@ -98,7 +98,7 @@ def _form_findings(form: Form, fields: Mapping[str, str]) -> Iterator[Finding]:
     names = [name.lower() for name, _ in form.fields]
     doubled_names = sorted({name for name in names if names.count(name) > 1})
     if doubled_names:
-        yield _evident("field-doubled", f"the form has these fields twice or more: {', '.join(doubled_names)}")
+        yield _evident("signed-twice", f"the form has these fields twice or more: {', '.join(doubled_names)}")
     if fields["q-sign-algorithm"] != "sha1":
         detail = f"q-sign-algorithm is {fields['q-sign-algorithm']!r}, and must be 'sha1'"
         yield _evident("algorithm", detail)
@@ -126,7 +126,7 @@ def _mistakes(fields: Mapping[str, str], credentials: Credentials, policy: bytes
             return [Finding(CATALOGUE[change[0]], change[1], "confirmed")], attempts
     return [
         Finding(
-            CATALOGUE["policy-changed"],
+            CATALOGUE["policy-form"],
             "the policy may have been written again after it was signed: other blanks, another order, other times",
             "possible",
         ),
@@ -143,15 +143,16 @@ def _candidates(
 ) -> Iterator[tuple[tuple[str, str], Recipe, str, bytes]]:
     key, base64_text = credentials.secret_key, sent_bytes(fields["policy"])
     yield (
-        ("policy-changed", "the base64 text of the policy was signed, not the policy"),
+        ("policy-form", "the base64 text of the policy was signed, not the policy"),
         DOCUMENTED_RECIPE,
         key,
         base64_text,
     )
-    for code, detail, recipe in RECIPES:
-        yield (code, detail.replace("HttpString", "the policy")), recipe, key, policy
-        yield (code, f"{detail.replace('HttpString', 'the policy')}, in base64"), recipe, key, base64_text
-    for change in key_changes(key, Clues(secret_id=fields["q-ak"])):
+    for change in slot_changes("recipe", DOCUMENTED_RECIPE, Clues()):
+        detail = change.detail.replace("HttpString", "the policy")
+        yield (change.code, detail), change.value, key, policy
+        yield (change.code, f"{detail}, in base64"), change.value, key, base64_text
+    for change in slot_changes("key", key, Clues(secret_id=fields["q-ak"])):
         yield (change.code, change.detail), DOCUMENTED_RECIPE, change.value, policy
 
 

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cossign.explain.changes import Change, Clues, changes, shared_changes
+from cossign.explain.causes.cause import Change, Clues, changes, shared_changes
 from cossign.explain.steps import DOCUMENTED_RECIPE, SLOTS, Lines, Pairs, Signing, signatures
 
 _MIN_HEX = 16  # hex characters that must agree where a signature was cut: 64 bits
@@ -91,7 +91,7 @@ def _pairs(
     for pair in change_pairs:
         for slot in small_slots:
             for second in _thin_out(changes(base._replace(**{each.slot: each.value for each in pair}), slot, clues)):
-                if second.code != pair[0].code:
+                if second.kind != pair[0].kind:
                     yield (*pair, second)
     for slot in ("method", "path", *small_slots, "times"):
         known_outcomes = {change.outcome for change in singles[slot]}
@@ -99,18 +99,18 @@ def _pairs(
             [change for change in shortlists[slot] if change.code not in _SECOND_CODES], _FIRST_LIMIT
         ):
             for second in _thin_out(changes(base._replace(**{slot: first.value}), slot, clues)):
-                if second.code != first.code and second.outcome not in known_outcomes:
+                if second.kind != first.kind and second.outcome not in known_outcomes:
                     yield first, second
 
 
 def _thin_out(candidates: list[Change], limit: int = _PAIR_LIMIT) -> list[Change]:
-    """Not more than can be paired: of each cause as many as of the others."""
+    """Not more than can be paired: of each kind as many as of the others."""
     if len(candidates) <= limit:
         return candidates
-    by_code: dict[str, list[Change]] = {}
+    by_kind: dict[int, list[Change]] = {}
     for change in candidates:
-        by_code.setdefault(change.code, []).append(change)
-    rounds = itertools.zip_longest(*by_code.values())
+        by_kind.setdefault(change.kind, []).append(change)
+    rounds = itertools.zip_longest(*by_kind.values())
     return [change for each in rounds for change in each if change is not None][:limit]
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from cossign.explain.answer import Answer
 from cossign.explain.case import Case, finding, value_cause
-from cossign.explain.catalogue import CATALOGUE
-from cossign.explain.changes import changes, show
+from cossign.explain.causes import CATALOGUE
+from cossign.explain.causes.cause import changes
 from cossign.explain.codes import Meaning
 from cossign.explain.findings import Finding, format_duration, instant
-from cossign.explain.steps import Pairs, Signing, decoded_pairs
+from cossign.explain.steps import Pairs, Signing, decoded_pairs, show
 
 _MIN_SKEW = 60  # seconds that are worth a word
 
@@ -26,9 +26,8 @@ def received_signing(case: Case, answer: Answer | None) -> Signing | None:
     if len(pieces) < 3:
         return None
     path, params, headers = pieces
-    return case.signing._replace(
-        method=method, path=path, params=Pairs(decoded_pairs(params)), headers=Pairs(decoded_pairs(headers))
-    )
+    pairs = Pairs(decoded_pairs(params), "parameter"), Pairs(decoded_pairs(headers), "header")
+    return case.signing._replace(method=method, path=path, params=pairs[0], headers=pairs[1])
 
 
 def code_findings(case: Case, answer: Answer | None, is_right: bool, now: int) -> Iterator[Finding]:
@@ -156,10 +155,11 @@ def transit_findings(arrival: Signing, case: Case) -> Iterator[Finding]:
                 "service",
             )
         else:
-            yield from _pair_findings("parameter" if slot == "params" else "header", sent_value, received_value)
+            yield from _pair_findings(sent_value, received_value)
 
 
-def _pair_findings(kind: str, sent_pairs: Pairs, received_pairs: Pairs) -> Iterator[Finding]:
+def _pair_findings(sent_pairs: Pairs, received_pairs: Pairs) -> Iterator[Finding]:
+    kind = sent_pairs.kind
     sent_values = {name.lower(): value for name, value in sent_pairs.entries}
     received_values = {name.lower(): value for name, value in received_pairs.entries}
     for name in dict.fromkeys((*sent_values, *received_values)):

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import hmac
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from cossign import _core
@@ -20,6 +20,11 @@ from cossign.errors import ParameterError
 Entry = tuple[bytes, bytes]  # a parameter's or header's name and value, decoded
 Encode = Callable[[bytes], bytes]
 Lines = tuple[bytes, bytes, bytes, bytes]  # HttpString's: method, path, HttpParameters, HttpHeaders
+
+
+def show(data: bytes) -> str:
+    """Bytes of a request as text; what is not UTF-8 as an escape."""
+    return data.decode("utf-8", "backslashreplace")
 
 
 def identity(data: bytes) -> bytes:
@@ -43,6 +48,7 @@ class Pairs(NamedTuple):
 
     Attributes:
         entries: what is signed, in the request's order.
+        kind: what they are: "header" or "parameter".
         value, name: how a value and a name are encoded.
         fold: what is put on the encoded name.
         order: how the encoded entries are sorted.
@@ -50,6 +56,7 @@ class Pairs(NamedTuple):
     """
 
     entries: tuple[Entry, ...]
+    kind: Literal["header", "parameter"]
     value: Encode = encode_component
     name: Encode = encode_component
     fold: Encode = bytes.lower
@@ -168,3 +175,9 @@ def _decode_entry(part: bytes) -> Entry:
 def percent_decode(data: bytes, plus: bool = False) -> bytes:
     """Percent-decoded; what is no escape stays."""
     return unquote_to_bytes(data.replace(b"+", b" ") if plus else data)
+
+
+def lower_hex(data: bytes) -> bytes:
+    """Percent-encoded text with its hex digits in lower case."""
+    parts = data.split(b"%")
+    return b"%".join([parts[0], *(part[:2].lower() + part[2:] for part in parts[1:])])

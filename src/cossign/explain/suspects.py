@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cossign.explain.case import Case, value_cause
-from cossign.explain.catalogue import CATALOGUE
-from cossign.explain.changes import changes, show
+from cossign.explain.causes import CATALOGUE
+from cossign.explain.causes.cause import changes
 from cossign.explain.findings import Finding
 from cossign.explain.forms import name_hint
 from cossign.explain.hosts import is_usual_host
-from cossign.explain.steps import Signing
+from cossign.explain.steps import Signing, show
 
 _MAX_OF_A_KIND = 4  # headers, and parameters, that are named one by one
 _USUAL_CODES = (  # without a key: those that reports show most
     "host-changed", "plus-for-space", "path-encoded", "content-type-changed", "method-changed", "encoder-differs",
-    "unicode-form", "leading-slash", "secret-key-edited", "newline-lost",
+    "unicode-form", "slashes-changed", "secret-key-edited", "lines-differ",
 )  # fmt: skip
 _MAX_USUAL = 6
 # Headers that clients, proxies and CDNs change most.

@@ -157,9 +157,9 @@ TABLE = (
 
 # Which entry of the catalogue of cossign.explain says more of a reason; "" for all of it.
 CAUSES = {
-    "no_credentials": "no-signature", "unknown_scheme": "authorization-scheme", "bad_signature": "", "expired": "expired",
-    "not_yet_valid": "not-yet-valid", "bad_encoding": "not-utf8", "backslash": "backslashes",
-    "empty_segment": "slashes-merged", "dot_segment": "dot-segments", "twice_encoded": "url-encoded-again",
+    "no_credentials": "no-signature", "unknown_scheme": "authorization-form", "bad_signature": "", "expired": "expired",
+    "not_yet_valid": "not-yet-valid", "bad_encoding": "not-utf8", "backslash": "path-edited",
+    "empty_segment": "slashes-changed", "dot_segment": "dot-segments", "twice_encoded": "url-encoded-again",
 }
 assert len(TABLE) == REASONS
 

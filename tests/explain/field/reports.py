@@ -202,10 +202,10 @@ report(
     "plus-for-space",
     url(sign("get", "/a b.txt"), "/a%2Bb.txt"),
 )
-report("tencentyun/cos-js-sdk-v5/issues/47", "leading-slash", http(sign("put", "//a.png"), "PUT /a.png"))
+report("tencentyun/cos-js-sdk-v5/issues/47", "slashes-changed", http(sign("put", "//a.png"), "PUT /a.png"))
 report(
     "tencentyun/cos-java-sdk-v5/pull/5 overtrue/qcloud-cos-client/pull/5",
-    "leading-slash",
+    "slashes-changed",
     http(sign("put", "dir/a.png"), "PUT /dir/a.png"),
 )
 report("tencentyun/cos-go-sdk-v5/issues/110", "path-missing", url(sign("get", "/"), "/public/avatar/01.png"))
@@ -330,7 +330,7 @@ report(
 )
 report(
     "tencentyun/cos-js-sdk-v5/issues/43",
-    "wrong-order",
+    "names-differ",
     http(
         sign(
             "put",
@@ -355,11 +355,11 @@ report(
     ),
 )
 report(
-    "soto-project/soto-core/pull/69", "encoded-twice", url(sign(params=[("marker", "abc%3D")]), rest="&marker=abc%3D")
+    "soto-project/soto-core/pull/69", "encoder-differs", url(sign(params=[("marker", "abc%3D")]), rest="&marker=abc%3D")
 )
 report(
     "tencentyun/cos-python-sdk-v5/issues/205",
-    "not-encoded",
+    "encoder-differs",
     url(
         sign(path="/", params=[("prefix", "aaa/aaa")], signature=over(f"get\n/\nprefix=aaa/aaa\nhost={HOST}\n")),
         "/",
@@ -370,7 +370,7 @@ report(
 )
 report(
     "tencentyun/cos-php-sdk-v5/pull/245",
-    "names-case",
+    "names-differ",
     url(
         sign(
             params=[("imageMogr2/thumbnail/100x", "")],
@@ -379,7 +379,7 @@ report(
         rest="&imageMogr2%2Fthumbnail%2F100x",
     ),
     None,
-    "not-encoded",
+    "encoder-differs",
     "encoder-differs",
 )
 
@@ -398,7 +398,7 @@ report(
     url(sign(key=SECRET_KEY + " ")),
 )
 report("tencentyun/qcloud-cos-sts-sdk/issues/45", "secret-key-edited", url(sign(key=SECRET_KEY + "\n")))
-report("tencentyun/qcloud-cos-sts-sdk/issues/47", "secret-key-empty", url(sign(key="")))
+report("tencentyun/qcloud-cos-sts-sdk/issues/47", "secret-key-edited", url(sign(key="")))
 report(
     "tencentyun/cos-go-sdk-v5/issues/61",
     "secret-id-edited",
@@ -441,7 +441,7 @@ report(
     "token-missing",
     secret_id=TEMPORARY_ID,
 )
-report("tencentyun/cos-nodejs-sdk-v5/pull/60", "sign-key-binary", url(sign(signature=raw_sign_key)))
+report("tencentyun/cos-nodejs-sdk-v5/pull/60", "sign-key-form", url(sign(signature=raw_sign_key)))
 
 # --- Time ---------------------------------------------------------------------------------------------------------------
 
@@ -570,14 +570,14 @@ report(
 
 report(
     "tencentyun/cos-nodejs-sdk-v5/issues/49",
-    "field-doubled",
+    "signed-twice",
     f"https://{HOST}/photos/a.jpg?sign={quote(authorization(sign()), safe='')}?sign={quote(authorization(sign()), safe='')}",
     None,
-    "signature-tail",
+    "url-edited",
 )
 report(
     "tencentyun/cos-java-sdk-v5/issues/4",
-    "sign-not-encoded",
+    "authorization-form",
     f"https://{HOST}/photos/a.jpg?sign={authorization(sign())}",
 )
 report(
@@ -596,12 +596,12 @@ report(
 )
 report(
     "tencentyun/wecos-ugc-upload-demo/issues/5 tencentyun/qcloud-sdk-ios/issues/16",
-    "old-json-api",
+    "other-service",
     f"https://{HOST}/photos/a.jpg?sign={quote(OLD_SIGN, safe='')}",
 )
 report(
     "chmod740/cos-python3-sdk/issues/6",
-    "old-json-api",
+    "other-service",
     f"POST /files/v2/1250000000/test/a.png HTTP/1.1\r\nHost: gz.file.myqcloud.com\r\nAuthorization: {OLD_SIGN}\r\n\r\n",
 )
 PATH_STYLE = answer(
