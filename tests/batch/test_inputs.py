@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote, urlsplit
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cossign import CosSignError, Credentials, ParameterError, Signer
@@ -895,6 +895,8 @@ FIELDS = [
 
 
 @settings(max_examples=500)
+@example(b"\r\n\r\n\r\na", False, (), 16)
+@example(b"\n\n\r\n\ra", False, (), 16)
 @given(
     st.lists(st.sampled_from(FIELDS), max_size=60).map(b"".join),
     st.booleans(),

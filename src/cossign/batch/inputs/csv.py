@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
@@ -26,16 +27,20 @@ def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: i
     header = each.fields or choice.header
     text = TextBuffer(data, each.name, _BYTES)
     reader: _Reader | None = None
+    counts: Counter[str] = Counter()  # of empty lines between the header and the first row
     first = 0
     while text.fill():
         note()
         if header is None:
             header = _take_header(text, each)
         if reader is None and header is not None:
-            if text.text().strip(b"\r\n"):
-                reader = _Reader(each, header, choice)
+            block = text.text()
+            if block.strip(b"\r\n"):
+                reader = _Reader(each, header, choice, counts)
             else:
-                text.start = text.end
+                size = len(block) - (block.endswith(b"\r") and not text.is_last)  # a line feed may follow
+                counts.update(empty_lines=block.count(b"\n"), lone_crs=_lone_crs(block, 0, size))
+                text.start += size
         if reader is not None:
             for rows in reader.rows(text):
                 yield rows._replace(first=first)
@@ -52,7 +57,7 @@ def read(data: IO[bytes], note: Note, each: Input, choice: ColumnChoice, skip: i
 class _Reader:
     """Rows of one file: those that are as usual by C; what follows an odd one in a block by pyarrow, or row by row."""
 
-    def __init__(self, each: Input, header: Sequence[str], choice: ColumnChoice) -> None:
+    def __init__(self, each: Input, header: Sequence[str], choice: ColumnChoice, counts: Counter[str]) -> None:
         self._each = each
         self._header = header
         self._key = choice.key
@@ -68,13 +73,13 @@ class _Reader:
             self._delimiter,
             is_encoded=each.fields is not None,
         )
-        self._lone_crs = 0  # of the rows that were not given yet
+        self._counts = counts  # beside those of `_fields`, of what was not given yet
 
     def rows(self, text: TextBuffer) -> Iterator[ReadRows]:
         """The whole rows that are in the buffer, once there are many of them."""
         while text.start < text.end:
             size, is_odd = self._fields.read(text.block, text.start, text.end, text.is_last)
-            self._lone_crs += _lone_crs(text.block, text.start, text.start + size)
+            self._counts["lone_crs"] += _lone_crs(text.block, text.start, text.start + size)
             text.start += size
             if is_odd or self._fields.rows >= TABLE_ROWS or self._fields.size >= TABLE_BYTES:
                 yield from self.rest()
@@ -89,7 +94,8 @@ class _Reader:
     def rest(self) -> Iterator[ReadRows]:
         """The rows that were read and not given yet."""
         rows, columns, counts = self._fields.take()
-        counts["lone_crs"], self._lone_crs = self._lone_crs, 0
+        counts = Counter(counts) + self._counts
+        self._counts.clear()
         if rows or any(counts.values()):
             yield ReadRows(0, self._table(rows, columns), counts=counts)
 
