@@ -68,15 +68,15 @@ dist: man
 
 # The lock, compiled again after a change of pyproject.toml; with UPGRADE=--upgrade, of today's versions.
 UPGRADE ?=
-COMPILE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.10 --generate-hashes \
+RESOLVE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.10 --generate-hashes \
   --custom-compile-command "make lock" $(UPGRADE)
 lock: $(VENV)/check.stamp
-	$(COMPILE) --extra all --extra spark --extra ray --group test -o requirements/test.txt
-	$(COMPILE) -c requirements/test.txt --extra all --group build -o requirements/demo.txt
-	$(COMPILE) -c requirements/test.txt --group check -o requirements/check.txt
-	$(COMPILE) -c requirements/test.txt -c requirements/check.txt --group docs -o requirements/docs.txt
-	$(COMPILE) -c requirements/test.txt --extra batch --extra cli --group build --group wheel -o requirements/wheel.txt
-	$(COMPILE) --resolution lowest-direct --extra all --extra spark --extra ray -o requirements/lowest.txt
+	$(RESOLVE) --extra all --extra spark --extra ray --group test -o requirements/test.txt
+	$(RESOLVE) -c requirements/test.txt --extra all --group build -o requirements/demo.txt
+	$(RESOLVE) -c requirements/test.txt --group check -o requirements/check.txt
+	$(RESOLVE) -c requirements/test.txt -c requirements/check.txt --group docs -o requirements/docs.txt
+	$(RESOLVE) -c requirements/test.txt --extra batch --extra cli --group build --group wheel -o requirements/wheel.txt
+	$(RESOLVE) --resolution lowest-direct --extra all --extra spark --extra ray -o requirements/lowest.txt
 
 # The man page, made from the command line's own parser.
 man: $(VENV)/check.stamp
@@ -134,8 +134,9 @@ golden: $(VENV)/test.stamp oracles
 .PHONY: oracles
 oracles:
 	@if command -v npm >/dev/null; then \
-	  test -d $(NODE_MODULES)/cos-wx-sdk-v5 || \
-	  npm ci --prefix tests/oracles --omit=dev --no-audit --no-fund --ignore-scripts --loglevel=error; \
+	  test $(NODE_MODULES)/oracles.stamp -nt tests/oracles/package-lock.json || \
+	  { npm ci --prefix tests/oracles --omit=dev --no-audit --no-fund --ignore-scripts --loglevel=error && \
+	    touch $(NODE_MODULES)/oracles.stamp; }; \
 	else echo "npm is not installed: the tests against the JavaScript SDKs will be skipped"; fi
 
 # Each file of requirements/ is one part of the lock: exact versions with hashes. pip takes nothing else, not even to build with.
@@ -144,7 +145,7 @@ LOCKED := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashe
 
 # Tests start hundreds of processes, some of which may not write what they compile: pandas alone takes seconds then. A file
 # that does not compile is a package's own affair.
-COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
+BYTECODE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -156,12 +157,12 @@ $(VENV)/demo.stamp: requirements/demo.txt pyproject.toml setup.py $(CORE) | $(BI
 
 $(VENV)/test.stamp: requirements/test.txt $(VENV)/demo.stamp
 	$(LOCKED) -r requirements/test.txt
-	$(COMPILE)
+	$(BYTECODE)
 	touch $@
 
 $(VENV)/check.stamp: requirements/check.txt $(VENV)/test.stamp
 	$(LOCKED) -r requirements/check.txt
-	$(COMPILE)
+	$(BYTECODE)
 	touch $@
 
 $(VENV)/docs.stamp: requirements/docs.txt | $(BIN)/python

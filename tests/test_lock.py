@@ -25,7 +25,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 COMPILED = {
     name: shlex.split(words)
     for words, name in re.findall(
-        r"^\t\$\(COMPILE\)(.*) -o requirements/(\w+)\.txt$", (ROOT / "Makefile").read_text(), re.M
+        r"^\t\$\(RESOLVE\)(.*) -o requirements/(\w+)\.txt$", (ROOT / "Makefile").read_text(), re.M
     )
 }
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
@@ -148,3 +148,9 @@ def test_the_lowest_versions_are_those_that_the_extras_name() -> None:
 def test_what_is_installed_fits_together() -> None:
     done = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_no_variable_of_the_makefile_is_set_twice() -> None:
+    """The second time would change what the commands above it do."""
+    names = re.findall(r"^([A-Z_]+) *[:?]?=", (ROOT / "Makefile").read_text(), re.M)
+    assert sorted(names) == sorted(set(names))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ import pytest
 import time_machine
 
 import cossign
-from cossign import COS, KeyNameError, ParameterError, Signer
+from cossign import COS, KeyNameError, ParameterError, Signer, UnsignedHeaderWarning, getAuthorization
 from tests import reference
 from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY
 
@@ -170,12 +171,31 @@ def test_paths() -> None:
 
 def test_headers_and_host() -> None:
     headers = {"Content-Type": "t", "User-Agent": "u", "X-Cos-Acl": "private", "a-x-ci-b": None, "Date": "d"}
-    assert "&q-header-list=a-x-ci-b;content-type;x-cos-acl&" in authorization(Headers=headers)
+    with pytest.warns(UnsignedHeaderWarning, match=r"Headers: 'User-Agent', 'Date' is not signed"):
+        assert "&q-header-list=a-x-ci-b;content-type;x-cos-acl&" in authorization(Headers=headers)
     for parameters, listed in (
         (WHERE, "host"), ({**WHERE, "ForceSignHost": False}, ""), ({"Bucket": BUCKET}, ""), ({**WHERE, "Headers": {"hOsT": "x"}}, "host"),
         ({**WHERE, "Headers": {"Host": ""}}, "host"), ({"Headers": {"Host": ""}}, "host"),
     ):  # fmt: skip
         assert f"&q-header-list={listed}&" in authorization(**parameters)
+
+
+def test_a_header_that_is_left_unsigned_is_warned_of_once_for_each_line_of_code() -> None:
+    """As the SDK does it, the URL of an upload does not limit its Content-Type."""
+    cos = COS(SecretId="AKID", SecretKey="k")
+    where = {"Bucket": BUCKET, "Region": REGION, "Key": "a", "Method": "PUT"}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            url = cos.getObjectUrl(**where, Headers={"Content-Type": "image/png", "x-cos-acl": "private"})
+        assert "&q-header-list=host;x-cos-acl&" in url
+        cos.getObjectUrl(**where, Headers={"Cache-Control": "no-cache", "Content-Type": ""})
+        cos.getObjectUrl(**where, Headers={"Content-Type": ""})
+        getAuthorization(SecretId="AKID", SecretKey="k", Headers={"Content-Type": "image/png"})
+    assert [(each.category, each.filename, str(each.message).partition(" is ")[0]) for each in caught] == [
+        (UnsignedHeaderWarning, __file__, "Headers: 'Content-Type'"),
+        (UnsignedHeaderWarning, __file__, "Headers: 'Cache-Control'"),
+    ]
 
 
 def test_key_time() -> None:

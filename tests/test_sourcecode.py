@@ -36,7 +36,7 @@ def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 # --- The house --------------------------------------------------------------------------------------------------------
 
 FLOORS = (  # from the ground up: what stands on one imports what is below it, or of its own room
-    {"errors", "_native"}, {"_core"}, {"_arrow", "_verify"}, {"key_time", "endpoint", "engine", "credentials"},
+    {"errors", "_native"}, {"_core"}, {"_arrow", "_verify"}, {"key_time", "endpoint", "engine"}, {"credentials"},
     {"request", "post"}, {"bulk", "verifier", "explain"}, {"settings"}, {"shortcuts"}, {"signer"}, {"sdk", "batch", "gateway"},
     {"integrations"}, {"cli"}, {"__init__", "__main__"},
 )  # fmt: skip
@@ -412,6 +412,8 @@ def test_public_names_are_documented_with_an_example() -> None:
 def test_errors_are_one_ladder_and_pickle() -> None:
     for name in cossign.errors.__all__:
         kind = getattr(cossign.errors, name)
+        if issubclass(kind, UserWarning):
+            continue
         assert issubclass(kind, cossign.CosSignError)
         error = kind("Key", "is wrong") if issubclass(kind, cossign.ParameterError) else kind("is wrong")
         assert str(pickle.loads(pickle.dumps(error))) == str(error)

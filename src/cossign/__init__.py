@@ -13,6 +13,7 @@ from cossign.errors import (
     CosSignError,
     CredentialsError,
     CredentialsNotFound,
+    CredentialsWarning,
     KeyNameError,
     MalformedSignature,
     ParameterError,
@@ -22,25 +23,31 @@ from cossign.errors import (
     SignatureRefused,
     SignatureRevoked,
     UnknownSecretId,
+    UnsignedHeaderWarning,
 )
 
 TYPE_CHECKING = False  # as type checkers know it; the standard library's typing takes longer to load than the core
 if TYPE_CHECKING:
     from typing import Any
 
-    from cossign._verify import Verified
+    from cossign._arrow import SignedColumn
+    from cossign._verify import Judgement, Verified
     from cossign.bulk import BulkResult
     from cossign.credentials import (
         ChainCredentials,
         Clock,
         Credentials,
+        CredentialsProvider,
         CvmRoleCredentials,
         EnvironmentCredentials,
         FileCredentials,
         RefreshingCredentials,
         StsCredentials,
+        WebIdentityCredentials,
+        sts_policy,
     )
     from cossign.engine import engines
+    from cossign.post import PostPolicy
     from cossign.sdk import COS, getAuthorization
     from cossign.signer import Signer
     from cossign.verifier import Verifier
@@ -66,30 +73,41 @@ __all__ = [
     "Credentials",
     "CredentialsError",
     "CredentialsNotFound",
+    "CredentialsProvider",
+    "CredentialsWarning",
     "CvmRoleCredentials",
     "EnvironmentCredentials",
     "FileCredentials",
+    "Judgement",
     "KeyNameError",
     "MalformedSignature",
     "ParameterError",
+    "PostPolicy",
     "RefreshingCredentials",
     "SignatureExpired",
     "SignatureMismatch",
     "SignatureNotYetValid",
     "SignatureRefused",
     "SignatureRevoked",
+    "SignedColumn",
     "Signer",
     "StsCredentials",
     "UnknownSecretId",
+    "UnsignedHeaderWarning",
     "Verified",
     "Verifier",
+    "WebIdentityCredentials",
     "engines",
     "getAuthorization",
+    "sts_policy",
 ]
 
 _MODULES = {
     "COS": "sdk",
     "BulkResult": "bulk",
+    "Judgement": "_verify",
+    "PostPolicy": "post",
+    "SignedColumn": "_arrow",
     "Signer": "signer",
     "Verified": "_verify",
     "Verifier": "verifier",

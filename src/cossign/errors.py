@@ -1,15 +1,18 @@
-"""The exceptions: one ladder, so that a handler can catch as much or as little as it wants.
+"""The exceptions: one ladder, so that a handler can catch as much or as little as it wants; and the warnings.
 
 No message, and no attribute, ever holds a SecretKey, a SignKey, a token or an expected signature.
 """
 
 from __future__ import annotations
 
+import sys
+
 __all__ = [
     "BadSignature",
     "CosSignError",
     "CredentialsError",
     "CredentialsNotFound",
+    "CredentialsWarning",
     "KeyNameError",
     "MalformedSignature",
     "ParameterError",
@@ -19,6 +22,7 @@ __all__ = [
     "SignatureRefused",
     "SignatureRevoked",
     "UnknownSecretId",
+    "UnsignedHeaderWarning",
 ]
 
 
@@ -64,7 +68,15 @@ class CredentialsError(CosSignError):
 
 
 class CredentialsNotFound(CredentialsError):
-    """A place holds no credentials at all, so that a chain may look at the next one."""
+    """A place holds no credentials, or none that can be used, so that a chain looks at the next one."""
+
+
+class CredentialsWarning(UserWarning):
+    """Credentials with which COS will refuse what is signed; the message says why."""
+
+
+class UnsignedHeaderWarning(UserWarning):
+    """The documented facade was given a header that the SDK does not sign, and leaves it unsigned, too."""
 
 
 class BadSignature(CosSignError):
@@ -119,3 +131,13 @@ class SignatureRevoked(SignatureRefused):
 
 class UnknownSecretId(BadSignature):
     """The SecretId (q-ak) is none of those that the verifier holds."""
+
+
+def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn of what the first caller outside of cossign did: Python shows a warning once for each line of code."""
+    import warnings
+
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and f"{frame.f_globals.get('__name__')}.".startswith("cossign."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)

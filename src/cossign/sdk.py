@@ -19,7 +19,14 @@ from cossign._core import KEY, Engine, Template, encode_component
 from cossign.credentials import Credentials
 from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint
 from cossign.engine import chosen_engine
-from cossign.errors import CosSignError, CredentialsError, MissingParameter, ParameterError
+from cossign.errors import (
+    CosSignError,
+    CredentialsError,
+    MissingParameter,
+    ParameterError,
+    UnsignedHeaderWarning,
+    warn_caller,
+)
 from cossign.key_time import KeyTime, Times
 from cossign.request import (
     Canonical,
@@ -61,6 +68,7 @@ _WITHOUT_EFFECT = frozenset((
 _PLAIN_TYPES = frozenset((str, int))
 _URL_RULES = _core.DROP_SLASH | _core.REQUIRED | _core.NO_NULL
 _ENDPOINT_NAMES = ("Bucket", "Region", "Domain")
+_NOT_IN_URLS = frozenset(("content-type", "cache-control"))  # headers that getObjectUrl does not sign
 _EXPIRES = 900  # seconds
 
 
@@ -170,15 +178,25 @@ def _key_time(now: float, expires: int | None, round_to: int | None) -> KeyTime:
     )
 
 
-def _signed_headers(headers: Mapping[str, Any], host: str | None) -> dict[str, Any]:
+def _signed_headers(
+    headers: Mapping[str, Any], host: str | None, unsigned_names: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     """The SDK's filter of header names, and Host unless there is one."""
     if not headers:
         return {} if host is None else {"Host": host}
+    headers = checked_headers(headers, "Headers")
     signed_headers = {
         name: value
-        for name, value in checked_headers(headers, "Headers").items()
-        if not isinstance(name, str) or signed_by_sdk(name) is not None
+        for name, value in headers.items()
+        if not isinstance(name, str) or (signed_by_sdk(name) is not None and name.lower() not in unsigned_names)
     }
+    if len(signed_headers) < len(headers):
+        names = ", ".join(repr(name) for name in headers if name not in signed_headers)
+        warn_caller(
+            f"Headers: {names} is not signed, as the SDK does not sign it: a client may send another value, or none. "
+            "cossign.Signer signs every header that it is given",
+            UnsignedHeaderWarning,
+        )
     if host is not None:
         host_headers = [name for name in signed_headers if isinstance(name, str) and name.lower() == "host"]
         if not any(signed_headers[name] for name in host_headers):
@@ -308,7 +326,8 @@ def getAuthorization(parameters: Mapping[str, Any] | None = None, /, **keywords:
         Method: "get" when missing.
         Key: the object's key; empty for the bucket.
         Query: parameters to sign.
-        Headers: headers to sign; names that the SDK does not sign are dropped.
+        Headers: headers to sign. Those that the SDK does not sign, such as Content-Type, are left out, with an
+            `UnsignedHeaderWarning`.
         Expires: seconds; 900 when missing, 0 or empty.
         Pathname: the path instead of Key.
         UseRawKey: put a slash before Key even if it begins with one.
@@ -393,12 +412,9 @@ class _Request:
             except UnicodeEncodeError:
                 raise ParameterError("QueryString", "is not valid Unicode: it holds a lone surrogate") from None
         headers = checked_mapping(parameters.get("Headers"), "Headers")
-        signable = {
-            name: value
-            for name, value in headers.items()
-            if value != "" and str(name).lower() not in ("content-type", "cache-control")
-        }
-        self.headers = _signed_headers(signable, self.endpoint.host if self.force_host else None)
+        filled_headers = {name: value for name, value in headers.items() if value != ""}
+        host = self.endpoint.host if self.force_host else None
+        self.headers = _signed_headers(filled_headers, host, _NOT_IN_URLS)
 
     def make_unsigned_template(self, middle: bytes = b"") -> Template:
         """A URL that is not signed here, with `middle` its path and its own query."""
@@ -600,7 +616,8 @@ class COS:
             Method: "GET" when missing.
             Query: parameters that are signed and stand in the URL.
             QueryString: put after those as it is, not signed.
-            Headers: headers to sign; Content-Type, Cache-Control and empty ones are not.
+            Headers: headers to sign. Empty ones are left out; so are Content-Type, Cache-Control and others that the
+                SDK does not sign, with an `UnsignedHeaderWarning`.
             Expires: seconds; 900 when missing, 0 or empty.
             Protocol, Domain, UseAccelerate, ForceSignHost: as in `COS`, for this call.
             callback: ``callback(err, data)``; ``data.Url`` is the URL.

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cossign._core import Engine
-from cossign.credentials import Clock, Credentials, CredentialsProvider
+from cossign.credentials import Clock, Credentials, CredentialsProvider, CredentialsSource
+from cossign.credentials.base import as_provider
 from cossign.endpoint import Endpoint, check_bucket, check_region, endpoint, nearest_region
 from cossign.engine import chosen_engine
-from cossign.errors import CredentialsError, ParameterError
+from cossign.errors import CredentialsError, ParameterError, warn_caller
 from cossign.key_time import Duration, KeyTime, Times, seconds_of, whole_seconds
 from cossign.verifier import Verifier
 
@@ -53,7 +53,7 @@ class Settings:
 
     def __init__(
         self,
-        credentials: CredentialsProvider,
+        credentials: CredentialsSource,
         *,
         bucket: str | None = None,
         region: str | None = None,
@@ -76,7 +76,7 @@ class Settings:
 
     @classmethod
     def _create(
-        cls, credentials: CredentialsProvider, parameters: dict[str, Any], start: int | None, before: Self | None = None
+        cls, credentials: CredentialsSource, parameters: dict[str, Any], start: int | None, before: Self | None = None
     ) -> Self:
         """A Signer of the parameters of another one, which gave its warnings."""
         signer = cls.__new__(cls)
@@ -85,14 +85,13 @@ class Settings:
 
     def _set(
         self,
-        credentials: CredentialsProvider,
+        credentials: CredentialsSource,
         parameters: dict[str, Any],
         start: int | None = None,
         before: Self | None = None,
     ) -> None:
         """Check the parameters, and set what calls use."""
-        if not callable(getattr(credentials, "get", None)) or isinstance(credentials, Mapping):
-            raise ParameterError("credentials", "must be Credentials, or a provider with get() -> Credentials")
+        credentials = as_provider(credentials)
         for name in ("sign_host", "accelerate", "strict"):
             if not isinstance(parameters[name], bool):
                 raise ParameterError(name, f"must be True or False, not {type(parameters[name]).__name__}")
@@ -150,7 +149,7 @@ class Settings:
             raise ParameterError(" and ".join(missing), f"{how} to Signer, or a domain")
         return self._endpoint
 
-    def replace(self, credentials: CredentialsProvider | None = None, **changes: Any) -> Self:
+    def replace(self, credentials: CredentialsSource | None = None, **changes: Any) -> Self:
         """A Signer with some of this one's parameters changed: another bucket, other credentials.
 
         Args:
@@ -203,6 +202,8 @@ class Settings:
     def valid_credentials(self) -> Credentials:
         """The credentials to sign with now; a CredentialsError if they have ended."""
         credentials = self.credentials.get()
+        if not isinstance(credentials, Credentials):
+            raise CredentialsError(f"{self.credentials!r} must give Credentials, not {type(credentials).__name__}")
         if credentials.expires_at is not None and self.now() >= credentials.expires_at:
             raise CredentialsError("the temporary credentials have expired: get new ones")
         return credentials
@@ -227,7 +228,7 @@ class Settings:
 def _warn_of_region(region: str | None) -> None:
     """Warn the caller of a public call of a region that is nearly one of COS's."""
     if region is not None and (near := nearest_region(region)):
-        warnings.warn(f"region {region!r} is not one that COS is known to have: did you mean {near!r}?", stacklevel=3)
+        warn_caller(f"region {region!r} is not one that COS is known to have: did you mean {near!r}?")
 
 
 def _where(parameters: Mapping[str, Any]) -> Endpoint | None:

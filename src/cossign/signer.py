@@ -62,7 +62,7 @@ class Signer(ShortCuts):
     """Signs and verifies for one bucket; immutable, and safe to share between threads.
 
     Args:
-        credentials: Credentials, or a provider with ``get() -> Credentials``.
+        credentials: Credentials, a provider with ``get() -> Credentials``, or a function that returns Credentials.
         bucket: ``<BucketName>-<APPID>``.
         region: for example ``ap-beijing``.
         domain: a host of your own instead of the default one; see `cossign.endpoint.endpoint` for templates.

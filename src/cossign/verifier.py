@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from cossign._core import encode_component
 from cossign._verify import Judge, Judgement, Terms, Verified
-from cossign.credentials import Clock, Credentials, CredentialsProvider
+from cossign.credentials import Clock, Credentials, CredentialsSource
+from cossign.credentials.base import as_provider
 from cossign.engine import checked_threads, chosen_engine
 from cossign.errors import ParameterError
 from cossign.key_time import Duration, seconds_of, whole_seconds
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Accepted", "Verifier"]
 
-Accepted = CredentialsProvider | Iterable[CredentialsProvider] | Mapping[str, Credentials]
+Accepted = CredentialsSource | Iterable[CredentialsSource] | Mapping[str, Credentials]
 Revoked = Container[str] | Callable[[Any], object]
 
 _LONGEST_SKEW = 366 * 86_400
@@ -198,14 +199,11 @@ def _accepted_getter(credentials: Any) -> Callable[[], list[Credentials]]:
                 raise ParameterError("credentials", "must map each SecretId to its own Credentials")
         credentials_list = list(credentials.values())
         return lambda: credentials_list
-    if callable(getattr(credentials, "get", None)):
-        return lambda: [credentials.get()]
     if isinstance(credentials, Iterable) and not isinstance(credentials, (str, bytes)):
-        providers = list(credentials)
-        if not all(callable(getattr(each, "get", None)) for each in providers):
-            raise ParameterError("credentials", "must hold Credentials or providers with get() -> Credentials")
+        providers = [as_provider(each, f"credentials[{place}]") for place, each in enumerate(credentials)]
         return lambda: [each.get() for each in providers]
-    raise ParameterError("credentials", f"must be Credentials or a provider, not {type(credentials).__name__}")
+    provider = as_provider(credentials)
+    return lambda: [provider.get()]
 
 
 def accepted_now(credentials: Any) -> list[Credentials]:

@@ -14,8 +14,19 @@ import traceback
 from typing import Any
 
 import pytest
+import requests
 
-from cossign import COS, Credentials, CredentialsError, EnvironmentCredentials, Signer
+from cossign import (
+    COS,
+    CosSignError,
+    Credentials,
+    CredentialsError,
+    CredentialsWarning,
+    EnvironmentCredentials,
+    ParameterError,
+    Signer,
+    Verifier,
+)
 from tests.conftest import BUCKET, REGION
 
 
@@ -38,8 +49,12 @@ def test_credentials_hold_and_hide() -> None:
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (("", "k"), "secret_id is empty"), (("A", ""), "secret_key is empty"), (("A", "hid den"), "secret_key holds"), (("A", "hidden\n"), "secret_key holds"),
+        (("", "k"), "secret_id is empty"), (("A", ""), "secret_key is empty"), (("A", "hid den"), "secret_key holds"), (("A", "hidden\n"), "secret_key has a line's end around it"),
         (("A b", "k"), "secret_id holds"), ((None, "k"), "secret_id must be a str"), (("A", b"hidden"), "secret_key must be a str"),
+        (("A", ' "hidden"'), "secret_key has a blank around it"), (("A", '"hidden"'), "secret_key has quotes around it"), (("A", "hidden'"), "secret_key has quotes"),
+        (("\u201cAKID\u201d", "hidden"), "secret_id has quotes"), (("<SecretId>", "hidden"), "secret_id is a placeholder"), (("A", "${HIDDEN}"), "secret_key is a placeholder"),
+        (("A", "$hidden"), "placeholder"), (("A", "%HIDDEN%"), "placeholder"), (("A", "{{ hidden }}"), "placeholder"), (("\ufeffAKID", "hidden"), "secret_id begins with a byte order mark"),
+        (("AKID\r\n", "hidden"), "secret_id has a line's end"), (("A", "hidden", '"hidden"'), "token has quotes"), (("A", "hid\u00a0den"), "secret_key holds"),
         (("A", "hidden", ""), "token is empty"), (("A", "hidden", "a\ud800"), "token holds"), (("A", "hidden", None, "soon"), "expires_at"), (("A", "hidden", None, True), "expires_at"), (("A", "hidden", None, float("nan")), "expires_at"),
     ],
 )  # fmt: skip
@@ -49,9 +64,11 @@ def test_bad_credentials(arguments: Any, said: str) -> None:
     assert "hid" not in "".join(traceback.format_exception(caught.value)).partition("CredentialsError")[2]
 
 
+FAMILIES = EnvironmentCredentials._FAMILIES
 NAMES = [
-    f"{prefix}_{name}" for prefix in ("COS", "TENCENTCLOUD") for name in ("SECRET_ID", "SECRET_KEY", "SESSION_TOKEN")
-]
+    "TKE_REGION", "TKE_PROVIDER_ID", "TKE_WEB_IDENTITY_TOKEN_FILE", "TKE_ROLE_ARN", "TENCENTCLOUD_CREDENTIALS_FILE",
+    "TENCENTCLOUD_PROFILE", "TCCLI_PROFILE", *(name for one, other, tokens in FAMILIES for name in (one, other, *tokens)),
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +97,106 @@ def test_environment(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(f"{prefix}_SECRET_ID")
     with pytest.raises(CredentialsError, match=f"{prefix}_SECRET_ID is not set"):
         provider.get()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_token_by_any_of_its_names(family: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As tccli, Terraform and cloud functions call it; that of another family is another identity's."""
+    id_name, key_name, token_names = family
+    monkeypatch.setenv(id_name, "A")
+    monkeypatch.setenv(key_name, "k")
+    for name in NAMES:
+        if name not in family and name not in token_names and name.endswith("TOKEN"):
+            monkeypatch.setenv(name, "foreign")
+    assert EnvironmentCredentials().get().token is None
+    for name in token_names:
+        with monkeypatch.context() as patch:
+            patch.setenv(name, "TOK=EN")
+            assert EnvironmentCredentials().get().token == "TOK=EN"
+            patch.setenv(name, '"hidden"')
+            with pytest.raises(CredentialsError, match=f"the environment variable {name} has quotes") as caught:
+                EnvironmentCredentials().get()
+            assert "hidden" not in str(caught.value)
+    if len(token_names) > 1:
+        monkeypatch.setenv(token_names[0], "hidden1")
+        monkeypatch.setenv(token_names[-1], "hidden1")
+        assert EnvironmentCredentials().get().token == "hidden1"
+        monkeypatch.setenv(token_names[-1], "hidden2")
+        with pytest.raises(
+            CredentialsError, match=f"{token_names[0]} and {token_names[-1]} have different tokens"
+        ) as caught:
+            EnvironmentCredentials().get()
+        assert "hidden" not in str(caught.value)
+    monkeypatch.setenv(key_name, '"hidden"')
+    monkeypatch.delenv(token_names[0], raising=False)
+    with pytest.raises(CredentialsError, match=f"the environment variable {key_name} has quotes"):
+        EnvironmentCredentials().get()
+    monkeypatch.setenv(key_name, "")
+    with pytest.raises(CredentialsError, match=f"{key_name} is not set"):
+        EnvironmentCredentials().get()
+
+
+def test_a_temporary_secret_id_without_a_token_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary_id = "AKID" + "x" * 60
+    monkeypatch.setenv("COS_SECRET_ID", temporary_id)
+    monkeypatch.setenv("COS_SECRET_KEY", "hidden")
+    provider = EnvironmentCredentials()
+    signer = Signer(provider, bucket=BUCKET, region=REGION)
+    with pytest.warns(CredentialsWarning, match=r"there is no token.*COS_SESSION_TOKEN") as caught:
+        assert len([signer.presign("a") for _ in range(3)]) == 3
+    assert [each.filename for each in caught] == [__file__]
+    assert "hidden" not in str(caught[0].message)
+    Credentials(temporary_id, "hidden", "token")
+    Credentials("AKID" + "x" * 32, "hidden")
+
+
+def test_a_function_is_a_provider() -> None:
+    calls: list[str] = []
+
+    def credentials() -> Credentials:
+        calls.append("")
+        return Credentials("AKIDf", "k" + calls[0])
+
+    signer = Signer(credentials, bucket=BUCKET, region=REGION)
+    assert "q-ak=AKIDf&" in signer.presign("a")
+    assert "q-ak=AKIDf&" in signer.replace(expires=60).presign_many(["a"])[0]
+    assert len(calls) == 2
+    assert signer.credentials.get() is signer.credentials.get()  # the same values: the same object, with its SignKey
+    calls[0] = "2"
+    assert signer.credentials.get().secret_key == "k2"
+    assert Verifier(credentials).verify(signer.presign("a")).secret_id == "AKIDf"
+    assert Verifier([Credentials("B", "k"), credentials]).verify(signer.presign("a")).secret_id == "AKIDf"
+    assert "FunctionCredentials(test_a_function_is_a_provider.<locals>.credentials)" in repr(signer)
+    again = pickle.loads(pickle.dumps(Signer(make_credentials, bucket=BUCKET, region=REGION)))
+    assert "q-ak=AKIDf&" in again.presign("a")
+
+    for function, said in (
+        (dict, "not dict"),
+        (lambda: {"SecretId": 1}, "must return Credentials, not dict"),
+        (lambda: None, "NoneType"),
+    ):
+        with pytest.raises(CosSignError, match=said):
+            Signer(function, bucket=BUCKET, region=REGION).presign("a")  # type: ignore[arg-type, type-var]
+
+
+def make_credentials() -> Credentials:
+    return Credentials("AKIDf", "k")
+
+
+def test_what_is_no_provider_is_refused() -> None:
+    """A requests.Session and a dict have a get(), too."""
+
+    class Other:
+        def get(self) -> str:
+            return "AKID"
+
+    for wrong in (requests.Session(), {}, None, "AKID", Credentials, 5):
+        with pytest.raises(ParameterError, match="credentials must be Credentials, a provider"):
+            Signer(wrong, bucket=BUCKET, region=REGION)  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=r"credentials\[1\] must be Credentials"):
+        Verifier([Credentials("A", "k"), 5])  # type: ignore[list-item]
+    with pytest.raises(CredentialsError, match="must give Credentials, not str"):
+        Signer(Other(), bucket=BUCKET, region=REGION).presign("a")  # type: ignore[arg-type]
 
 
 def test_nothing_in_the_environment_says_what_to_set() -> None:

@@ -13,9 +13,6 @@ from cossign import (
     Credentials,
     CredentialsError,
     CredentialsNotFound,
-    CvmRoleCredentials,
-    EnvironmentCredentials,
-    FileCredentials,
     RefreshingCredentials,
 )
 from tests.credentials.test_base import no_environment  # noqa: F401
@@ -77,7 +74,17 @@ def test_an_account_of_all_that_was_tried() -> None:
 def test_the_default_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     chain = ChainCredentials()
-    assert [type(each) for each in chain._providers] == [EnvironmentCredentials, FileCredentials, CvmRoleCredentials]
+    assert list(map(repr, chain._providers)) == [
+        "EnvironmentCredentials()",
+        "WebIdentityCredentials()",
+        "FileCredentials('~/.cos.yaml')",
+        "FileCredentials('~/.cos.conf')",
+        "FileCredentials('~/.tccli/default.credential')",
+        "FileCredentials('~/.tencentcloud/credentials')",
+        "FileCredentials('/etc/tencentcloud/credentials')",
+        "CvmRoleCredentials()",
+    ]
+    assert repr(chain) == "ChainCredentials()"
     (tmp_path / ".cos.conf").write_text("[common]\nsecret_id = AKIDfile\nsecret_key = hidden\n")
     assert chain.get().secret_id == "AKIDfile"
     assert chain.tried[0][0] == "EnvironmentCredentials()"
@@ -89,6 +96,29 @@ def test_the_default_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert b"hidden" not in pickled
     assert repr(pickle.loads(pickled)) == repr(chain)
     assert "hidden" not in repr(chain) + repr(vars(chain)) + str(chain.tried)
+
+
+@pytest.mark.usefixtures("no_environment")
+def test_what_cannot_be_used_is_passed_over_and_its_reason_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Secrets that coscli has encrypted do not hide those of coscmd; half a pair does."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".cos.yaml").write_text("cos:\n  base:\n    secretid: QUtJRA==xx\n    secretkey: hiddenyy==\n")
+    (tmp_path / ".cos.conf").write_text("[common]\nsecret_id = AKIDfile\nsecret_key = hidden\n")
+    chain = ChainCredentials()
+    assert chain.get().secret_id == "AKIDfile"
+    account = dict(chain.tried)
+    assert list(account)[2:] == ["FileCredentials('~/.cos.yaml')", "FileCredentials('~/.cos.conf')"]
+    assert "encrypted" in account["FileCredentials('~/.cos.yaml')"]
+    assert "not a pod of TKE" in account["WebIdentityCredentials()"]
+    assert "hidden" not in str(chain.tried)
+    (tmp_path / ".cos.yaml").write_text("cos:\n  base:\n    secretid: AKID12345678\n    secretkey: ''\n")
+    with pytest.raises(CredentialsError, match=r"~/\.cos\.yaml: secretkey is missing or empty"):
+        ChainCredentials().get()
+    monkeypatch.setenv("TKE_ROLE_ARN", "qcs::cam::uin/1:roleName/r")
+    with pytest.raises(CredentialsError, match="TKE_REGION, TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE are not set"):
+        ChainCredentials().get()
 
 
 def test_the_event_loop_does_not_wait_for_a_link() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tencentcloud.common.credential import ProfileCredential
 
 from cossign import CredentialsError, CredentialsNotFound, FileCredentials, ParameterError
 from cossign.credentials import CvmRoleCredentials, StsCredentials
@@ -21,7 +22,8 @@ from tests.waiting import PATIENCE
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("TCCLI_PROFILE", raising=False)
+    for name in ("TCCLI_PROFILE", "TENCENTCLOUD_PROFILE", "TENCENTCLOUD_CREDENTIALS_FILE"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 
@@ -90,17 +92,87 @@ def test_coscli_encrypts_and_the_error_says_so(home: Path) -> None:
         ) as caught:
             FileCredentials().get()
         assert "hidden" not in str(caught.value)
-        assert not isinstance(caught.value, CredentialsNotFound)
+        assert isinstance(caught.value, CredentialsNotFound)  # others are asked
+
+
+def test_coscli_without_its_flag(home: Path) -> None:
+    """A file that was written by hand; coscli reads it as it is."""
+    (home / ".cos.yaml").write_text("cos:\n  base:\n    secretid: AKID0123456789abcdef\n    secretkey: hidden\n")
+    assert found(FileCredentials()) == ("AKID0123456789abcdef", "hidden", None, None)
+    for value, said in (
+        ("'\"AKID0123456789abcdef\"'", "secretid has quotes"),
+        ("<SecretId>", "secretid is a placeholder"),
+    ):
+        (home / ".cos.yaml").write_text(f"cos:\n  base:\n    secretid: {value}\n    secretkey: hidden\n")
+        with pytest.raises(CredentialsError, match=said):
+            FileCredentials().get()
+
+
+def test_files_without_credentials_are_passed_over(home: Path) -> None:
+    """They name a bucket alone, as for a command line that has the secrets elsewhere."""
+    coscli(home, secret_id='""', secret_key='""')
+    (home / ".cos.conf").write_text("[common]\nbucket = b-1250000000\n")
+    tccli(home, secretId="", secretKey="")
+    (home / ".tencentcloud").mkdir()
+    (home / ".tencentcloud" / "credentials").write_text("[default]\nsecret_id = AKIDsdk\nsecret_key = hidden\n")
+    assert found(FileCredentials())[0] == "AKIDsdk"
+    (home / ".tencentcloud" / "credentials").unlink()
+    with pytest.raises(CredentialsNotFound) as caught:
+        FileCredentials().get()
+    assert str(caught.value).split("; ")[:4] == [
+        "~/.cos.yaml: has no secretid and no secretkey",
+        "~/.cos.conf: has no secret_id and no secret_key",
+        "~/.tccli/default.credential: has no secretId and no secretKey",
+        "there is no ~/.tencentcloud/credentials",
+    ]
+
+
+# --- The SDKs' profiles
+
+
+SDK = "[default]\nsecret_id = AKIDsdk\nsecret_key = hid%den\n\n[prod]\nsecret_id=AKIDprod\nsecret_key=hidden\ntoken=hidden2\n"
+
+
+def test_the_sdks_profiles(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = home / ".tencentcloud" / "credentials"
+    path.parent.mkdir()
+    path.write_text(SDK)
+    assert found(FileCredentials()) == ("AKIDsdk", "hid%den", None, None)  # '%' means nothing there
+    for provider in (FileCredentials(profile="prod"), FileCredentials(path, profile="prod")):
+        assert found(provider) == ("AKIDprod", "hidden", "hidden2", None)
+    monkeypatch.setenv("TENCENTCLOUD_PROFILE", "prod")
+    assert found(FileCredentials())[0] == "AKIDprod"
+    monkeypatch.setenv("TENCENTCLOUD_CREDENTIALS_FILE", str(home / "elsewhere"))
+    with pytest.raises(CredentialsNotFound, match=f"there is no {home}/elsewhere$"):
+        FileCredentials().get()
+    path.rename(home / "elsewhere")
+    assert found(FileCredentials())[0] == "AKIDprod"
+    with pytest.raises(CredentialsNotFound, match=r"has no section \[other\]: it has \[default\] or \[prod\]"):
+        FileCredentials(profile="other").get()
+    (home / "elsewhere").write_text('[default]\nsecret_id = "AKID"\nsecret_key = hidden\n')
+    monkeypatch.delenv("TENCENTCLOUD_PROFILE")
+    with pytest.raises(CredentialsError, match=r"elsewhere: secret_id has quotes"):
+        FileCredentials().get()
+    (home / ".cos.conf").write_text("[common]\nsecret_id = AKIDcmd\nsecret_key = hidden\n")
+    with pytest.raises(CredentialsNotFound, match=r"has no section \[prod\]"):  # never another identity
+        FileCredentials(home / ".cos.conf", profile="prod").get()
+
+
+def test_the_official_sdk_reads_what_we_read(home: Path) -> None:
+    (home / ".tencentcloud").mkdir()
+    (home / ".tencentcloud" / "credentials").write_text(SDK)
+    official = ProfileCredential().get_credential()
+    assert (official.secret_id, official.secret_key) == found(FileCredentials())[:2]
 
 
 def test_coscli_with_the_instances_role(home: Path) -> None:
     coscli(home, mode="CvmRole", role="my-role", secret_id='""', secret_key='""')
-    provider = FileCredentials()._provider()
+    provider = FileCredentials().provider()
     assert isinstance(provider, CvmRoleCredentials)
     assert repr(provider) == "CvmRoleCredentials('my-role')"
-    assert FileCredentials()._provider() is not provider
+    assert FileCredentials().provider() is not provider
     again = FileCredentials()
-    assert again._provider() is again._provider()  # its credentials are kept
+    assert again.provider() is again.provider()  # its credentials are kept
 
 
 def test_coscmd_as_coscmd_writes_it(home: Path) -> None:
@@ -151,16 +223,16 @@ def test_tccli_signed_in_by_a_browser(home: Path) -> None:
     tccli(home, type="oauth", secretId="AKIDtmp", secretKey="hidden", token="hidden2", expiresAt=2_000_000_000)
     assert found(FileCredentials()) == ("AKIDtmp", "hidden", "hidden2", 2_000_000_000)
     tccli(home, secretId="AKIDtmp", secretKey="hidden", token="hidden2", expiresAt="soon")
-    with pytest.raises(CredentialsError, match="expiresAt must be Unix seconds"):
+    with pytest.raises(CredentialsError, match="expiresAt must be a time"):
         FileCredentials().get()
 
 
 def test_tccli_with_roles(home: Path) -> None:
     tccli(home, type="cvm-role")
-    assert isinstance(FileCredentials()._provider(), CvmRoleCredentials)
+    assert isinstance(FileCredentials().provider(), CvmRoleCredentials)
     role = {"role-arn": "qcs::cam::uin/1:roleName/r", "role-session-name": "s"}
     tccli(home, secretId="AKID", secretKey="hidden", **role)
-    provider = FileCredentials()._provider()
+    provider = FileCredentials().provider()
     assert isinstance(provider, StsCredentials)
     assert repr(provider) == "StsCredentials(AssumeRole)"
 
@@ -168,7 +240,8 @@ def test_tccli_with_roles(home: Path) -> None:
 def test_a_changed_file_is_read_again(home: Path) -> None:
     provider = FileCredentials()
     with pytest.raises(
-        CredentialsNotFound, match=r"no ~/\.cos\.yaml and no ~/\.cos\.conf and no ~/\.tccli/default\.credential"
+        CredentialsNotFound,
+        match=r"no ~/\.cos\.yaml; there is no ~/\.cos\.conf; there is no ~/\.tccli/default\.credential",
     ):
         provider.get()
     coscli(home)
@@ -187,10 +260,10 @@ def test_a_changed_file_is_read_again(home: Path) -> None:
         (".cos.yaml", "cos: [hidden: {", "is not valid YAML"), (".cos.yaml", "hidden", "no cos.base"), (".cos.yaml", "cos:\n  base: hidden\n", "no cos.base"),
         (".cos.yaml", COSCLI.format(role="", plain="true", mode="SecretKey", secret_id="A", secret_key='""', token=""), "secretkey is missing"),
         (".cos.yaml", COSCLI.format(role="", plain="true", mode="SecretKey", secret_id="A", secret_key='"hid den"', token=""), "secretkey holds"),
-        (".cos.conf", "hidden", "not a valid INI file"), (".cos.conf", "[other]\na=hidden\n", r"no section \[common\]"), (".cos.conf", "", r"no section \[common\]"),
+        (".cos.conf", "hidden", "not a valid INI file"), (".cos.conf", "[other]\na=hidden\n", r"no section \[common\] or \[default\]: it has \[other\]"), (".cos.conf", "", r"no section \[common\].*it has none"),
         (".cos.conf", "[common]\nsecret_id=A\n", "secret_key is missing"), (".cos.conf", "[common]\nsecret_id=\nsecret_key=hidden", "secret_id is missing"),
         (".cos.conf", "[common]\nsecret_id=A\nsecret_key=hidden%\n", "that is not written '%%'"), (".cos.conf", "[common]\nsecret_id=A\nsecret_key=hidden\nsecret_key=hidden", "INI file: line 4"),
-        (".tccli/default.credential", "{hidden", "no JSON object"), (".tccli/default.credential", "[]", "no JSON object"), (".tccli/default.credential", '{"secretId": "A"}', "secretKey is missing"),
+        (".tccli/default.credential", "{hidden", "not a JSON object"), (".tccli/default.credential", "[]", "not a JSON object"), (".tccli/default.credential", '{"secretId": "A"}', "secretKey is missing"),
         (".tccli/default.credential", '{"secretId": "A", "secretKey": 5}', "secretKey must be"), (".cos.conf", b"\xff\xfe", "is not UTF-8"),
     ],
 )  # fmt: skip
@@ -198,7 +271,7 @@ def test_bad_files_are_named_and_not_shown(home: Path, name: str, text: Any, sai
     (home / ".tccli").mkdir()
     (home / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(CredentialsError, match=said) as caught:
-        FileCredentials().get()
+        FileCredentials(f"~/{name}").get()
     assert str(caught.value).startswith(f"~/{name}: ")
     from tests.credentials.test_refreshing import shown
 
@@ -224,10 +297,11 @@ def test_without_pyyaml_the_error_says_what_to_install(home: Path, monkeypatch: 
 
 
 def test_parameters_and_pickles(home: Path) -> None:
-    with pytest.raises(ParameterError, match="profile must not be given with a path"):
-        FileCredentials("a", profile="b")
+    for path in ("~/.cos.yaml", "a.credential"):
+        with pytest.raises(ParameterError, match="profile must not be given with this path"):
+            FileCredentials(path, profile="b")
     for bad in ("", "../x", "a/b"):
-        with pytest.raises(ParameterError, match="name of a tccli profile"):
+        with pytest.raises(ParameterError, match="name of a profile"):
             FileCredentials(profile=bad)
     coscli(home)
     for provider in (FileCredentials(), FileCredentials(home / ".cos.yaml"), FileCredentials(profile="p")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import http.server
 import json
@@ -21,7 +22,7 @@ from urllib.parse import unquote
 import pytest
 import trustme
 from tencentcloud.common.common_client import CommonClient
-from tencentcloud.common.credential import Credential
+from tencentcloud.common.credential import Credential, DefaultTkeOIDCRoleArnProvider
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 from tencentcloud.common.sign import Sign
@@ -35,6 +36,7 @@ from cossign import (
     EnvironmentCredentials,
     ParameterError,
     StsCredentials,
+    WebIdentityCredentials,
 )
 from cossign.credentials.services import tc3_authorization
 from tests.waiting import PATIENCE
@@ -151,10 +153,10 @@ def garbage(handler: Any, _: bytes) -> None:
     "answer, said",
     [
         (hang_up, "RemoteDisconnected"), (garbage, "BadStatusLine"),
-        (lambda *_: (500, b"hidden", {}), "status 500"), (lambda *_: (302, b"", {"Location": "http://127.0.0.1:9/"}), "status 302"), (lambda *_: (200, b"hidden", {}), "no JSON object"),
-        (lambda *_: (200, b"[]", {}), "no JSON object"), (lambda *_: (200, json.dumps(role(Code="Failed")).encode(), {}), "gives no credentials for the role 'r'"),
+        (lambda *_: (500, b"hidden", {}), "status 500"), (lambda *_: (302, b"", {"Location": "http://127.0.0.1:9/"}), "status 302"), (lambda *_: (200, b"hidden", {}), "not a JSON object"),
+        (lambda *_: (200, b"[]", {}), "not a JSON object"), (lambda *_: (200, json.dumps(role(Code="Failed")).encode(), {}), "gives no credentials for the role 'r'"),
         (lambda *_: (200, json.dumps(role(TmpSecretKey="")).encode(), {}), "no TmpSecretKey"), (lambda *_: (200, json.dumps(role(ExpiredTime=5)).encode(), {}), "expired"),
-        (lambda *_: (200, b"x" * 70_000, {}), "longer than 65536 bytes"), (lambda *_: (200, b"\xff\xfe" * 9, {}), "no JSON object"), (lambda *_: (200, b'{"Code": ' + b"[" * 60_000, {}), "no JSON object"),
+        (lambda *_: (200, b"x" * 70_000, {}), "longer than 65536 bytes"), (lambda *_: (200, b"\xff\xfe" * 9, {}), "not a JSON object"), (lambda *_: (200, b'{"Code": ' + b"[" * 60_000, {}), "not a JSON object"),
     ],
 )  # fmt: skip
 def test_a_metadata_service_that_behaves_badly(answer: Any, said: str) -> None:
@@ -335,7 +337,7 @@ def test_sts_says_no() -> None:
         calls.append(1)
         return 200, failing("AuthFailure.SecretIdNotFound"), {}
 
-    said = r"STS: AuthFailure.SecretIdNotFound: why \(RequestId id\)"
+    said = r"STS: the answer is an error: AuthFailure.SecretIdNotFound: why \(RequestId id\)"
     with serving(answer) as url, pytest.raises(CredentialsError, match=said):
         StsCredentials(LONG, policy=POLICY, endpoint=url).get()
     assert len(calls) == 1  # asking again changes nothing
@@ -375,6 +377,109 @@ def test_a_wrong_clock_learns_from_sts() -> None:
 
         with pytest.raises(CredentialsError, match="SignatureExpire"):
             StsCredentials(LONG, policy=POLICY, endpoint=url, clock=Fast(-4000)).get()
+
+
+# --- TKE's OIDC
+
+
+TKE = {
+    "TKE_REGION": "ap-beijing",
+    "TKE_PROVIDER_ID": "tke",
+    "TKE_ROLE_ARN": "qcs::cam::uin/100000000001:roleName/r",
+    "TKE_WEB_IDENTITY_TOKEN_FILE": "",
+}
+
+
+@pytest.fixture
+def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The environment of a pod; the file that holds its token."""
+    token_file = tmp_path / "token"
+    token_file.write_text("hidden.web.token")
+    for name, value in {**TKE, "TKE_WEB_IDENTITY_TOKEN_FILE": str(token_file)}.items():
+        monkeypatch.setenv(name, value)
+    return token_file
+
+
+def test_a_pod_asks_as_the_official_provider_does(pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ask the same server: the same action, fields and headers, and no signature."""
+    seen: list[Any] = []
+
+    def answer(handler: Any, body: bytes) -> Answer:
+        fields = json.loads(body)
+        assert fields.pop("RoleSessionName")
+        names = ("Authorization", "Content-Type", "X-TC-Action", "X-TC-Region", "X-TC-Version")
+        seen.append((handler.command, handler.path, fields, {name: handler.headers[name] for name in names}))
+        return 200, sts_answer(ExpiredTime=IN_2100), {"Content-Type": "application/json"}
+
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(pod.with_name("ca.pem")))
+    monkeypatch.setenv("SSL_CERT_FILE", str(pod.with_name("ca.pem")))
+    monkeypatch.setattr("certifi.where", lambda: str(pod.with_name("ca.pem")))  # the official client's authorities
+    with serving(answer, authority) as url:
+        official = DefaultTkeOIDCRoleArnProvider().get_credential()
+        official.endpoint = url.removeprefix("https://")
+        official.refresh()
+        found = WebIdentityCredentials(endpoint=url.removeprefix("https://")).get()
+    assert official.get_credential_info() == (found.secret_id, found.secret_key, found.token)
+    assert found.expires_at == IN_2100
+    assert seen[0] == seen[1]
+    assert seen[1][2]["WebIdentityToken"] == "hidden.web.token"
+    assert seen[1][3]["Authorization"] == "SKIP"
+
+
+def test_the_token_is_read_at_each_call(pod: Path) -> None:
+    tokens: list[str] = []
+
+    def answer(handler: Any, body: bytes) -> Answer:
+        tokens.append(json.loads(body)["WebIdentityToken"])
+        return 200, sts_answer(ExpiredTime=int(time.time()) + 600), {}
+
+    with serving(answer) as url:
+        provider = WebIdentityCredentials(endpoint=url)
+        provider.get()
+        pod.write_text("another\n")
+        provider._state = provider._state._replace(credentials=None, expires_at=0, renew_at=0)
+        provider.get()
+    assert tokens == ["hidden.web.token", "another"]
+    assert "hidden" not in repr(vars(provider))
+    assert pickle.loads(pickle.dumps(provider))._options == provider._options
+
+
+def test_what_a_pod_lacks_is_named(pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in TKE:
+        with monkeypatch.context() as patch:
+            patch.delenv(name)
+            with pytest.raises(CredentialsError, match=f"{name} is not set, though others") as caught:
+                WebIdentityCredentials().get()
+            assert not isinstance(caught.value, CredentialsNotFound)
+    pod.write_text('"hidden"')
+    with pytest.raises(CredentialsError, match=r"the token in .*token has quotes") as caught:
+        WebIdentityCredentials(attempts=1).get()
+    assert "hidden" not in str(caught.value)
+    pod.write_bytes(b"\xff")
+    with pytest.raises(CredentialsError, match="token: is not UTF-8"):
+        WebIdentityCredentials(attempts=1).get()
+    pod.unlink()
+    with pytest.raises(CredentialsError, match="token: No such file"):
+        WebIdentityCredentials(attempts=1).get()
+    for name in TKE:
+        if name != "TKE_REGION":
+            monkeypatch.delenv(name)
+    with pytest.raises(CredentialsNotFound, match="not a pod of TKE with a role"):
+        WebIdentityCredentials().get()
+    with pytest.raises(CredentialsNotFound, match="not a pod of TKE"):
+        asyncio.run(WebIdentityCredentials().get_async())
+    with pytest.raises(ParameterError, match="duration"):
+        WebIdentityCredentials(duration=0)
+    with pytest.raises(CredentialsError, match="TKE_PROVIDER_ID, TKE_WEB_IDENTITY_TOKEN_FILE are not set"):
+        WebIdentityCredentials(role_arn="r").get()
+
+
+def test_sts_refuses_a_pod(pod: Path) -> None:
+    with serving(lambda *_: (200, failing("InvalidParameter.WebIdentityTokenError"), {})) as url:
+        with pytest.raises(CredentialsError, match=r"STS: .*WebIdentityTokenError: why") as caught:
+            WebIdentityCredentials(endpoint=url).get()
+        assert "hidden" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 
 import cossign
 from cossign.cli import authorization, completion, engines, explain, hints, presign, serve, url, verify, words
@@ -21,8 +22,9 @@ _COMMANDS = (url, presign, authorization, verify, explain, serve, engines, compl
 _EPILOG = """\
 Secrets are never options. They come from the first source that has them: the environment
 (COS_SECRET_ID, COS_SECRET_KEY and, for temporary credentials, COS_SESSION_TOKEN; or
-TENCENTCLOUD_SECRET_ID, ..._SECRET_KEY, ..._SESSION_TOKEN), the files of coscli, coscmd
-and tccli (~/.cos.yaml, ~/.cos.conf, ~/.tccli/default.credential), the instance's role.
+TENCENTCLOUD_SECRET_ID, ..._SECRET_KEY, ..._SESSION_TOKEN), TKE's service account, the files
+of coscli, coscmd, tccli and the SDKs (~/.cos.yaml, ~/.cos.conf, ~/.tccli/default.credential,
+~/.tencentcloud/credentials), the instance's role.
 -b and -r default to COS_BUCKET and COS_REGION, then to the files of coscmd and coscli.
 
 examples:
@@ -109,6 +111,23 @@ def _stop(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
 
 
+@contextlib.contextmanager
+def _warnings_in_words() -> Iterator[None]:
+    """Print the library's warnings as the command line's own, each once."""
+    texts: set[str] = set()
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        text = str(message)
+        if text not in texts:
+            texts.add(text)
+            words.warn(text)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status.
 
@@ -130,7 +149,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, _stop)
     try:
         arguments = _parse(sys.argv[1:] if argv is None else argv)
-        return int(arguments.run(arguments))
+        with _warnings_in_words():
+            return int(arguments.run(arguments))
     except KeyboardInterrupt:
         note = "; no incomplete file is left" if arguments.command == "presign" else ""
         words.say(f"interrupted{note}{_resume_hint(arguments)}")

@@ -91,7 +91,7 @@ def add_bucket(parser: argparse.ArgumentParser, defaults: bool = True) -> None:
     bucket = "<BucketName>-<APPID>, or coscli's alias" + default.format("COS_BUCKET")
     group.add_argument("-b", "--bucket", type=nonempty_text, help=bucket)
     group.add_argument("-r", "--region", type=nonempty_text, help="such as ap-beijing" + default.format("COS_REGION"))
-    add_profile(group, "take the secrets and the region from this profile of tccli")
+    add_profile(group, "take the secrets and the region from this profile of tccli or of the SDKs")
     group.add_argument(
         "--domain", type=nonempty_text, help="a host of your own; may hold {Bucket}, {BucketName}, {AppId}, {Region}"
     )

@@ -6,11 +6,9 @@ import argparse
 import json
 import os
 import re
-import warnings
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cossign.cli import words
 from cossign.cli.hints import address
 from cossign.credentials import ChainCredentials, CredentialsProvider, FileCredentials
 from cossign.credentials.files import coscli_fields, coscmd_fields
@@ -125,7 +123,7 @@ def _find_bucket(bucket: str, entries: list[ConfiguredBucket]) -> tuple[str, str
 
 
 def provider(profile: str | None) -> CredentialsProvider:
-    """Where the secrets come from: a profile of tccli, or the first source that has some."""
+    """Where the secrets come from: a profile of tccli or of the SDKs, or the first source that has some."""
     return ChainCredentials() if profile is None else FileCredentials(profile=profile)
 
 
@@ -137,15 +135,6 @@ def signer(
 ) -> Signer:
     """A Signer by the options of `arguments.add_bucket` and `arguments.add_request`; see `resolve`."""
     bucket, region = resolve(arguments, bucket, inventory)
-    with warnings.catch_warnings(record=True) as caught_warnings:
-        warnings.simplefilter("always")
-        result = _signer(arguments, bucket, region, options)
-    for each in caught_warnings:
-        words.warn(str(each.message))
-    return result
-
-
-def _signer(arguments: argparse.Namespace, bucket: str | None, region: str | None, options: dict[str, Any]) -> Signer:
     return Signer(
         provider(arguments.profile),
         bucket=bucket,

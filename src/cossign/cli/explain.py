@@ -106,13 +106,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _all_credentials(profile: str | None) -> list[Credentials]:
     """The credentials of every source that has some: the key of another SecretId may have signed."""
-    from cossign.credentials import ChainCredentials, EnvironmentCredentials, FileCredentials
+    from cossign.credentials import ChainCredentials, CredentialsProvider, EnvironmentCredentials, FileCredentials
 
     credentials = []
     if profile is not None:
         return [FileCredentials(profile=profile).get()]
     last_error = None
-    for provider in (EnvironmentCredentials(), FileCredentials()):
+    providers: list[CredentialsProvider] = [EnvironmentCredentials(), *FileCredentials().each()]
+    for provider in providers:
         try:
             credentials.append(provider.get())
         except CredentialsNotFound:

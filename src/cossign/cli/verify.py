@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         EPILOG,
     )
     parser.add_argument("urls", nargs="+", metavar="URL|FILE", help="URLs, files with one on each line, or - for stdin")
-    options.add_profile(parser, "take the secrets from this profile of tccli")
+    options.add_profile(parser, "take the secrets from this profile of tccli or of the SDKs")
     options.add_method(parser, "GET", "the method of the requests (default: GET)")
     options.add_header(parser, "a header of the requests; may be repeated")
 

@@ -1,17 +1,23 @@
-"""Credentials that are given: as values, or in the environment; and what every provider of them looks like."""
+"""Credentials that are given: as values, by a function, or in the environment; and what every provider looks like."""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from cossign._core import Secret, SignKey
-from cossign.errors import CredentialsError, CredentialsNotFound
+from cossign.errors import CredentialsError, CredentialsNotFound, CredentialsWarning, ParameterError, warn_caller
 
-__all__ = ["Credentials", "CredentialsProvider", "EnvironmentCredentials"]
+__all__ = ["Credentials", "CredentialsProvider", "EnvironmentCredentials", "FunctionCredentials"]
 
 _VISIBLE_TEXT = re.compile(r"[!-~]+")
+_QUOTES = "\"'`“”‘’«»„"  # noqa: RUF001
+_PLACEHOLDER = re.compile(r"<.*>?|\$\{?[A-Za-z_].*|%\w+%|\{\{.*\}\}", re.DOTALL)
+_TEMPORARY_LENGTH = 60  # characters that no permanent SecretId has: those have 36
+_MILLISECONDS = 10**11  # a time from here on is in milliseconds: in seconds it would be the year 5138
+_MOST_MILLISECONDS = 10**14
 
 
 class CredentialsProvider(Protocol):
@@ -25,6 +31,9 @@ class CredentialsProvider(Protocol):
         ...
 
 
+CredentialsSource = CredentialsProvider | Callable[[], "Credentials"]
+
+
 async def get_credentials(provider: CredentialsProvider) -> Credentials:
     """A provider's credentials without blocking the event loop: by its `get_async`, or else in a thread."""
     get_async = getattr(provider, "get_async", None)
@@ -36,29 +45,136 @@ async def get_credentials(provider: CredentialsProvider) -> Credentials:
     return credentials
 
 
-def _check_visible(name: str, value: object) -> str:
+def as_provider(source: Any, parameter: str = "credentials") -> CredentialsProvider:
+    """Credentials, a provider of them, or a function without parameters that returns them, as a provider.
+
+    Raises:
+        ParameterError: it is something else.
+    """
+    get = getattr(source, "get", None)
+    if not isinstance(source, (Mapping, type)) and callable(get) and _needs_nothing(get):
+        provider: CredentialsProvider = source
+        return provider
+    if callable(source) and not isinstance(source, type):
+        function: Any = source
+        return FunctionCredentials(function)
+    raise ParameterError(
+        parameter,
+        "must be Credentials, a provider with get() -> Credentials, or a function that returns Credentials, "
+        f"not {source.__name__ if isinstance(source, type) else type(source).__name__}",
+    )
+
+
+def _needs_nothing(get: Any) -> bool:
+    """Whether a method can be called without arguments: those of requests.Session and of dicts cannot."""
+    if getattr(type(getattr(get, "__self__", None)), "__module__", "").startswith("cossign."):
+        return True
+    import inspect
+
+    try:
+        inspect.signature(get).bind()
+    except TypeError:
+        return False
+    except ValueError:  # it is not written in Python, and does not say
+        return True
+    return True
+
+
+# --- What a value looks like ------------------------------------------------------------------------------------------
+
+
+def check_visible(name: str, value: object) -> str:
+    """A SecretId, SecretKey or token of its form; `name` is what the caller calls it.
+
+    Raises:
+        CredentialsError: it is not; the message says what is wrong, and shows no value.
+    """
     if not isinstance(value, str):
         raise CredentialsError(f"{name} must be a str, not {type(value).__name__}")
     if not value:
         raise CredentialsError(f"{name} is empty")
-    if not _VISIBLE_TEXT.fullmatch(value):
-        raise CredentialsError(
-            f"{name} holds a space, a line end or another character that no such value has: copy it again"
-        )
+    fault = _fault(value)
+    if fault:
+        raise CredentialsError(f"{name} {fault}")
     return value
+
+
+def _fault(value: str) -> str:
+    """What is wrong with a value, and what to do; "" if nothing is."""
+    ends = value[0], value[-1]
+    if value[0] == "\ufeff":
+        return "begins with a byte order mark, as Windows' editors write it: save the file as UTF-8 without it"
+    if "\r" in ends or "\n" in ends:
+        return "has a line's end around it: remove it, as by strip()"
+    if ends[0].isspace() or ends[1].isspace():
+        return "has a blank around it: remove it"
+    if ends[0] in _QUOTES or ends[1] in _QUOTES:
+        return "has quotes around it: remove them (docker's --env-file and INI files keep quotes)"
+    if _PLACEHOLDER.fullmatch(value):
+        return "is a placeholder, such as <SecretId> or ${NAME}: put the real value there"
+    if not _VISIBLE_TEXT.fullmatch(value):
+        return "holds a space, a line end or another character that no such value has: copy it again"
+    return ""
+
+
+def is_temporary_id(secret_id: str) -> bool:
+    """Whether a SecretId is as long as those of temporary credentials are."""
+    return len(secret_id) > _TEMPORARY_LENGTH
+
+
+def unix_seconds(value: Any, name: str) -> float:
+    """A time in Unix seconds: of seconds or milliseconds as a number or its digits, or of a text in ISO 8601.
+
+    Raises:
+        CredentialsError: it is none of these.
+    """
+    number = value
+    if isinstance(value, str):
+        try:
+            number = float(value) if re.fullmatch(r"[0-9]{1,20}(\.[0-9]+)?", value) else _iso_seconds(value)
+        except ValueError:
+            number = None
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or number != number:
+        raise CredentialsError(f"{name} must be a time: Unix seconds, milliseconds, or ISO 8601 with its zone")
+    if number in (float("inf"), float("-inf")) or abs(number) < _MILLISECONDS:
+        return number
+    if abs(number) < _MOST_MILLISECONDS:
+        return number / 1000
+    raise CredentialsError(f"{name} must be in Unix seconds or milliseconds: it is too large for both")
+
+
+def _iso_seconds(text: str) -> float:
+    from datetime import datetime
+
+    if text[-1:] in "Zz":  # which Python 3.10 does not read, nor more digits of a second than six
+        text = f"{text[:-1]}+00:00"
+    moment = datetime.fromisoformat(re.sub(r"(\.[0-9]{6})[0-9]+|(\.[0-9]{1,5})(?=[+-])", _six_digits, text))
+    if moment.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return moment.timestamp()
+
+
+def _six_digits(match: re.Match[str]) -> str:
+    return (match[1] or match[2]).ljust(7, "0")
+
+
+# --- Credentials ------------------------------------------------------------------------------------------------------
 
 
 class Credentials:
     """One SecretId with its SecretKey, permanent or temporary; its own provider.
 
+    A temporary SecretId without its token is warned of (`CredentialsWarning`): COS refuses what it signs.
+
     Args:
         secret_id: SecretId, ``AKID...``.
         secret_key: SecretKey. Kept in one place and wiped when the object dies; never shown and never pickled.
         token: the security token of temporary credentials.
-        expires_at: Unix seconds at which temporary credentials end.
+        expires_at: when temporary credentials end: Unix seconds, or milliseconds, or a text in ISO 8601 with its zone.
+            The attribute has Unix seconds.
 
     Raises:
-        CredentialsError: a value is missing or malformed; the message shows none.
+        CredentialsError: a value is missing or malformed; the message says what is wrong, and shows no value.
 
     >>> Credentials("AKIDEXAMPLE", "example-key")
     Credentials(secret_id='AKIDEXAMPLE', secret_key=<secret>)
@@ -72,17 +188,19 @@ class Credentials:
     _token: Secret | None
 
     def __init__(
-        self, secret_id: str, secret_key: str, token: str | None = None, expires_at: float | None = None
+        self, secret_id: str, secret_key: str, token: str | None = None, expires_at: float | str | None = None
     ) -> None:
-        if expires_at is not None and (
-            isinstance(expires_at, bool) or not isinstance(expires_at, (int, float)) or expires_at != expires_at
-        ):
-            raise CredentialsError(f"expires_at must be Unix seconds, not {type(expires_at).__name__}")
         put = object.__setattr__
-        put(self, "secret_id", _check_visible("secret_id", secret_id))
-        put(self, "_secret", Secret(_check_visible("secret_key", secret_key)))
-        put(self, "_token", None if token is None else Secret(_check_visible("token", token)))
-        put(self, "expires_at", expires_at)
+        put(self, "secret_id", check_visible("secret_id", secret_id))
+        put(self, "_secret", Secret(check_visible("secret_key", secret_key)))
+        put(self, "_token", None if token is None else Secret(check_visible("token", token)))
+        put(self, "expires_at", None if expires_at is None else unix_seconds(expires_at, "expires_at"))
+        if token is None and is_temporary_id(secret_id):
+            warn_caller(
+                "the SecretId is as long as those of temporary credentials are, and there is no token: COS refuses "
+                "what they sign without it (the variable is COS_SESSION_TOKEN or TENCENTCLOUD_SESSION_TOKEN)",
+                CredentialsWarning,
+            )
 
     @property
     def secret_key(self) -> str:
@@ -125,11 +243,87 @@ class Credentials:
         )
 
 
+def named_credentials(values: Mapping[str, Any], expires_at: Any = None) -> Credentials:
+    """Credentials out of named values; errors call them by these names.
+
+    Args:
+        values: the SecretId, the SecretKey and perhaps the token, in this order, each by the name of its field,
+            variable or column.
+        expires_at: when they end, as `Credentials` takes it.
+
+    Raises:
+        CredentialsError: one is missing or malformed.
+    """
+    names = list(values)
+    for name in names[:2]:
+        if values[name] is None or values[name] == "":
+            raise CredentialsError(f"{name} is missing or empty")
+    for name in names:
+        if values[name]:
+            check_visible(name, values[name])
+    secret_id, secret_key, *tokens = values.values()
+    return Credentials(secret_id, secret_key, (tokens[0] or None) if tokens else None, expires_at)
+
+
+# --- Providers --------------------------------------------------------------------------------------------------------
+
+
+class FunctionCredentials:
+    """Credentials from a function without parameters, which is called at every call.
+
+    `Signer` makes one of a function. For a function that asks a server take `RefreshingCredentials`, which keeps them.
+
+    Args:
+        function: returns Credentials.
+
+    >>> FunctionCredentials(lambda: Credentials("AKIDEXAMPLE", "example-key")).get().secret_id
+    'AKIDEXAMPLE'
+    """
+
+    __slots__ = ("_function", "_last")
+
+    def __init__(self, function: Callable[[], Credentials]) -> None:
+        self._function = function
+        self._last: Credentials | None = None
+
+    def get(self) -> Credentials:
+        """What the function returns now.
+
+        Raises:
+            CredentialsError: it returns something else.
+        """
+        credentials = self._function()
+        if not isinstance(credentials, Credentials):
+            raise CredentialsError(
+                f"{self!r} must return Credentials, not {type(credentials).__name__}: for an answer of STS, or a "
+                "coroutine function, take RefreshingCredentials(function)"
+            )
+        last = self._last
+        if last is not None and _values(last) == _values(credentials):
+            return last  # with its SignKey
+        self._last = credentials
+        return credentials
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FunctionCredentials, (self._function,)
+
+    def __repr__(self) -> str:
+        return f"FunctionCredentials({getattr(self._function, '__qualname__', type(self._function).__name__)})"
+
+
+def _values(credentials: Credentials) -> tuple[Any, ...]:
+    return credentials.secret_id, credentials.secret_key, credentials.token, credentials.expires_at
+
+
 class EnvironmentCredentials:
     """Credentials from the environment, read anew at every call.
 
-    COS_SECRET_ID, COS_SECRET_KEY and, for temporary ones, COS_SESSION_TOKEN; or else TENCENTCLOUD_SECRET_ID,
-    TENCENTCLOUD_SECRET_KEY and TENCENTCLOUD_SESSION_TOKEN.
+    The first pair that is set: COS_SECRET_ID and COS_SECRET_KEY; TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY; or
+    TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY, as cloud functions have them. The token of temporary credentials
+    is taken from variables of the same family: COS_SESSION_TOKEN, COS_SECURITY_TOKEN or COS_TOKEN;
+    TENCENTCLOUD_SESSION_TOKEN, TENCENTCLOUD_SECURITY_TOKEN or TENCENTCLOUD_TOKEN; TENCENTCLOUD_SESSIONTOKEN.
+
+    Source: the command line tccli, Terraform's provider, the documents of cloud functions (SCF).
 
     >>> EnvironmentCredentials()
     EnvironmentCredentials()
@@ -137,7 +331,15 @@ class EnvironmentCredentials:
 
     __slots__ = ("_last",)
 
-    _PREFIXES = ("COS", "TENCENTCLOUD")
+    _FAMILIES = (
+        ("COS_SECRET_ID", "COS_SECRET_KEY", ("COS_SESSION_TOKEN", "COS_SECURITY_TOKEN", "COS_TOKEN")),
+        (
+            "TENCENTCLOUD_SECRET_ID",
+            "TENCENTCLOUD_SECRET_KEY",
+            ("TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_SECURITY_TOKEN", "TENCENTCLOUD_TOKEN"),
+        ),
+        ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", ("TENCENTCLOUD_SESSIONTOKEN",)),
+    )
 
     def __init__(self) -> None:
         self._last: Credentials | None = None
@@ -146,23 +348,24 @@ class EnvironmentCredentials:
         """The credentials that the environment holds now.
 
         Raises:
-            CredentialsError: a variable is missing; the message names it.
+            CredentialsNotFound: no pair of variables is set.
+            CredentialsError: half of a pair is missing, a value is malformed, or two variables have different tokens;
+                the message names the variables, and shows no value.
         """
-        for prefix in self._PREFIXES:
-            secret_id = os.environ.get(f"{prefix}_SECRET_ID")
-            secret_key = os.environ.get(f"{prefix}_SECRET_KEY")
+        for id_name, key_name, token_names in self._FAMILIES:
+            secret_id, secret_key = os.environ.get(id_name), os.environ.get(key_name)
             if not secret_id and not secret_key:
                 continue
             if not secret_id or not secret_key:
-                missing_name = f"{prefix}_SECRET_KEY" if secret_id else f"{prefix}_SECRET_ID"
+                missing_name = key_name if secret_id else id_name
                 raise CredentialsError(f"the environment variable {missing_name} is not set, though its pair is")
-            values = secret_id, secret_key, os.environ.get(f"{prefix}_SESSION_TOKEN") or None
+            token_name, token = _token(token_names)
             last = self._last
-            if last is None or (last.secret_id, last.secret_key, last.token) != values:
-                for name, value in zip(("SECRET_ID", "SECRET_KEY", "SESSION_TOKEN"), values, strict=True):
-                    if value is not None:
-                        _check_visible(f"the environment variable {prefix}_{name}", value)
-                self._last = last = Credentials(*values)
+            if last is None or (last.secret_id, last.secret_key, last.token) != (secret_id, secret_key, token):
+                names = id_name, key_name, token_name
+                values = zip(names, (secret_id, secret_key, token), strict=True)
+                last = named_credentials({f"the environment variable {name}": value for name, value in values})
+                self._last = last
             return last
         raise CredentialsNotFound(
             "no credentials: set the environment variables COS_SECRET_ID and COS_SECRET_KEY "
@@ -178,3 +381,11 @@ class EnvironmentCredentials:
 
     def __reduce__(self) -> tuple[type[EnvironmentCredentials], tuple[()]]:
         return EnvironmentCredentials, ()
+
+
+def _token(names: tuple[str, ...]) -> tuple[str, str | None]:
+    """The name of the variable that has the token, and the token; None if there is none."""
+    tokens = {name: os.environ[name] for name in names if os.environ.get(name)}
+    if len(set(tokens.values())) > 1:
+        raise CredentialsError(f"the environment variables {' and '.join(tokens)} have different tokens: unset one")
+    return next(iter(tokens.items()), (names[0], None))

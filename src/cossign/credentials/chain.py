@@ -7,7 +7,7 @@ from typing import Any
 
 from cossign.credentials.base import Credentials, CredentialsProvider, EnvironmentCredentials, get_credentials
 from cossign.credentials.files import FileCredentials
-from cossign.credentials.services import CvmRoleCredentials
+from cossign.credentials.services import CvmRoleCredentials, WebIdentityCredentials
 from cossign.errors import CredentialsError, CredentialsNotFound
 
 __all__ = ["ChainCredentials"]
@@ -18,11 +18,14 @@ _log = logging.getLogger("cossign.credentials")
 class ChainCredentials:
     """Credentials from the first provider that has some, and from the same one from then on.
 
-    A place where there are none is passed over; one whose credentials are broken is an error, so that a typing error
-    does not make another identity sign.
+    A place that has none, or none that can be used (encrypted, a library is missing), is passed over, and its reason is
+    kept. A place whose credentials are broken or half there is an error, so that a typing error does not make another
+    identity sign.
 
     Args:
-        providers: in the order to ask; by default the environment, the command line tools' files, the instance's role.
+        providers: in the order to ask. By default: the environment (`EnvironmentCredentials`), TKE's service account
+            (`WebIdentityCredentials`), the files of coscli, coscmd, tccli and the SDKs (`FileCredentials`), and the
+            instance's role (`CvmRoleCredentials`).
 
     Attributes:
         tried: ``(provider, outcome)`` in words for each that was asked, the last time that all were.
@@ -35,7 +38,13 @@ class ChainCredentials:
     """
 
     def __init__(self, *providers: CredentialsProvider) -> None:
-        self._providers = providers or (EnvironmentCredentials(), FileCredentials(), CvmRoleCredentials(seconds=1))
+        self._arguments = providers
+        self._providers = providers or (
+            EnvironmentCredentials(),
+            WebIdentityCredentials(),
+            *FileCredentials().each(),
+            CvmRoleCredentials(seconds=1),
+        )
         self._choice: CredentialsProvider | None = None
         self.tried: tuple[tuple[str, str], ...] = ()
 
@@ -93,7 +102,7 @@ class ChainCredentials:
         return CredentialsNotFound("".join(["no credentials", *(f"\n  {name}: {why}" for name, why in outcomes)]))
 
     def __repr__(self) -> str:
-        return f"ChainCredentials({', '.join(map(repr, self._providers))})"
+        return f"ChainCredentials({', '.join(map(repr, self._arguments))})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ChainCredentials, self._providers
+        return ChainCredentials, self._arguments

@@ -1,84 +1,125 @@
-"""Credentials that Tencent's command line tools have saved: coscli, coscmd, tccli."""
+"""Credentials that Tencent's command line tools and SDKs have saved: coscli, coscmd, tccli, the SDKs' profiles."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cossign.credentials.base import Credentials, CredentialsProvider, get_credentials
+from cossign.credentials.base import (
+    Credentials,
+    CredentialsProvider,
+    get_credentials,
+    named_credentials,
+    unix_seconds,
+)
 from cossign.credentials.services import CvmRoleCredentials, StsCredentials
 from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 
 __all__ = ["FileCredentials"]
 
+_PLAIN_ID = re.compile("(AKID|IKID)[!-~]{8,}")  # as coscli's encryption does not make it: that is base64 of bytes
+
 
 class FileCredentials:
-    """Credentials from a configuration file of coscli, coscmd or tccli, read again when it has changed.
+    """Credentials from a file of coscli, coscmd, tccli or the SDKs, read again when it has changed.
+
+    Without a path, the first of these files that has credentials which can be used:
+
+    1. ``~/.cos.yaml`` (coscli). Secrets that coscli has encrypted cannot be used. It needs PyYAML.
+    2. ``~/.cos.conf`` (coscmd).
+    3. ``~/.tccli/<profile>.credential`` (tccli; Terraform reads it, too).
+    4. the file of TENCENTCLOUD_CREDENTIALS_FILE, or else ``~/.tencentcloud/credentials``, or else
+       ``/etc/tencentcloud/credentials`` (the SDKs), its section ``[<profile>]``.
 
     Args:
-        path: the file: coscli's YAML (``.yaml``), tccli's JSON (``.credential``), or else coscmd's INI. None for the
-            first that there is of ``~/.cos.yaml``, ``~/.cos.conf`` and ``~/.tccli/<profile>.credential``.
-        profile: tccli's; TCCLI_PROFILE or "default" when None. With one, tccli's file is the only one looked for.
+        path: one file: coscli's YAML (``.yaml``), tccli's JSON (``.credential``, ``.json``), or else the INI file of
+            coscmd (``[common]``) or of the SDKs.
+        profile: of tccli and of the SDKs; TCCLI_PROFILE, TENCENTCLOUD_PROFILE or "default" when None. With one, the
+            files that have no profiles are not looked for.
 
-    coscli's file needs PyYAML.
-
-    Source: the packages coscmd (cos_cmd.py, load_conf) and tccli (action_caller.py); coscli (util/types.go).
+    Source: coscmd (cos_cmd.py, load_conf), tccli (action_caller.py), coscli (util/types.go),
+    tencentcloud-sdk-python-common (credential.py, ProfileCredential), tencentcloud-sdk-go (common/profile_provider.go).
 
     >>> FileCredentials("~/.cos.conf")
     FileCredentials('~/.cos.conf')
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None, *, profile: str | None = None) -> None:
-        if path is not None and profile is not None:
-            raise ParameterError("profile", "must not be given with a path")
-        if profile is not None and (not profile or os.path.basename(profile) != profile):
-            raise ParameterError("profile", "must be the name of a tccli profile")
+        if profile is not None and (
+            not isinstance(profile, str) or not profile or os.path.basename(profile) != profile
+        ):
+            raise ParameterError("profile", "must be the name of a profile of tccli or of the SDKs")
         self._path = None if path is None else os.fspath(path)
         self._profile = profile
         self._cache: tuple[Any, CredentialsProvider] | None = None
+        if profile is not None and self._path is not None and _form(self._path) is not _read_ini:
+            raise ParameterError("profile", "must not be given with this path: its file has no profiles")
 
     def get(self) -> Credentials:
         """The credentials that the file holds now.
 
         Raises:
-            CredentialsNotFound: there is no file.
-            CredentialsError: the file cannot be read or used; the message says why, and shows no value.
+            CredentialsNotFound: there is no file, or none that can be used (encrypted, PyYAML missing).
+            CredentialsError: a file cannot be read, or is half there; the message says why, and shows no value.
         """
-        return self._provider().get()
+        return self.provider().get()
 
     async def get_async(self) -> Credentials:
         """As `get`."""
-        return await get_credentials(self._provider())
+        return await get_credentials(self.provider())
 
-    def _places(self) -> tuple[str, ...]:
+    def places(self) -> tuple[str, ...]:
+        """The files that are looked for, in order, as the user writes them."""
         if self._path is not None:
             return (self._path,)
-        profile = self._profile or os.environ.get("TCCLI_PROFILE") or "default"
-        tccli = os.path.join("~", ".tccli", f"{profile}.credential")
-        return (tccli,) if self._profile else ("~/.cos.yaml", "~/.cos.conf", tccli)
+        tccli = os.path.join("~", ".tccli", f"{self._profile_name()}.credential")
+        own_file = os.environ.get("TENCENTCLOUD_CREDENTIALS_FILE")
+        sdk = (own_file,) if own_file else ("~/.tencentcloud/credentials", "/etc/tencentcloud/credentials")
+        return (tccli, *sdk) if self._profile else ("~/.cos.yaml", "~/.cos.conf", tccli, *sdk)
 
-    def _provider(self) -> CredentialsProvider:
-        for place in self._places():
+    def each(self) -> tuple[FileCredentials, ...]:
+        """One provider for each of the files that are looked for."""
+        if self._path is not None:
+            return (self,)
+        takes_profile = self._profile
+        return tuple(
+            FileCredentials(place, profile=takes_profile if _form(place) is _read_ini else None)
+            for place in self.places()
+        )
+
+    def _profile_name(self) -> str:
+        return self._profile or os.environ.get("TCCLI_PROFILE") or os.environ.get("TENCENTCLOUD_PROFILE") or "default"
+
+    def provider(self) -> CredentialsProvider:
+        """What the file says: Credentials, or how to get them."""
+        reasons = []
+        profile = self._profile_name()
+        sections = (profile,) if self._profile else ("common", profile)
+        for place in self.places():
             name = os.path.expanduser(place)
             try:
                 status = os.stat(name)
+                version = name, sections, status.st_mtime_ns, status.st_size, status.st_ino
+                cache = self._cache
+                if cache is None or cache[0] != version:
+                    self._cache = cache = version, _read(place, name, sections)
             except FileNotFoundError:
-                continue
+                reasons.append(f"there is no {place}")
+            except CredentialsNotFound as error:
+                reasons.append(str(error))
             except OSError as error:
                 raise CredentialsError(f"{place}: {error.strerror}") from None
-            version = name, status.st_mtime_ns, status.st_size, status.st_ino
-            cache = self._cache
-            if cache is None or cache[0] != version:
-                self._cache = cache = version, _read(place, name)
-            return cache[1]
-        raise CredentialsNotFound(f"there is no {' and no '.join(self._places())}")
+            else:
+                return cache[1]
+        raise CredentialsNotFound("; ".join(reasons))
 
     def __repr__(self) -> str:
-        if self._path is not None:
-            return f"FileCredentials({self._path!r})"
-        return f"FileCredentials({f'profile={self._profile!r}' if self._profile else ''})"
+        arguments = [] if self._path is None else [repr(self._path)]
+        arguments += [] if self._profile is None else [f"profile={self._profile!r}"]
+        return f"FileCredentials({', '.join(arguments)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self._path, self._profile)
@@ -88,13 +129,14 @@ def _rebuild(path: str | None, profile: str | None) -> FileCredentials:
     return FileCredentials(path, profile=profile)
 
 
-def _read(place: str, name: str) -> CredentialsProvider:
-    """What the file at `name`, which the user calls `place`, says."""
-    form: Callable[[str], CredentialsProvider] = _coscmd
+def _form(name: str) -> Callable[[str, Sequence[str]], CredentialsProvider]:
     if name.endswith((".yaml", ".yml")):
-        form = _coscli
-    elif name.endswith((".credential", ".json")):
-        form = _tccli
+        return _read_coscli
+    return _read_tccli if name.endswith((".credential", ".json")) else _read_ini
+
+
+def _read(place: str, name: str, sections: Sequence[str]) -> CredentialsProvider:
+    """What the file at `name`, which the user calls `place`, says; of an INI file the first of these sections."""
     try:
         with open(name, encoding="utf-8-sig") as file:
             text = file.read(1 << 20)
@@ -103,43 +145,36 @@ def _read(place: str, name: str) -> CredentialsProvider:
     except OSError as error:
         raise CredentialsError(f"{place}: {error.strerror}") from None
     try:
-        return form(text)
+        return _form(name)(text, sections)
     except CredentialsError as error:
-        reason = str(error)
+        kind, reason = type(error), str(error)
     del text
-    raise CredentialsError(f"{place}: {reason}")
+    raise kind(f"{place}: {reason}")
 
 
-def _make_credentials(
-    fields: Mapping[str, Any], names: tuple[str, str, str], expires_at: float | None = None
-) -> Credentials:
+def _make_credentials(fields: Mapping[str, Any], names: tuple[str, str, str], expires_at: Any = None) -> Credentials:
     """Credentials out of fields, which errors call by their own names."""
-    values: list[Any] = [*(fields.get(name) or None for name in names), expires_at]
-    for name, value in zip(names[:2], values[:2], strict=True):
-        if value is None:
-            raise CredentialsError(f"{name} is missing or empty")
-    try:
-        return Credentials(*values)
-    except CredentialsError as error:
-        reason = str(error)
-    for parameter, name in zip(("secret_id", "secret_key", "token"), names, strict=True):
-        if reason.startswith(parameter):
-            reason = name + reason.removeprefix(parameter)
-    raise CredentialsError(reason)
+    if not any(fields.get(name) for name in names):
+        raise CredentialsNotFound(f"has no {names[0]} and no {names[1]}")
+    return named_credentials({name: fields.get(name) for name in names}, expires_at)
+
+
+# --- coscli -----------------------------------------------------------------------------------------------------------
 
 
 def coscli_fields(text: str) -> dict[str, Any]:
     """What coscli's YAML file says below ``cos``, as texts; {} for an empty file.
 
     Raises:
-        CredentialsError: PyYAML is not installed, or it is not such a file.
+        CredentialsNotFound: PyYAML is not installed.
+        CredentialsError: it is not such a file.
     """
     if not text.strip():
         return {}
     try:
         import yaml
     except ImportError:
-        raise CredentialsError("a YAML file needs PyYAML: pip install PyYAML") from None
+        raise CredentialsNotFound("a YAML file needs PyYAML: pip install PyYAML") from None
     try:
         # The safest loader there is: every value is a str.
         document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
@@ -151,19 +186,47 @@ def coscli_fields(text: str) -> dict[str, Any]:
         raise CredentialsError("has no cos.base, as coscli writes it") from None
 
 
-def _coscli(text: str) -> CredentialsProvider:
+def _read_coscli(text: str, _: Sequence[str]) -> CredentialsProvider:
     try:
         base = {str(name).lower(): value for name, value in coscli_fields(text)["base"].items()}
     except (AttributeError, KeyError):
         raise CredentialsError("has no cos.base, as coscli writes it") from None
     if base.get("mode") == "CvmRole":
         return CvmRoleCredentials(base.get("cvmrolename") or None)
-    if base.get("disableencryption") != "true":
-        raise CredentialsError(
+    secret_id = str(base.get("secretid") or "")
+    # A file that was written by hand has no flag, and coscli reads it as it is.
+    is_plain = base.get("disableencryption") == "true" or _PLAIN_ID.fullmatch(secret_id) is not None
+    if secret_id and not is_plain and not _has_fault(secret_id):
+        raise CredentialsNotFound(
             "coscli keeps its secrets encrypted there, and they cannot be signed with: have them written plainly by "
             "'coscli config set --disable_encryption true', or give COS_SECRET_ID and COS_SECRET_KEY in the environment"
         )
     return _make_credentials(base, ("secretid", "secretkey", "sessiontoken"))
+
+
+def _has_fault(value: str) -> bool:
+    """Whether a value cannot be one that coscli has encrypted, either: it has quotes or blanks, or is a placeholder."""
+    return re.fullmatch("[A-Za-z0-9+/=_-]+", value) is None
+
+
+# --- coscmd and the SDKs ----------------------------------------------------------------------------------------------
+
+
+def _sections(text: str) -> dict[str, dict[str, str]]:
+    """The sections of an INI file, each with its values as they are written.
+
+    Raises:
+        CredentialsError: it is not an INI file.
+    """
+    import configparser
+
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:  # whose text quotes the file
+        line = getattr(error, "lineno", None)
+        raise CredentialsError(f"is not a valid INI file{f': line {line}' if line else ''}") from None
+    return {name: dict(parser.items(name)) for name in parser.sections()}
 
 
 def coscmd_fields(text: str) -> dict[str, str]:
@@ -172,44 +235,49 @@ def coscmd_fields(text: str) -> dict[str, str]:
     Raises:
         CredentialsError: it is not such a file.
     """
-    import configparser
-
     if not text.strip():
         return {}
-    parser = configparser.ConfigParser()  # with "%%" for "%", as coscmd reads it
-    try:
-        parser.read_string(text)
-        if not parser.has_section("common"):
-            raise CredentialsError("has no section [common], as coscmd writes it")
-        return dict(parser.items("common"))
-    except configparser.InterpolationError:  # whose text, like the next one's, quotes the file
-        raise CredentialsError("holds a '%' that is not written '%%', as coscmd reads it") from None
-    except configparser.Error as error:
-        line = getattr(error, "lineno", None)
-        raise CredentialsError(f"is not a valid INI file{f': line {line}' if line else ''}") from None
-
-
-def _coscmd(text: str) -> CredentialsProvider:
-    fields = coscmd_fields(text)
-    if not fields:
+    sections = _sections(text)
+    if "common" not in sections:
         raise CredentialsError("has no section [common], as coscmd writes it")
-    if "secret_id" not in fields and "access_id" in fields:  # older versions' name
+    return _interpolate(sections["common"])
+
+
+def _interpolate(fields: dict[str, str]) -> dict[str, str]:
+    """Values of coscmd, which writes "%%" for "%"."""
+    if any("%" in value.replace("%%", "") for value in fields.values()):
+        raise CredentialsError("holds a '%' that is not written '%%', as coscmd reads it")
+    return {name: value.replace("%%", "%") for name, value in fields.items()}
+
+
+def _read_ini(text: str, names: Sequence[str]) -> CredentialsProvider:
+    """coscmd's file, whose section is [common], or that of the SDKs, whose sections are profiles."""
+    sections = _sections(text)
+    name = next((each for each in names if each in sections), None)
+    if name is None:
+        choices, present = (" or ".join(f"[{each}]" for each in texts) for texts in (names, sections))
+        raise CredentialsNotFound(f"has no section {choices}: it has {present or 'none'}")
+    fields = _interpolate(sections[name]) if name == "common" else sections[name]
+    if "secret_id" not in fields and "access_id" in fields:  # the name that older versions of coscmd wrote
         fields["secret_id"] = fields["access_id"]
     return _make_credentials(fields, ("secret_id", "secret_key", "token"))
 
 
-def _tccli(text: str) -> CredentialsProvider:
+# --- tccli ------------------------------------------------------------------------------------------------------------
+
+
+def _read_tccli(text: str, _: Sequence[str]) -> CredentialsProvider:
     try:
         fields = json.loads(text)
-    except ValueError:  # which keeps the file's text
+    except (ValueError, RecursionError):  # which keep the file's text
         fields = None
     if not isinstance(fields, dict):
-        raise CredentialsError("is no JSON object, as tccli writes it")
+        raise CredentialsError("is not a JSON object, as tccli writes it")
     if fields.get("type") == "cvm-role":
         return CvmRoleCredentials()
     expires_at = fields.get("expiresAt")
-    if expires_at is not None and (isinstance(expires_at, bool) or not isinstance(expires_at, (int, float))):
-        raise CredentialsError("expiresAt must be Unix seconds")
+    if expires_at is not None:
+        expires_at = unix_seconds(expires_at, "expiresAt")
     credentials = _make_credentials(fields, ("secretId", "secretKey", "token"), expires_at)
     if fields.get("role-arn") and fields.get("role-session-name"):
         return StsCredentials(credentials, role_arn=fields["role-arn"], name=fields["role-session-name"])

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError  # the built-in one from Python 3.11 on
 from typing import Any, ClassVar, NamedTuple
 
+from cossign.credentials.answers import RefusedAnswer, read_answer
 from cossign.credentials.base import Credentials
 from cossign.credentials.clock import Clock
 from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
@@ -24,11 +25,7 @@ _log.addHandler(logging.NullHandler())  # a program that sets up no logging is t
 _FOREVER = float("inf")
 _MOMENT = 0.05  # seconds
 
-FetchResult = Credentials | Mapping[str, Any]
-
-
-class Refusal(CredentialsError):
-    """A server said no in a way that asking again will not change."""
+FetchResult = Credentials | Mapping[str, Any] | str | bytes
 
 
 class _State(NamedTuple):
@@ -47,9 +44,10 @@ class RefreshingCredentials:
     the next call waits, longer each time and by chance, up to half a minute.
 
     Args:
-        fetch: a function without parameters that returns Credentials with `expires_at`, or a mapping as STS and the
-            SDKs have it: TmpSecretId, TmpSecretKey, Token (or SecurityToken, SessionToken), ExpiredTime. It may be a
-            coroutine function, which runs in an event loop of that thread. It should end by itself within seconds.
+        fetch: a function without parameters that returns Credentials with `expires_at`, or the answer of STS, of one of
+            its SDKs, or of a getAuthorization callback, as a mapping or as JSON text: TmpSecretId, TmpSecretKey, Token
+            (SessionToken, SecurityToken), ExpiredTime or Expiration. It may be a coroutine function, which runs in an
+            event loop of that thread. It should end by itself within seconds.
         refresh_before: how many seconds ahead of their expiry new ones are asked for; at most half of their lifetime.
         attempts: how often the function is called before those who wait for it get an error.
         timeout: how many seconds `get` and `get_async` wait at most for the first or for new ones.
@@ -203,7 +201,7 @@ class RefreshingCredentials:
                     error = CredentialsError(f"{self!r}: {_describe_error(failure)}")
                     break
                 _log.debug("%r: attempt %d failed: %s", self, attempt, error)
-                if attempt >= self._attempts or isinstance(error, (CredentialsNotFound, Refusal)):
+                if attempt >= self._attempts or isinstance(error, (CredentialsNotFound, RefusedAnswer)):
                     break
                 time.sleep(random.uniform(0.5, 1) * min(0.1 * 2**attempt, 2))  # noqa: S311
         finally:
@@ -222,7 +220,7 @@ class RefreshingCredentials:
         return self._check_answer(answer)
 
     def _check_answer(self, answer: Any) -> Credentials:
-        credentials = answer if isinstance(answer, Credentials) else parse_answer(answer)
+        credentials = answer if isinstance(answer, Credentials) else read_answer(answer)
         if credentials.expires_at is not None and credentials.expires_at <= (now := self._clock.now()):
             age = now - credentials.expires_at
             raise CredentialsError(f"{self!r}: the new credentials expired {age:.0f} s ago; is this clock right?")
@@ -290,38 +288,3 @@ def _describe_error(error: BaseException) -> str:
         frame = frame.tb_next
     place = "" if frame is None else f" at {os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}"
     return f"{type(error).__name__}{place}"
-
-
-_TOKENS = ("Token", "SecurityToken", "SessionToken", "XCosSecurityToken")
-
-
-def parse_answer(answer: Any) -> Credentials:
-    """Credentials out of what STS, the metadata service or an SDK's getAuthorization answers with.
-
-    Raises:
-        CredentialsError: a field is missing or malformed; the message names it, and shows no value.
-    """
-    result = _parse(answer)
-    del answer  # who shows a frame's variables shows none
-    if isinstance(result, str):
-        raise CredentialsError(result)
-    return result
-
-
-def _parse(answer: Any) -> Credentials | str:
-    """Those credentials, or what is wrong with the answer."""
-    if not isinstance(answer, Mapping):
-        return f"the answer is no JSON object with TmpSecretId, but {type(answer).__name__}"
-    inner = answer.get("Credentials")
-    fields = {**answer, **inner} if isinstance(inner, Mapping) else answer
-    token = next((fields[name] for name in _TOKENS if fields.get(name)), None)
-    values: tuple[Any, ...] = fields.get("TmpSecretId"), fields.get("TmpSecretKey"), token, fields.get("ExpiredTime")
-    for name, value in zip(("TmpSecretId", "TmpSecretKey", "Token", "ExpiredTime"), values, strict=True):
-        if value is None or value == "":
-            return f"the answer has no {name}"
-    if isinstance(values[3], bool) or not isinstance(values[3], (int, float)):
-        return "the answer's ExpiredTime must be Unix seconds"
-    try:
-        return Credentials(*values)
-    except CredentialsError as error:
-        return f"the answer is malformed: {error}"

@@ -2,129 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
+import os
 import re
-import socket
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from cossign.credentials.base import Credentials, CredentialsProvider
+from cossign.credentials.answers import read_answer
+from cossign.credentials.base import Credentials, CredentialsSource, as_provider, check_visible
 from cossign.credentials.clock import Clock
-from cossign.credentials.refreshing import RefreshingCredentials, Refusal, parse_answer
+from cossign.credentials.policy import check_policy
+from cossign.credentials.refreshing import RefreshingCredentials
+from cossign.credentials.web import WebAnswer, send_request
 from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 
-__all__ = ["CvmRoleCredentials", "StsCredentials"]
-
-_MAX_BYTES = 1 << 16  # bytes of an answer; real ones have two thousand
-
-
-# --- One bounded HTTP request -----------------------------------------------------------------------------------------
-
-
-def _send_request(
-    url: str, seconds: float, *, headers: Mapping[str, str], body: bytes | None, proxies: bool
-) -> _Answer:
-    """The answer to a request, within so many seconds, however slowly it trickles.
-
-    Raises:
-        CredentialsNotFound: there is no such host.
-        CredentialsError: it cannot be reached, or does not answer in time or in HTTP.
-    """
-    import ssl
-    from http import client
-    from urllib import error, request
-
-    class Connection(client.HTTPConnection):
-        """Is shut from outside when the time is over: a timeout of the socket's begins anew with each byte."""
-
-        def connect(self) -> None:
-            super().connect()
-            alarm = threading.Timer(max(0.0, end - time.monotonic()), _shut, (self.sock,))
-            alarm.daemon = True
-            alarm.start()
-            alarms.append(alarm)
-
-    class SecureConnection(Connection, client.HTTPSConnection):
-        pass
-
-    class HttpHandler(request.HTTPHandler):
-        def http_open(self, http_request: Any) -> Any:
-            return self.do_open(Connection, http_request)
-
-    class HttpsHandler(request.HTTPSHandler):
-        def https_open(self, http_request: Any) -> Any:
-            return self.do_open(SecureConnection, http_request, context=ssl.create_default_context())
-
-    class NoRedirect(request.HTTPRedirectHandler):
-        def redirect_request(self, *details: Any) -> None:
-            return None
-
-    end = time.monotonic() + seconds
-    alarms: list[threading.Timer] = []
-    opener = request.build_opener(
-        HttpHandler, HttpsHandler, NoRedirect, *([] if proxies else [request.ProxyHandler({})])
-    )
-    origin = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
-    try:
-        try:
-            answer = opener.open(request.Request(url, body, dict(headers)), timeout=seconds)  # noqa: S310
-        except error.HTTPError as http_error:
-            answer = http_error
-        with answer:
-            result = _Answer(answer.status or 0, answer.read(_MAX_BYTES + 1), answer.headers.get("Date"))
-            if time.monotonic() >= end:
-                raise TimeoutError
-    except (OSError, client.HTTPException, ValueError, AttributeError) as failure:  # the last two: shut in mid-read
-        reason = getattr(failure, "reason", failure)
-        if isinstance(reason, socket.gaierror):
-            raise CredentialsNotFound(f"{origin}: there is no such host") from None
-        if time.monotonic() >= end or isinstance(reason, TimeoutError):
-            raise CredentialsError(f"{origin}: no answer within {seconds:g} s") from None
-        message = getattr(reason, "strerror", None) or type(reason).__name__
-        raise CredentialsError(f"{origin}: {message}") from None
-    finally:
-        for alarm in alarms:
-            alarm.cancel()
-    if len(result.body) > _MAX_BYTES:
-        raise CredentialsError(f"{origin}: the answer is longer than {_MAX_BYTES} bytes")
-    return result
-
-
-class _Answer:
-    """What came: its status, its body, its Date header."""
-
-    __slots__ = ("body", "date", "status")
-
-    def __init__(self, status: int, body: bytes, date: str | None) -> None:
-        self.status = status
-        self.body = body
-        self.date = date
-
-    def json(self, who: str) -> Mapping[str, Any]:
-        """The body as a JSON object.
-
-        Raises:
-            CredentialsError: it is none.
-        """
-        try:
-            data = json.loads(self.body)
-        except (ValueError, RecursionError):  # its text, and that of the error, may hold a secret
-            data = None
-        if not isinstance(data, dict):
-            raise CredentialsError(f"{who}: status {self.status}, and the answer is no JSON object")
-        return data
-
-
-def _shut(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-
+__all__ = ["CvmRoleCredentials", "StsCredentials", "WebIdentityCredentials"]
 
 # --- The instance's role ----------------------------------------------------------------------------------------------
 
@@ -178,10 +74,10 @@ class CvmRoleCredentials(RefreshingCredentials):
         answer = self._read(quote(role, safe="")).json("the metadata service")
         if answer.get("Code") != "Success":
             raise CredentialsError(f"the metadata service gives no credentials for the role {role!r}")
-        return parse_answer(answer)
+        return read_answer(answer)
 
-    def _read(self, path: str) -> _Answer:
-        answer = _send_request(self._base + path, self._seconds, headers={}, body=None, proxies=False)
+    def _read(self, path: str) -> WebAnswer:
+        answer = send_request(self._base + path, self._seconds, headers={}, proxies=False)
         if answer.status == 404:
             raise CredentialsNotFound(f"this instance has no role{f' {self._role!r}' if self._role else ''}")
         if answer.status != 200:
@@ -251,7 +147,7 @@ class StsCredentials(RefreshingCredentials):
 
     def __init__(
         self,
-        source: CredentialsProvider,
+        source: CredentialsSource,
         *,
         policy: Mapping[str, Any] | str | None = None,
         role_arn: str | None = None,
@@ -266,21 +162,16 @@ class StsCredentials(RefreshingCredentials):
         timeout: float = 40,
         clock: Clock | None = None,
     ) -> None:
-        if not callable(getattr(source, "get", None)) or isinstance(source, Mapping):
-            raise ParameterError("source", "must be Credentials, or a provider with get() -> Credentials")
+        provider = as_provider(source, "source")
         if policy is None and role_arn is None:
             raise ParameterError("policy", "must say what the federation token may do; or give a role_arn to assume")
-        if isinstance(policy, str):
-            try:
-                json.loads(policy)
-            except ValueError:
-                raise ParameterError("policy", "must be JSON") from None
-        if isinstance(duration, bool) or not isinstance(duration, int) or duration <= 0:
-            raise ParameterError("duration", "must be greater than 0 seconds")
+        if policy is not None:
+            check_policy(policy)
+        _check_duration(duration)
         super().__init__(
             self._fetch_from_sts, refresh_before=refresh_before, attempts=attempts, timeout=timeout, clock=clock
         )
-        self._arguments = (source,)
+        self._arguments = (provider,)
         self._options.update(
             policy=policy,
             role_arn=role_arn,
@@ -291,7 +182,7 @@ class StsCredentials(RefreshingCredentials):
             endpoint=endpoint,
             seconds=seconds,
         )
-        self._source = source
+        self._source = provider
         self._action = "GetFederationToken" if role_arn is None else "AssumeRole"
         self._url = endpoint if "://" in endpoint else f"https://{endpoint}"
         self._region = region
@@ -309,39 +200,190 @@ class StsCredentials(RefreshingCredentials):
         self._body = json.dumps(parameters).encode()
 
     def _fetch_from_sts(self) -> Credentials:
-        answer = self._call()
-        reply = answer.json("STS").get("Response")
-        if not isinstance(reply, dict):
-            raise CredentialsError(f"STS: status {answer.status}, and the answer has no Response")
-        error = reply.get("Error")
-        if isinstance(error, dict):
-            code = str(error.get("Code"))
-            clock: Clock | None = self._options["clock"]
-            if code == "AuthFailure.SignatureExpire" and clock is not None and answer.date is not None:
-                old_offset = clock.offset
-                if clock.learn(answer.date) != old_offset:
-                    raise CredentialsError("STS: the clock was wrong")  # asked again, by the right one
-            text = f"STS: {code}: {error.get('Message')} (RequestId {reply.get('RequestId')})"
-            kind = CredentialsError if code.startswith(("InternalError", "RequestLimitExceeded")) else Refusal
-            raise kind(text)
-        return parse_answer(reply)
-
-    def _call(self) -> _Answer:
         credentials = self._source.get()
         now = int(self._clock.now())
         host = urlsplit(self._url).netloc
-        headers = {
-            "Authorization": tc3_authorization(credentials, "sts", host, self._body, now),
-            "Content-Type": _JSON,
-            "Host": host,
-            "X-TC-Action": self._action,
-            "X-TC-Region": self._region,
-            "X-TC-Timestamp": str(now),
-            "X-TC-Version": "2018-08-13",
-        }
+        headers = {"Authorization": tc3_authorization(credentials, "sts", host, self._body, now), "Host": host}
         if credentials.token is not None:
             headers["X-TC-Token"] = credentials.token
-        return _send_request(self._url + "/", self._seconds, headers=headers, body=self._body, proxies=True)
+        return _call_sts(
+            self._url, self._action, self._body, headers, region=self._region, now=now, seconds=self._seconds,
+            clock=self._options["clock"],
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"StsCredentials({self._action})"
+
+
+def _check_duration(duration: Any) -> None:
+    if isinstance(duration, bool) or not isinstance(duration, int) or duration <= 0:
+        raise ParameterError("duration", "must be greater than 0 seconds")
+
+
+def _call_sts(
+    url: str,
+    action: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    region: str,
+    now: int,
+    seconds: float,
+    clock: Clock | None = None,
+) -> Credentials:
+    """The credentials that STS answers with.
+
+    Raises:
+        CredentialsError: it refuses, or cannot be reached; the message has its code.
+    """
+    answer = send_request(
+        url + "/",
+        seconds,
+        headers={
+            **headers,
+            "Content-Type": _JSON,
+            "X-TC-Action": action,
+            "X-TC-Region": region,
+            "X-TC-Timestamp": str(now),
+            "X-TC-Version": "2018-08-13",
+        },
+        body=body,
+    )
+    reply = answer.json("STS").get("Response")
+    if not isinstance(reply, dict):
+        raise CredentialsError(f"STS: status {answer.status}, and the answer has no Response")
+    error = reply.get("Error")
+    is_late = isinstance(error, dict) and error.get("Code") == "AuthFailure.SignatureExpire"
+    if is_late and clock is not None and answer.date is not None:
+        old_offset = clock.offset
+        if clock.learn(answer.date) != old_offset:
+            raise CredentialsError("STS: the clock was wrong")  # asked again, by the right one
+    try:
+        return read_answer(reply)
+    except CredentialsError as failure:
+        reason, kind = str(failure), type(failure)
+    del reply, error, answer  # who shows a frame's variables shows no answer
+    raise kind(f"STS: {reason}")
+
+
+# --- TKE's OIDC -------------------------------------------------------------------------------------------------------
+
+
+class WebIdentityCredentials(RefreshingCredentials):
+    """Temporary credentials of a role for a pod of TKE, by its service account: AssumeRoleWithWebIdentity.
+
+    What is not given comes from the environment that TKE makes for the pod: TKE_REGION, TKE_PROVIDER_ID,
+    TKE_WEB_IDENTITY_TOKEN_FILE and TKE_ROLE_ARN. The token's file is read at each call, as TKE renews it.
+
+    Args:
+        region: the region that answers.
+        provider_id: the identity provider's name.
+        token_file: the file with the service account's token (OIDC).
+        role_arn: the role, ``qcs::cam::uin/...:roleName/...``.
+        name: what the session is called in the account's logs.
+        duration: seconds for which the credentials hold, at most 43,200.
+        endpoint: the API's host, or a URL up to it.
+        seconds: how long one request may take.
+        refresh_before, attempts, timeout, clock: as in `RefreshingCredentials`.
+
+    Source: STS, "AssumeRoleWithWebIdentity" (product 1312, page 73070); tencentcloud-sdk-python-common, credential.py,
+    DefaultTkeOIDCRoleArnProvider.
+
+    >>> WebIdentityCredentials(role_arn="qcs::cam::uin/100000000001:roleName/reader")
+    WebIdentityCredentials('qcs::cam::uin/100000000001:roleName/reader')
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str | None = None,
+        provider_id: str | None = None,
+        token_file: str | os.PathLike[str] | None = None,
+        role_arn: str | None = None,
+        name: str = "cossign",
+        duration: int = 7200,
+        endpoint: str = "sts.tencentcloudapi.com",
+        seconds: float = 10,
+        refresh_before: float = 300,
+        attempts: int = 3,
+        timeout: float = 40,
+        clock: Clock | None = None,
+    ) -> None:
+        _check_duration(duration)
+        super().__init__(
+            self._fetch_by_token, refresh_before=refresh_before, attempts=attempts, timeout=timeout, clock=clock
+        )
+        self._arguments = ()
+        own_options = {
+            "region": region,
+            "provider_id": provider_id,
+            "token_file": None if token_file is None else os.fspath(token_file),
+            "role_arn": role_arn,
+        }
+        self._settings: dict[str, str | None] = own_options
+        self._options.update(own_options, name=name, duration=duration, endpoint=endpoint, seconds=seconds)
+        self._url = endpoint if "://" in endpoint else f"https://{endpoint}"
+
+    def get(self) -> Credentials:
+        """As `RefreshingCredentials.get`.
+
+        Raises:
+            CredentialsNotFound: this is not a pod of TKE with a role.
+        """
+        if self._state.credentials is None:
+            self._values()
+        return super().get()
+
+    async def get_async(self) -> Credentials:
+        """As `get`, without blocking the event loop."""
+        if self._state.credentials is None:
+            self._values()
+        return await super().get_async()
+
+    def _values(self) -> dict[str, str]:
+        """What is given, or what TKE has put into the environment."""
+        variables = {
+            "region": "TKE_REGION",
+            "provider_id": "TKE_PROVIDER_ID",
+            "token_file": "TKE_WEB_IDENTITY_TOKEN_FILE",
+            "role_arn": "TKE_ROLE_ARN",
+        }
+        values = {name: self._settings[name] or os.environ.get(variable) for name, variable in variables.items()}
+        missing = [variables[name] for name, value in values.items() if not value]
+        if missing and not any(values[name] for name in ("provider_id", "token_file", "role_arn")):
+            raise CredentialsNotFound(f"this is not a pod of TKE with a role: {', '.join(missing)} are not set")
+        if missing:
+            verb = "is" if len(missing) == 1 else "are"
+            raise CredentialsError(f"{', '.join(missing)} {verb} not set, though others of TKE's variables are")
+        return {name: str(value) for name, value in values.items()}
+
+    def _fetch_by_token(self) -> Credentials:
+        values = self._values()
+        place = values["token_file"]
+        try:
+            with open(place, encoding="utf-8-sig") as file:
+                token = check_visible(f"the token in {place}", file.read(1 << 20).strip())
+        except OSError as error:
+            raise CredentialsError(f"{place}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise CredentialsError(f"{place}: is not UTF-8") from None
+        parameters = {
+            "ProviderId": values["provider_id"],
+            "WebIdentityToken": token,
+            "RoleArn": values["role_arn"],
+            "RoleSessionName": self._options["name"],
+            "DurationSeconds": self._options["duration"],
+        }
+        return _call_sts(
+            self._url,
+            "AssumeRoleWithWebIdentity",
+            json.dumps(parameters).encode(),
+            {"Authorization": "SKIP"},  # the token speaks for itself
+            region=values["region"],
+            now=int(self._clock.now()),
+            seconds=self._options["seconds"],
+        )
+
+    def __repr__(self) -> str:
+        role = self._settings["role_arn"]
+        return f"WebIdentityCredentials({'' if role is None else repr(role)})"

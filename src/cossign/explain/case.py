@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from cossign.credentials import Credentials
+from cossign.credentials.base import is_temporary_id
 from cossign.explain.causes import CATALOGUE
 from cossign.explain.causes.cause import Change, Clues, Sureness
 from cossign.explain.findings import Finding, format_duration
@@ -24,8 +25,6 @@ from cossign.explain.hosts import bucket_in, other_hosts
 from cossign.explain.reading import Request, sent_bytes
 from cossign.explain.steps import Signing, show
 from cossign.key_time import KeyTime
-
-_TEMPORARY_LENGTH = 60  # characters that no permanent SecretId has: those have 36
 
 
 class Case(NamedTuple):
@@ -66,7 +65,7 @@ class Case(NamedTuple):
 
     def needs_token(self) -> bool:
         """Whether the SecretId looks like a temporary one, and no token is sent."""
-        return is_temporary(self.secret_id) and self.reading.token is None
+        return is_temporary_id(self.secret_id) and self.reading.token is None
 
 
 def read_case(
@@ -157,11 +156,6 @@ def value_cause(kind: str, name: bytes) -> str:
 # --- Besides the signature --------------------------------------------------------------------------------------------
 
 
-def is_temporary(secret_id: str) -> bool:
-    """Whether a SecretId is as long as those of temporary credentials are."""
-    return len(secret_id) > _TEMPORARY_LENGTH
-
-
 def time_findings(span: tuple[int, int], now: int) -> Iterator[Finding]:
     """Whether a signature does not hold yet, or does not hold any more."""
     if now > span[1]:
@@ -189,6 +183,6 @@ def token_findings(
         elif token != credentials.token:
             detail = "x-cos-security-token is not the token of these credentials"
             yield Finding(CATALOGUE["token-changed"], detail, "evident")
-    elif token is None and is_temporary(secret_id):
+    elif token is None and is_temporary_id(secret_id):
         detail = "the SecretId has the length of a temporary one, and the request has no x-cos-security-token"
         yield Finding(CATALOGUE["token-missing"], detail, "possible")
