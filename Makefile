@@ -40,6 +40,7 @@ WARNINGS := -Wall -Wextra -fsyntax-only
 check: $(VENV)/check.stamp
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --strict examples
 	@if command -v npm >/dev/null; then $(BIN)/pyright --pythonpath $(BIN)/python; \
 	else echo "npm is not installed: pyright was not run"; fi
 	$(BIN)/clang-format --dry-run -Werror $(C) $(CHECKS)

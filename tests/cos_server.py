@@ -154,7 +154,8 @@ class Request:
 class CosServer:
     """The server, while it runs.
 
-    A key ``redirect`` answers with status ``status`` and Location ``to``; everything else with 200 and the key.
+    A key ``redirect`` answers with status ``status`` and Location ``to``. A server that `stores` keeps what is put, and
+    gives it back, a Range of it, too. Everything else is answered with 200 and the key.
     """
 
     def __init__(self, secrets: Callable[[], Iterable[tuple[str, str, str | None]]]) -> None:
@@ -162,6 +163,9 @@ class CosServer:
         self.bucket = "examplebucket-1250000000"
         self.offset = 0.0  # seconds that its clock is ahead
         self.judges = True
+        self.stores = False
+        self.objects: dict[bytes, bytes] = {}
+        self.failures: list[int] = []  # statuses with which the next requests are answered
         self.requests: list[Request] = []
         self.refusals: list[str] = []
         self.watch: Callable[[Request], None] | None = None
@@ -231,10 +235,37 @@ class CosServer:
                 self.refusals.append(refused)
                 return 403, getattr(refused, "body", refused).encode(), {}
         path = unquote_to_bytes(request.target.partition(b"?")[0])
+        if self.failures:
+            return self.failures.pop(0), b"", {}
+        if self.stores:
+            return self.stored(request, path[1:])
         if path == b"/redirect":
             query = dict(parse_qsl(request.target.partition(b"?")[2].decode()))
             return int(query["status"]), b"", {"Location": query["to"]}
         return 200, path[1:], {"ETag": f'"{hashlib.md5(request.body).hexdigest()}"'}
+
+    def stored(self, request: Request, key: bytes) -> tuple[int, bytes, dict[str, str]]:
+        """PUT, POST of a form, GET and HEAD of an object."""
+        if request.method == b"POST":
+            fields, name, content = form_of((request.header("Content-Type") or "").encode(), request.body)
+            self.objects[fields["key"].replace("${filename}", name).encode()] = content
+            return 200, b"", {}
+        if request.method == b"PUT":
+            self.objects[key] = request.body
+        if key not in self.objects:
+            return 404, b"NoSuchKey", {}
+        content = self.objects[key]
+        etag = {"ETag": f'"{hashlib.md5(content).hexdigest()}"'}
+        if request.method == b"PUT":
+            return 200, b"", etag
+        if request.header("If-Match") not in (None, etag["ETag"]):
+            return 412, b"PreconditionFailed", {}
+        unit, _, span = (request.header("Range") or "").partition("=")
+        if unit != "bytes":
+            return 200, content, etag
+        start, end = (int(each) for each in span.split("-"))
+        part = content[start : end + 1]
+        return 206, part, {**etag, "Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(content)}"}
 
 
 @contextmanager

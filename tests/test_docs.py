@@ -13,12 +13,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pyarrow.parquet as pq
 import pytest
 import requests
+import time_machine
+from qcloud_cos import CosConfig, CosS3Client
 
 import cossign
+from cossign import COS, Credentials, KeyNameError, ParameterError, Signer, UnsignedHeaderWarning
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 from tests.cos_server import CosServer, running
 from tests.credentials.test_services import serving, sts_answer
@@ -115,6 +119,57 @@ def test_credentials_md_signs_with_what_it_says(server: CosServer) -> None:
     assert [re.findall("q-ak=([^&]*)", url) for url in urls] == [
         [SECRET_ID], ["AKIDtmp"], [], ["AKID..."], ["AKID..."], [],
     ]  # fmt: skip
+
+
+def fields_of(url: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+
+
+@time_machine.travel(1_795_590_000, tick=False)
+def test_what_migrating_md_says_of_the_sdk_for_python() -> None:
+    """Slashes, tokens, Content-Type, and when a signature begins; and the same of ours."""
+    client = CosS3Client(CosConfig(Region=REGION, SecretId="A", SecretKey="k", Token="tok", Scheme="https"))
+    theirs = client.get_presigned_url(BUCKET, "/a.jpg", "PUT", Headers={"Content-Type": "image/png"}, Expired=60)
+    signer = Signer(Credentials("A", "k", "tok"), bucket=BUCKET, region=REGION)
+    ours = signer.presign("a.jpg", method="PUT", headers={"Content-Type": "image/png"})
+    assert urlsplit(theirs).path == urlsplit(ours).path == "/a.jpg"
+    assert fields_of(theirs)["q-header-list"] == fields_of(ours)["q-header-list"] == "content-type;host"
+    assert ("x-cos-security-token" in fields_of(theirs), "x-cos-security-token" in fields_of(ours)) == (False, True)
+    begins = [int(fields_of(url)["q-sign-time"].partition(";")[0]) - 1_795_590_000 for url in (theirs, ours)]
+    assert begins == [-60, -1]
+    with pytest.raises(KeyNameError):
+        signer.presign("/a.jpg")
+    assert ".com//a.jpg?" in signer.replace(strict=False).presign("/a.jpg")
+    with pytest.raises(ParameterError, match="token"):
+        signer.presign("a.jpg", query={"x-cos-security-token": "tok"})
+    assert "q-sign-time=1795589940%3B" in signer.replace(backdate=60).presign("a.jpg")
+
+
+def test_what_migrating_md_says_of_the_javascript_sdks(tmp_path: Path) -> None:
+    """Node signs Content-Type; the browser does not, nor does the documented facade."""
+    modules = DOCS.parent / "tests" / "oracles" / "node_modules"
+    if not shutil.which("node") or not modules.exists():
+        pytest.skip("the JavaScript SDKs are not installed: make oracles")
+    code = """
+        for (const name of ['cos-nodejs-sdk-v5', 'cos-js-sdk-v5']) {
+          const cos = new (require(name))({ SecretId: 'A', SecretKey: 'k' });
+          const headers = { 'Content-Type': 'image/png', 'Cache-Control': 'no-cache', 'x-cos-acl': 'private' };
+          const where = { Bucket: 'b-1250000000', Region: 'ap-beijing', Sign: true, Method: 'PUT' };
+          process.stderr.write(cos.getObjectUrl({ ...where, Key: '/a.jpg', Headers: headers }, () => {}) + '\\n');
+        }"""
+    done = subprocess.run(
+        ["node", "-e", code], cwd=tmp_path, env={**os.environ, "NODE_PATH": str(modules)}, capture_output=True,
+        text=True, timeout=PATIENCE, check=True,
+    )  # fmt: skip
+    node, browser = (line for line in done.stderr.splitlines() if line.startswith("https://"))
+    headers = {"Content-Type": "image/png", "Cache-Control": "no-cache", "x-cos-acl": "private"}
+    with pytest.warns(UnsignedHeaderWarning, match="'Content-Type', 'Cache-Control'"):
+        ours = COS(SecretId="A", SecretKey="k").getObjectUrl(
+            Bucket="b-1250000000", Region="ap-beijing", Sign=True, Method="PUT", Key="/a.jpg", Headers=headers
+        )
+    assert [urlsplit(url).path for url in (node, browser, ours)] == ["/a.jpg"] * 3
+    assert fields_of(node)["q-header-list"] == "cache-control;content-type;host;x-cos-acl"
+    assert fields_of(browser)["q-header-list"] == fields_of(ours)["q-header-list"] == "host;x-cos-acl"
 
 
 def test_pages_are_linked_and_know_what_is_there() -> None:

@@ -157,3 +157,46 @@ def endpoint(
     if not re.fullmatch(r"[!-~]*", url) or "?" in url or "#" in url:
         raise ParameterError(names[2], "must not hold spaces, control characters, '?' or '#'")
     return Endpoint(url, host)
+
+
+# --- Reading a host ---------------------------------------------------------------------------------------------------
+
+# The names of COS's hosts: a bucket, a service, a region (product 436, page 6224; read in November 2026).
+_COS_HOST = re.compile(
+    r"(?:(?P<bucket>[a-z0-9-]+-[0-9]+)\.)?(?P<service>cos|cos-internal|cos-website|pic|ci|file|cos-dualstack|[a-z]{2,8}[0-9]?)"
+    r"(?:\.(?P<region>[a-z]+(?:-[a-z0-9]+)*))?\.(?:myqcloud\.com|tencentcos\.cn|myqcloud\.com\.cn)(?::[0-9]+)?"
+)
+
+
+class CosHost(NamedTuple):
+    """The parts of one of COS's own hosts; "" where it has none.
+
+    Attributes:
+        bucket: ``<BucketName>-<APPID>``.
+        service: ``cos``, ``cos-internal``, ``pic``, ... or a short name of a region, such as ``picbj``.
+        region: such as ``ap-beijing``.
+    """
+
+    bucket: str
+    service: str
+    region: str
+
+
+def read_host(host: str) -> CosHost | None:
+    """A host taken apart; None if it is not one of COS's own.
+
+    >>> read_host("examplebucket-1250000000.cos.ap-beijing.myqcloud.com")
+    CosHost(bucket='examplebucket-1250000000', service='cos', region='ap-beijing')
+    """
+    match = _COS_HOST.fullmatch(host.lower())
+    return None if match is None else CosHost(match["bucket"] or "", match["service"], match["region"] or "")
+
+
+def bucket_in(host: str) -> str:
+    """The bucket that a host of COS names; "" if it names none.
+
+    >>> bucket_in("examplebucket-1250000000.cos.ap-beijing.myqcloud.com"), bucket_in("cdn.example.com")
+    ('examplebucket-1250000000', '')
+    """
+    name = read_host(host)
+    return "" if name is None else name.bucket

@@ -333,6 +333,7 @@ def test_forms_of_other_shapes() -> None:
     assert (refused.holds, refused.codes) == (False, ("wrong-secret-key",))
 
 
+@pytest.mark.filterwarnings("ignore::cossign.CredentialsWarning")
 def test_a_form_of_temporary_credentials_without_their_token() -> None:
     """As for any other request: with the token at hand, or by the length of the SecretId alone."""
     known = Credentials(SECRET_ID, KEYS[SECRET_ID], "t0ken")

@@ -434,6 +434,14 @@ def test_another_host_is_an_error_before_anything_is_sent(send: Get, server: Cos
     assert send(anywhere, "GET", server.url + "/x") == (200, "x")
 
 
+@pytest.mark.parametrize("send", [by_requests, by_httpx, by_httpx_async, by_aiohttp])
+def test_another_bucket_is_an_error_and_the_message_says_what_to_do(send: Get) -> None:
+    signer = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION)
+    for host in ("other-1250000000.cos.ap-beijing.myqcloud.com", "other-1250000000.cos.accelerate.myqcloud.com:443"):
+        with pytest.raises(ParameterError, match=r"nothing was sent\. Use a Signer for that bucket, signer\.replace\("):
+            send(signer, "GET", f"https://{host}/a.jpg")
+
+
 def test_aiohttp_leaves_other_hosts_alone(server: CosServer, elsewhere: CosServer) -> None:
     assert by_aiohttp(signer_for(server), "GET", elsewhere.url + "/x") == (200, "x")
     assert elsewhere.requests[0].header("Authorization") is None

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from cossign.credentials import Credentials
 from cossign.credentials.base import is_temporary_id
+from cossign.endpoint import bucket_in
 from cossign.explain.causes import CATALOGUE
 from cossign.explain.causes.cause import Change, Clues, Sureness
 from cossign.explain.findings import Finding, format_duration
@@ -21,7 +22,7 @@ from cossign.explain.forms import (
     take_apart,
     written_host,
 )
-from cossign.explain.hosts import bucket_in, other_hosts
+from cossign.explain.hosts import other_hosts
 from cossign.explain.reading import Request, sent_bytes
 from cossign.explain.steps import Signing, show
 from cossign.key_time import KeyTime

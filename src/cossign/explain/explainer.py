@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cossign.credentials import Credentials
+from cossign.endpoint import bucket_in
 from cossign.errors import ParameterError
 from cossign.explain.answer import Answer, read_answer
 from cossign.explain.case import Case, read_case
@@ -15,7 +16,6 @@ from cossign.explain.diagnosis import diagnose
 from cossign.explain.explanation import Explanation
 from cossign.explain.findings import Difference, Finding, Step
 from cossign.explain.forms import repair_request
-from cossign.explain.hosts import bucket_in
 from cossign.explain.mask import Mask, secrets_in
 from cossign.explain.policy import decoded_policy, diagnose_policy
 from cossign.explain.reading import Form, Request, read

@@ -5,13 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from cossign.endpoint import LEGACY_REGIONS, REGIONS
+from cossign.endpoint import LEGACY_REGIONS, REGIONS, read_host
 
-# The names of COS's hosts: a bucket, a service, a region (product 436, page 6224; read in November 2026).
-_COS_HOST = re.compile(
-    r"(?:(?P<bucket>[a-z0-9-]+-[0-9]+)\.)?(?P<service>cos|cos-internal|cos-website|pic|ci|file|cos-dualstack|[a-z]{2,8}[0-9]?)"
-    r"(?:\.(?P<region>[a-z]+(?:-[a-z0-9]+)*))?\.(?:myqcloud\.com|tencentcos\.cn|myqcloud\.com\.cn)(?::[0-9]+)?"
-)
 _SERVICES = ("cos", "cos-internal", "cos-website", "pic", "ci")
 # Short names of regions in hosts of COS's first years: picbj, cossh.
 _SHORT_NAMES = ("bj", "sh", "gz", "cd", "cq", "hk", "sgp", "tj", "ca", "ger", "nj")
@@ -21,20 +16,10 @@ _ORIGINAL_HOSTS = frozenset(
 )
 
 
-def bucket_in(host: str) -> str:
-    """The bucket that a host of COS names; "" if it names none.
-
-    >>> bucket_in("examplebucket-1250000000.cos.ap-beijing.myqcloud.com"), bucket_in("cdn.example.com")
-    ('examplebucket-1250000000', '')
-    """
-    match = _COS_HOST.fullmatch(host.lower())
-    return (match["bucket"] or "") if match else ""
-
-
 def is_usual_host(host: str) -> bool:
     """Whether a host is one of a bucket's own in its region, which nothing stands before."""
-    match = _COS_HOST.fullmatch(host.lower())
-    return bool(match and match["bucket"] and match["service"] == "cos" and match["region"] in REGIONS)
+    name = read_host(host)
+    return name is not None and name.bucket != "" and name.service == "cos" and name.region in REGIONS
 
 
 def other_hosts(host: str, bucket: str, given_hosts: Sequence[str], headers: Sequence[tuple[str, str]]) -> list[str]:
@@ -60,8 +45,8 @@ def _all(host: str, bucket: str, given_hosts: Sequence[str], headers: Sequence[t
             yield forwarded[1].strip() if forwarded else ""
     if not bucket:
         return
-    match = _COS_HOST.fullmatch(host.lower())
-    region = match["region"] if match and match["region"] else ""
+    own_name = read_host(host)
+    region = "" if own_name is None else own_name.region
     for each in dict.fromkeys((*([region] if region else []), *REGIONS, "accelerate-overseas")):
         for service in _SERVICES:
             yield f"{bucket}.{service}.{each}.myqcloud.com"

@@ -27,8 +27,9 @@ class CosAuth:
     the server's time, and sent once more.
 
     Args:
-        signer: one for a bucket signs for that bucket's host alone, and leaves requests to others as they are; one
-            without a bucket signs for whatever host is asked.
+        signer: one for a bucket signs for that bucket's host alone. A request to another bucket is an error; other
+            requests are left as they are, as a session may also talk to other services. A Signer without a bucket signs
+            for whatever host is asked.
     """
 
     def __init__(self, signer: Signer) -> None:
@@ -38,7 +39,10 @@ class CosAuth:
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         """Sign a request; aiohttp calls it."""
-        if not wire.signs_for(self._signer, wire.sent_host(str(request.url))):
+        host = wire.sent_host(str(request.url))
+        if wire.is_other_bucket(self._signer, host):
+            wire.check_host(self._signer, host)
+        if not wire.signs_for(self._signer, host):
             return await handler(request)
         await self._sign(request)
         response = await handler(request)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cossign._verify import sent_host as sent_host
+from cossign.endpoint import bucket_in
 from cossign.errors import ParameterError
 from cossign.signer import Signer
 
@@ -29,7 +30,17 @@ def signs_for(signer: Signer, host: str) -> bool:
 def check_host(signer: Signer, host: str) -> None:
     """Refuse to sign for another host than the bucket's."""
     if not signs_for(signer, host):
-        raise ParameterError("url", f"is of the host {host!r}, and the Signer is for {signer.host!r}: nothing was sent")
+        raise ParameterError(
+            "url",
+            f"is of the host {host!r}, and the Signer is for {signer.host!r}; nothing was sent. Use a Signer for that "
+            "bucket, signer.replace(bucket=..., region=...), or one without a bucket, which signs for any host",
+        )
+
+
+def is_other_bucket(signer: Signer, host: str) -> bool:
+    """Whether a host is that of another bucket of COS than the Signer's, and not only another host of the same."""
+    bucket = bucket_in(host)
+    return bucket != "" and bucket != signer.bucket and not signs_for(signer, host)
 
 
 def clock_was_wrong(

@@ -9,6 +9,7 @@ from cossign.explain import Explanation, explain
 from tests.explain.breaking import NOW, SECRET_ID
 from tests.explain.field.reports import REPORTS, SECRET_KEY, Report
 
+pytestmark = pytest.mark.filterwarnings("ignore::cossign.CredentialsWarning")  # some reports lack their token
 CERTAIN = ("confirmed", "evident")
 
 
