@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from cossign.credentials.answers import RefusedAnswer, read_answer
 from cossign.credentials.base import Credentials
-from cossign.credentials.clock import Clock
+from cossign.credentials.clock import Clock, elapsed_seconds
 from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 
 __all__ = ["RefreshingCredentials"]
@@ -29,11 +29,27 @@ FetchResult = Credentials | Mapping[str, Any] | str | bytes
 
 
 class _State(NamedTuple):
-    """What there is, and when it must be renewed; one object, so that readers need no lock."""
+    """What there is, and when it must be renewed; one object, so that readers need no lock.
 
-    credentials: Credentials | None
-    expires_at: float
-    renew_at: float
+    Attributes:
+        credentials: what there is, or None.
+        expires_at, renew_at: Unix seconds by the clock.
+        expires_elapsed, renew_elapsed: the same instants of `elapsed_seconds`, in case the machine's clock is set back.
+    """
+
+    credentials: Credentials | None = None
+    expires_at: float = -_FOREVER
+    renew_at: float = -_FOREVER
+    expires_elapsed: float = -_FOREVER
+    renew_elapsed: float = -_FOREVER
+
+    def is_fresh(self, now: float) -> bool:
+        """Whether nothing must be renewed yet."""
+        return now < self.renew_at and elapsed_seconds() < self.renew_elapsed
+
+    def holds(self, now: float, margin: float = 0) -> bool:
+        """Whether the credentials hold now and for some seconds more."""
+        return now + margin < self.expires_at and elapsed_seconds() + margin < self.expires_elapsed
 
 
 class RefreshingCredentials:
@@ -93,7 +109,7 @@ class RefreshingCredentials:
         self._failures = 0
         self._retry_at = 0.0  # time.monotonic() of the next call after a failure
         self._failure: CredentialsError | None = None
-        self._state = getattr(self, "_state", _State(None, -_FOREVER, -_FOREVER))
+        self._state = getattr(self, "_state", _State())
 
     # --- Asking
 
@@ -132,18 +148,19 @@ class RefreshingCredentials:
         """The credentials that hold now and for some seconds ahead, or else the refresh to wait for."""
         state = self._state
         now = self._clock.now()
-        if now < state.renew_at:
+        if state.is_fresh(now):
             return state.credentials, None
-        refresh = self._refresh(now + margin < state.expires_at)
+        refresh = self._refresh(state.holds(now, margin))
         state = self._state
-        if refresh is None or now + margin < state.expires_at:
+        if refresh is None or state.holds(now, margin):
             return state.credentials, None
         return None, refresh
 
     def _outcome(self, error: CredentialsError | None) -> Credentials:
         """What a refresh that was waited for has brought."""
         state = self._state
-        if self._clock.now() < state.expires_at and state.credentials is not None:
+        if state.holds(self._clock.now()):
+            assert state.credentials is not None
             return state.credentials
         if error is not None:
             raise _copy_error(error)
@@ -163,7 +180,7 @@ class RefreshingCredentials:
         with self._lock:
             if self._current_refresh is not None:
                 return self._current_refresh
-            if self._clock.now() < self._state.renew_at:  # another thread was faster
+            if self._state.is_fresh(self._clock.now()):  # another thread was faster
                 return None
             if time.monotonic() < self._retry_at:
                 if has_credentials:
@@ -236,7 +253,11 @@ class RefreshingCredentials:
                 expires_at = _FOREVER if credentials.expires_at is None else credentials.expires_at
                 lifetime = expires_at - now
                 # At most half of what is left: a service may go on giving the same ones for a while.
-                self._state = _State(credentials, expires_at, now + max(lifetime - self._refresh_before, lifetime / 2))
+                renew_after = max(lifetime - self._refresh_before, lifetime / 2)
+                elapsed = elapsed_seconds()
+                self._state = _State(
+                    credentials, expires_at, now + renew_after, elapsed + lifetime, elapsed + renew_after
+                )
                 self._failures = 0
                 self._retry_at = 0.0
                 self._failure = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -71,7 +72,9 @@ class CvmRoleCredentials(RefreshingCredentials):
             if not names:
                 raise CredentialsNotFound("this instance has no role")
             role = names[0]
-        answer = self._read(quote(role, safe="")).json("the metadata service")
+        web_answer = self._read(quote(role, safe=""))
+        _learn(self._options["clock"], web_answer.date)
+        answer = web_answer.json("the metadata service")
         if answer.get("Code") != "Success":
             raise CredentialsError(f"the metadata service gives no credentials for the role {role!r}")
         return read_answer(answer)
@@ -134,8 +137,7 @@ class StsCredentials(RefreshingCredentials):
         endpoint: the API's host, or a URL up to it.
         seconds: how long one request may take.
         refresh_before, attempts, timeout: as in `RefreshingCredentials`.
-        clock: likewise; when STS refuses a call for its time, the clock learns from its Date header, and STS is asked
-            again.
+        clock: likewise; it learns from the Date header of STS. If STS refuses a call for its time, it is asked again.
 
     Source: Tencent Cloud, STS, "GetFederationToken" and "AssumeRole" (API version 2018-08-13).
 
@@ -215,6 +217,16 @@ class StsCredentials(RefreshingCredentials):
         return f"StsCredentials({self._action})"
 
 
+def _learn(clock: Clock | None, date: str | None) -> bool:
+    """Let a clock that was given learn from an answer; whether that has changed it."""
+    if clock is None or date is None:
+        return False
+    old_offset = clock.offset
+    with contextlib.suppress(ParameterError):
+        return clock.learn(date) != old_offset
+    return False
+
+
 def _check_duration(duration: Any) -> None:
     if isinstance(duration, bool) or not isinstance(duration, int) or duration <= 0:
         raise ParameterError("duration", "must be greater than 0 seconds")
@@ -254,10 +266,8 @@ def _call_sts(
         raise CredentialsError(f"STS: status {answer.status}, and the answer has no Response")
     error = reply.get("Error")
     is_late = isinstance(error, dict) and error.get("Code") == "AuthFailure.SignatureExpire"
-    if is_late and clock is not None and answer.date is not None:
-        old_offset = clock.offset
-        if clock.learn(answer.date) != old_offset:
-            raise CredentialsError("STS: the clock was wrong")  # asked again, by the right one
+    if _learn(clock, answer.date) and is_late:
+        raise CredentialsError("STS: the clock was wrong")  # asked again, by the right one
     try:
         return read_answer(reply)
     except CredentialsError as failure:
@@ -382,6 +392,7 @@ class WebIdentityCredentials(RefreshingCredentials):
             region=values["region"],
             now=int(self._clock.now()),
             seconds=self._options["seconds"],
+            clock=self._options["clock"],
         )
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cossign._verify import sent_host as sent_host
+from cossign.credentials import Clock
 from cossign.endpoint import bucket_in
 from cossign.errors import ParameterError
 from cossign.signer import Signer
@@ -52,12 +53,12 @@ def clock_was_wrong(
     match = _KEY_TIME.search(sent_headers.get("Authorization", ""))
     if match is None:
         return False
-    old_offset = signer.clock.offset
+    server_clock = Clock(signer.clock.offset)
     try:
-        signer.clock.learn(received_headers["Date"])
+        server_clock.learn(received_headers["Date"])
     except ParameterError:
         return False
-    if signer.clock.offset == old_offset or int(match[1]) <= signer.clock.now() <= int(match[2]):
-        signer.clock.offset = old_offset  # it was refused for another reason
-        return False
+    if server_clock.offset == signer.clock.offset or int(match[1]) <= server_clock.now() <= int(match[2]):
+        return False  # it was refused for another reason
+    signer.clock.learn(received_headers["Date"])
     return True
