@@ -23,11 +23,14 @@ TIMEOUT = 30  # seconds without a byte
 
 def download(session: requests.Session, url: str, target: Path) -> int:
     """Download what is missing; returns how many bytes came."""
+    if target.exists():
+        raise SystemExit(f"{target} is there already")
     part, tag = Path(f"{target}.part"), Path(f"{target}.etag")
     head = session.head(url, timeout=TIMEOUT)
     head.raise_for_status()
     size, etag = int(head.headers["Content-Length"]), head.headers["ETag"]
-    if not tag.exists() or tag.read_text() != etag:
+    is_same = tag.exists() and tag.read_text() == etag and part.exists() and part.stat().st_size <= size
+    if not is_same:
         part.unlink(missing_ok=True)
         tag.write_text(etag)
     count = 0
@@ -51,6 +54,8 @@ def download(session: requests.Session, url: str, target: Path) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     key, name = sys.argv[1:]
     signer = Signer(
         ChainCredentials(),

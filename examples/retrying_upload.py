@@ -37,6 +37,8 @@ def open_session(signer: Signer) -> requests.Session:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     prefix, *names = sys.argv[1:]
     signer = Signer(
         ChainCredentials(),
@@ -48,8 +50,11 @@ if __name__ == "__main__":
     )
     with open_session(signer) as session:
         for name in names:
-            # Bytes or a file that can be read again from its beginning: a stream could not be sent twice.
-            with Path(name).open("rb") as body:
-                response = session.put(signer.object_url(prefix + Path(name).name), data=body, timeout=30)
+            path = Path(name)
+            with path.open("rb") as file:
+                # A file can be read again from its beginning, and a stream could not be sent twice. requests sends an
+                # empty file in chunks, which COS does not take.
+                body = file if path.stat().st_size else b""
+                response = session.put(signer.object_url(prefix + path.name), data=body, timeout=30)
             response.raise_for_status()
             print(name, response.headers["ETag"])

@@ -39,7 +39,8 @@ async def upload(client: httpx.AsyncClient, url: str, path: Path) -> None:
 
 async def download(client: httpx.AsyncClient, url: str, path: Path) -> None:
     part = Path(f"{path}.part")
-    async with client.stream("GET", url) as response:
+    headers = {"Accept-Encoding": "identity"}  # the bytes as they are stored
+    async with client.stream("GET", url, headers=headers) as response:
         response.raise_for_status()
         with part.open("wb") as file:
             async for block in response.aiter_raw():
@@ -47,7 +48,8 @@ async def download(client: httpx.AsyncClient, url: str, path: Path) -> None:
     part.rename(path)
 
 
-async def main(action: str, prefix: str, names: list[str]) -> None:
+async def main(action: str, prefix: str, names: list[str]) -> int:
+    """Transfer the files; returns how many failed."""
     signer = Signer(
         ChainCredentials(),
         bucket=os.environ["COS_BUCKET"],
@@ -64,8 +66,15 @@ async def main(action: str, prefix: str, names: list[str]) -> None:
                 await transfer(client, signer.object_url(prefix + Path(name).name), Path(name))
                 print(name, flush=True)
 
-        await asyncio.gather(*map(run, names))
+        # One that fails does not stop the others.
+        results = await asyncio.gather(*map(run, names), return_exceptions=True)
+    failures = [(name, result) for name, result in zip(names, results, strict=True) if result is not None]
+    for name, failure in failures:
+        print(f"{name}: {failure}", file=sys.stderr)
+    return len(failures)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
+    if len(sys.argv) < 4 or sys.argv[1] not in ("upload", "download"):
+        sys.exit(__doc__)
+    sys.exit(asyncio.run(main(sys.argv[1], sys.argv[2], sys.argv[3:])) > 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import random
 import re
@@ -100,9 +101,18 @@ def test_a_download_goes_on_where_it_ended(server: CosServer, tmp_path: Path) ->
         "bytes=0-999", "bytes=1000-1999", "bytes=2000-2999", None, "bytes=2000-2999", "bytes=3000-3999", "bytes=4000-4499",
     ]  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4"]
+    again = run("resume_download.py", "视频/a b.mp4", "a.mp4", check=False)
+    assert again.stderr == "a.mp4 is there already\n"
+    Path("a.mp4").unlink()
     # An object that has changed begins again.
     Path("a.mp4.part").write_bytes(b"old")
     Path("a.mp4.etag").write_text('"old"')
+    run("resume_download.py", "视频/a b.mp4", "a.mp4")
+    assert Path("a.mp4").read_bytes() == content
+    # So does a part that is longer than the object.
+    Path("a.mp4").unlink()
+    Path("a.mp4.part").write_bytes(b"x" * 5000)
+    Path("a.mp4.etag").write_text(f'"{hashlib.md5(content).hexdigest()}"')
     run("resume_download.py", "视频/a b.mp4", "a.mp4")
     assert Path("a.mp4").read_bytes() == content
 
@@ -116,6 +126,7 @@ def test_an_upload_is_sent_again(server: CosServer) -> None:
     assert server.objects == {b"reports/a b.csv": b"1,2\n" * 1000, b"reports/c.csv": b""}
     assert len(server.requests) == 4
     assert server.refusals == []
+    assert all(request.header("Transfer-Encoding") is None for request in server.requests)
     server.offset = 5000  # this machine's clock is slow by as much
     run("retrying_upload.py", "reports/", "c.csv")
 
@@ -133,6 +144,10 @@ def test_large_files_are_streamed(server: CosServer, tmp_path: Path) -> None:
         Path(name).unlink()
     run("stream_with_httpx.py", "download", "videos/", *contents)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == contents
+    done = run("stream_with_httpx.py", "download", "videos/", "a.mp4", "missing.mp4", check=False)
+    assert (done.returncode, done.stdout) == (1, "a.mp4\n")
+    assert "missing.mp4: Client error '404" in done.stderr
+    assert not Path("missing.mp4").exists()
     assert server.refusals == []
 
 
@@ -144,3 +159,10 @@ def test_a_link_to_a_thumbnail_does_not_give_the_original_away(server: CosServer
     without = re.sub("&imageMogr2[^&]*", "", urls[0])
     assert without != urls[0]
     assert requests.get(without, timeout=PATIENCE).status_code == 403
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir() if path.suffix == ".py"))
+def test_without_arguments_it_says_how_it_is_run(name: str, server: CosServer) -> None:
+    done = run(name, check=False)
+    assert name == "thumbnails.py" or f"python examples/{name}" in done.stderr
+    assert "Traceback" not in done.stderr

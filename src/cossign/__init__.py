@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         RefreshingCredentials,
         StsCredentials,
         WebIdentityCredentials,
+        check_policy,
         sts_policy,
     )
     from cossign.engine import engines
@@ -97,6 +98,7 @@ __all__ = [
     "Verified",
     "Verifier",
     "WebIdentityCredentials",
+    "check_policy",
     "engines",
     "getAuthorization",
     "sts_policy",

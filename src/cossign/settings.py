@@ -125,6 +125,8 @@ class Settings:
         return {name: getattr(self, name) for name in _PARAMETERS}
 
     def __repr__(self) -> str:
+        if not hasattr(self, "start"):  # a parameter was refused
+            return "Signer(...)"
         options = ", ".join(f"{name}={value!r}" for name, value in self._parameters().items() if value is not None)
         return f"Signer({self.credentials!r}, {options}){'' if self.start is None else f'.at({self.start})'}"
 

@@ -50,6 +50,9 @@ LOWER = {"tmpSecretId": "AKIDtmp", "tmpSecretKey": "hidden", "sessionToken": "hi
         {"tmp_secret_id": "AKIDtmp", "tmp_secret_key": "hidden", "session_token": "hidden2", "expired_time": IN_2100},
         {**role(), "TmpSecretId": "AKIDtmp"},  # the metadata service
         {**LOWER, "expiredTime": str(IN_2100)},
+        {"SecretId": "AKIDtmp", "SecretKey": "hidden", "SecurityToken": "hidden2", "ExpiredTime": IN_2100},  # getSTS
+        {"code": 0, "message": "ok", "data": {"credentials": LOWER, "expiredTime": IN_2100}},  # many servers of one's own
+        {"code": 200, "data": {**PLAIN, "Token": "hidden2"}},
     ],
 )  # fmt: skip
 def test_answers_of_every_origin(answer: Any) -> None:
@@ -90,7 +93,7 @@ def test_the_answer_of_the_official_sdk_for_node(tmp_path: Path) -> None:
     "value, seconds",
     [
         (IN_2100, IN_2100), (IN_2100 * 1000, IN_2100), (str(IN_2100 * 1000), IN_2100), (4.1e9, 4.1e9), (f"{IN_2100}.5", IN_2100 + 0.5),
-        (END, IN_2100), ("2100-01-01T08:00:00+08:00", IN_2100), ("2100-01-01T00:00:00.5Z", IN_2100 + 0.5), ("2100-01-01T00:00:00.123456789Z", IN_2100 + 0.123456),
+        (END, IN_2100), ("2100-01-01T08:00:00+08:00", IN_2100), ("9999-12-31T23:59:59Z", 253402300799), ("2100-01-01T00:00:00.5Z", IN_2100 + 0.5), ("2100-01-01T00:00:00.123456789Z", IN_2100 + 0.123456),
     ],
 )  # fmt: skip
 def test_times_in_seconds_milliseconds_and_iso(value: Any, seconds: float) -> None:
@@ -103,7 +106,19 @@ def test_times_in_seconds_milliseconds_and_iso(value: Any, seconds: float) -> No
 
 @pytest.mark.parametrize(
     "value",
-    ["soon", "", "2100-01-01", "2100-01-01T00:00:00", float("nan"), True, [], IN_2100 * 10**6, -(10**15), "1" * 30],
+    [
+        "soon",
+        "",
+        "20261125",
+        "2100-01-01",
+        "2100-01-01T00:00:00",
+        float("nan"),
+        True,
+        [],
+        IN_2100 * 10**6,
+        -(10**15),
+        "1" * 30,
+    ],
 )
 def test_times_that_are_none(value: Any) -> None:
     with pytest.raises(CredentialsError, match=r"expires_at must be (a time|in Unix seconds)"):
@@ -118,9 +133,11 @@ def test_times_that_are_none(value: Any) -> None:
         ({**LOWER, "token": "other", "expiredTime": IN_2100}, "two different tokens"),
         ({"credentials": {"tmpSecretId": "A", "tmpSecretKey": "hidden"}, "expiredTime": IN_2100}, "no Token"),
         ({"credentials": {"tmpSecretKey": "hidden"}, "expiredTime": IN_2100}, "no TmpSecretId"), ({"credentials": None}, "no TmpSecretId"),
-        ({**LOWER, "tmpSecretKey": '"hidden"', "expiredTime": IN_2100}, "TmpSecretKey has quotes"),
-        ({**LOWER, "sessionToken": "hidden\n", "expiredTime": IN_2100}, "Token has a line's end"),
-        ("{hidden", "not a JSON object"), (b"\xff", "not a JSON object"), ("[" * 100_000, "not a JSON object"), (5, "int"),
+        ({**LOWER, "tmpSecretKey": '"hidden"', "expiredTime": IN_2100}, "TmpSecretKey begins or ends with a quote"),
+        ({**LOWER, "sessionToken": "hidden\n", "expiredTime": IN_2100}, "Token begins or ends with a line's end"),
+        ({"Code": "Success", "TmpSecretKey": "hidden"}, "no TmpSecretId"),
+        ({"code": 0, "message": "hidden"}, "no TmpSecretId"),
+        ("{hidden", "text that is not JSON"), (b"\xff", "text that is not JSON"), ("[" * 100_000, "text that is not JSON"), (5, "int"),
     ],
 )  # fmt: skip
 def test_a_bad_answer_is_named_by_its_field(answer: Any, said: str) -> None:
@@ -150,6 +167,11 @@ def test_an_answer_that_is_an_error_says_which() -> None:
     with pytest.raises(CredentialsError, match="SignatureFailure"):
         RefreshingCredentials(fetch).get()
     assert len(calls) == 1  # asking again changes nothing
+    with pytest.raises(CredentialsError, match=r"the answer is an error: 500$") as caught:
+        read_answer({"code": 500, "message": {"TmpSecretKey": "hidden"}})
+    assert "hidden" not in str(caught.value)
+    with pytest.raises(CredentialsError, match="ExpiredTime is not finite"):
+        read_answer({**LOWER, "expiredTime": float("inf")})
     with pytest.raises(CredentialsError, match="InternalError") as caught:
         read_answer({"Error": {"Code": "InternalError", "Message": "later"}})
     assert not isinstance(caught.value, RefusedAnswer)

@@ -49,12 +49,13 @@ def test_credentials_hold_and_hide() -> None:
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (("", "k"), "secret_id is empty"), (("A", ""), "secret_key is empty"), (("A", "hid den"), "secret_key holds"), (("A", "hidden\n"), "secret_key has a line's end around it"),
+        (("", "k"), "secret_id is empty"), (("A", ""), "secret_key is empty"), (("A", "hid den"), "secret_key holds"), (("A", "hidden\n"), "secret_key begins or ends with a line's end"),
         (("A b", "k"), "secret_id holds"), ((None, "k"), "secret_id must be a str"), (("A", b"hidden"), "secret_key must be a str"),
-        (("A", ' "hidden"'), "secret_key has a blank around it"), (("A", '"hidden"'), "secret_key has quotes around it"), (("A", "hidden'"), "secret_key has quotes"),
-        (("\u201cAKID\u201d", "hidden"), "secret_id has quotes"), (("<SecretId>", "hidden"), "secret_id is a placeholder"), (("A", "${HIDDEN}"), "secret_key is a placeholder"),
-        (("A", "$hidden"), "placeholder"), (("A", "%HIDDEN%"), "placeholder"), (("A", "{{ hidden }}"), "placeholder"), (("\ufeffAKID", "hidden"), "secret_id begins with a byte order mark"),
-        (("AKID\r\n", "hidden"), "secret_id has a line's end"), (("A", "hidden", '"hidden"'), "token has quotes"), (("A", "hid\u00a0den"), "secret_key holds"),
+        (("A", ' "hidden"'), "secret_key begins or ends with a blank"), (("A", '"hidden"'), "secret_key begins or ends with a quote"), (("A", "hidden'"), "secret_key begins or ends with a quote"),
+        (("\u201cAKID\u201d", "hidden"), "secret_id begins or ends with a quote"), (("<SecretId>", "hidden"), "secret_id is a placeholder"), (("A", "${HIDDEN}"), "secret_key is a placeholder"),
+        (("A", "$hidden"), "placeholder"), (("A", "%HIDDEN%"), "placeholder"), (("A", "$(HIDDEN)"), "placeholder"), (("A", "${{secrets.HIDDEN}}"), "placeholder"), (("A", "%(hidden)s"), "placeholder"), (("A", "#{hidden}"), "placeholder"), (("{SecretId}", "hidden"), "placeholder"),
+        (("[SecretId]", "hidden"), "placeholder"), (("__SECRET_ID__", "hidden"), "placeholder"), (("AKID****", "hidden"), "placeholder"), (("A", "null"), "placeholder"), (("None", "hidden"), "placeholder"), (("A", "hidden", "undefined"), "placeholder"), (("A", "{{ hidden }}"), "placeholder"), (("\ufeffAKID", "hidden"), "secret_id begins with a byte order mark"),
+        (("AKID\r\n", "hidden"), "secret_id begins or ends with a line's end"), (("\rAKID", "hidden"), "secret_id begins or ends with a line's end"), (("A", "\nhidden"), "secret_key begins or ends with a line's end"), (("A", "hidden", '"hidden"'), "token begins or ends with a quote"), (("A", "hid\u00a0den"), "secret_key holds"),
         (("A", "hidden", ""), "token is empty"), (("A", "hidden", "a\ud800"), "token holds"), (("A", "hidden", None, "soon"), "expires_at"), (("A", "hidden", None, True), "expires_at"), (("A", "hidden", None, float("nan")), "expires_at"),
     ],
 )  # fmt: skip
@@ -64,7 +65,15 @@ def test_bad_credentials(arguments: Any, said: str) -> None:
     assert "hid" not in "".join(traceback.format_exception(caught.value)).partition("CredentialsError")[2]
 
 
-FAMILIES = EnvironmentCredentials._FAMILIES
+FAMILIES = [  # as tccli, Terraform, the documents of COS and cloud functions (SCF) have them
+    ("COS_SECRET_ID", "COS_SECRET_KEY", ("COS_SESSION_TOKEN", "COS_SECURITY_TOKEN", "COS_TOKEN")),
+    (
+        "TENCENTCLOUD_SECRET_ID",
+        "TENCENTCLOUD_SECRET_KEY",
+        ("TENCENTCLOUD_SESSION_TOKEN", "TENCENTCLOUD_SECURITY_TOKEN", "TENCENTCLOUD_TOKEN"),
+    ),
+    ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", ("TENCENTCLOUD_SESSIONTOKEN",)),
+]
 NAMES = [
     "TKE_REGION", "TKE_PROVIDER_ID", "TKE_WEB_IDENTITY_TOKEN_FILE", "TKE_ROLE_ARN", "TENCENTCLOUD_CREDENTIALS_FILE",
     "TENCENTCLOUD_PROFILE", "TCCLI_PROFILE", *(name for one, other, tokens in FAMILIES for name in (one, other, *tokens)),
@@ -114,7 +123,9 @@ def test_a_token_by_any_of_its_names(family: Any, monkeypatch: pytest.MonkeyPatc
             patch.setenv(name, "TOK=EN")
             assert EnvironmentCredentials().get().token == "TOK=EN"
             patch.setenv(name, '"hidden"')
-            with pytest.raises(CredentialsError, match=f"the environment variable {name} has quotes") as caught:
+            with pytest.raises(
+                CredentialsError, match=f"the environment variable {name} begins or ends with a quote"
+            ) as caught:
                 EnvironmentCredentials().get()
             assert "hidden" not in str(caught.value)
     if len(token_names) > 1:
@@ -129,7 +140,7 @@ def test_a_token_by_any_of_its_names(family: Any, monkeypatch: pytest.MonkeyPatc
         assert "hidden" not in str(caught.value)
     monkeypatch.setenv(key_name, '"hidden"')
     monkeypatch.delenv(token_names[0], raising=False)
-    with pytest.raises(CredentialsError, match=f"the environment variable {key_name} has quotes"):
+    with pytest.raises(CredentialsError, match=f"the environment variable {key_name} begins or ends with a quote"):
         EnvironmentCredentials().get()
     monkeypatch.setenv(key_name, "")
     with pytest.raises(CredentialsError, match=f"{key_name} is not set"):
@@ -312,3 +323,48 @@ def test_the_core_wipes_its_memory(name: str) -> None:
     assert alive["SecretKey"] == before["SecretKey"] + 1  # in one place
     assert alive["SignKey"] >= 1
     assert dead == {**dict.fromkeys(needles, 0), "SecretKey": before["SecretKey"]}
+
+
+def test_objects_that_were_refused_can_be_shown() -> None:
+    """As a debugger shows them, and traceback with its local variables."""
+    for make in (
+        lambda: Credentials("AKID", "hid den"),
+        lambda: Signer(("AKID", "hidden"), bucket=BUCKET, region=REGION),
+    ):  # type: ignore[arg-type]
+        with pytest.raises(CosSignError) as caught:
+            make()
+        lines = traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+        assert "(...)" in "".join(lines)
+
+
+def test_no_frame_keeps_a_value_that_was_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.credentials.test_refreshing import shown
+
+    monkeypatch.setenv("COS_SECRET_ID", "AKID")
+    monkeypatch.setenv("COS_SECRET_KEY", "hidden'")
+    with pytest.raises(CredentialsError) as caught:
+        EnvironmentCredentials().get()
+    assert "hidden" not in shown(caught.value)
+    monkeypatch.setenv("COS_SECRET_KEY", "hidden")
+    monkeypatch.setenv("COS_TOKEN", "<hidden>")
+    with pytest.raises(CredentialsError) as caught:
+        EnvironmentCredentials().get()
+    assert "hidden" not in shown(caught.value)
+
+
+def test_values_that_are_right() -> None:
+    """Tokens have what base64 has; a SecretKey may hold anything that is visible, within."""
+    for value in (
+        "a+b/c==",
+        "a-b_c.d~e",
+        "x" * 4000,
+        "a'b",
+        "a<b>c",
+        "AKID...",
+        "...",
+        "nullable",
+        "a*b",
+        "a{b}c",
+        "a%b%c",
+    ):
+        assert Credentials("AKID", value, value).token == value

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pickle
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from tencentcloud.common.credential import ProfileCredential
 
-from cossign import CredentialsError, CredentialsNotFound, FileCredentials, ParameterError
+from cossign import ChainCredentials, CredentialsError, CredentialsNotFound, FileCredentials, ParameterError
 from cossign.credentials import CvmRoleCredentials, StsCredentials
 from tests.waiting import PATIENCE
 
@@ -100,7 +101,7 @@ def test_coscli_without_its_flag(home: Path) -> None:
     (home / ".cos.yaml").write_text("cos:\n  base:\n    secretid: AKID0123456789abcdef\n    secretkey: hidden\n")
     assert found(FileCredentials()) == ("AKID0123456789abcdef", "hidden", None, None)
     for value, said in (
-        ("'\"AKID0123456789abcdef\"'", "secretid has quotes"),
+        ("'\"AKID0123456789abcdef\"'", "secretid begins or ends with a quote"),
         ("<SecretId>", "secretid is a placeholder"),
     ):
         (home / ".cos.yaml").write_text(f"cos:\n  base:\n    secretid: {value}\n    secretkey: hidden\n")
@@ -140,21 +141,23 @@ def test_the_sdks_profiles(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert found(FileCredentials()) == ("AKIDsdk", "hid%den", None, None)  # '%' means nothing there
     for provider in (FileCredentials(profile="prod"), FileCredentials(path, profile="prod")):
         assert found(provider) == ("AKIDprod", "hidden", "hidden2", None)
+    provider = FileCredentials()
+    assert found(provider)[0] == "AKIDsdk"
     monkeypatch.setenv("TENCENTCLOUD_PROFILE", "prod")
-    assert found(FileCredentials())[0] == "AKIDprod"
+    assert found(provider)[0] == found(FileCredentials())[0] == "AKIDprod"
     monkeypatch.setenv("TENCENTCLOUD_CREDENTIALS_FILE", str(home / "elsewhere"))
-    with pytest.raises(CredentialsNotFound, match=f"there is no {home}/elsewhere$"):
+    with pytest.raises(CredentialsError, match=f"TENCENTCLOUD_CREDENTIALS_FILE names {home}/elsewhere: No such file"):
         FileCredentials().get()
     path.rename(home / "elsewhere")
     assert found(FileCredentials())[0] == "AKIDprod"
-    with pytest.raises(CredentialsNotFound, match=r"has no section \[other\]: it has \[default\] or \[prod\]"):
+    with pytest.raises(CredentialsError, match=r"has no section \[other\]: it has \[default\], \[prod\]"):
         FileCredentials(profile="other").get()
     (home / "elsewhere").write_text('[default]\nsecret_id = "AKID"\nsecret_key = hidden\n')
     monkeypatch.delenv("TENCENTCLOUD_PROFILE")
-    with pytest.raises(CredentialsError, match=r"elsewhere: secret_id has quotes"):
+    with pytest.raises(CredentialsError, match=r"elsewhere: secret_id begins or ends with a quote"):
         FileCredentials().get()
     (home / ".cos.conf").write_text("[common]\nsecret_id = AKIDcmd\nsecret_key = hidden\n")
-    with pytest.raises(CredentialsNotFound, match=r"has no section \[prod\]"):  # never another identity
+    with pytest.raises(CredentialsError, match=r"has no section \[prod\]"):  # never another identity
         FileCredentials(home / ".cos.conf", profile="prod").get()
 
 
@@ -260,7 +263,7 @@ def test_a_changed_file_is_read_again(home: Path) -> None:
         (".cos.yaml", "cos: [hidden: {", "is not valid YAML"), (".cos.yaml", "hidden", "no cos.base"), (".cos.yaml", "cos:\n  base: hidden\n", "no cos.base"),
         (".cos.yaml", COSCLI.format(role="", plain="true", mode="SecretKey", secret_id="A", secret_key='""', token=""), "secretkey is missing"),
         (".cos.yaml", COSCLI.format(role="", plain="true", mode="SecretKey", secret_id="A", secret_key='"hid den"', token=""), "secretkey holds"),
-        (".cos.conf", "hidden", "not a valid INI file"), (".cos.conf", "[other]\na=hidden\n", r"no section \[common\] or \[default\]: it has \[other\]"), (".cos.conf", "", r"no section \[common\].*it has none"),
+        (".cos.conf", "hidden", "not a valid INI file"), (".cos.conf", "[other]\na=hidden\n", r"no section \[common\]: it has \[other\]"), (".cos.conf", "", r"no section \[common\].*it has none"),
         (".cos.conf", "[common]\nsecret_id=A\n", "secret_key is missing"), (".cos.conf", "[common]\nsecret_id=\nsecret_key=hidden", "secret_id is missing"),
         (".cos.conf", "[common]\nsecret_id=A\nsecret_key=hidden%\n", "that is not written '%%'"), (".cos.conf", "[common]\nsecret_id=A\nsecret_key=hidden\nsecret_key=hidden", "INI file: line 4"),
         (".tccli/default.credential", "{hidden", "not a JSON object"), (".tccli/default.credential", "[]", "not a JSON object"), (".tccli/default.credential", '{"secretId": "A"}', "secretKey is missing"),
@@ -283,7 +286,7 @@ def test_files_that_cannot_be_read(home: Path) -> None:
     with pytest.raises(CredentialsError, match="Is a directory"):
         FileCredentials().get()
     (home / "f").write_text("")
-    with pytest.raises(CredentialsError, match="Not a directory"):
+    with pytest.raises(CredentialsNotFound, match=r"there is no .*/f/g"):
         FileCredentials(home / "f" / "g").get()
     with pytest.raises(CredentialsNotFound, match=f"there is no {home}/none"):
         FileCredentials(home / "none").get()
@@ -292,8 +295,10 @@ def test_files_that_cannot_be_read(home: Path) -> None:
 def test_without_pyyaml_the_error_says_what_to_install(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     coscli(home)
     monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(CredentialsError, match="needs PyYAML: pip install PyYAML"):
-        FileCredentials().get()
+    with pytest.raises(CredentialsNotFound, match="needs PyYAML: pip install PyYAML"):
+        FileCredentials("~/.cos.yaml").get()
+    tccli(home, secretId="AKIDtc", secretKey="hidden")
+    assert found(FileCredentials())[0] == "AKIDtc"  # another file is asked
 
 
 def test_parameters_and_pickles(home: Path) -> None:
@@ -313,3 +318,88 @@ def test_parameters_and_pickles(home: Path) -> None:
         assert "hidden" not in repr(provider) + repr(vars(provider))
     assert repr(FileCredentials(profile="p")) == "FileCredentials(profile='p')"
     assert os.fspath(home) in repr(FileCredentials(home / "x"))
+
+
+# --- A typing error does not make another identity sign
+
+
+def test_a_file_that_says_how_to_get_credentials_is_not_passed_over(home: Path) -> None:
+    """The metadata service is not there: another file's identity must not sign in its place."""
+    coscli(home, mode="CvmRole", role="r", secret_id='""', secret_key='""')
+    (home / ".cos.conf").write_text("[common]\nsecret_id = AKIDother\nsecret_key = hidden\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cossign.credentials.web.socket.getaddrinfo", unknown_host)
+        with pytest.raises(CredentialsError, match=r"~/\.cos\.yaml: .*there is no such host") as caught:
+            ChainCredentials().get()
+        assert not isinstance(caught.value, CredentialsNotFound)
+        with pytest.raises(CredentialsError, match=r"~/\.cos\.yaml: .*there is no such host"):
+            asyncio.run(FileCredentials().get_async())
+
+
+def unknown_host(*_: Any, **__: Any) -> Any:
+    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
+def test_sections_of_coscmd_and_of_the_sdks_are_not_mixed_up(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = "[common]\nsecret_id = AKIDcommon\nsecret_key = k\n[prod]\nsecret_id = AKIDprod\nsecret_key = k\n"
+    (home / ".tencentcloud").mkdir()
+    (home / ".tencentcloud" / "credentials").write_text(both)
+    monkeypatch.setenv("TENCENTCLOUD_PROFILE", "prod")
+    assert found(FileCredentials())[0] == "AKIDprod"
+    monkeypatch.setenv("TENCENTCLOUD_PROFILE", "prd")
+    with pytest.raises(CredentialsError, match=r"has no section \[prd\]") as caught:
+        ChainCredentials().get()
+    assert not isinstance(caught.value, CredentialsNotFound)
+    (home / ".cos.conf").write_text(both)
+    assert found(FileCredentials())[0] == "AKIDcommon"
+    monkeypatch.setenv("TENCENTCLOUD_PROFILE", "../../etc/passwd")
+    with pytest.raises(CredentialsError, match="not the name of a profile"):
+        FileCredentials(profile=None).get()
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        (".cos.yaml", ""),
+        (".cos.yaml", "# nothing\n"),
+        (".cos.yaml", "cos: {}\n"),
+        (".cos.conf", ""),
+        (".tccli/default.credential", ""),
+        (".tccli/default.credential", "{}"),
+        (".tccli", ""),
+    ],
+)
+def test_an_empty_file_is_passed_over(home: Path, name: str, text: str) -> None:
+    if name != ".tccli":
+        (home / ".tccli").mkdir()
+    (home / name).write_text(text)
+    (home / ".tencentcloud").mkdir()
+    (home / ".tencentcloud" / "credentials").write_text(SDK)
+    assert found(FileCredentials())[0] == "AKIDsdk"
+    assert ChainCredentials().get().secret_id == "AKIDsdk"
+
+
+def test_values_of_coscli_that_are_plain(home: Path) -> None:
+    coscli(home, plain="True", secret_id="12345678")
+    assert found(FileCredentials())[0] == "12345678"
+    coscli(home, plain="", secret_id="AKIDEXAMPLE")
+    assert found(FileCredentials())[0] == "AKIDEXAMPLE"
+
+
+def test_credentials_of_tccli_that_have_ended(home: Path) -> None:
+    tccli(home, type="oauth", secretId="AKIDtmp", secretKey="hidden", token="hidden2", expiresAt=1_700_000_000)
+    with pytest.raises(CredentialsError, match=r"default\.credential: its temporary credentials have ended: sign in"):
+        FileCredentials().get()
+
+
+def test_paths_and_values_of_other_kinds(home: Path) -> None:
+    for path in ("", "a\0b"):
+        with pytest.raises(ParameterError, match="path must be"):
+            FileCredentials(path)
+    tccli(home, secretId="AKIDx", secretKey=0)
+    with pytest.raises(CredentialsError, match="secretKey must be a str, not int"):
+        FileCredentials().get()
+    (home / ".cos.conf").write_text("[Th1sMayBeASecretKeyOf32Characters]\n")
+    with pytest.raises(CredentialsNotFound) as caught:
+        FileCredentials("~/.cos.conf").get()
+    assert "Th1s" not in str(caught.value)

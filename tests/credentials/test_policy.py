@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -89,7 +90,8 @@ RESOURCE = "statement.0.resource"
         changed("statement.0.condition", None), changed(RESOURCE, "*"), changed(RESOURCE, ["qcs::cos:*:uid/1250000000:*", "qcs::cos:ap-beijing::*"]),
         changed(RESOURCE, "qcs::cos:ap-beijing:uid/1250000000:prefix//1250000000/examplebucket/photos/*"),
         changed(RESOURCE, "qcs::ci:ap-beijing:uid/1250000000:bucket/examplebucket-1250000000/*"), changed(RESOURCE, "qcs::cvm:ap-beijing:uin/1:instance/x"),
-        changed(RESOURCE, "qcs::cos:ap-beijing:uid/1250000000:example*/a:b\n*"), changed("statement.0.principal", {"qcs": "*"}),
+        changed(RESOURCE, "qcs::cos:ap-beijing:uid/1250000000:example*/a:b\n*"), changed(RESOURCE, "qcs::cos:ap-beijing:uid/*:examplebucket-1250000000/a/*"), changed(RESOURCE, "qcs::cos:ap-beijing:uid/${app_id}:examplebucket-1250000000/a/*"),
+        changed("statement.0.action", ["kms:Decrypt", "name/sts:AssumeRole", "cls:*", "ci:CreateM3U8PlayListJobs", "name/cos:*Object", "cos:Get*Object", "permid/280649"]), changed("statement.0.condition", {"string_equal": {"qcs:request_tag/部门": "a=b"}}), changed("statement.0.principal", {"qcs": "*"}),
         changed("statement.0.condition", {"for_any_value:string_equal_if_exist": {"cos:x-cos-acl": ["private"]}, "numeric_less_than_equal": {"cos:content-length": 5}}),
         changed("statement.0.condition", {"bool_equal": {"cos:secure-transport": "true"}, "ip_not_equal": {"qcs:ip": "10.0.0.0/8"}}),
     ],
@@ -107,11 +109,13 @@ def test_policies_that_are_right(policy: Any) -> None:
         (changed(RESOURCE, "qcs::cos:ap-beijing:uid/1250000000:examplebucket-1250000000"), "with a slash"), (changed(RESOURCE, "qcs::cos:AP:uid/1:*"), "has a region that"),
         (changed(RESOURCE, "qcs::cos:ap-beijing:uin/1250000000:examplebucket-1250000000/*"), "must have uid/<APPID>"), (changed(RESOURCE, []), "resource must be a text"),
         (changed(RESOURCE, "qcs::cos:ap-beijing:uid/1251111111:prefix//1250000000/examplebucket/*"), "two APPIDs"), (changed(RESOURCE, [5]), r"resource\[0\] must be a text, not int"),
+        (changed(RESOURCE, "qcs:::::"), "of the form"), (changed(RESOURCE, "qcs::COS:ap-beijing:uid/1:x"), "of the form"), (changed(RESOURCE, "qcs:project:cos:ap-beijing:uid/1:x/*"), "of the form"),
+        (changed("statement.0.condition", {"numeric_equal": {"cos:content-length": float("nan")}}), "a value or a list"),
         (changed(RESOURCE, None), "resource must be"), (changed("statement.0.action", "name/cos:getObject"), "action must be like"), (changed("statement.0.action", "s3:GetObject"), "action must"),
         (changed("statement.0.effect", "Allow"), "effect must be 'allow' or 'deny'"), (changed("statement.0.Effect", "allow"), r"\['Effect'\] is not a field of a policy: write 'effect'"),
-        (changed("statement.0.resources", "*"), r"\['resources'\] is not a field of a policy: there are action"), (changed("Version", "2.0"), "write 'version'"),
+        (changed("statement.0.resources", "*"), r"\['resources'\] is not a field of a policy: the fields are action"), (changed("Version", "2.0"), "write 'version'"),
         (changed("version", "2"), "version must be '2.0'"), (changed("statement", []), "statement must be a list"), (changed("statement", [5]), r"statement\[0\] must be a mapping"),
-        (changed("statement.0.condition", {"string_equals": {"cos:prefix": "a"}}), "the operator 'string_equals'"), (changed("statement.0.condition", {"string_equal": {}}), "string_equal must be"),
+        (changed("statement.0.condition", {"string_equals": {"cos:prefix": "a"}}), "the unknown operator 'string_equals'"), (changed("statement.0.condition", {"string_equal": {}}), "string_equal must be"),
         (changed("statement.0.condition", {"string_equal": {"prefix": "a"}}), r"\['prefix'\] must be a condition's key"), (changed("statement.0.condition", {"string_equal": {"cos:prefix": []}}), "a value or a list"),
         (changed("statement.0.condition", []), "condition must be a mapping"), ("{", "policy must be JSON"), ("[]", "policy must be a mapping"), (5, "policy must be a mapping"), ("[" * 100_000, "must be JSON"),
     ],
@@ -137,3 +141,22 @@ def test_the_sdks_policies_are_right() -> None:
     code = f"console.log(JSON.stringify(require({str(NODE_MODULES / 'qcloud-cos-sts')!r}).getPolicy({json.dumps(scopes)})))"
     done = subprocess.run(["node", "-e", code], capture_output=True, text=True, check=True, timeout=PATIENCE)
     check_policy(done.stdout)
+
+
+@pytest.mark.parametrize("condition", [{"ip_equal": "10.0.0.1"}, {"ip_equal": 5}, ["x"], "x", {"no_such": {"a:b": 1}}])
+def test_a_condition_of_another_kind_is_named(condition: Any) -> None:
+    with pytest.raises(ParameterError, match="condition"):
+        sts_policy(*WHERE, "*", "GetObject", condition=condition)
+
+
+def test_mappings_of_any_kind() -> None:
+    """They are copied: what the caller changes later does not change the policy."""
+    condition = {"ip_equal": {"qcs:ip": ["10.0.0.0/8"]}}
+    policy = sts_policy(*WHERE, "*", "GetObject", condition=MappingProxyType(condition))
+    condition["ip_equal"]["qcs:ip"].append("0.0.0.0/0")
+    assert policy["statement"][0]["condition"] == {"ip_equal": {"qcs:ip": ["10.0.0.0/8"]}}
+    read_only = MappingProxyType(POLICY)
+    assert (
+        StsCredentials(Credentials("A", "k"), policy=read_only)._body
+        == StsCredentials(Credentials("A", "k"), policy=POLICY)._body
+    )

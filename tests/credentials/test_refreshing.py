@@ -248,7 +248,7 @@ def test_who_waits_too_long_is_told_so() -> None:
 @pytest.mark.parametrize(
     "answer, said",
     [
-        (None, "NoneType"), ("text", "NoneType"), ("[]", "list"), ({}, "no TmpSecretId"), ({"TmpSecretId": "A"}, "no TmpSecretKey"),
+        (None, "NoneType"), ("text", "text that is not JSON"), ("[]", "list"), ({}, "no TmpSecretId"), ({"TmpSecretId": "A"}, "no TmpSecretKey"),
         ({"TmpSecretId": "A", "TmpSecretKey": "hidden"}, "no Token"),
         ({"TmpSecretId": "A", "TmpSecretKey": "hidden", "Token": "hidden"}, "no ExpiredTime"),
         ({"TmpSecretId": "A", "TmpSecretKey": "hidden", "Token": "hidden", "ExpiredTime": "x"}, "ExpiredTime must be"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import http.server
 import json
@@ -39,6 +40,7 @@ from cossign import (
     WebIdentityCredentials,
 )
 from cossign.credentials.services import tc3_authorization
+from cossign.credentials.web import send_request
 from tests.waiting import PATIENCE
 
 Answer = tuple[int, bytes, dict[str, str]]
@@ -167,11 +169,56 @@ def test_a_metadata_service_that_behaves_badly(answer: Any, said: str) -> None:
         assert "hidden" not in str(caught.value)
 
 
-@pytest.mark.parametrize("answer", [hang, drip, drip_body])
+def drip_and_close(handler: Any, _: bytes) -> None:
+    """http.client lets go of its socket, and reads to the connection's end."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+    while True:
+        handler.wfile.write(b"x")
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("answer", [hang, drip, drip_body, drip_and_close])
 def test_a_metadata_service_that_does_not_come_to_an_end(answer: Any) -> None:
     """It never answers, and is left alone: without the limit of 0.3 s this test would wait for ever."""
     with serving(answer) as url, pytest.raises(CredentialsError, match=r"no answer within 0\.3 s"):
         CvmRoleCredentials("r", endpoint=url, seconds=0.3, timeout=PATIENCE, attempts=1).get()
+
+
+def test_hosts_of_many_addresses_take_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them is a listener that takes nobody."""
+    with contextlib.ExitStack() as stack:
+        addresses = []
+        for _ in range(4):
+            listener = stack.enter_context(socket.socket())
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(0)
+            for _ in range(3):
+                waiting = stack.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(listener.getsockname())
+            addresses.append((socket.AF_INET, socket.SOCK_STREAM, 6, "", listener.getsockname()))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+        timeouts: list[float] = []
+        connect = socket.socket.connect
+
+        class Watched(socket.socket):
+            def connect(self, address: Any) -> None:
+                timeouts.append(self.gettimeout() or 0)
+                connect(self, address)
+
+        monkeypatch.setattr(socket, "socket", Watched)
+        with pytest.raises(CredentialsError, match=r"no answer within 0\.4 s"):
+            send_request("http://metadata.example/", 0.4, headers={}, proxies=False)
+    assert len(timeouts) == 4
+    assert sum(timeouts) <= 0.41
+
+
+def test_an_answer_that_was_cut_off() -> None:
+    def answer(handler: Any, _: bytes) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nmy-r")
+
+    with serving(answer) as url, pytest.raises(CredentialsError, match="IncompleteRead"):
+        CvmRoleCredentials(endpoint=url, attempts=1, seconds=PATIENCE).get()
 
 
 def test_no_role_and_no_service() -> None:
@@ -314,6 +361,89 @@ def test_sts_is_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == [("http://sts.invalid/", "sts.invalid")]
 
 
+@pytest.mark.parametrize(
+    "proxy",
+    ["https://u:hidden@127.0.0.1:9", "socks5://u:hidden@127.0.0.1:9", "http://u:hidden@127.0.0.1:x1", "ftp://h"],
+)
+def test_a_proxy_of_another_kind_is_refused(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its password would go over the wire as it is."""
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(CredentialsError, match="the environment's proxy for http must be http://HOST:PORT") as caught:
+        StsCredentials(LONG, policy=POLICY, endpoint="http://sts.invalid", attempts=1).get()
+    assert "hidden" not in str(caught.value)
+
+
+def test_what_a_proxy_does_wrong_is_said_of_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    with serving(lambda *_: (407, b"", {})) as url:
+        monkeypatch.setenv("https_proxy", url.replace("://", "://user:hidden@"))
+        with pytest.raises(CredentialsError, match=rf"https://sts\.invalid by the proxy {url[7:]}: ") as caught:
+            StsCredentials(LONG, policy=POLICY, endpoint="sts.invalid", attempts=1).get()
+        assert "hidden" not in str(caught.value)
+    with pytest.raises(CredentialsError, match=r"by the proxy 127\.0\.0\.1:[0-9]+: Connection refused"):
+        StsCredentials(LONG, policy=POLICY, endpoint="sts.invalid", attempts=1).get()
+
+
+def test_https_through_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CONNECT, with the proxy's password for the proxy alone."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    monkeypatch.delenv("no_proxy", raising=False)
+    seen: list[Any] = []
+
+    def answer(handler: Any, _: bytes) -> Answer:
+        seen.append((handler.path, handler.headers["Proxy-Authorization"]))
+        return 200, sts_answer(), {}
+
+    with serving(answer, authority) as url, socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://user:p%40ss@127.0.0.1:{proxy.getsockname()[1]}")
+        heads: list[bytes] = []
+
+        def tunnel() -> None:
+            client, _ = proxy.accept()
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += client.recv(4096)
+            heads.append(head)
+            server = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
+            client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            both = [client, server]
+            while True:
+                for each in select.select(both, [], [], PATIENCE)[0]:
+                    data = each.recv(65536)
+                    if not data:
+                        client.close()
+                        server.close()
+                        return
+                    both[1 - both.index(each)].sendall(data)
+
+        thread = threading.Thread(target=tunnel, daemon=True)
+        thread.start()
+        assert StsCredentials(LONG, policy=POLICY, endpoint=url).get().secret_id == "AKIDtmp"
+        thread.join(PATIENCE)
+    assert heads[0].startswith(b"CONNECT localhost:")
+    assert b"Proxy-Authorization: Basic dXNlcjpwQHNz\r\n" in heads[0]
+    assert seen == [("/", None)]
+
+
+def test_a_name_service_that_fails_is_no_absence(pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again, and no other identity signs meanwhile."""
+    names: list[str] = []
+
+    def fail(host: str, *_: Any, **__: Any) -> Any:
+        names.append(host)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    for provider in (WebIdentityCredentials(), StsCredentials(LONG, policy=POLICY)):
+        with pytest.raises(CredentialsError, match="there is no such host") as caught:
+            provider.get()
+        assert not isinstance(caught.value, CredentialsNotFound)
+    assert len(names) == 6
+
+
 def test_temporary_credentials_may_ask_for_a_role() -> None:
     tokens = []
 
@@ -449,11 +579,11 @@ def test_what_a_pod_lacks_is_named(pod: Path, monkeypatch: pytest.MonkeyPatch) -
     for name in TKE:
         with monkeypatch.context() as patch:
             patch.delenv(name)
-            with pytest.raises(CredentialsError, match=f"{name} is not set, though others") as caught:
+            with pytest.raises(CredentialsError, match=f"{name} is not set, but others") as caught:
                 WebIdentityCredentials().get()
             assert not isinstance(caught.value, CredentialsNotFound)
     pod.write_text('"hidden"')
-    with pytest.raises(CredentialsError, match=r"the token in .*token has quotes") as caught:
+    with pytest.raises(CredentialsError, match=r"the token in .*token begins or ends with a quote") as caught:
         WebIdentityCredentials(attempts=1).get()
     assert "hidden" not in str(caught.value)
     pod.write_bytes(b"\xff")
@@ -485,7 +615,10 @@ def test_sts_refuses_a_pod(pod: Path) -> None:
 @pytest.mark.parametrize(
     "made, said",
     [
-        (lambda: CvmRoleCredentials("a/b"), "role"), (lambda: CvmRoleCredentials(endpoint="metadata"), "endpoint"), (lambda: StsCredentials(LONG), "policy must say"),
+        (lambda: CvmRoleCredentials("a/b"), "role"), (lambda: CvmRoleCredentials(endpoint="metadata"), "endpoint"), (lambda: StsCredentials(LONG, policy=POLICY, endpoint="https://u:hidden@h"), "endpoint must be a host or a URL, without a user"),
+        (lambda: StsCredentials(LONG, policy=POLICY, endpoint=""), "endpoint"), (lambda: WebIdentityCredentials(endpoint="ftp://h"), "endpoint"), (lambda: StsCredentials(LONG, role_arn=""), "role_arn"), (lambda: StsCredentials(LONG, policy=POLICY, name=5), "name"),
+        (lambda: StsCredentials(LONG, policy=POLICY, seconds="2"), "seconds"), (lambda: CvmRoleCredentials(seconds=0), "seconds"), (lambda: WebIdentityCredentials(seconds=True), "seconds"), (lambda: CvmRoleCredentials(timeout=float("inf")), "timeout"),
+        (lambda: CvmRoleCredentials(attempts=1.5), "attempts"), (lambda: StsCredentials(LONG), "policy must say"),
         (lambda: StsCredentials({}, policy=POLICY), "source"), (lambda: StsCredentials(LONG, policy="{"), "policy must be JSON"), (lambda: StsCredentials(LONG, policy=POLICY, duration=0), "duration"),
         (lambda: StsCredentials(LONG, policy=POLICY, duration=True), "duration"), (lambda: StsCredentials(LONG, policy=POLICY, attempts=0), "attempts"),
     ],

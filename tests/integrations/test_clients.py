@@ -437,7 +437,13 @@ def test_another_host_is_an_error_before_anything_is_sent(send: Get, server: Cos
 @pytest.mark.parametrize("send", [by_requests, by_httpx, by_httpx_async, by_aiohttp])
 def test_another_bucket_is_an_error_and_the_message_says_what_to_do(send: Get) -> None:
     signer = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION)
-    for host in ("other-1250000000.cos.ap-beijing.myqcloud.com", "other-1250000000.cos.accelerate.myqcloud.com:443"):
+    others = ("other-1250000000.cos.ap-beijing.myqcloud.com", "other-1250000000.cos.accelerate.myqcloud.com:444")
+    for host in (
+        *others,
+        f"{others[0]}.",
+        f"{BUCKET}.cos.{REGION}.myqcloud.com.",
+        f"{BUCKET}.cos.ap-shanghai.myqcloud.com",
+    ):
         with pytest.raises(ParameterError, match=r"nothing was sent\. Use a Signer for that bucket, signer\.replace\("):
             send(signer, "GET", f"https://{host}/a.jpg")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,12 +12,13 @@ from cossign.errors import CredentialsError
 
 # Names of a field as they are compared: in lower case, without "_" and "-". The first one is what messages call it.
 _FIELDS = {
-    "TmpSecretId": ("tmpsecretid",),
-    "TmpSecretKey": ("tmpsecretkey",),
+    "TmpSecretId": ("tmpsecretid", "secretid"),
+    "TmpSecretKey": ("tmpsecretkey", "secretkey"),
     "Token": ("token", "sessiontoken", "securitytoken", "xcossecuritytoken"),
     "ExpiredTime": ("expiredtime", "expiration"),
 }
-_WRAPPERS = ("response", "credentials")
+_WRAPPERS = ("response", "credentials", "data")
+_GOOD_CODES = ("Success", "OK", "0", "200", 0, 200)
 
 
 class RefusedAnswer(CredentialsError):
@@ -57,7 +59,7 @@ def _read(answer: Any) -> Credentials | CredentialsError:
         try:
             answer = json.loads(answer)
         except (ValueError, RecursionError):  # whose text quotes the answer
-            answer = None
+            return CredentialsError("the answer is text that is not JSON")
     if not isinstance(answer, Mapping):
         return CredentialsError(f"the answer is not a JSON object with TmpSecretId, but {type(answer).__name__}")
     fields = _flatten(answer)
@@ -74,6 +76,8 @@ def _read(answer: Any) -> Credentials | CredentialsError:
         values[name] = next(iter(texts.values()))
     try:
         expires_at = unix_seconds(values.pop("ExpiredTime"), "ExpiredTime")
+        if not math.isfinite(expires_at):
+            return CredentialsError("the answer's ExpiredTime is not finite")
         for name, value in values.items():
             check_visible(name, value)
         return Credentials(values["TmpSecretId"], values["TmpSecretKey"], values["Token"], expires_at)
@@ -98,9 +102,14 @@ def _refusal(fields: Mapping[str, Any]) -> CredentialsError | None:
     error = fields.get("error")
     details = _flatten(error) if isinstance(error, Mapping) else fields
     code = details.get("code")
-    if not isinstance(code, (str, int)) or code in ("Success", 0) or fields.get("tmpsecretid"):
+    has_id = fields.get("tmpsecretid") or fields.get("secretid")
+    if not isinstance(code, (str, int)) or code in _GOOD_CODES or has_id:
         return None
-    request = fields.get("requestid")
-    text = f"the answer is an error: {code}: {details.get('message')}{f' (RequestId {request})' if request else ''}"
+    text = f"the answer is an error: {str(code)[:100]}"
+    message, request = details.get("message"), fields.get("requestid")
+    if isinstance(message, str):  # or else it may hold anything
+        text += f": {message[:300]}"
+    if isinstance(request, str):
+        text += f" (RequestId {request[:100]})"
     is_passing = str(code).startswith(("InternalError", "RequestLimitExceeded"))
     return CredentialsError(text) if is_passing else RefusedAnswer(text)

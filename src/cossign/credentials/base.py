@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -14,9 +15,12 @@ __all__ = ["Credentials", "CredentialsProvider", "EnvironmentCredentials", "Func
 
 _VISIBLE_TEXT = re.compile(r"[!-~]+")
 _QUOTES = "\"'`“”‘’«»„"  # noqa: RUF001
-_PLACEHOLDER = re.compile(r"<.*>?|\$\{?[A-Za-z_].*|%\w+%|\{\{.*\}\}", re.DOTALL)
+# Of documents, shells, templates and CI systems; and what a program prints for a value that it does not have.
+_PLACEHOLDER = re.compile(
+    r"<.*>?|\$[A-Za-z_({].*|%\w+%|%\(\w+\)s|#?\{.*\}|\[.*\]|__\w+__|.*\*\*\*.*|None|null|nil|undefined", re.DOTALL
+)
 _TEMPORARY_LENGTH = 60  # characters that no permanent SecretId has: those have 36
-_MILLISECONDS = 10**11  # a time from here on is in milliseconds: in seconds it would be the year 5138
+_MILLISECONDS = 253_402_300_800  # a number from here on is in milliseconds: in seconds it would be the year 10000
 _MOST_MILLISECONDS = 10**14
 
 
@@ -90,13 +94,13 @@ def check_visible(name: str, value: object) -> str:
         CredentialsError: it is not; the message says what is wrong, and shows no value.
     """
     if not isinstance(value, str):
-        raise CredentialsError(f"{name} must be a str, not {type(value).__name__}")
-    if not value:
-        raise CredentialsError(f"{name} is empty")
-    fault = _fault(value)
-    if fault:
-        raise CredentialsError(f"{name} {fault}")
-    return value
+        fault = f"must be a str, not {type(value).__name__}"
+    else:
+        fault = _fault(value) if value else "is empty"
+        if not fault:
+            return value
+    del value  # who shows a frame's variables shows none
+    raise CredentialsError(f"{name} {fault}")
 
 
 def _fault(value: str) -> str:
@@ -105,13 +109,13 @@ def _fault(value: str) -> str:
     if value[0] == "\ufeff":
         return "begins with a byte order mark, as Windows' editors write it: save the file as UTF-8 without it"
     if "\r" in ends or "\n" in ends:
-        return "has a line's end around it: remove it, as by strip()"
+        return "begins or ends with a line's end: remove it, as by strip()"
     if ends[0].isspace() or ends[1].isspace():
-        return "has a blank around it: remove it"
+        return "begins or ends with a blank: remove it"
     if ends[0] in _QUOTES or ends[1] in _QUOTES:
-        return "has quotes around it: remove them (docker's --env-file and INI files keep quotes)"
+        return "begins or ends with a quote: remove it (docker's --env-file and INI files keep quotes)"
     if _PLACEHOLDER.fullmatch(value):
-        return "is a placeholder, such as <SecretId> or ${NAME}: put the real value there"
+        return "is a placeholder, such as <SecretId>, ${NAME} or null: put the real value there"
     if not _VISIBLE_TEXT.fullmatch(value):
         return "holds a space, a line end or another character that no such value has: copy it again"
     return ""
@@ -130,9 +134,11 @@ def unix_seconds(value: Any, name: str) -> float:
     """
     number = value
     if isinstance(value, str):
-        try:
-            number = float(value) if re.fullmatch(r"[0-9]{1,20}(\.[0-9]+)?", value) else _iso_seconds(value)
-        except ValueError:
+        if re.fullmatch(r"[0-9]{10,20}(\.[0-9]+)?", value):
+            number = float(value)
+        else:
+            with contextlib.suppress(ValueError, OverflowError):
+                return _iso_seconds(value)
             number = None
     if isinstance(number, bool) or not isinstance(number, (int, float)) or number != number:
         raise CredentialsError(f"{name} must be a time: Unix seconds, milliseconds, or ISO 8601 with its zone")
@@ -232,6 +238,8 @@ class Credentials:
         raise AttributeError("Credentials are immutable: make new ones")
 
     def __repr__(self) -> str:
+        if not hasattr(self, "expires_at"):  # a value was refused
+            return "Credentials(...)"
         token = "" if self._token is None else ", token=<secret>"
         expiry = "" if self.expires_at is None else f", expires_at={self.expires_at!r}"
         return f"Credentials(secret_id={self.secret_id!r}, secret_key=<secret>{token}{expiry})"
@@ -254,15 +262,29 @@ def named_credentials(values: Mapping[str, Any], expires_at: Any = None) -> Cred
     Raises:
         CredentialsError: one is missing or malformed.
     """
-    names = list(values)
-    for name in names[:2]:
-        if values[name] is None or values[name] == "":
-            raise CredentialsError(f"{name} is missing or empty")
-    for name in names:
-        if values[name]:
-            check_visible(name, values[name])
+    result = _named_credentials(values, expires_at)
+    del values  # who shows a frame's variables shows none
+    if isinstance(result, str):
+        raise CredentialsError(result)
+    return result
+
+
+def _named_credentials(values: Mapping[str, Any], expires_at: Any) -> Credentials | str:
+    """Those credentials, or what is wrong with a value."""
+    for place, (name, value) in enumerate(values.items()):
+        if value is None or value == "":
+            if place < 2:
+                return f"{name} is missing or empty"
+            continue
+        try:
+            check_visible(name, value)
+        except CredentialsError as error:
+            return str(error)
     secret_id, secret_key, *tokens = values.values()
-    return Credentials(secret_id, secret_key, (tokens[0] or None) if tokens else None, expires_at)
+    try:
+        return Credentials(secret_id, secret_key, (tokens[0] or None) if tokens else None, expires_at)
+    except CredentialsError as error:
+        return str(error)
 
 
 # --- Providers --------------------------------------------------------------------------------------------------------
@@ -294,8 +316,10 @@ class FunctionCredentials:
         """
         credentials = self._function()
         if not isinstance(credentials, Credentials):
+            kind = type(credentials).__name__
+            del credentials  # who shows a frame's variables shows none
             raise CredentialsError(
-                f"{self!r} must return Credentials, not {type(credentials).__name__}: for an answer of STS, or a "
+                f"{self!r} must return Credentials, not {kind}: for an answer of STS, or a "
                 "coroutine function, take RefreshingCredentials(function)"
             )
         last = self._last
@@ -353,18 +377,17 @@ class EnvironmentCredentials:
                 the message names the variables, and shows no value.
         """
         for id_name, key_name, token_names in self._FAMILIES:
-            secret_id, secret_key = os.environ.get(id_name), os.environ.get(key_name)
-            if not secret_id and not secret_key:
+            if not os.environ.get(id_name) and not os.environ.get(key_name):
                 continue
-            if not secret_id or not secret_key:
-                missing_name = key_name if secret_id else id_name
-                raise CredentialsError(f"the environment variable {missing_name} is not set, though its pair is")
-            token_name, token = _token(token_names)
+            for name, other_name in ((id_name, key_name), (key_name, id_name)):
+                if not os.environ.get(name):
+                    raise CredentialsError(f"the environment variable {name} is not set, but {other_name} is")
+            names = id_name, key_name, _token_name(token_names)
             last = self._last
-            if last is None or (last.secret_id, last.secret_key, last.token) != (secret_id, secret_key, token):
-                names = id_name, key_name, token_name
-                values = zip(names, (secret_id, secret_key, token), strict=True)
-                last = named_credentials({f"the environment variable {name}": value for name, value in values})
+            if last is None or (last.secret_id, last.secret_key, last.token) != tuple(
+                os.environ.get(name) or None for name in names
+            ):
+                last = named_credentials({f"the environment variable {name}": os.environ.get(name) for name in names})
                 self._last = last
             return last
         raise CredentialsNotFound(
@@ -383,9 +406,9 @@ class EnvironmentCredentials:
         return EnvironmentCredentials, ()
 
 
-def _token(names: tuple[str, ...]) -> tuple[str, str | None]:
-    """The name of the variable that has the token, and the token; None if there is none."""
-    tokens = {name: os.environ[name] for name in names if os.environ.get(name)}
-    if len(set(tokens.values())) > 1:
-        raise CredentialsError(f"the environment variables {' and '.join(tokens)} have different tokens: unset one")
-    return next(iter(tokens.items()), (names[0], None))
+def _token_name(names: tuple[str, ...]) -> str:
+    """The name of the variable that has the token; the first of the names if there is none."""
+    set_names = [name for name in names if os.environ.get(name)]
+    if len({os.environ[name] for name in set_names}) > 1:
+        raise CredentialsError(f"the environment variables {' and '.join(set_names)} have different tokens: unset one")
+    return set_names[0] if set_names else names[0]

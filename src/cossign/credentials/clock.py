@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from cossign.errors import ParameterError
 
-_JUMP = 1.0  # seconds by which a machine's clock was set, and did not only drift
+_JUMP = 0.25  # seconds by which somebody sets a clock; drift is corrected by less
+_QUICK = 0.01  # seconds within which two clocks are read, so that they can be compared
 # Of Linux, and of macOS: clocks that go on while the machine sleeps. Elsewhere `time.monotonic` does.
 _ELAPSED: Any = getattr(time, "CLOCK_BOOTTIME", None) or getattr(time, "CLOCK_MONOTONIC", None)
 
@@ -17,18 +18,19 @@ def elapsed_seconds() -> float:
     return time.monotonic() if _ELAPSED is None else time.clock_gettime(_ELAPSED)
 
 
-class _Anchor(NamedTuple):
-    """A server's time at an instant, as far as it is known: one object, so that threads need no lock.
+class _State(NamedTuple):
+    """A clock's state: one object, which is replaced as a whole, so that threads need no lock.
 
     Attributes:
-        server_time: Unix seconds.
-        elapsed: `elapsed_seconds` then.
-        offset: the clock's then.
+        offset: seconds to add to the machine's clock.
+        set_offset: the offset as the caller has set it.
+        server_time, elapsed: a server's time in Unix seconds, and `elapsed_seconds` then; None if no server told it.
     """
 
-    server_time: float
-    elapsed: float
     offset: float
+    set_offset: float
+    server_time: float | None = None
+    elapsed: float = 0.0
 
 
 class Clock:
@@ -47,26 +49,40 @@ class Clock:
     True
     """
 
-    __slots__ = ("_anchor", "offset")
+    __slots__ = ("_state",)
 
     def __init__(self, offset: float = 0.0) -> None:
-        self.offset = offset
-        self._anchor: _Anchor | None = None
+        self._state = _State(offset, offset)
+
+    @property
+    def offset(self) -> float:
+        """Seconds that are added to this machine's clock."""
+        return self._state.offset
+
+    @offset.setter
+    def offset(self, offset: float) -> None:
+        state = self._state
+        server_time = None if state.server_time is None else time.time() + offset
+        self._state = _State(offset, offset, server_time, elapsed_seconds())
 
     def now(self) -> float:
         """Unix seconds."""
+        state = self._state
+        if state.server_time is None:
+            return time.time() + state.offset
+        before = elapsed_seconds()
         machine_time = time.time()
-        anchor = self._anchor
-        if anchor is None:
-            return machine_time + self.offset
         elapsed = elapsed_seconds()
-        offset = self.offset
-        if offset == anchor.offset:  # or else the caller has set it, who knows better
-            server_time = anchor.server_time + elapsed - anchor.elapsed
-            if abs(server_time - machine_time - offset) > _JUMP:
-                self.offset = offset = server_time - machine_time
-        self._anchor = _Anchor(machine_time + offset, elapsed, offset)
-        return machine_time + offset
+        server_time = state.server_time + elapsed - state.elapsed
+        if elapsed - before > _QUICK:  # the two cannot be compared
+            return server_time
+        if abs(server_time - machine_time - state.offset) > _JUMP:
+            offset = server_time - machine_time
+        else:  # the machine's time service knows better what a second is
+            offset, server_time = state.offset, machine_time + state.offset
+        if self._state is state:  # or else another thread has done it
+            self._state = state._replace(offset=offset, server_time=server_time, elapsed=elapsed)
+        return server_time
 
     def learn(self, date: str) -> float:
         """Take the time from a Date header, unless it says, to its second, what this clock says already.
@@ -84,14 +100,19 @@ class Clock:
             server_time = parsedate_to_datetime(date).timestamp() + 0.5  # it names a whole second
         except (AttributeError, TypeError, ValueError, OverflowError):
             raise ParameterError("date", "must be the value of a Date header") from None
-        if abs(server_time - self.now()) > 1.5:
-            self.offset = server_time - time.time()
-            logging.getLogger("cossign.credentials").info("the clock is corrected by %+.1f s", self.offset)
-        self._anchor = _Anchor(time.time() + self.offset, elapsed_seconds(), self.offset)
-        return self.offset
+        now = self.now()
+        if abs(server_time - now) > 1.5:
+            now = server_time
+        offset = now - time.time()
+        if abs(offset - self.offset) < _JUMP:
+            offset = self.offset
+        else:
+            logging.getLogger("cossign.credentials").info("the clock is corrected by %+.1f s", offset)
+        self._state = _State(offset, self._state.set_offset, now, elapsed_seconds())
+        return offset
 
     def __repr__(self) -> str:
         return f"Clock(offset={self.offset!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Clock, (self.offset,)
+        return Clock, (self._state.set_offset,)  # what was learnt is of this machine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 
 __all__ = ["FileCredentials"]
 
-_PLAIN_ID = re.compile("(AKID|IKID)[!-~]{8,}")  # as coscli's encryption does not make it: that is base64 of bytes
+_PLAIN_ID = re.compile("(AKID|IKID)[!-~]+")  # as coscli's encryption does not make it: that is base64 of bytes
 
 
 class FileCredentials:
@@ -53,8 +54,11 @@ class FileCredentials:
         ):
             raise ParameterError("profile", "must be the name of a profile of tccli or of the SDKs")
         self._path = None if path is None else os.fspath(path)
+        if self._path is not None and (not self._path or "\0" in self._path):
+            raise ParameterError("path", "must be a file's path")
         self._profile = profile
         self._cache: tuple[Any, CredentialsProvider] | None = None
+        self._place = ""  # the file that was used last
         if profile is not None and self._path is not None and _form(self._path) is not _read_ini:
             raise ParameterError("profile", "must not be given with this path: its file has no profiles")
 
@@ -63,13 +67,22 @@ class FileCredentials:
 
         Raises:
             CredentialsNotFound: there is no file, or none that can be used (encrypted, PyYAML missing).
-            CredentialsError: a file cannot be read, or is half there; the message says why, and shows no value.
+            CredentialsError: a file cannot be read, is half there, or has credentials that have ended; the message says
+                why, and shows no value.
         """
-        return self.provider().get()
+        provider = self.provider()
+        try:
+            return provider.get()
+        except CredentialsNotFound as error:  # the file says that there are some
+            raise CredentialsError(f"{self._place}: {error}") from None
 
     async def get_async(self) -> Credentials:
         """As `get`."""
-        return await get_credentials(self.provider())
+        provider = self.provider()
+        try:
+            return await get_credentials(provider)
+        except CredentialsNotFound as error:
+            raise CredentialsError(f"{self._place}: {error}") from None
 
     def places(self) -> tuple[str, ...]:
         """The files that are looked for, in order, as the user writes them."""
@@ -84,37 +97,54 @@ class FileCredentials:
         """One provider for each of the files that are looked for."""
         if self._path is not None:
             return (self,)
-        takes_profile = self._profile
+        own_file = os.environ.get("TENCENTCLOUD_CREDENTIALS_FILE")
         return tuple(
-            FileCredentials(place, profile=takes_profile if _form(place) is _read_ini else None)
+            FileCredentials(place, profile=self._profile_name() if place == own_file else self._profile)
+            if _form(place) is _read_ini
+            else FileCredentials(place)
             for place in self.places()
         )
 
     def _profile_name(self) -> str:
-        return self._profile or os.environ.get("TCCLI_PROFILE") or os.environ.get("TENCENTCLOUD_PROFILE") or "default"
+        name = self._profile or os.environ.get("TCCLI_PROFILE") or os.environ.get("TENCENTCLOUD_PROFILE") or "default"
+        if os.path.basename(name) != name:
+            raise CredentialsError("TCCLI_PROFILE or TENCENTCLOUD_PROFILE is not the name of a profile")
+        return name
 
     def provider(self) -> CredentialsProvider:
         """What the file says: Credentials, or how to get them."""
         reasons = []
         profile = self._profile_name()
-        sections = (profile,) if self._profile else ("common", profile)
         for place in self.places():
             name = os.path.expanduser(place)
+            sections = self._sections(name, profile)
             try:
                 status = os.stat(name)
                 version = name, sections, status.st_mtime_ns, status.st_size, status.st_ino
                 cache = self._cache
                 if cache is None or cache[0] != version:
                     self._cache = cache = version, _read(place, name, sections)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError) as error:
+                if place == os.environ.get("TENCENTCLOUD_CREDENTIALS_FILE"):
+                    raise CredentialsError(f"TENCENTCLOUD_CREDENTIALS_FILE names {place}: {error.strerror}") from None
                 reasons.append(f"there is no {place}")
             except CredentialsNotFound as error:
                 reasons.append(str(error))
             except OSError as error:
                 raise CredentialsError(f"{place}: {error.strerror}") from None
             else:
+                self._place = place
+                _check_end(place, cache[1])
                 return cache[1]
         raise CredentialsNotFound("; ".join(reasons))
+
+    def _sections(self, name: str, profile: str) -> tuple[str, ...]:
+        """The sections of an INI file that are looked for: coscmd's has one of its own, the SDKs' has one a profile."""
+        if os.path.basename(name) == ".cos.conf" and not self._profile:
+            return ("common",)
+        if self._profile or os.path.basename(name) == "credentials":
+            return (profile,)
+        return "common", profile
 
     def __repr__(self) -> str:
         arguments = [] if self._path is None else [repr(self._path)]
@@ -123,6 +153,13 @@ class FileCredentials:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self._path, self._profile)
+
+
+def _check_end(place: str, provider: CredentialsProvider) -> None:
+    """Refuse temporary credentials that have ended: nobody but their tool can renew them."""
+    expires_at = provider.expires_at if isinstance(provider, Credentials) else None
+    if expires_at is not None and time.time() >= expires_at:
+        raise CredentialsError(f"{place}: its temporary credentials have ended: sign in again (tccli auth login)")
 
 
 def _rebuild(path: str | None, profile: str | None) -> FileCredentials:
@@ -177,7 +214,7 @@ def coscli_fields(text: str) -> dict[str, Any]:
         raise CredentialsNotFound("a YAML file needs PyYAML: pip install PyYAML") from None
     try:
         # The safest loader there is: every value is a str.
-        document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
+        document = yaml.load(text, Loader=yaml.BaseLoader) or {"cos": {}}  # noqa: S506
     except (yaml.YAMLError, RecursionError):  # whose text quotes the file
         raise CredentialsError("is not valid YAML") from None
     try:
@@ -187,15 +224,18 @@ def coscli_fields(text: str) -> dict[str, Any]:
 
 
 def _read_coscli(text: str, _: Sequence[str]) -> CredentialsProvider:
+    fields = coscli_fields(text)
+    if not fields:
+        raise CredentialsNotFound("has nothing below cos")
     try:
-        base = {str(name).lower(): value for name, value in coscli_fields(text)["base"].items()}
+        base = {str(name).lower(): value for name, value in fields["base"].items()}
     except (AttributeError, KeyError):
         raise CredentialsError("has no cos.base, as coscli writes it") from None
     if base.get("mode") == "CvmRole":
         return CvmRoleCredentials(base.get("cvmrolename") or None)
     secret_id = str(base.get("secretid") or "")
     # A file that was written by hand has no flag, and coscli reads it as it is.
-    is_plain = base.get("disableencryption") == "true" or _PLAIN_ID.fullmatch(secret_id) is not None
+    is_plain = str(base.get("disableencryption")).lower() == "true" or _PLAIN_ID.fullmatch(secret_id) is not None
     if secret_id and not is_plain and not _has_fault(secret_id):
         raise CredentialsNotFound(
             "coscli keeps its secrets encrypted there, and they cannot be signed with: have them written plainly by "
@@ -255,8 +295,10 @@ def _read_ini(text: str, names: Sequence[str]) -> CredentialsProvider:
     sections = _sections(text)
     name = next((each for each in names if each in sections), None)
     if name is None:
-        choices, present = (" or ".join(f"[{each}]" for each in texts) for texts in (names, sections))
-        raise CredentialsNotFound(f"has no section {choices}: it has {present or 'none'}")
+        choices = " or ".join(f"[{each}]" for each in names)
+        others = ", ".join(f"[{each}]" for each in sections if len(each) < 20) or "none of a usual name"
+        kind = CredentialsNotFound if {*names} <= {"common", "default"} else CredentialsError
+        raise kind(f"has no section {choices}: it has {others if sections else 'none'}")
     fields = _interpolate(sections[name]) if name == "common" else sections[name]
     if "secret_id" not in fields and "access_id" in fields:  # the name that older versions of coscmd wrote
         fields["secret_id"] = fields["access_id"]
@@ -267,6 +309,8 @@ def _read_ini(text: str, names: Sequence[str]) -> CredentialsProvider:
 
 
 def _read_tccli(text: str, _: Sequence[str]) -> CredentialsProvider:
+    if not text.strip():
+        raise CredentialsNotFound("is empty")
     try:
         fields = json.loads(text)
     except (ValueError, RecursionError):  # which keep the file's text

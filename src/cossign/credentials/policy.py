@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -12,10 +13,13 @@ from cossign.errors import ParameterError, warn_caller
 
 __all__ = ["check_policy", "sts_policy"]
 
-_ACTION = re.compile(r"(name/)?(cos|ci):(\*|[A-Z][A-Za-z]*\*?)")
+_ACTION = re.compile(r"(name/)?(cos|ci):(\*[A-Za-z0-9*]*|[A-Z][A-Za-z0-9*]*)")
+_OTHER_ACTION = re.compile(r"(name/)?(?!(cos|ci|s3):)[a-z][a-z0-9]*:[A-Za-z0-9*]+|permid/[0-9]+")
 _SHORT_ACTION = re.compile(r"\*|[A-Z][A-Za-z]*\*?")
 # qcs::<service>:<region>:uid/<APPID>:<resource>
-_RESOURCE = re.compile("qcs:([^:]*):(?P<service>[^:]*):(?P<region>[^:]*):(?P<account>[^:]*):(?P<path>.*)", re.DOTALL)
+_RESOURCE = re.compile(
+    "qcs:(?:id/[0-9]+)?:(?P<service>[a-z][a-z0-9]*):(?P<region>[^:]*):(?P<account>[^:]*):(?P<path>.*)", re.DOTALL
+)
 _OLD_PATH = re.compile("prefix//([0-9]+)/([a-z0-9-]+)/(.*)", re.DOTALL)  # of qcloud-cos-sts, getPolicy
 _OPERATOR = re.compile(
     r"(for_(all|any)_value:)?"
@@ -23,7 +27,7 @@ _OPERATOR = re.compile(
     r"|(numeric|date)_(equal|not_equal|less_than|less_than_equal|greater_than|greater_than_equal)"
     r"|bool_equal|ip_(not_)?equal|null_equal)(_if_exist)?"
 )
-_CONDITION_KEY = re.compile(r"[a-z][a-z0-9_]*:[A-Za-z0-9_*/.-]+")
+_CONDITION_KEY = re.compile(r"[a-z][a-z0-9_]*:\S.*")
 _STATEMENT_FIELDS = frozenset({"effect", "action", "resource", "condition", "principal", "sid"})
 _POLICY_FIELDS = frozenset({"version", "statement"})
 
@@ -73,10 +77,10 @@ def sts_policy(
     ]
     statement: dict[str, Any] = {"action": names, "effect": "allow", "resource": resources}
     if condition is not None:
-        statement["condition"] = {operator: dict(values) for operator, values in condition.items()}
+        statement["condition"] = condition
     policy = {"version": "2.0", "statement": [statement]}
     check_policy(policy)
-    return policy
+    return policy if condition is None else json.loads(json.dumps(policy, default=dict))  # the caller's stays his own
 
 
 def check_policy(policy: Mapping[str, Any] | str) -> None:
@@ -118,7 +122,7 @@ def _check_statement(name: str, statement: Any) -> None:
     if statement.get("effect") not in ("allow", "deny"):
         raise ParameterError(f"{name}.effect", "must be 'allow' or 'deny'")
     for where, action in _each_text(f"{name}.action", statement.get("action")):
-        if action != "*" and not _ACTION.fullmatch(action):
+        if action != "*" and not _ACTION.fullmatch(action) and not _OTHER_ACTION.fullmatch(action):
             raise ParameterError(where, f"must be like name/cos:GetObject, name/cos:Get* or *, not {action!r}")
     for where, resource in _each_text(f"{name}.resource", statement.get("resource")):
         _check_resource(where, resource)
@@ -142,7 +146,7 @@ def _check_resource(name: str, resource: str) -> None:
     if match["region"] not in ("", "*"):
         _check_part(name, resource, check_region, match["region"])
     account = re.fullmatch("uid/([0-9]+)", match["account"])
-    if account is None and match["account"] not in ("", "*"):
+    if account is None and not re.fullmatch(r"\*?|uid/(\*|\$\{\w+\})", match["account"]):
         raise ParameterError(name, f"must have uid/<APPID>, and has {match['account']!r}: {resource!r}")
     path = match["path"].removeprefix("bucket/")
     old_path = _OLD_PATH.fullmatch(path)
@@ -168,7 +172,7 @@ def _check_part(name: str, resource: str, check: Any, value: str) -> None:
 
 def _check_operator(name: str, operator: Any, values: Any) -> None:
     if not isinstance(operator, str) or not _OPERATOR.fullmatch(operator):
-        raise ParameterError(name, f"has the operator {operator!r}: there are string_equal, ip_equal and others")
+        raise ParameterError(name, f"has the unknown operator {operator!r}; string_equal and ip_equal are two of them")
     if not isinstance(values, Mapping) or not values:
         raise ParameterError(f"{name}.{operator}", "must be a mapping of a condition's key to its values")
     for key, value in values.items():
@@ -176,16 +180,21 @@ def _check_operator(name: str, operator: Any, values: Any) -> None:
         if not isinstance(key, str) or not _CONDITION_KEY.fullmatch(key):
             raise ParameterError(where, "must be a condition's key, such as cos:content-type or qcs:ip")
         texts = value if isinstance(value, (list, tuple)) else [value]
-        if not texts or not all(isinstance(each, (str, int, float, bool)) for each in texts):
+        if not texts or not all(map(_is_value, texts)):
             raise ParameterError(where, "must be a value or a list of values")
+
+
+def _is_value(value: Any) -> bool:
+    return isinstance(value, (str, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _check_fields(name: str, fields: Mapping[Any, Any], known_names: frozenset[str]) -> None:
     for field in fields:
         if field not in known_names:
             lower = str(field).lower()
-            hint = f": write {lower!r}" if lower in known_names else f": there are {', '.join(sorted(known_names))}"
-            raise ParameterError(f"{name}[{field!r}]", f"is not a field of a policy{hint}")
+            fields_text = ", ".join(sorted(known_names))
+            hint = f"write {lower!r}" if lower in known_names else f"the fields are {fields_text}"
+            raise ParameterError(f"{name}[{field!r}]", f"is not a field of a policy: {hint}")
 
 
 def _each_text(name: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -88,8 +88,10 @@ class RefreshingCredentials:
         if not callable(fetch):
             raise ParameterError("fetch", f"must be a function that returns Credentials, not {type(fetch).__name__}")
         for name, value in (("refresh_before", refresh_before), ("attempts", attempts), ("timeout", timeout)):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-                raise ParameterError(name, "must be greater than 0")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 10**9:
+                raise ParameterError(name, "must be a number greater than 0")
+        if not isinstance(attempts, int):
+            raise ParameterError("attempts", "must be a whole number")
         self._fetch = fetch
         self._arguments: tuple[Any, ...] = (fetch,)
         self._options: dict[str, Any] = {

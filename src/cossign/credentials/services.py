@@ -18,7 +18,7 @@ from cossign.credentials.base import Credentials, CredentialsSource, as_provider
 from cossign.credentials.clock import Clock
 from cossign.credentials.policy import check_policy
 from cossign.credentials.refreshing import RefreshingCredentials
-from cossign.credentials.web import WebAnswer, send_request
+from cossign.credentials.web import UnknownHost, WebAnswer, send_request
 from cossign.errors import CredentialsError, CredentialsNotFound, ParameterError
 
 __all__ = ["CvmRoleCredentials", "StsCredentials", "WebIdentityCredentials"]
@@ -54,15 +54,16 @@ class CvmRoleCredentials(RefreshingCredentials):
     ) -> None:
         if role is not None and not re.fullmatch(r"[\w.+=,@-]+", role):
             raise ParameterError("role", "must be a role's name: letters, digits and +=,.@_-")
-        if urlsplit(endpoint).scheme not in ("http", "https"):
-            raise ParameterError("endpoint", "must begin with http:// or https://")
+        _check_seconds(seconds)
         super().__init__(
             self._fetch_from_instance, refresh_before=refresh_before, attempts=attempts, timeout=timeout, clock=clock
         )
         self._arguments = (role,)
         self._options.update(endpoint=endpoint, seconds=seconds)
         self._role = role
-        self._base = endpoint.rstrip("/") + "/latest/meta-data/cam/security-credentials/"
+        if "://" not in str(endpoint):
+            raise ParameterError("endpoint", "must begin with http:// or https://")
+        self._base = _checked_url(endpoint) + "/latest/meta-data/cam/security-credentials/"
         self._seconds = seconds
 
     def _fetch_from_instance(self) -> Credentials:
@@ -80,7 +81,10 @@ class CvmRoleCredentials(RefreshingCredentials):
         return read_answer(answer)
 
     def _read(self, path: str) -> WebAnswer:
-        answer = send_request(self._base + path, self._seconds, headers={}, proxies=False)
+        try:
+            answer = send_request(self._base + path, self._seconds, headers={}, proxies=False)
+        except UnknownHost as error:  # this is not an instance of Tencent Cloud
+            raise CredentialsNotFound(str(error)) from None
         if answer.status == 404:
             raise CredentialsNotFound(f"this instance has no role{f' {self._role!r}' if self._role else ''}")
         if answer.status != 200:
@@ -169,7 +173,11 @@ class StsCredentials(RefreshingCredentials):
             raise ParameterError("policy", "must say what the federation token may do; or give a role_arn to assume")
         if policy is not None:
             check_policy(policy)
+        for parameter, value in (("role_arn", role_arn), ("name", name), ("external_id", external_id)):
+            if value is not None and (not isinstance(value, str) or not value):
+                raise ParameterError(parameter, "must be a str, and not empty")
         _check_duration(duration)
+        _check_seconds(seconds)
         super().__init__(
             self._fetch_from_sts, refresh_before=refresh_before, attempts=attempts, timeout=timeout, clock=clock
         )
@@ -186,7 +194,7 @@ class StsCredentials(RefreshingCredentials):
         )
         self._source = provider
         self._action = "GetFederationToken" if role_arn is None else "AssumeRole"
-        self._url = endpoint if "://" in endpoint else f"https://{endpoint}"
+        self._url = _checked_url(endpoint)
         self._region = region
         self._seconds = seconds
         parameters: dict[str, Any] = {"DurationSeconds": duration}
@@ -198,7 +206,9 @@ class StsCredentials(RefreshingCredentials):
                 parameters["ExternalId"] = external_id
         if policy is not None:
             # Percent-encoded once inside the JSON, as both calls' pages ask.
-            parameters["Policy"] = quote(policy if isinstance(policy, str) else json.dumps(policy), safe="")
+            parameters["Policy"] = quote(
+                policy if isinstance(policy, str) else json.dumps(policy, default=dict), safe=""
+            )
         self._body = json.dumps(parameters).encode()
 
     def _fetch_from_sts(self) -> Credentials:
@@ -225,6 +235,22 @@ def _learn(clock: Clock | None, date: str | None) -> bool:
     with contextlib.suppress(ParameterError):
         return clock.learn(date) != old_offset
     return False
+
+
+def _checked_url(endpoint: Any) -> str:
+    """The URL of an API's host, without a slash at its end."""
+    url = endpoint if isinstance(endpoint, str) and "://" in endpoint else f"https://{endpoint}"
+    parts = urlsplit(url)
+    if not isinstance(endpoint, str) or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ParameterError("endpoint", "must be a host, or begin with http:// or https:// and a host")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ParameterError("endpoint", "must be a host or a URL, without a user, a password or a query")
+    return url.rstrip("/")
+
+
+def _check_seconds(seconds: Any) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 86_400:
+        raise ParameterError("seconds", "must be a number of seconds, greater than 0")
 
 
 def _check_duration(duration: Any) -> None:
@@ -320,6 +346,7 @@ class WebIdentityCredentials(RefreshingCredentials):
         clock: Clock | None = None,
     ) -> None:
         _check_duration(duration)
+        _check_seconds(seconds)
         super().__init__(
             self._fetch_by_token, refresh_before=refresh_before, attempts=attempts, timeout=timeout, clock=clock
         )
@@ -332,7 +359,7 @@ class WebIdentityCredentials(RefreshingCredentials):
         }
         self._settings: dict[str, str | None] = own_options
         self._options.update(own_options, name=name, duration=duration, endpoint=endpoint, seconds=seconds)
-        self._url = endpoint if "://" in endpoint else f"https://{endpoint}"
+        self._url = _checked_url(endpoint)
 
     def get(self) -> Credentials:
         """As `RefreshingCredentials.get`.
@@ -364,7 +391,7 @@ class WebIdentityCredentials(RefreshingCredentials):
             raise CredentialsNotFound(f"this is not a pod of TKE with a role: {', '.join(missing)} are not set")
         if missing:
             verb = "is" if len(missing) == 1 else "are"
-            raise CredentialsError(f"{', '.join(missing)} {verb} not set, though others of TKE's variables are")
+            raise CredentialsError(f"{', '.join(missing)} {verb} not set, but others of TKE's variables are")
         return {name: str(value) for name, value in values.items()}
 
     def _fetch_by_token(self) -> Credentials:

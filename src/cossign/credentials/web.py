@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import threading
 import time
@@ -13,9 +14,13 @@ from http import client
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from cossign.errors import CredentialsError, CredentialsNotFound
+from cossign.errors import CredentialsError
 
 _MAX_BYTES = 1 << 16  # bytes of an answer; real ones have two thousand
+
+
+class UnknownHost(CredentialsError):
+    """A host's name is not known; it may be later, as name services fail in passing."""
 
 
 class WebAnswer(NamedTuple):
@@ -58,29 +63,41 @@ def send_request(
         proxies: whether the environment's proxies are used.
 
     Raises:
-        CredentialsNotFound: there is no such host.
-        CredentialsError: it cannot be reached, or does not answer in time, in HTTP, or in 65,536 bytes.
+        UnknownHost: its name, or that of the proxy, is not known now.
+        CredentialsError: it cannot be reached, or does not answer in time, in HTTP, or in 65,536 bytes; or the proxy is
+            not one of HTTP.
     """
     end = time.monotonic() + seconds
     parts = urlsplit(url)
-    origin = f"{parts.scheme}://{parts.netloc}"
+    route = _route(parts, proxies)
+    origin = f"{parts.scheme}://{parts.netloc}{route.by}"
     # A timeout of the socket begins anew with each byte, so the connection is shut when the time is over.
-    connection, target, added_headers = _make_connection(parts, seconds, proxies)
-    alarm = threading.Timer(seconds, _shut, (connection,))
+    sockets: list[socket.socket] = []
+    connection = route.kind(route.host, timeout=seconds)
+    alarm = threading.Timer(seconds, _shut, (connection, sockets))
     alarm.daemon = True
     alarm.start()
     try:
+        addresses = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
+        connection.timeout = max(0.01, (end - time.monotonic()) / len(addresses))  # for each of them in turn
+        if route.tunnel:
+            connection.set_tunnel(route.tunnel, headers=route.headers)
         connection.connect()
+        sockets.append(connection.sock)  # which is not the connection's any more while it reads to the end
         if time.monotonic() >= end:  # there was nothing to shut
             raise TimeoutError
-        connection.request("GET" if body is None else "POST", target, body, {**added_headers, **headers})
+        sent_headers = headers if route.tunnel else {**route.headers, **headers}
+        connection.request("GET" if body is None else "POST", route.target, body, sent_headers)
         response = connection.getresponse()
         answer = WebAnswer(response.status, response.read(_MAX_BYTES + 1), response.getheader("Date"))
         if time.monotonic() >= end:
             raise TimeoutError
+        size = response.getheader("Content-Length") or ""
+        if size.isdigit() and len(answer.body) < min(int(size), _MAX_BYTES):
+            raise client.IncompleteRead(b"")
     except (OSError, client.HTTPException, ValueError, AttributeError) as failure:  # the last two: shut in mid-read
         if isinstance(failure, socket.gaierror):
-            raise CredentialsNotFound(f"{origin}: there is no such host") from None
+            raise UnknownHost(f"{origin}: there is no such host") from None
         if time.monotonic() >= end or isinstance(failure, TimeoutError):
             raise CredentialsError(f"{origin}: no answer within {seconds:g} s") from None
         message = getattr(failure, "strerror", None) or type(failure).__name__
@@ -93,27 +110,48 @@ def send_request(
     return answer
 
 
-def _make_connection(
-    parts: SplitResult, seconds: float, proxies: bool
-) -> tuple[client.HTTPConnection, str, dict[str, str]]:
-    """A connection to a server, or to the proxy for it; what to ask it for, and the proxy's own headers."""
+class _Route(NamedTuple):
+    """How a server is reached: straight, or by a proxy.
+
+    Attributes:
+        kind: the connection's class.
+        host: what to connect to.
+        target: what to ask for.
+        tunnel: the server that a proxy leads to by CONNECT; "" without one.
+        headers: the proxy's own.
+        by: words about the proxy, for errors.
+    """
+
+    kind: type[client.HTTPConnection]
+    host: str
+    target: str
+    tunnel: str
+    headers: dict[str, str]
+    by: str
+
+
+def _route(parts: SplitResult, proxies: bool) -> _Route:
     from urllib import request
 
     target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
-    kinds = {"http": client.HTTPConnection, "https": client.HTTPSConnection}
+    kind = client.HTTPSConnection if parts.scheme == "https" else client.HTTPConnection
     address = request.getproxies().get(parts.scheme) if proxies else None
     if address is None or request.proxy_bypass(parts.netloc):
-        return kinds[parts.scheme](parts.netloc, timeout=seconds), target, {}
+        return _Route(kind, parts.netloc, target, "", {}, "")
     proxy = urlsplit(address if "://" in address else f"http://{address}")
     user, _, host = proxy.netloc.rpartition("@")
+    if proxy.scheme != "http" or not re.fullmatch(r"[^:]+(:[0-9]{1,5})?|\[.+\](:[0-9]{1,5})?", host):
+        raise CredentialsError(
+            f"the environment's proxy for {parts.scheme} must be http://HOST:PORT: no other kind is spoken here"
+        )
     headers = {"Proxy-Authorization": f"Basic {b64encode(unquote(user).encode()).decode()}"} if user else {}
-    connection = kinds[parts.scheme](host, timeout=seconds)
+    by = f" by the proxy {host}"
     if parts.scheme == "http":
-        return connection, parts.geturl(), headers
-    connection.set_tunnel(parts.netloc, headers=headers)
-    return connection, target, {}
+        return _Route(kind, host, parts.geturl(), "", headers, by)
+    return _Route(kind, host, target, parts.netloc, headers, by)
 
 
-def _shut(connection: client.HTTPConnection) -> None:
-    with contextlib.suppress(OSError, AttributeError):  # the latter: it is not connected
-        connection.sock.shutdown(socket.SHUT_RDWR)
+def _shut(connection: client.HTTPConnection, sockets: list[socket.socket]) -> None:
+    for each in (*sockets, connection.sock):
+        with contextlib.suppress(OSError, AttributeError):  # the latter: it is not connected
+            each.shutdown(socket.SHUT_RDWR)

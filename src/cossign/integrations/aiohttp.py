@@ -40,7 +40,7 @@ class CosAuth:
     ) -> aiohttp.ClientResponse:
         """Sign a request; aiohttp calls it."""
         host = wire.sent_host(str(request.url))
-        if wire.is_other_bucket(self._signer, host):
+        if wire.is_unsigned_bucket(self._signer, host):
             wire.check_host(self._signer, host)
         if not wire.signs_for(self._signer, host):
             return await handler(request)

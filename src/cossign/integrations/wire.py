@@ -38,10 +38,10 @@ def check_host(signer: Signer, host: str) -> None:
         )
 
 
-def is_other_bucket(signer: Signer, host: str) -> bool:
-    """Whether a host is that of another bucket of COS than the Signer's, and not only another host of the same."""
-    bucket = bucket_in(host)
-    return bucket != "" and bucket != signer.bucket and not signs_for(signer, host)
+def is_unsigned_bucket(signer: Signer, host: str) -> bool:
+    """Whether a host is a bucket's, and not one that the Signer signs for: without a signature COS refuses it."""
+    name = host.partition(":")[0]
+    return bucket_in(name.rstrip(".")) != "" and not signs_for(signer, host)
 
 
 def clock_was_wrong(
