@@ -164,6 +164,7 @@ class CosServer:
         self.offset = 0.0  # seconds that its clock is ahead
         self.judges = True
         self.stores = False
+        self.has_cors = False  # whether the bucket has a rule for pages of any origin
         self.objects: dict[bytes, bytes] = {}
         self.failures: list[int] = []  # statuses with which the next requests are answered
         self.requests: list[Request] = []
@@ -216,6 +217,21 @@ class CosServer:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def answer(self, request: Request) -> tuple[int, bytes, dict[str, str]]:
+        """What is answered to a request; to pages, with what their browsers ask for."""
+        if not self.has_cors or request.header("Origin") is None:
+            return self.judged_answer(request)
+        rule = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag"}
+        if request.method == b"OPTIONS":
+            names = request.header("Access-Control-Request-Headers") or ""
+            allowed = {
+                "Access-Control-Allow-Methods": "GET, PUT, POST, DELETE, HEAD",
+                "Access-Control-Allow-Headers": names,
+            }
+            return 200, b"", {**rule, **allowed}
+        status, text, headers = self.judged_answer(request)
+        return status, text, {**headers, **rule}
+
+    def judged_answer(self, request: Request) -> tuple[int, bytes, dict[str, str]]:
         self.requests.append(request)
         if self.watch is not None:
             self.watch(request)

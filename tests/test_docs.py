@@ -23,11 +23,17 @@ from qcloud_cos import CosConfig, CosS3Client
 
 import cossign
 from cossign import COS, Credentials, KeyNameError, ParameterError, Signer, UnsignedHeaderWarning
+from cossign.gateway import Gateway
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
 from tests.cos_server import CosServer, running
 from tests.credentials.test_services import serving, sts_answer
 from tests.integrations.conftest import ODD, inventory
 from tests.waiting import PATIENCE
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = sorted(page.name for page in DOCS.glob("*.md"))
@@ -121,6 +127,13 @@ def test_credentials_md_signs_with_what_it_says(server: CosServer) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "toml")])
+def test_toml_examples_are_of_the_gateway(page: str) -> None:
+    for block in blocks(page, "toml"):
+        for route in tomllib.loads(block)["route"]:
+            Gateway({"route": [{"bucket": BUCKET, "region": REGION, **route}]}, credentials=Credentials("A", "k"))
+
+
 def fields_of(url: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
 
@@ -182,7 +195,7 @@ def test_pages_are_linked_and_know_what_is_there() -> None:
     for target in re.findall(r"\]\(([\w./-]+)\)", readme):
         assert (DOCS.parent / target).exists(), target
     languages = set(re.findall(r"^```(\w+)", text, re.M))
-    assert languages == {"python", "sh", "js"}  # each has a test that runs it
+    assert languages == {"python", "sh", "js", "toml"}  # each has a test that runs it
     for name in re.findall(r"`([A-Z]\w+Credentials)\(", text):
         assert hasattr(cossign, name), name
     ends = re.findall(r"\bExpiredTime\"?[:=] *(\d+)", text)

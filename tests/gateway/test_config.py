@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cossign import CosSignError, Credentials
 from cossign.gateway import Config, ConfigError, Gateway, load
+from cossign.gateway.config import warnings_of
+from cossign.gateway.places import find_lines, line_of
+from cossign.gateway.serve import serve
 from cossign.key_time import duration
-from tests.gateway.serving import POLICY
+from tests.gateway.serving import POLICY, serving
+from tests.gateway.test_policy import ask
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROUTE = '[[route]]\nname = "all"\nbucket = "examplebucket-1250000000"\nregion = "ap-beijing"\n'
 CALLER = '[[caller]]\nname = "bob"\nanonymous = true\n'
@@ -132,3 +144,164 @@ def test_no_secret_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("text, seconds", [(5, 5), ("5", 5), ("5s", 5), ("15m", 900), ("2h", 7200), ("7d", 604800)])
 def test_durations(text: object, seconds: int) -> None:
     assert duration(text) == seconds
+
+
+# --- Lines
+
+
+def brute_line(text: str, place: tuple[str | int, ...]) -> int:
+    """The first line up to which the file says anything of a field: by parsing all that stands before."""
+    lines = text.split("\n")
+    for count in range(1, len(lines) + 1):
+        try:
+            value: Any = tomllib.loads("\n".join(lines[:count]))
+            for step in place:
+                value = value[step]
+        except (tomllib.TOMLDecodeError, LookupError, TypeError):
+            continue
+        return count
+    return 0
+
+
+ODD_TOML = """# a comment with [[route]] and name = "x"
+listen = "127.0.0.1:8080"  # [not.a.table]
+hosts = [
+  "a[b",  # ]
+  'c"d',
+]
+"quoted name" = 1
+credentials = { source = "sts", policy = '''
+[[route]]
+name = "not this"
+''', duration = 900 }
+
+[endpoints] # a comment
+sign = "/sign"
+dotted.inner = 5
+
+[[route]]
+name = "one"
+explain = QQQ
+[[caller]]
+= ] [
+QQQ
+params = ["a", [
+  "b" ] ]
+[route.credentials]
+source = "file"
+
+[[ route ]]
+  name = "two"\r
+[[caller]]
+name = "bob"
+  [[caller.allow]]
+  routes = ["one"]
+  [[caller.allow]]
+  prefixes = [ "x" ]
+[[caller]]
+[[caller.allow]]
+routes = ["two"]
+"""
+
+
+def all_places(value: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    yield place
+    items = value.items() if isinstance(value, dict) else []
+    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        items = enumerate(value)
+    for name, each in items:
+        yield from all_places(each, (*place, name))
+
+
+def test_lines_of_odd_files() -> None:
+    text = ODD_TOML.replace("QQQ", '"""')
+    lines = find_lines(text)
+    inline = {("credentials", name) for name in ("source", "policy", "duration")}
+    expected = {}
+    for place in all_places(tomllib.loads(text)):
+        if place and place not in inline:
+            expected[place] = brute_line(text, place)
+    # A value of several lines is there as soon as it begins.
+    begins = {
+        ("route", 1, "name"): 29,
+        ("hosts",): 3,
+        ("credentials",): 8,
+        ("route", 0, "explain"): 19,
+        ("route", 0, "params"): 23,
+    }
+    assert {place: lines.get(place) for place in expected} == {**expected, **begins}
+    assert line_of(("route", 0, "params", 1), lines) == 23
+    assert line_of(("credentials", "policy"), lines) == 8
+    assert line_of(("caller", 7, "name"), lines) == lines.get(("caller",), 0)
+
+
+def test_fifty_mistakes_among_four_hundred_callers(tmp_path: Path) -> None:
+    """Each has its line; the file is read once, whatever is wrong with it."""
+    text = ROUTE + "".join(
+        f'[[caller]]\nname = "c{number}"\ntoken_sha256 = "{number:064x}"\n[[caller.allow]]\nroutes = ["all"]\n'
+        f'{"prefixs" if number % 8 == 3 else "prefixes"} = ["a/"]\n'
+        for number in range(400)
+    )
+    found = problems(tmp_path, text)
+    assert len(found) == 100
+    assert found[:2] == [
+        "26: caller[3].allow[0].prefixes: is missing",
+        "28: caller[3].allow[0].prefixs: there is no such field",
+    ]
+    for line in found:
+        number = int(line.partition("caller[")[2].partition("]")[0])
+        assert int(line.partition(":")[0]) in (4 + number * 6 + 4, 4 + number * 6 + 6)
+
+
+# --- What never takes effect
+
+
+def test_what_never_takes_effect_is_warned_of(tmp_path: Path) -> None:
+    text = (
+        ROUTE
+        + ROUTE.replace('"all"', '"spare"') + 'path = "/spare/"\n'
+        + CALLER + ALLOW + 'methods = ["PUT"]\n'
+        + '[[caller]]\nname = "idle"\ntoken_sha256 = "' + "0" * 64 + '"\n'
+    )  # fmt: skip
+    (tmp_path / "gateway.toml").write_text(text)
+    assert list(warnings_of(load(tmp_path / "gateway.toml"))) == [
+        "nobody may use the route spare: no caller's rule names it",
+        "rule 1 of the caller bob never takes effect: its routes take GET, HEAD, and it allows PUT",
+        "the caller idle may do nothing: it has no [[caller.allow]]",
+    ]
+    (tmp_path / "gateway.toml").write_text(ROUTE + CALLER + ALLOW)
+    assert list(warnings_of(load(tmp_path / "gateway.toml"))) == []
+
+
+def test_a_gateway_without_credentials_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("COS_SECRET_ID", "COS_SECRET_KEY", "TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    path = tmp_path / "gateway.toml"
+    path.write_text('[credentials]\nsource = "environment"\n' + ROUTE + CALLER + ALLOW)
+    assert serve(str(path), check=True) == 0
+    said = capsys.readouterr()
+    assert "warning: there are no credentials for the route all: no credentials: set the environment" in said.err
+    assert "serves / -> examplebucket" in said.out
+    monkeypatch.setenv("COS_SECRET_ID", "A")
+    monkeypatch.setenv("COS_SECRET_KEY", "k")
+    assert serve(str(path), check=True) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_running_gateway_without_credentials_says_so(tmp_path: Path) -> None:
+    text = 'listen = "127.0.0.1:0"\n[credentials]\nsource = "environment"\n' + ROUTE + CALLER + ALLOW
+    with serving(tmp_path / "gateway.toml", text, workers=2, COS_SECRET_ID="", COS_SECRET_KEY="") as served:
+        served.says("warning: there are no credentials for the route all")
+        served.reload(text, "reloaded")
+    assert sum("there are no credentials" in line for line in served.said) == 1
+
+
+def test_a_host_that_is_not_signed(tmp_path: Path) -> None:
+    """For a CDN that asks the bucket by another name."""
+    (tmp_path / "gateway.toml").write_text(ROUTE + "sign_host = false\n" + CALLER + ALLOW)
+    gateway = Gateway(tmp_path / "gateway.toml", credentials=Credentials("AKIDEXAMPLE", "example-key"))
+    status, headers, _ = ask(gateway, "/a/b.jpg", {})
+    assert status == 302
+    assert "&q-header-list=&" in headers["location"]

@@ -83,7 +83,7 @@ class Gateway:
         self._flush()
         self._policy = policy
         if self._answer is not _not_yet:
-            self._answer = policy.gate.answer
+            self._answer = policy.answer
         with self._log_lock:  # the file may have been renamed
             if self._log is not None and self._log != 1:
                 os.close(self._log)
@@ -118,7 +118,7 @@ class Gateway:
             if all(holder.now is not None or holder.problem for holder in self._policy.holders):
                 break
             await asyncio.sleep(0.1)
-        self._answer = self._policy.gate.answer
+        self._answer = self._policy.answer
         self._board.add(b"started", 1)
 
     def _handle_task_end(self, task: asyncio.Task[None]) -> None:
@@ -128,6 +128,14 @@ class Gateway:
                 each.cancel()
             self._tasks = ()
             self._answer = _not_yet
+
+    def problems(self) -> list[str]:
+        """Which routes have no credentials, and why: what answers 503. Empty before they were asked for."""
+        return [
+            f"there are no credentials for {routes}: {holder.problem}"
+            for routes, holder in self._policy.sources()
+            if holder.now is None and holder.problem
+        ]
 
     async def stop(self) -> None:
         """Write down what is not yet, and stop what `start` began."""

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 from cossign.errors import CosSignError
+from cossign.gateway.places import Place, find_lines, line_of
 from cossign.key_time import duration
 
 if sys.version_info >= (3, 11):
@@ -21,8 +22,6 @@ else:
     import tomli as tomllib
 
 __all__ = ["Config", "ConfigError", "load"]
-
-Place = tuple[str | int, ...]  # of a field: the steps that lead there
 
 
 class ConfigError(CosSignError):
@@ -85,12 +84,21 @@ def _header(value: Any) -> str:
     return value.lower()
 
 
+def _origin(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?", value):
+        raise ValueError(
+            'must be "*", or an origin such as "https://app.example.com", in lower case and without a path'
+        )
+    return value
+
+
 Duration = Annotated[int, BeforeValidator(duration)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
 Method = Literal["GET", "HEAD", "PUT", "POST", "DELETE"]
 Network = Annotated[str, BeforeValidator(_network)]
 EndpointPath = Annotated[str, BeforeValidator(_endpoint_path)]
 Header = Annotated[str, BeforeValidator(_header)]
+Origin = Annotated[str, BeforeValidator(_origin)]
 
 
 class _Table(BaseModel):
@@ -129,6 +137,8 @@ class Route(_Table):
     round_to: Duration | None = None
     params: tuple[str, ...] = Field(default=(), strict=False)
     unusual_keys: bool = False
+    sign_host: bool = True
+    cors: tuple[Origin, ...] = Field(default=(), strict=False)
     cache: Literal["private", "public"] = "private"
     credentials: CredentialsTable | None = None
 
@@ -280,23 +290,25 @@ def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]
                 yield (*place, "max_expires"), f"must be longer than round_to of the route {route.name!r}"
 
 
+def warnings_of(config: Config) -> Iterator[str]:
+    """What is of its form and never takes effect, in words for whoever starts the gateway."""
+    used_names = {name for caller in config.caller for rule in caller.allow for name in rule.routes}
+    for route in config.route:
+        if "*" not in used_names and route.name not in used_names:
+            yield f"nobody may use the route {route.name}: no caller's rule names it"
+    for caller in config.caller:
+        if not caller.allow:
+            yield f"the caller {caller.name} may do nothing: it has no [[caller.allow]]"
+        for number, (rule, routes) in enumerate(config.rules(caller)):
+            methods = {method for route in routes for method in route.methods}
+            if routes and not methods & set(rule.methods):
+                yield (
+                    f"rule {number + 1} of the caller {caller.name} never takes effect: its routes take "
+                    f"{', '.join(sorted(methods))}, and it allows {', '.join(rule.methods)}"
+                )
+
+
 # --- Reading
-
-
-def _line(text: str, place: Place) -> int:
-    """The line where a field is set: the first one up to which the file says anything of it; 0 if none."""
-    lines = text.split("\n")
-    while place:
-        for count in range(1, len(lines) + 1):
-            try:
-                value: Any = tomllib.loads("\n".join(lines[:count]))
-                for step in place:
-                    value = value[step]
-            except (tomllib.TOMLDecodeError, LookupError, TypeError):
-                continue
-            return count
-        place = place[:-1]
-    return 0
 
 
 def _field(place: Place) -> str:
@@ -330,7 +342,8 @@ def parse_config(data: Mapping[str, Any], source: str = "config", text: str = ""
 
 
 def _error(source: str, text: str, problems: list[tuple[Place, str]]) -> ConfigError:
-    return ConfigError(source, sorted((_line(text, place), _field(place), what) for place, what in problems))
+    lines = find_lines(text)
+    return ConfigError(source, sorted((line_of(place, lines), _field(place), what) for place, what in problems))
 
 
 def load(path: str | os.PathLike[str]) -> Config:

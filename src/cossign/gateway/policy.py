@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from cossign.gateway._gate import Board, Caller, Gate, Route, Rule
 from cossign.gateway.config import Caller as CallerTable
 from cossign.gateway.config import Config, CredentialsTable
 from cossign.gateway.config import Route as RouteTable
+from cossign.gateway.cors import Cors
 from cossign.signer import Signer
 
 # The headers in which a proxy says which request it asks for: its target, its method, its Host.
@@ -131,6 +132,7 @@ def _route(table: RouteTable, holder: CredentialsHolder) -> Route:
         accelerate=table.accelerate,
         expires=table.expires,
         round_to=table.round_to,
+        sign_host=table.sign_host,
     )
     return Route(
         table.name,
@@ -249,6 +251,16 @@ class Policy:
             help=config.explain_url,
         )
         self.shows_metrics = make_network_check(config.metrics_from)
+        has_cors = any(route.cors for route in config.route)
+        self.answer = Cors(self.gate.answer, config.route).answer if has_cors else self.gate.answer
+
+    def sources(self) -> Iterator[tuple[str, CredentialsHolder]]:
+        """(routes, credentials): which routes sign with which credentials."""
+        for table, holder in self._sources.items():
+            names = [
+                route.name for route in self.config.route if (route.credentials or self.config.credentials) == table
+            ]
+            yield f"the route{'s' if len(names) > 1 else ''} {', '.join(names)}", holder
 
     def _routes(self, problems: list[tuple[tuple[str | int, ...], str]]) -> list[Route]:
         """The configuration's routes; what is wrong with one is added to a list, with its place."""

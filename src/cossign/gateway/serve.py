@@ -18,13 +18,15 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cossign import __version__
+from cossign.errors import CosSignError
 from cossign.gateway._gate import Board
 from cossign.gateway.app import BOARD_SIZE, Gateway
-from cossign.gateway.config import Config, ConfigError, load
+from cossign.gateway.config import Config, ConfigError, load, warnings_of
 from cossign.gateway.policy import Policy
 
 _DIRECTORY = "COSSIGN_SERVE_DIRECTORY"  # the environment variable that tells workers where it is
@@ -58,11 +60,15 @@ def worker() -> Gateway:
     directory = Path(os.environ[_DIRECTORY])
     memory = _map_board(directory)
     board = Board(memory)
-    generation = board.add(b"generation", 0)  # before the file is read: what comes behind it is read again
+    generation = board.add(b"generation", 0)  # before the file is read: a later one is read again
     gateway = Gateway(directory / "gateway.toml", memory=memory)
 
     async def watch() -> None:
         nonlocal generation
+        problems = gateway.problems()
+        if problems and board.add(b"said_problems", 1) == 1:  # one worker says it
+            for problem in problems:
+                _say(f"warning: {problem}")
         now = board.add(b"generation", 0)
         if now != generation:
             generation = now
@@ -97,6 +103,15 @@ def load_usable_config(path: str) -> Config:
     return config
 
 
+def _missing_credentials(config: Config) -> Iterator[str]:
+    """Which routes have no credentials, and why, as their providers say now."""
+    for routes, holder in Policy(config, Board(bytearray(BOARD_SIZE))).sources():
+        try:
+            holder.provider.get()
+        except CosSignError as error:
+            yield f"there are no credentials for {routes}: {error}"
+
+
 class _Master:
     def __init__(self, path: str, config: Config, directory: str) -> None:
         self.path = path
@@ -124,6 +139,8 @@ class _Master:
             if getattr(config, field) != getattr(self.config, field):
                 _say(f"warning: {field} changes at the next start only")
         self.board.add(b"generation", 1)
+        for text in warnings_of(config):
+            _say(f"warning: {text}")
         _say(f"reloaded: {summary(config)}")
 
     def listen(self) -> None:
@@ -154,7 +171,11 @@ def serve(path: str, check: bool = False) -> int:
         OSError: the address is in use.
     """
     config = load_usable_config(path)
+    for text in warnings_of(config):
+        _say(f"warning: {text}")
     if check:
+        for text in _missing_credentials(config):
+            _say(f"warning: {text}")
         print(f"cossign: {summary(config)}")
         return 0
     _claim(config)
