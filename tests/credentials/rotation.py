@@ -1,4 +1,4 @@
-"""Sign without a pause, with keys that change every two seconds, on a machine whose clock somebody sets to and fro.
+"""Sign without a pause, with keys that change every two seconds, on a machine whose clock somebody sets back and forth.
 
     python -m tests.credentials.rotation [SECONDS]
 
