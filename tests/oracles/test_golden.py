@@ -12,6 +12,7 @@ from tests.oracles.ours import answer
 
 
 @pytest.mark.usefixtures("engine")
+@pytest.mark.filterwarnings("ignore::cossign.UnsignedHeaderWarning")  # the SDK leaves out such headers silently
 def test_golden_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     with gzip.open(GOLDEN, "rt", encoding="utf-8") as lines:
         kept = [json.loads(line) for line in lines]
