@@ -170,6 +170,10 @@ class CosServer:
         self.requests: list[Request] = []
         self.refusals: list[str] = []
         self.watch: Callable[[Request], None] | None = None
+        self.permits: Callable[[Request, str], str] | None = (
+            None  # why the policy of a SecretId forbids a request, or ""
+        )
+        self.uploads: dict[bytes, dict[int, bytes]] = {}  # of each key the parts that wait to be completed
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -240,11 +244,18 @@ class CosServer:
             for secrets in self.secrets():
                 now = time.time() + self.offset
                 kind = request.header("Content-Type") or ""
-                if kind.startswith("multipart/form-data") and request.target == b"/" and b'"policy"' in request.body:
+                if kind.startswith("multipart/form-data") and request.target == b"/":
                     fields, name, content = form_of(kind.encode(), request.body)
-                    refused = form_refusal(fields, name, len(content), self.bucket, *secrets, now)
+                    if "policy" in fields:
+                        refused = form_refusal(fields, name, len(content), self.bucket, *secrets, now)
+                    else:  # the Mini Program's SDK: an Authorization for POST / in a field
+                        names = {"Signature": b"Authorization", "x-cos-security-token": b"x-cos-security-token"}
+                        signed = [(names[name], value.encode()) for name, value in fields.items() if name in names]
+                        refused = refusal(b"POST", b"/", request.headers + signed, *secrets, now)
                 else:
                     refused = refusal(request.method, request.target, request.headers, *secrets, now)
+                if not refused and self.permits is not None:
+                    refused = self.permits(request, secrets[0])
                 if not refused:
                     break
             if refused:
@@ -261,7 +272,14 @@ class CosServer:
         return 200, path[1:], {"ETag": f'"{hashlib.md5(request.body).hexdigest()}"'}
 
     def stored(self, request: Request, key: bytes) -> tuple[int, bytes, dict[str, str]]:
-        """PUT, POST of a form, GET and HEAD of an object."""
+        """PUT, POST of a form, GET and HEAD of an object, an upload in parts, and a list of keys."""
+        names = {name.decode(): value for name, value in query_of(request.target)}
+        if key and (names.keys() & {"uploads", "uploadId"}):
+            return self.uploaded(request, key, names)
+        if not key and request.method == b"GET":
+            found = sorted(each for each in self.objects if each.startswith(names.get("prefix", b"")))
+            keys = "".join(f"<Contents><Key>{escape(each.decode())}</Key></Contents>" for each in found)
+            return 200, f"<ListBucketResult>{keys}</ListBucketResult>".encode(), {"Content-Type": "application/xml"}
         if request.method == b"POST":
             fields, name, content = form_of((request.header("Content-Type") or "").encode(), request.body)
             self.objects[fields["key"].replace("${filename}", name).encode()] = content
@@ -282,6 +300,19 @@ class CosServer:
         start, end = (int(each) for each in span.split("-"))
         part = content[start : end + 1]
         return 206, part, {**etag, "Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(content)}"}
+
+    def uploaded(self, request: Request, key: bytes, names: dict[str, bytes]) -> tuple[int, bytes, dict[str, str]]:
+        """An upload in parts: its beginning, a part, its end."""
+        kind = {"Content-Type": "application/xml"}
+        if "uploads" in names:
+            self.uploads[key] = {}
+            text = "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+            return 200, text.encode(), kind
+        if request.method == b"PUT":
+            self.uploads[key][int(names["partNumber"])] = request.body
+            return 200, b"", {"ETag": f'"{hashlib.md5(request.body).hexdigest()}"'}
+        self.objects[key] = b"".join(part for _, part in sorted(self.uploads.pop(key).items()))
+        return 200, b"<CompleteMultipartUploadResult><ETag>1</ETag></CompleteMultipartUploadResult>", kind
 
 
 @contextmanager

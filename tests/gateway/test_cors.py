@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
-import queue
-import shutil
-import subprocess
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,9 +13,9 @@ from cossign import Signer
 from cossign.gateway import ConfigError, Gateway
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
 from tests.cos_server import CosServer, running
+from tests.gateway.browser import site
 from tests.gateway.serving import serving as serving_gateway
 from tests.gateway.test_policy import BEARER, CREDENTIALS, TOKEN, ask, config
-from tests.waiting import PATIENCE
 
 PAGE = "https://app.example.com"
 ALLOWED = {"access-control-allow-origin": PAGE, "access-control-expose-headers": "X-Cossign-Reason, Retry-After"}
@@ -160,25 +154,11 @@ def bucket() -> Iterator[CosServer]:
 
 
 def test_a_page_fetches_and_uploads_through_the_gateway(bucket: CosServer, tmp_path: Path) -> None:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
-    told: queue.Queue[bytes] = queue.Queue()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-        def do_POST(self) -> None:
-            told.put(self.rfile.read(int(self.headers["Content-Length"])))
-            self.send_response(204)
-            self.end_headers()
-
     fields = (
         Signer(CREDENTIALS, bucket=BUCKET, region="ap-beijing", domain=bucket.url).post_policy("by-form.txt").fields
     )
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(tmp_path))) as site:
-        origin = f"http://127.0.0.1:{site.server_address[1]}"
+    with site(tmp_path) as found:
+        origin = found.origin
         route = f'bucket = "{BUCKET}"\nregion = "ap-beijing"\ndomain = "{bucket.url}"\n'
         policy = f"""
 listen = "127.0.0.1:0"
@@ -207,25 +187,9 @@ routes = ["*"]
 prefixes = [""]
 methods = ["GET", "PUT"]
 """
-        thread = threading.Thread(target=site.serve_forever)
-        thread.start()
-        browser = None
-        try:
-            with serving_gateway(tmp_path / "gateway.toml", policy) as served:
-                page = SCRIPT.replace("GATEWAY", f"http://127.0.0.1:{served.port}").replace("SERVER", bucket.url)
-                (tmp_path / "page.html").write_text(page.replace("FIELDS", json.dumps(dict(fields))))
-                command = [
-                    chromium, "--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0",
-                    f"--user-data-dir={tmp_path / 'profile'}", f"{origin}/page.html",
-                ]  # fmt: skip
-                browser = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                result = json.loads(told.get(timeout=PATIENCE))
-        finally:
-            if browser is not None:
-                browser.terminate()
-                browser.wait(PATIENCE)
-            site.shutdown()
-            thread.join()
+        with serving_gateway(tmp_path / "gateway.toml", policy) as served:
+            page = SCRIPT.replace("GATEWAY", f"http://127.0.0.1:{served.port}").replace("SERVER", bucket.url)
+            result = found.told_by(page.replace("FIELDS", json.dumps(dict(fields))))
     assert result == {
         "get": "hello",
         "range": "el",

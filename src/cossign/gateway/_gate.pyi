@@ -15,8 +15,6 @@ def judged_path(raw: bytes, unusual: bool = False) -> tuple[bytes, str]: ...
 def mask_signature(text: str) -> str: ...
 def own_path(scope: Scope) -> str: ...
 
-CAUSES: dict[str, str]
-
 class Board:
     def __init__(self, memory: Any) -> None: ...
     def add(self, name: bytes, more: int) -> int: ...
@@ -49,14 +47,21 @@ class Rule:
         params: Iterable[str] | None,
         longest: int | None,
         bulk: bool,
+        *,
+        lists: bool = False,
+        headers: Iterable[str] = (),
     ) -> None: ...
 
 class Caller:
+    @property
+    def name(self) -> str: ...
     def __init__(
         self, name: str, rules: Iterable[Rule], rate: float, burst: int, board: Board, anonymous: bool
     ) -> None: ...
 
 class Request:
+    @property
+    def caller(self) -> Caller: ...
     @property
     def route(self) -> Route: ...
     @property
@@ -93,6 +98,18 @@ class Gate:
     def permit(
         self, request: Request, route: str | None, method: str, query: dict[str, str] | None, seconds: int | None
     ) -> tuple[str, tuple[bytes, ...]]: ...
+    def permit_request(
+        self,
+        request: Request,
+        *,
+        route: str,
+        method: str,
+        key: bytes,
+        query: dict[str, str] | None,
+        header_names: Iterable[str],
+        lists: bool,
+        seconds: int | None,
+    ) -> str: ...
     def count(self, request: Request, scope: Scope, code: str, elapsed_ns: int, signature_count: int) -> None: ...
     def refusal(self, request: Request, code: str, more: str = "") -> tuple[Event, Event]: ...
 

@@ -23,6 +23,7 @@ from cossign._native cimport Text, escaped_byte
 from cossign._core import sign_one
 from cossign._verify import Judge
 from cossign.errors import BadSignature, CredentialsError, KeyNameError, SignatureExpired, SignatureNotYetValid
+from cossign.gateway.reasons import CAUSES, CODES, REFUSALS, TABLE
 
 # ASGI's types
 Scope = MutableMapping[str, Any]
@@ -108,59 +109,10 @@ cdef enum Reason:
     OK, NO_CREDENTIALS, UNKNOWN_TOKEN, UNKNOWN_SCHEME, BAD_SIGNATURE, UNSIGNED, EXPIRED, NOT_YET_VALID,
     UNKNOWN_CERTIFICATE, AMBIGUOUS, BAD_PATH, BAD_ENCODING, CONTROL, BACKSLASH, EMPTY_SEGMENT, DOT_SEGMENT,
     TWICE_ENCODED, NO_KEY, BAD_KEY, BAD_QUERY, NO_ROUTE, METHOD,
-    NOT_GRANTED, METHOD_NOT_GRANTED, PREFIX, PARAMETER, TOO_LONG_VALID,  # what rules say: the nearer to a yes, the later
+    NOT_GRANTED, METHOD_NOT_GRANTED, PREFIX, PARAMETER, HEADER_NAME, TOO_LONG_VALID,  # what rules say: the nearer to a yes, the later
     RATE, BUSY, UNTRUSTED, NO_ORIGINAL, UNAVAILABLE, BAD_BODY, TOO_LARGE, MEDIA_TYPE, STALLED, NO_ROOM, STOPPING, GONE, FAILED, REASONS
 
-# Code, status, what it means: the code is what logs, metrics and answers say.
-TABLE = (
-    ("ok", 204, ""),
-    ("no_credentials", 401, "the request has no token, signature or certificate"),
-    ("unknown_token", 401, "no caller has this token"),
-    ("unknown_scheme", 401, "Authorization must be 'Bearer ...' or a COS signature"),
-    ("bad_signature", 401, "the signature is not one of a caller for this request"),
-    ("unsigned", 401, "the signature must sign the Host header and every parameter"),
-    ("expired", 401, "the signature has expired"),
-    ("not_yet_valid", 401, "the signature is not valid yet"),
-    ("unknown_certificate", 403, "no caller has this certificate"),
-    ("ambiguous", 400, "a header or a parameter that must be there once is there more than once"),
-    ("bad_path", 400, "the path must begin with a slash"),
-    ("bad_encoding", 400, "the path is no valid percent-encoded UTF-8"),
-    ("control_character", 400, "the path has a control character"),
-    ("backslash", 400, "the path has a backslash"),
-    ("empty_segment", 400, "the path has two slashes in a row"),
-    ("dot_segment", 400, "the path has a segment . or .."),
-    ("twice_encoded", 400, "the path is percent-encoded twice"),
-    ("no_key", 404, "the path names no object"),
-    ("bad_key", 400, "COS has no such keys: they have at most 850 bytes"),
-    ("bad_query", 400, "the query is no valid percent-encoded UTF-8, or is too long"),
-    ("no_route", 404, "no route has this path or name"),
-    ("method", 405, "the route does not take this method"),
-    ("not_granted", 403, "the caller may not use this route"),
-    ("method_not_granted", 403, "the caller may not use this method"),
-    ("prefix", 403, "the caller may not use keys of this prefix"),
-    ("parameter", 403, "a parameter is not allowed"),
-    ("expires", 403, "a signature may not hold that long"),
-    ("rate", 429, "the caller has asked too often"),
-    ("busy", 429, "too many bulk requests are under way"),
-    ("untrusted", 403, "only a trusted proxy may ask this"),
-    ("no_original", 400, "the proxy does not say which request it asks for"),
-    ("unavailable", 503, "there are no credentials to sign with now"),
-    ("bad_body", 400, "the body is not of its form"),
-    ("too_large", 413, "the body has too many rows or bytes"),
-    ("media_type", 415, "the body's Content-Type is not one that can be read"),
-    ("stalled", 408, "the client neither sends nor reads any more"),
-    ("no_room", 507, "the gateway's disk has no room for the body"),
-    ("stopping", 503, "the gateway is stopping"),
-    ("gone", 400, "the client has gone"),
-    ("failed", 500, "the gateway has failed"),
-)
-
-# Which entry of the catalogue of cossign.explain says more of a reason; "" for all of it.
-CAUSES = {
-    "no_credentials": "no-signature", "unknown_scheme": "authorization-form", "bad_signature": "", "expired": "expired",
-    "not_yet_valid": "not-yet-valid", "bad_encoding": "not-utf8", "backslash": "path-edited",
-    "empty_segment": "slashes-changed", "dot_segment": "dot-segments", "twice_encoded": "url-encoded-again",
-}
+# `TABLE` has a line of each, in this order.
 assert len(TABLE) == REASONS
 
 
@@ -440,6 +392,8 @@ cdef class Rule:
         params: names of parameters, or None for all that the route takes.
         longest: the longest time that a signature may hold, in seconds, or None.
         bulk: whether it allows many signatures at once.
+        lists: whether it allows to list the keys of its prefixes.
+        headers: names of the headers of COS (x-cos-..., x-ci-...) that an SDK may have signed.
     """
 
     cdef frozenset routes
@@ -448,18 +402,22 @@ cdef class Rule:
     cdef Names params
     cdef object longest
     cdef bint bulk
+    cdef bint lists
+    cdef Names headers
 
-    def __init__(self, routes, prefixes, methods, params, longest, bint bulk):
+    def __init__(self, routes, prefixes, methods, params, longest, bint bulk, *, bint lists=False, headers=()):
         self.routes = None if routes is None else frozenset(routes)
         self.prefixes = tuple([<bytes?>prefix for prefix in prefixes])
         self.methods = None if methods is None else frozenset(methods)
         self.params = None if params is None else Names(params)
         self.longest = longest
         self.bulk = bulk
+        self.lists = lists
+        self.headers = Names(headers)
 
     cdef Reason judge_request(self, Request request) except? REASONS:
         """Whether it allows a request; of many signatures at once, but for their keys."""
-        if request.kind == PRESIGN and not self.bulk:
+        if (request.kind == PRESIGN and not self.bulk) or (request.lists and not self.lists):
             return NOT_GRANTED
         if self.routes is not None and request.route.name not in self.routes:
             return NOT_GRANTED
@@ -471,6 +429,10 @@ cdef class Rule:
             for name in request.query:
                 if not self.params.has(name):
                     return PARAMETER
+        if request.header_names is not None:
+            for name in request.header_names:
+                if not self.headers.has(name):
+                    return HEADER_NAME
         if self.longest is not None and request.held_seconds > <long long>self.longest:
             return TOO_LONG_VALID
         return OK
@@ -495,7 +457,7 @@ cdef class Caller:
         anonymous: whether it is whoever does not say who he is.
     """
 
-    cdef str name
+    cdef readonly str name
     cdef bint anonymous
     cdef tuple rules
     cdef bytes header
@@ -528,13 +490,15 @@ cdef class Caller:
 
 
 cdef enum Kind:
-    REDIRECT, AUTHORIZE, SIGN, PRESIGN, HEALTHZ, READYZ, METRICS, KINDS
+    REDIRECT, AUTHORIZE, SIGN, PRESIGN, SDK_AUTHORIZATION, SDK_CREDENTIALS, HEALTHZ, READYZ, METRICS, KINDS
 
 # Times are counted in buckets of powers of two: the last one has all from 2 ** 24 microseconds on.
 cdef enum:
     SLOWEST_BUCKET = 25
 
-KIND_NAMES = ("redirect", "authorize", "sign", "presign", "healthz", "readyz", "metrics")
+KIND_NAMES = (
+    "redirect", "authorize", "sign", "presign", "sdk_authorization", "sdk_credentials", "healthz", "readyz", "metrics",
+)
 
 
 @cython.final
@@ -577,9 +541,11 @@ cdef class Request:
 
     cdef Kind kind
     cdef readonly Route route
-    cdef Caller caller
+    cdef readonly Caller caller
     cdef str method
     cdef readonly dict query        # but for the signature; None where there is none
+    cdef tuple header_names         # the headers of COS that an SDK asks to have signed
+    cdef bint lists                 # whether the key is the beginning of keys that are listed
     cdef bytes raw_query
     cdef bytes key_bytes
     cdef str key
@@ -599,7 +565,6 @@ cdef class Request:
 cdef dict EMPTY_BODY = {"type": "http.response.body", "body": b""}
 cdef tuple NO_LENGTH = (b"content-length", b"0")
 cdef tuple NO_STORE = (b"cache-control", b"no-store")
-cdef tuple JSON = (b"content-type", b"application/json")
 cdef tuple CHALLENGE = (b"www-authenticate", b'Bearer realm="cossign"')
 
 # The headers that are looked at; what a proxy says has names of its configuration.
@@ -612,21 +577,6 @@ cdef int LONGEST_QUERY = 8192
 cdef int LONGEST_KEY = 850  # COS's limit, which signing knows; an authorization signs nothing
 cdef int MOST_LINES = 100_000  # that wait to be written down
 cdef object sha256 = hashlib.sha256
-
-
-cdef list refusals():
-    """Of each reason the body and the headers that are always the same."""
-    pairs = []
-    for code, _, text in TABLE:
-        body = json.dumps({"error": code, "message": text}).encode() + b"\n"
-        headers = [
-            JSON, (b"content-length", b"%d" % len(body)), NO_STORE, (b"x-cossign-reason", code.encode())
-        ]
-        pairs.append((body, headers))
-    return pairs
-
-
-cdef list REFUSALS = refusals()
 
 
 def mask_signature(str text not None):
@@ -912,7 +862,7 @@ cdef class RequestJudge:
         request.retry = request.caller.wait()
         if request.retry > 0:
             return RATE
-        if request.kind == PRESIGN:
+        if request.kind >= PRESIGN:  # what is signed stands in the body
             return OK
         reason = self.find(request, raw_path, root)
         if reason != OK:
@@ -1053,7 +1003,8 @@ cdef class Gate(RequestJudge):
         if <int>reason in self.links:
             headers.append(self.links[<int>reason])
         if reason == METHOD:
-            headers.append((b"allow", ", ".join(sorted(request.route.methods)).encode()))
+            methods = ("POST",) if request.route is None else sorted(request.route.methods)  # without one: of the endpoint
+            headers.append((b"allow", ", ".join(methods).encode()))
         elif reason == RATE or reason == BUSY:
             headers.append((b"retry-after", b"%d" % (request.retry // 1_000_000_000 + 1)))
         return {"type": "http.response.start", "status": status, "headers": headers}, {
@@ -1113,13 +1064,13 @@ cdef class Gate(RequestJudge):
         return KIND_NAMES[<int>self.endpoints.get(own_path(scope), REDIRECT)]
 
     def admit(self, dict scope not None):
-        """Who asks for many signatures at once.
+        """Who asks for what stands in a request's body.
 
         Returns:
             (request, code): the code is "ok", or why it is refused.
         """
         cdef Request request = Request.__new__(Request)
-        request.kind = PRESIGN
+        request.kind = <Kind><int>self.endpoints[own_path(scope)]
         cdef Reason reason = self.judge_request(request, scope)
         return request, TABLE[<int>reason][0]
 
@@ -1162,6 +1113,52 @@ cdef class Gate(RequestJudge):
                         prefixes.append(route_prefix)
         return ("ok" if prefixes else "prefix" if seconds is None else "expires"), tuple(prefixes)
 
+    def permit_request(
+        self, Request request not None, *, str route not None, str method not None, bytes key not None, dict query,
+        header_names, bint lists, seconds,
+    ):
+        """Whether a caller may have one request signed that an SDK is going to send.
+
+        Args:
+            request: as `admit` gave it.
+            route: the route's name.
+            method: the request's method.
+            key: its key; b"" for a form. Where keys are listed: what they begin with.
+            query: its parameters, or None.
+            header_names: the names of the headers of COS that are signed, in lower case.
+            lists: whether keys are listed.
+            seconds: how long the signature shall hold, or None for as long as it may.
+
+        Returns:
+            The code: "ok", or why it is refused; `request.seconds` is then how long the signature holds.
+        """
+        cdef Rule rule
+        cdef Reason reason
+        request.route = self.by_name[route]
+        request.method = method
+        request.key_bytes = key
+        request.query = query
+        request.header_names = tuple(header_names)
+        request.lists = lists
+        reason = judge_path(
+            <const uint8_t*>PyBytes_AS_STRING(key), <size_t>PyBytes_GET_SIZE(key), request.route.unusual
+        )
+        if reason == OK and not begins(key, request.route.prefix):
+            reason = PREFIX
+        if reason == OK and PyBytes_GET_SIZE(key) > LONGEST_KEY:
+            reason = BAD_KEY
+        if reason == OK:
+            request.key = key.decode()
+            reason = self.check_rules(request)
+        if reason == OK and seconds is not None and seconds > request.seconds:
+            reason = TOO_LONG_VALID
+            for rule in request.caller.rules:
+                if seconds <= rule.most(request.route) and rule.judge_request(request) == OK:
+                    reason = OK
+        if reason == OK and seconds is not None:
+            request.seconds = seconds
+        return TABLE[<int>reason][0]
+
     def count(
         self, Request request not None, dict scope not None, str code not None, int64_t elapsed_ns,
         int64_t signature_count,
@@ -1182,9 +1179,6 @@ cdef class Gate(RequestJudge):
                 (name, b"%d" % len(text) if name == b"content-length" else value) for name, value in start["headers"]
             ]
         return start, body
-
-
-CODES = {code: number for number, (code, _, _) in enumerate(TABLE)}
 
 
 cdef bint has_control(str text) except -1:

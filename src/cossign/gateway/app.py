@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from cossign.credentials import CredentialsProvider
-from cossign.gateway import bulk
+from cossign.gateway import bulk, sdk
 from cossign.gateway._gate import Board, Event, Receive, Scope, Send
 from cossign.gateway.config import Config, load, parse_config
 from cossign.gateway.policy import Policy
@@ -199,6 +199,9 @@ class Gateway:
         kind = self._policy.gate.kind(scope)
         if kind == "presign":
             await self._bulk.answer(self._policy, scope, receive, send)
+            return
+        if kind.startswith("sdk_"):
+            await sdk.answer(self._policy, kind, scope, receive, send)
             return
         if scope["method"] not in ("GET", "HEAD"):
             await _answer(send, 405, {"error": "method"}, ((b"allow", b"GET, HEAD"),))

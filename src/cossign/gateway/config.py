@@ -99,6 +99,7 @@ Network = Annotated[str, BeforeValidator(_network)]
 EndpointPath = Annotated[str, BeforeValidator(_endpoint_path)]
 Header = Annotated[str, BeforeValidator(_header)]
 Origin = Annotated[str, BeforeValidator(_origin)]
+HeaderPattern = Annotated[str, Field(pattern=r"^x-(cos|ci)-[a-z0-9-]*\*?$")]
 
 
 class _Table(BaseModel):
@@ -151,7 +152,10 @@ class Allow(_Table):
     methods: tuple[Method, ...] = Field(default=("GET", "HEAD"), min_length=1, strict=False)
     params: tuple[str, ...] = Field(default=(), strict=False)
     max_expires: Duration | None = None
+    headers: tuple[HeaderPattern, ...] = Field(default=(), strict=False)
     bulk: bool = False
+    lists: bool = False
+    temporary_keys: bool = False
 
 
 class Caller(_Table):
@@ -185,12 +189,22 @@ class Bulk(_Table):
     threads: int = Field(default=1, ge=1, le=64)
 
 
+class SdkTable(_Table):
+    """Where POST /sdk/credentials has its temporary keys from."""
+
+    role_arn: str | None = None
+    sts_region: str = "ap-guangzhou"
+    sts_endpoint: str = "sts.tencentcloudapi.com"
+
+
 class Endpoints(_Table):
     """The paths of what is no object."""
 
     authorize: EndpointPath = "/authorize"
     sign: EndpointPath = "/sign"
     presign: EndpointPath = "/presign"
+    sdk_authorization: EndpointPath = "/sdk/authorization"
+    sdk_credentials: EndpointPath = "/sdk/credentials"
     healthz: EndpointPath = "/healthz"
     readyz: EndpointPath = "/readyz"
     metrics: EndpointPath = "/metrics"
@@ -211,6 +225,7 @@ class Config(_Table):
     credentials: CredentialsTable = CredentialsTable()
     client_certificate: ClientCertificate | None = None
     bulk: Bulk = Bulk()
+    sdk: SdkTable = SdkTable()
     endpoints: Endpoints = Endpoints()
     route: tuple[Route, ...] = Field(min_length=1, strict=False)
     caller: tuple[Caller, ...] = Field(default=(), strict=False)
@@ -285,6 +300,9 @@ def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]
                 route.prefix.startswith(prefix) or prefix.startswith(route.prefix) for route in routes
             ):
                 yield (*place, "prefixes"), f"no key of these routes begins with {prefix!r}"
+        tables = [route.credentials or config.credentials for route in routes]
+        if rule.temporary_keys and any(table != tables[0] for table in tables):
+            yield (*place, "temporary_keys"), "needs routes of the same credentials: they are lent by one of them"
         for route in routes:
             if rule.max_expires is not None and rule.max_expires <= (route.round_to or 0):
                 yield (*place, "max_expires"), f"must be longer than round_to of the route {route.name!r}"
@@ -305,6 +323,13 @@ def warnings_of(config: Config) -> Iterator[str]:
                 yield (
                     f"rule {number + 1} of the caller {caller.name} never takes effect: its routes take "
                     f"{', '.join(sorted(methods))}, and it allows {', '.join(rule.methods)}"
+                )
+            if rule.lists and not any(
+                {"*", "prefix"} & {*rule.params} and "prefix" in route.params for route in routes
+            ):
+                yield (
+                    f"rule {number + 1} of the caller {caller.name} lists no keys: its params and those of its routes must "
+                    "have prefix, and for SDKs delimiter, marker, max-keys and encoding-type"
                 )
 
 

@@ -23,10 +23,14 @@ class Cors:
     Args:
         answer: the Gate's answer to a request.
         routes: the configuration's routes.
+        doors: the paths that SDKs ask by POST, from the pages of every route.
     """
 
-    def __init__(self, answer: Answer, routes: Iterable[Route]) -> None:
+    def __init__(self, answer: Answer, routes: Iterable[Route], doors: Iterable[str] = ()) -> None:
         self._answer = answer
+        routes = tuple(routes)
+        self._doors = frozenset(doors)
+        self._door_origins = frozenset(origin.encode() for route in routes for origin in route.cors)
         self._routes = sorted(
             ((route.path, frozenset(origin.encode() for origin in route.cors), route.methods) for route in routes),
             key=lambda route: len(route[0]),
@@ -35,13 +39,10 @@ class Cors:
 
     def answer(self, scope: Scope) -> tuple[Event, Event] | None:
         """As the Gate's, for pages of other origins, too."""
-        path = own_path(scope)
-        origins, methods = next(
-            ((origins, methods) for start, origins, methods in self._routes if path.startswith(start)), (None, ())
-        )
+        origins, methods = self._rule(own_path(scope))
         if not origins:
             return self._answer(scope)
-        headers = {name: value for name, value in scope["headers"] if name.startswith((b"origin", b"access-control-"))}
+        headers = _page_headers(scope)
         allowed_origin = _allowed_origin(headers.get(b"origin"), origins)
         if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
             return _preflight(headers, allowed_origin, methods)
@@ -49,6 +50,24 @@ class Cors:
         if events is not None:
             events[0]["headers"] += _cors_headers(allowed_origin, origins)
         return events
+
+    def headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        """What the answers of other endpoints need, so that a page may read them."""
+        origins, _ = self._rule(own_path(scope))
+        return _cors_headers(_allowed_origin(_page_headers(scope).get(b"origin"), origins), origins) if origins else []
+
+    def _rule(self, path: str) -> tuple[frozenset[bytes], Iterable[str]]:
+        """The origins and the methods that are allowed for a path."""
+        if path in self._doors:
+            return self._door_origins, ("POST",)
+        return next(
+            ((origins, methods) for start, origins, methods in self._routes if path.startswith(start)),
+            (frozenset(), ()),
+        )
+
+
+def _page_headers(scope: Scope) -> dict[bytes, bytes]:
+    return {name: value for name, value in scope["headers"] if name.startswith((b"origin", b"access-control-"))}
 
 
 def _allowed_origin(origin: bytes | None, origins: frozenset[bytes]) -> bytes | None:

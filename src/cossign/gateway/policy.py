@@ -26,6 +26,7 @@ from cossign.gateway.config import Caller as CallerTable
 from cossign.gateway.config import Config, CredentialsTable
 from cossign.gateway.config import Route as RouteTable
 from cossign.gateway.cors import Cors
+from cossign.gateway.temporary import TemporaryKeys, caller_policy
 from cossign.signer import Signer
 
 # The headers in which a proxy says which request it asks for: its target, its method, its Host.
@@ -178,6 +179,8 @@ def _callers(
                 None if "*" in rule.params else rule.params,
                 rule.max_expires,
                 rule.bulk,
+                lists=rule.lists,
+                headers=rule.headers,
             )
             for rule in caller.allow
         ]
@@ -203,7 +206,9 @@ class Policy:
     Attributes:
         config: the configuration.
         gate: what judges.
-        held: the credentials of its routes.
+        holders: the credentials of its routes.
+        temporary_keys: of each caller who may have them: where they come from.
+        cors: what lets pages of other origins read answers, or None.
 
     Raises:
         ConfigError: a route or a caller cannot be made of the configuration.
@@ -225,6 +230,7 @@ class Policy:
         callers = _callers(config, board, problems)
         if problems:
             raise config.make_error(problems)
+        self.temporary_keys = self._lend()
         self._old_policy = None
         self.holders = tuple(self._sources.values())
         target, method_header, host = _FORWARD_HEADERS[config.forward_auth]
@@ -251,8 +257,10 @@ class Policy:
             help=config.explain_url,
         )
         self.shows_metrics = make_network_check(config.metrics_from)
+        doors = (config.endpoints.sdk_authorization, config.endpoints.sdk_credentials)
         has_cors = any(route.cors for route in config.route)
-        self.answer = Cors(self.gate.answer, config.route).answer if has_cors else self.gate.answer
+        self.cors = Cors(self.gate.answer, config.route, doors) if has_cors else None
+        self.answer = self.gate.answer if self.cors is None else self.cors.answer
 
     def sources(self) -> Iterator[tuple[str, CredentialsHolder]]:
         """(routes, credentials): which routes sign with which credentials."""
@@ -274,6 +282,20 @@ class Policy:
                 place = ("route", index, *([parameter] if is_field else []))
                 problems.append((place, getattr(error, "reason", str(error))))
         return routes
+
+    def _lend(self) -> dict[str, TemporaryKeys]:
+        old_keys = {} if self._old_policy is None else self._old_policy.temporary_keys
+        keys_by_caller = {}
+        for caller in self.config.caller:
+            policy, duration = caller_policy(self.config, caller)
+            if not policy["statement"]:
+                continue
+            routes = next(routes for rule, routes in self.config.rules(caller) if rule.temporary_keys and routes)
+            source = self._source(routes[0].credentials or self.config.credentials)
+            keys = TemporaryKeys(source, policy, duration, self.config.sdk)
+            old = old_keys.get(caller.name)
+            keys_by_caller[caller.name] = old if old is not None and old.is_like(keys) else keys
+        return keys_by_caller
 
     def _source(self, table: CredentialsTable) -> CredentialsHolder:
         if table not in self._sources:

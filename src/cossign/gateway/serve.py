@@ -28,6 +28,7 @@ from cossign.gateway._gate import Board
 from cossign.gateway.app import BOARD_SIZE, Gateway
 from cossign.gateway.config import Config, ConfigError, load, warnings_of
 from cossign.gateway.policy import Policy
+from cossign.gateway.temporary import warnings_of_keys
 
 _DIRECTORY = "COSSIGN_SERVE_DIRECTORY"  # the environment variable that tells workers where it is
 _HEADERS_TIMEOUT = 10  # seconds in which a request's head must have come
@@ -139,7 +140,7 @@ class _Master:
             if getattr(config, field) != getattr(self.config, field):
                 _say(f"warning: {field} changes at the next start only")
         self.board.add(b"generation", 1)
-        for text in warnings_of(config):
+        for text in (*warnings_of(config), *warnings_of_keys(config)):
             _say(f"warning: {text}")
         _say(f"reloaded: {summary(config)}")
 
@@ -171,7 +172,7 @@ def serve(path: str, check: bool = False) -> int:
         OSError: the address is in use.
     """
     config = load_usable_config(path)
-    for text in warnings_of(config):
+    for text in (*warnings_of(config), *warnings_of_keys(config)):
         _say(f"warning: {text}")
     if check:
         for text in _missing_credentials(config):

@@ -1,0 +1,137 @@
+"""Temporary keys for a caller: a policy that allows what the caller's rules allow and nothing more, and keys of STS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cossign.credentials import CredentialsProvider, StsCredentials, sts_policy
+from cossign.gateway.config import Allow, Caller, Config, Route, SdkTable
+
+__all__ = ["TemporaryKeys", "caller_policy", "warnings_of_keys"]
+
+# Calls of COS: the action's name, its method, the parameters that it cannot do without.
+_ACTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("GetObject", "GET", ()),
+    ("HeadObject", "HEAD", ()),
+    ("PutObject", "PUT", ()),
+    ("PostObject", "POST", ()),
+    ("DeleteObject", "DELETE", ()),
+    ("InitiateMultipartUpload", "POST", ("uploads",)),
+    ("UploadPart", "PUT", ("partNumber", "uploadId")),
+    ("ListParts", "GET", ("uploadId",)),
+    ("CompleteMultipartUpload", "POST", ("uploadId",)),
+    ("AbortMultipartUpload", "DELETE", ("uploadId",)),
+)
+_LIST_ACTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("GetBucket", ("prefix",)),
+    ("ListMultipartUploads", ("prefix", "uploads")),
+)
+
+
+class TemporaryKeys:
+    """Keys from STS for one caller, asked for when he needs them, and again when half of their time is over.
+
+    Args:
+        source: the credentials whose permission is lent.
+        policy: what they may do.
+        duration: seconds that they hold.
+        table: where STS is, and which role is assumed.
+    """
+
+    def __init__(self, source: CredentialsProvider, policy: Mapping[str, Any], duration: int, table: SdkTable) -> None:
+        self._source = source
+        self._policy = policy
+        self.duration = duration
+        self._table = table
+        self.provider = self.lend(duration)
+
+    def is_like(self, other: TemporaryKeys) -> bool:
+        """Whether two give the same keys, so that a reload need not ask for others."""
+        return (self._source, self._policy, self.duration, self._table) == (
+            other._source, other._policy, other.duration, other._table,
+        )  # fmt: skip
+
+    def lend(self, duration: int) -> StsCredentials:
+        """Keys that hold for so many seconds."""
+        return StsCredentials(
+            self._source,
+            policy=self._policy,
+            duration=duration,
+            refresh_before=duration / 2,
+            role_arn=self._table.role_arn,
+            region=self._table.sts_region,
+            endpoint=self._table.sts_endpoint,
+        )
+
+
+def caller_policy(config: Config, caller: Caller) -> tuple[dict[str, Any], int]:
+    """What STS is asked to allow a caller.
+
+    Args:
+        config: the configuration.
+        caller: one of its callers.
+
+    Returns:
+        (policy, duration): the policy has no statement if no rule of the caller gives temporary keys; duration is the
+        shortest time in seconds that one of these rules allows.
+    """
+    statements: list[dict[str, Any]] = []
+    durations: list[int] = []
+    for rule, routes in config.rules(caller):
+        for route in routes if rule.temporary_keys else ():
+            more = list(_statements(rule, route))
+            statements += more
+            if more:
+                durations.append(min(route.expires, rule.max_expires or route.expires))
+    return {"version": "2.0", "statement": statements}, min(durations, default=0)
+
+
+def _statements(rule: Allow, route: Route) -> Iterator[dict[str, Any]]:
+    if route.bucket is None or route.region is None:
+        return
+    prefixes = [prefix for prefix in _prefixes(rule, route) if _is_usable(prefix)]
+    methods = set(rule.methods) & set(route.methods)
+    actions = [name for name, method, params in _ACTIONS if method in methods and _allows(rule, route, params)]
+    patterns = [f"{prefix}*" for prefix in prefixes]
+    if patterns and actions:
+        yield from sts_policy(route.bucket, route.region, patterns, actions)["statement"]
+    actions = [name for name, params in _LIST_ACTIONS if rule.lists and _allows(rule, route, params)]
+    if patterns and actions and "GET" in methods:
+        condition = {"string_like": {"cos:prefix": patterns}}
+        yield from sts_policy(route.bucket, route.region, patterns, actions, condition=condition)["statement"]
+
+
+def _prefixes(rule: Allow, route: Route) -> Iterator[str]:
+    """What the keys begin with that both a rule and its route allow."""
+    for prefix in rule.prefixes:
+        if prefix.startswith(route.prefix):
+            yield prefix
+        elif route.prefix.startswith(prefix):
+            yield route.prefix
+
+
+def _allows(rule: Allow, route: Route, params: tuple[str, ...]) -> bool:
+    return all(_has(rule.params, name) and _has(route.params, name) for name in params)
+
+
+def _has(patterns: tuple[str, ...], name: str) -> bool:
+    return any(name.startswith(each[:-1]) if each.endswith("*") else name == each for each in patterns)
+
+
+def _is_usable(prefix: str) -> bool:
+    """Whether a policy can name a prefix: a star, a question mark and a dollar sign mean something else in it."""
+    return not prefix.startswith("/") and not any(letter in prefix for letter in "*?$")
+
+
+def warnings_of_keys(config: Config) -> Iterator[str]:
+    """What temporary keys leave out of the rules, in words for the log."""
+    for caller in config.caller:
+        for number, (rule, routes) in enumerate(config.rules(caller)):
+            for route in routes if rule.temporary_keys else ():
+                place = f"rule {number + 1} of the caller {caller.name} gives no temporary keys"
+                if route.bucket is None or route.region is None:
+                    yield f"{place} for the route {route.name}, which has no bucket and region"
+                for prefix in _prefixes(rule, route):
+                    if not _is_usable(prefix):
+                        yield f"{place} for the prefix {prefix!r}, which a policy of STS cannot name"

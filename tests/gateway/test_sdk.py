@@ -1,0 +1,510 @@
+"""The doors of Tencent's SDKs: what they give and refuse, and the real SDKs against the gateway."""
+
+from __future__ import annotations
+
+import fnmatch
+import http.server
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from cossign import Signer
+from cossign.gateway import ConfigError, Gateway
+from cossign.gateway.config import parse_config, warnings_of
+from cossign.gateway.temporary import caller_policy, warnings_of_keys
+from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
+from tests.cos_server import CosServer, Request, form_of, query_of, running
+from tests.gateway.browser import site
+from tests.gateway.serving import serving as serving_gateway
+from tests.gateway.test_policy import BEARER, CREDENTIALS, TOKEN, Answer, ask, config
+from tests.waiting import PATIENCE
+
+ORACLES = Path(__file__).parent.parent / "oracles"
+HOST = f"{BUCKET}.cos.ap-beijing.myqcloud.com"
+SENT = {**BEARER, "content-type": "application/json"}
+
+
+def gateway(allow: Mapping[str, Any] = {}, route: Mapping[str, Any] = {}, **more: Any) -> Gateway:
+    return Gateway(config(route, {"prefixes": ["up/"], **allow}, **more), credentials=CREDENTIALS)
+
+
+def asked(
+    found: Gateway, body: Any, headers: Mapping[str, str] = SENT, door: str = "authorization", **more: Any
+) -> Answer:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return ask(found, more.pop("target", f"/sdk/{door}"), headers, "POST", body=data, **more)
+
+
+def described(key: str = "up/a.txt", method: str = "GET", **more: Any) -> dict[str, Any]:
+    """A request as an SDK describes it to its callback."""
+    return {
+        "Bucket": BUCKET, "Region": "ap-beijing", "Method": method, "Key": key, "Pathname": "/" + key, "Query": {},
+        "Headers": {"Host": HOST}, "Scope": [{"action": "name/cos:GetObject"}], "SystemClockOffset": 0, **more,
+    }  # fmt: skip
+
+
+def code_of(answer: Answer) -> str:
+    assert answer[0] >= 400, answer
+    assert json.loads(answer[2])["error"] == answer[1]["x-cossign-reason"]
+    return answer[1]["x-cossign-reason"]
+
+
+def verified(answer: Answer, key: str = "up/a.txt", method: str = "GET", query: Any = None, headers: Any = None) -> Any:
+    """What a signature says, once it has been found good for a request."""
+    assert answer[0] == 200, answer
+    value = json.loads(answer[2])["Authorization"]
+    signer = Signer(CREDENTIALS, bucket=BUCKET, region="ap-beijing", strict=False)
+    return signer.verify(
+        signer.object_url(key, query=query),
+        method=method,
+        headers={"Host": HOST, **(headers or {}), "Authorization": value},
+    )
+
+
+# --- POST /sdk/authorization
+
+
+def test_what_an_sdk_asks_is_signed() -> None:
+    found = verified(asked(gateway(), described()))
+    assert (found.key, found.method) == ("up/a.txt", "GET")
+    assert found.key_time[1] - found.key_time[0] <= 901
+    answer = asked(gateway(), described("up/头 像+%.txt", Headers=None))
+    assert verified(answer, "up/头 像+%.txt").key == "up/头 像+%.txt"
+    assert answer[1]["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"method": "get", "pathname": "/up/a.txt"}, {"Method": "GET", "Key": "up/a.txt"},
+        {"METHOD": "get", "Pathname": "/up/a.txt", "query": None, "headers": {}},
+        {"method": "get", "key": "up/a.txt", "bucket": BUCKET, "Region": "ap-beijing", "headers": {"Content-Length": 5, "Cache-Control": ""}},
+    ],
+)  # fmt: skip
+def test_forms_of_the_documentations_samples(body: Any) -> None:
+    assert verified(asked(gateway(), body), headers={"Content-Length": "5"}).key == "up/a.txt"
+
+
+def test_headers_and_parameters() -> None:
+    params = {"params": ["uploads", "response-*"]}
+    methods = {"methods": ["GET", "POST"], **params}
+    found = gateway(methods, methods)
+    answer = asked(found, described(method="POST", Query={"uploads": ""}, Headers={"Host": HOST, "Range": "bytes=0-1"}))
+    assert verified(answer, method="POST", query={"uploads": ""}, headers={"Range": "bytes=0-1"}).unsigned_params == ()
+    assert code_of(asked(found, described(Query={"acl": ""}))) == "parameter"
+    acl = described(Headers={"X-Cos-Acl": "public-read"})
+    assert code_of(asked(found, acl)) == "header"
+    assert (
+        verified(asked(gateway({"headers": ["x-cos-acl"]}), acl), headers={"x-cos-acl": "public-read"}).key
+        == "up/a.txt"
+    )
+    copy = described(Headers={"x-cos-copy-source": f"{HOST}/secret/a"})
+    assert code_of(asked(gateway({"headers": ["x-cos-meta-*", "x-cos-acl"]}), copy)) == "header"
+
+
+@pytest.mark.parametrize(
+    "body, code",
+    [
+        (described("secret/a.txt"), "prefix"), (described("up/../secret/a.txt"), "dot_segment"), (described("up/%2e%2e/a"), "twice_encoded"), (described("up//a"), "empty_segment"),
+        (described("up/a\n"), "control_character"), (described("up/" + "a" * 900), "bad_key"), (described("up/\ud800"), "bad_encoding"),
+        (described(method="PUT"), "method"), (described(method="PATCH"), "method"), (described(method=""), "method"),
+        (described(Key="up/b.txt"), "ambiguous"), (described(Pathname="up/a.txt"), "bad_path"), (described(method="GET", key="up/a.txt", KEY="up/a.txt"), "ambiguous"),
+        (described("", Pathname="/"), "not_granted"), (described("", "PUT", Query={"acl": ""}), "no_key"), (described("", "DELETE"), "no_key"), (described("", "POST", Query={"delete": ""}), "no_key"),
+        (described("", Query={"policy": ""}), "no_key"), (described("", Query={"Prefix": "up/"}), "no_key"), (described("", "HEAD"), "no_key"),
+        (described(Bucket="other-1250000000"), "no_route"), (described(Region="ap-guangzhou"), "no_route"), (described(Bucket="", Region="")|{"Region": 5}, "bad_body"),
+        (described(Headers={"Host": "other-1250000000.cos.ap-beijing.myqcloud.com"}), "header"), (described(Headers={"Host": f"{BUCKET}.ci.ap-beijing.myqcloud.com"}), "header"),
+        (described(Headers={"Host": HOST, "host": HOST}), "ambiguous"), (described(Query={"a": 1, "A": 1}), "ambiguous"), (described(Query=[]), "bad_body"), (described(Query={"a": {}}), "bad_body"),
+        (described(Query={"q-sign-time": "1;2"}), "parameter"), (described(Expires=0), "bad_body"), (described(Expires=True), "bad_body"), (described(Expires="60"), "bad_body"), (described(Expires=901), "expires"),
+        (b"", "bad_body"), (b"[]", "bad_body"), (b"nul", "bad_body"), (b"[" * 60_000, "bad_body"), (b'{"Key": "up/a", "Key": "b"}', "ambiguous"), (b"\xff", "bad_body"), (b"{}" + b" " * 70_000, "too_large"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(body: Any, code: str) -> None:
+    assert code_of(asked(gateway(), body)) == code
+
+
+def test_the_door_itself() -> None:
+    found = gateway()
+    assert code_of(asked(found, described(), BEARER)) == "media_type"
+    assert code_of(asked(found, described(), {"content-type": "application/json"})) == "no_credentials"
+    assert code_of(asked(found, described(), {**SENT, "authorization": "Bearer x"})) == "unknown_token"
+    assert code_of(ask(found, "/sdk/authorization", SENT)) == "method"
+    assert code_of(asked(found, described(), target="/sdk/authorization?x=1")) == "parameter"
+    assert code_of(asked(found, described(), target="/sdk/authorization?route=none")) == "no_route"
+    assert verified(asked(found, described(), target="/sdk/authorization?route=all")).key == "up/a.txt"
+    assert verified(asked(found, described(Expires=60))).key_time[1] < time.time() + 62
+    moved = gateway(endpoints={"sdk_authorization": "/auth"})
+    assert verified(asked(moved, described(), target="/auth")).key == "up/a.txt"
+    mounted = asked(found, described(), target="/cos/sdk/authorization", root_path="/cos")
+    assert verified(mounted).key == "up/a.txt"
+
+
+def test_lists_need_a_rule() -> None:
+    names = {"params": ["prefix", "delimiter"]}
+    listing = described("", Query={"prefix": "up/b", "delimiter": "/"}, Pathname="/")
+    assert code_of(asked(gateway(names, names), listing)) == "not_granted"
+    found = gateway({"lists": True, **names}, names)
+    assert verified(asked(found, listing), "", query={"prefix": "up/b", "delimiter": "/"}).unsigned_params == ()
+    for query in ({}, {"prefix": "u"}, {"prefix": ""}, {"prefix": "secret/"}, {"delimiter": "/"}):
+        assert code_of(asked(found, described("", Query=query))) == "prefix"
+    assert code_of(asked(found, described("", Query={"prefix": "up/", "marker": "a"}))) == "parameter"
+
+
+def test_a_form_needs_the_whole_bucket() -> None:
+    form = described("", "POST", Pathname="/")
+    posts = {"methods": ["POST"]}
+    answer = asked(gateway(posts, posts), form)
+    assert code_of(answer) == "prefix"
+    assert "/sdk/credentials" in json.loads(answer[2])["message"]
+    assert verified(asked(gateway({"prefixes": [""], **posts}, posts), form), "", "POST").key == ""
+
+
+def test_routes_of_one_bucket() -> None:
+    """The route whose prefix fits best judges; another one does if that one refuses."""
+    both = {"bucket": BUCKET, "region": "ap-beijing"}
+    routes = [
+        {"name": "get", "path": "/get/", **both}, {"name": "put", "path": "/put/", "prefix": "up/", "methods": ["PUT"], **both},
+        {"name": "far", "path": "/far/", "bucket": "far-1250000000", "region": "ap-guangzhou"},
+    ]  # fmt: skip
+    caller = {"name": "bob", "token_sha256": TOKEN, "allow": [
+        {"routes": ["get"], "prefixes": ["up/"]}, {"routes": ["put"], "prefixes": ["up/"], "methods": ["PUT"]},
+    ]}  # fmt: skip
+    found = Gateway({"route": routes, "caller": [caller]}, credentials=CREDENTIALS)
+    assert verified(asked(found, described())).method == "GET"
+    assert verified(asked(found, described(method="PUT")), method="PUT").method == "PUT"
+    assert code_of(asked(found, described(Bucket="far-1250000000", Region="ap-guangzhou", Headers={}))) == "not_granted"
+    assert code_of(asked(found, {"Method": "GET", "Key": "up/a.txt"})) == "no_route"
+
+
+def test_hosts_of_the_bucket() -> None:
+    for host in (
+        HOST,
+        HOST.upper(),
+        f"{BUCKET}.cos.accelerate.myqcloud.com",
+        f"{BUCKET}.cos-internal.ap-beijing.tencentcos.cn",
+    ):
+        answer = asked(gateway(), described(Headers={"Host": host}))
+        assert verified(answer, headers={"Host": host.lower()}).header_list == ("host",)
+    for headers in ({}, None):
+        assert verified(asked(gateway(), described(Headers=headers))).header_list == ("host",)
+    assert (
+        "q-header-list=&"
+        in json.loads(asked(gateway(route={"sign_host": False}), described(Headers={}))[2])["Authorization"]
+    )
+
+
+def test_pages_of_other_origins() -> None:
+    page = {"origin": "https://app.example.com"}
+    found = gateway(route={"cors": ["https://app.example.com"]})
+    preflight = {
+        **page,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+    }
+    for door in ("authorization", "credentials"):
+        status, headers, _ = ask(found, f"/sdk/{door}", preflight, "OPTIONS")
+        assert (status, headers["access-control-allow-methods"]) == (204, "POST")
+    assert asked(found, described(), {**SENT, **page})[1]["access-control-allow-origin"] == page["origin"]
+    assert asked(found, described("x"), {**SENT, **page})[1]["access-control-allow-origin"] == page["origin"]
+    other = asked(found, described(), {**SENT, "origin": "https://evil.example.com"})
+    assert "access-control-allow-origin" not in other[1]
+    assert ask(found, "/sdk/authorizationx", preflight, "OPTIONS")[1].get("access-control-allow-methods") != "POST"
+
+
+# --- POST /sdk/credentials
+
+
+class Sts:
+    """A stand-in for STS: it gives keys, and remembers what each may do."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.policies: dict[str, Any] = {}
+        self.fails = False
+        sts = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                data = json.dumps({"Response": sts.answer(body)}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def answer(self, body: dict[str, Any]) -> dict[str, Any]:
+        if self.fails:
+            return {"Error": {"Code": "InternalError.Test", "Message": "no"}}
+        self.asked.append(body)
+        secret_id = f"AKIDtmp{len(self.asked)}"
+        self.policies[secret_id] = json.loads(unquote(body["Policy"]))
+        keys = {"TmpSecretId": secret_id, "TmpSecretKey": f"key-{secret_id}", "Token": f"token-{secret_id}"}
+        return {"Credentials": keys, "ExpiredTime": int(time.time()) + body["DurationSeconds"]}
+
+    def secrets(self) -> list[tuple[str, str, str]]:
+        return [(each, f"key-{each}", f"token-{each}") for each in self.policies]
+
+    def permits(self, request: Request, secret_id: str) -> str:
+        """Why the policy of a temporary key forbids a request, judged by the documents of COS and CAM alone."""
+        if secret_id not in self.policies:
+            return ""
+        key = request.target.partition(b"?")[0].decode()
+        query = {name.decode(): value.decode() for name, value in query_of(request.target)}
+        kind = (request.header("Content-Type") or "").encode()
+        if request.method == b"POST" and kind.startswith(b"multipart/form-data"):
+            path, action = form_of(kind, request.body)[0]["key"], "PostObject"
+        else:
+            path, action = unquote(key)[1:], action_of(request.method.decode(), unquote(key)[1:], query)
+        return "" if allows(self.policies[secret_id], action, path, query) else f"AccessDenied: {action} {path}"
+
+
+def action_of(method: str, key: str, query: Mapping[str, str]) -> str:
+    if not key:
+        return "ListMultipartUploads" if "uploads" in query else "GetBucket" if method == "GET" else f"Bucket{method}"
+    if "uploads" in query:
+        return "InitiateMultipartUpload"
+    if "uploadId" in query:
+        return {
+            "PUT": "UploadPart",
+            "POST": "CompleteMultipartUpload",
+            "GET": "ListParts",
+            "DELETE": "AbortMultipartUpload",
+        }[method]
+    for name in ("acl", "tagging", "restore", "append"):
+        if name in query:
+            return f"{method}{name}"
+    return {
+        "GET": "GetObject",
+        "HEAD": "HeadObject",
+        "PUT": "PutObject",
+        "DELETE": "DeleteObject",
+        "POST": "PostObject",
+    }[method]
+
+
+def allows(policy: Any, action: str, key: str, query: Mapping[str, str]) -> bool:
+    """Whether a statement allows a call: a list is of the keys that begin with its prefix."""
+    is_list = action in ("GetBucket", "ListMultipartUploads")
+    resource = f"qcs::cos:ap-beijing:uid/1250000000:{BUCKET}/{query.get('prefix', '') if is_list else key}"
+    for statement in policy["statement"]:
+        prefixes = statement.get("condition", {}).get("string_like", {}).get("cos:prefix", ["*"])
+        if (
+            f"name/cos:{action}" in statement["action"]
+            and any(fnmatch.fnmatchcase(resource, each.replace("[", "[[]")) for each in statement["resource"])
+            and (
+                "condition" not in statement
+                or any(fnmatch.fnmatchcase(query.get("prefix", ""), each) for each in prefixes)
+            )
+        ):
+            return True
+    return False
+
+
+@pytest.fixture
+def sts() -> Iterator[Sts]:
+    found = Sts()
+    thread = threading.Thread(target=found.server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+    thread.join()
+
+
+def lending(sts: Sts, allow: Mapping[str, Any] = {}, route: Mapping[str, Any] = {}, **more: Any) -> Gateway:
+    table = {"sts_endpoint": sts.url, **more.pop("sdk", {})}
+    return gateway({"temporary_keys": True, **allow}, route, sdk=table, **more)
+
+
+def test_keys_that_do_what_the_rules_do(sts: Sts) -> None:
+    answer = asked(lending(sts), b"", BEARER, "credentials")
+    assert answer[0] == 200
+    content = json.loads(answer[2])
+    assert (content["TmpSecretId"], content["SecurityToken"]) == ("AKIDtmp1", "token-AKIDtmp1")
+    assert len(str(content["ExpiredTime"])) == len(str(content["StartTime"])) == 10
+    assert content["credentials"] == {
+        "tmpSecretId": "AKIDtmp1",
+        "tmpSecretKey": "key-AKIDtmp1",
+        "sessionToken": "token-AKIDtmp1",
+    }
+    assert answer[1]["cache-control"] == "no-store"
+    assert sts.asked[0]["DurationSeconds"] == 900
+    resource = [f"qcs::cos:ap-beijing:uid/1250000000:{BUCKET}/up/*"]
+    assert sts.policies["AKIDtmp1"]["statement"] == [
+        {"action": ["name/cos:GetObject", "name/cos:HeadObject"], "effect": "allow", "resource": resource}
+    ]
+
+
+def test_keys_are_an_extra_right(sts: Sts) -> None:
+    assert code_of(asked(lending(sts, {"temporary_keys": False}), b"", BEARER, "credentials")) == "not_granted"
+    assert code_of(asked(lending(sts), b"", {}, "credentials")) == "no_credentials"
+    assert sts.asked == []
+
+
+def test_sts_fails(sts: Sts, caplog: pytest.LogCaptureFixture) -> None:
+    sts.fails = True
+    answer = asked(lending(sts), b"", BEARER, "credentials")
+    assert (answer[0], code_of(answer)) == (503, "unavailable")
+    assert b"InternalError" not in answer[2]
+    assert "InternalError.Test" in caplog.text
+
+
+def test_a_policy_says_no_more_than_the_rules() -> None:
+    route = {
+        "prefix": "data/",
+        "methods": ["GET", "PUT", "POST"],
+        "params": ["prefix", "uploads", "uploadId", "partNumber"],
+        "expires": 600,
+    }
+    other = {"name": "other", "path": "/other/", "bucket": BUCKET, "region": "ap-beijing"}
+    allow = {
+        "routes": ["all"],
+        "prefixes": ["data/a/", "d"],
+        "methods": ["PUT", "POST", "DELETE"],
+        "params": ["upload*"],
+        "temporary_keys": True,
+        "max_expires": 300,
+        "lists": True,
+    }
+    table = config(route)
+    table["route"].append(other)
+    table["caller"][0]["allow"] = [
+        allow,
+        {"routes": ["*"], "prefixes": ["*/", "/x", "data/b"], "temporary_keys": True},
+        {"routes": ["other"], "prefixes": [""]},
+    ]
+    found = parse_config(table)
+    policy, duration = caller_policy(found, found.caller[0])
+    assert duration == 300
+    root = f"qcs::cos:ap-beijing:uid/1250000000:{BUCKET}/"
+    assert [(each["action"], each["resource"]) for each in policy["statement"]] == [
+        (["name/cos:PutObject", "name/cos:PostObject", "name/cos:InitiateMultipartUpload", "name/cos:CompleteMultipartUpload"], [f"{root}data/a/*", f"{root}data/*"]),
+        (["name/cos:GetObject", "name/cos:HeadObject"][:1], [f"{root}data/b*"]),
+        (["name/cos:GetObject", "name/cos:HeadObject"], [f"{root}data/b*"]),
+    ]  # fmt: skip
+    assert [text.partition(" gives no temporary keys ")[2] for text in warnings_of_keys(found)] == [
+        "for the prefix '*/', which a policy of STS cannot name", "for the prefix '/x', which a policy of STS cannot name",
+    ]  # fmt: skip
+    assert any("lists no keys" in text for text in warnings_of(found))
+
+
+def test_routes_of_two_accounts() -> None:
+    table = config(allow={"temporary_keys": True})
+    table["route"].append(
+        {"name": "b", "path": "/b/", "bucket": BUCKET, "region": "ap-beijing", "credentials": {"source": "file"}}
+    )
+    with pytest.raises(ConfigError, match="temporary_keys: needs routes of the same credentials"):
+        parse_config(table)
+
+
+# --- The real SDKs
+
+RULE = """methods = ["GET", "HEAD", "PUT", "POST"]
+params = ["prefix", "delimiter", "marker", "max-keys", "encoding-type", "uploads", "uploadId", "partNumber"]
+"""
+
+
+@contextmanager
+def serving_sdks(tmp_path: Path, sts: Sts, server: CosServer, origin: str = "https://a.example.com") -> Iterator[int]:
+    """The gateway as a process in front of the server that judges without cossign; its port."""
+    server.stores = server.has_cors = True
+    server.secrets = lambda: [(SECRET_ID, SECRET_KEY, None), *sts.secrets()]
+    server.permits = sts.permits
+    server.objects[b"secret/a.txt"] = b"nobody's"
+    policy = f"""
+listen = "127.0.0.1:0"
+[sdk]
+sts_endpoint = "{sts.url}"
+[[route]]
+name = "all"
+bucket = "{BUCKET}"
+region = "ap-beijing"
+domain = "{server.url}"
+cors = ["{origin}"]
+{RULE}
+[[caller]]
+name = "bob"
+token_sha256 = "{TOKEN}"
+[[caller.allow]]
+routes = ["all"]
+prefixes = ["up/"]
+lists = true
+temporary_keys = true
+{RULE}
+"""
+    with serving_gateway(tmp_path / "gateway.toml", policy) as served:
+        yield served.port
+
+
+def settings(port: int, server: CosServer, sdk: str, way: str) -> dict[str, Any]:
+    return {
+        "gateway": f"http://127.0.0.1:{port}", "token": "sesame", "bucket": BUCKET, "region": "ap-beijing",
+        "domain": server.url.removeprefix("http://"), "way": way, "prefix": "up/", "sdk": sdk,
+    }  # fmt: skip
+
+
+def told_of(way: str, posts: bool) -> dict[str, Any]:
+    """What a round of calls tells: a form's signature does for every key, so this caller gets none."""
+    post = {"postObject": "refused" if way == "authorization" else 200} if posts else {}
+    return {
+        "putObject": 200, "getObject": "hello", "headObject": 200, "getObjectUrl": "hello", "multipart": 200,
+        "list": ["up/a b+中.txt", "up/parts.bin"], **post, "another": True, "whole list": True,
+    }  # fmt: skip
+
+
+WAYS = ("authorization", "sts", "documentation")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("sdk", ["wx", "node"])
+def test_the_sdks_of_the_mini_program_and_of_node(sdk: str, way: str, tmp_path: Path, sts: Sts) -> None:
+    if not shutil.which("node") or not (ORACLES / "node_modules").exists():
+        pytest.skip("Node.js or the SDKs are not installed: run npm ci in tests/oracles")
+    with running(list) as server, serving_sdks(tmp_path, sts, server) as port:
+        asked_for = json.dumps(settings(port, server, sdk, way))
+        node = subprocess.run(
+            ["node", "callbacks.js"],
+            cwd=ORACLES,
+            input=asked_for,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert node.stdout, node.stderr
+        told = json.loads(node.stdout[node.stdout.index("{") :])
+        assert told == told_of(way, sdk == "wx"), server.refusals
+        assert server.objects["up/a b+中.txt".encode()] == b"hello"
+        assert server.objects[b"up/parts.bin"] == b"one,two"
+        assert (b"up/form.txt" in server.objects) == (sdk == "wx" and way != "authorization")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_browsers_sdk(way: str, tmp_path: Path, sts: Sts) -> None:
+    sdk = ORACLES / "node_modules" / "cos-js-sdk-v5" / "dist" / "cos-js-sdk-v5.min.js"
+    if not sdk.exists():
+        pytest.skip("the SDKs are not installed: run npm ci in tests/oracles")
+    with site(tmp_path) as found, running(list) as server, serving_sdks(tmp_path, sts, server, found.origin) as port:
+        for path in (sdk, ORACLES / "callbacks.js"):
+            shutil.copy(path, found.directory)
+        told = found.told_by(
+            f'<!DOCTYPE html><meta charset="utf-8"><script src="{sdk.name}"></script><script src="callbacks.js"></script>'
+            f"<script>run(COS, {json.dumps(settings(port, server, 'js', way))}, byFetch)"
+            ".then((told) => fetch('/told', {method: 'POST', body: JSON.stringify(told)}));</script>"
+        )
+        assert told == told_of(way, False), server.refusals
+        assert server.objects[b"up/parts.bin"] == b"one,two"
