@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from cossign import Signer
+from cossign import Credentials, Signer
 from cossign.gateway import ConfigError, Gateway
 from cossign.gateway.config import parse_config, warnings_of
 from cossign.gateway.temporary import caller_policy, warnings_of_keys
@@ -30,6 +30,7 @@ from tests.waiting import PATIENCE
 
 ORACLES = Path(__file__).parent.parent / "oracles"
 HOST = f"{BUCKET}.cos.ap-beijing.myqcloud.com"
+ANYONE = {"content-type": "application/json"}
 SENT = {**BEARER, "content-type": "application/json"}
 
 
@@ -116,7 +117,7 @@ def test_headers_and_parameters() -> None:
     [
         (described("secret/a.txt"), "prefix"), (described("up/../secret/a.txt"), "dot_segment"), (described("up/%2e%2e/a"), "twice_encoded"), (described("up//a"), "empty_segment"),
         (described("up/a\n"), "control_character"), (described("up/" + "a" * 900), "bad_key"), (described("up/\ud800"), "bad_encoding"),
-        (described(method="PUT"), "method"), (described(method="PATCH"), "method"), (described(method=""), "method"),
+        (described("", "POST", Pathname="/"), "no_key"), (described(method="PUT"), "method"), (described(method="PATCH"), "method"), (described(method=""), "method"),
         (described(Key="up/b.txt"), "ambiguous"), (described(Pathname="up/a.txt"), "bad_path"), (described(method="GET", key="up/a.txt", KEY="up/a.txt"), "ambiguous"),
         (described("", Pathname="/"), "not_granted"), (described("", "PUT", Query={"acl": ""}), "no_key"), (described("", "DELETE"), "no_key"), (described("", "POST", Query={"delete": ""}), "no_key"),
         (described("", Query={"policy": ""}), "no_key"), (described("", Query={"Prefix": "up/"}), "no_key"), (described("", "HEAD"), "no_key"),
@@ -158,13 +159,28 @@ def test_lists_need_a_rule() -> None:
     assert code_of(asked(found, described("", Query={"prefix": "up/", "marker": "a"}))) == "parameter"
 
 
-def test_a_form_needs_the_whole_bucket() -> None:
-    form = described("", "POST", Pathname="/")
+def test_a_form_is_not_signed() -> None:
+    """Its signature does for every key, and for a batch delete."""
     posts = {"methods": ["POST"]}
-    answer = asked(gateway(posts, posts), form)
-    assert code_of(answer) == "prefix"
+    answer = asked(gateway({"prefixes": [""], **posts}, posts), described("", "POST", Pathname="/"))
+    assert code_of(answer) == "no_key"
     assert "/sdk/credentials" in json.loads(answer[2])["message"]
-    assert verified(asked(gateway({"prefixes": [""], **posts}, posts), form), "", "POST").key == ""
+
+
+def test_headers_that_write_elsewhere() -> None:
+    """Pic-Operations names the keys that it writes, of any prefix."""
+    rules = json.dumps({"rules": [{"fileid": "/secret/x.png", "rule": "imageMogr2/format/png"}]})
+    body = described(Headers={"Host": HOST, "Pic-Operations": rules})
+    assert code_of(asked(gateway(), body)) == "header"
+    assert asked(gateway({"headers": ["pic-operations"]}), body)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["x-cos-\ud800", "x-cos-a b", "", "x-cos-" + "a" * 300, "\U0001f600x-cos-a", "x-cos-a\n"]
+)
+def test_names_that_no_header_has(name: str) -> None:
+    """They were remembered for good, and ended in an exception."""
+    assert code_of(asked(gateway(), described(Headers={name: "v"}))) == "bad_body"
 
 
 def test_routes_of_one_bucket() -> None:
@@ -195,10 +211,8 @@ def test_hosts_of_the_bucket() -> None:
         assert verified(answer, headers={"Host": host.lower()}).header_list == ("host",)
     for headers in ({}, None):
         assert verified(asked(gateway(), described(Headers=headers))).header_list == ("host",)
-    assert (
-        "q-header-list=&"
-        in json.loads(asked(gateway(route={"sign_host": False}), described(Headers={}))[2])["Authorization"]
-    )
+    unsigned = gateway(route={"sign_host": False})
+    assert verified(asked(unsigned, described(Headers={}))).header_list == ("host",)
 
 
 def test_pages_of_other_origins() -> None:
@@ -217,6 +231,24 @@ def test_pages_of_other_origins() -> None:
     other = asked(found, described(), {**SENT, "origin": "https://evil.example.com"})
     assert "access-control-allow-origin" not in other[1]
     assert ask(found, "/sdk/authorizationx", preflight, "OPTIONS")[1].get("access-control-allow-methods") != "POST"
+
+
+def test_pages_of_another_route() -> None:
+    """An answer is for the pages of the route that it is good for."""
+    routes = [
+        {"name": "all", "bucket": BUCKET, "region": "ap-beijing", "cors": ["https://app.example.com"]},
+        {"name": "pub", "path": "/pub/", "bucket": "pub-1250000000", "region": "ap-beijing", "cors": ["*"]},
+    ]
+    caller = {"name": "anyone", "anonymous": True, "allow": [{"routes": ["*"], "prefixes": [""]}]}
+    found = Gateway({"route": routes, "caller": [caller]}, credentials=CREDENTIALS)
+    for origin, allowed in (("https://app.example.com", "https://app.example.com"), ("https://evil.example.com", None)):
+        answer = asked(found, described(), {**ANYONE, "origin": origin})
+        assert (answer[0], answer[1].get("access-control-allow-origin")) == (200, allowed)
+        assert answer[1]["vary"] == "Origin"
+    public = asked(
+        found, described(Bucket="pub-1250000000", Headers={}), {**ANYONE, "origin": "https://evil.example.com"}
+    )
+    assert (public[0], public[1]["access-control-allow-origin"]) == (200, "*")
 
 
 # --- POST /sdk/credentials
@@ -355,6 +387,22 @@ def test_keys_are_an_extra_right(sts: Sts) -> None:
     assert sts.asked == []
 
 
+def test_a_callers_own_signature_bounds_the_keys(sts: Sts) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CAROL", "key-of-carol")
+        caller = {"secret_id": "AKIDcarol", "secret_key_env": "CAROL"}
+        found = Gateway(
+            config({}, {"temporary_keys": True, "max_expires": 3000}, caller, sdk={"sts_endpoint": sts.url}),
+            credentials=CREDENTIALS,
+        )
+    signer = Signer(Credentials("AKIDcarol", "key-of-carol"), domain="gw.example.com")
+    for seconds, code in ((60, "expires"), (2000, None), (3600, "expires")):
+        value = signer.authorization("POST", "sdk/credentials", expires=seconds)
+        answer = asked(found, b"", {"authorization": value}, "credentials")
+        assert answer[1].get("x-cossign-reason") == code, answer
+    assert len(sts.asked) == 1
+
+
 def test_sts_fails(sts: Sts, caplog: pytest.LogCaptureFixture) -> None:
     sts.fails = True
     answer = asked(lending(sts), b"", BEARER, "credentials")
@@ -388,10 +436,10 @@ def test_a_policy_says_no_more_than_the_rules() -> None:
         {"routes": ["other"], "prefixes": [""]},
     ]
     found = parse_config(table)
-    policy, duration = caller_policy(found, found.caller[0])
-    assert duration == 300
+    lent = caller_policy(found, found.caller[0])
+    assert (lent.duration, lent.longest) == (300, 300)
     root = f"qcs::cos:ap-beijing:uid/1250000000:{BUCKET}/"
-    assert [(each["action"], each["resource"]) for each in policy["statement"]] == [
+    assert [(each["action"], each["resource"]) for each in lent.policy["statement"]] == [
         (["name/cos:PutObject", "name/cos:PostObject", "name/cos:InitiateMultipartUpload", "name/cos:CompleteMultipartUpload"], [f"{root}data/a/*", f"{root}data/*"]),
         (["name/cos:GetObject", "name/cos:HeadObject"][:1], [f"{root}data/b*"]),
         (["name/cos:GetObject", "name/cos:HeadObject"], [f"{root}data/b*"]),
@@ -407,7 +455,7 @@ def test_routes_of_two_accounts() -> None:
     table["route"].append(
         {"name": "b", "path": "/b/", "bucket": BUCKET, "region": "ap-beijing", "credentials": {"source": "file"}}
     )
-    with pytest.raises(ConfigError, match="temporary_keys: needs routes of the same credentials"):
+    with pytest.raises(ConfigError, match="temporary_keys for routes of different credentials"):
         parse_config(table)
 
 

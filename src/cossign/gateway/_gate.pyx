@@ -273,7 +273,7 @@ cdef class Route:
 
     cdef readonly object signer
     cdef readonly bint unusual
-    cdef str name
+    cdef readonly str name
     cdef bytes path
     cdef bytes prefix
     cdef bytes host
@@ -393,7 +393,7 @@ cdef class Rule:
         longest: the longest time that a signature may hold, in seconds, or None.
         bulk: whether it allows many signatures at once.
         lists: whether it allows to list the keys of its prefixes.
-        headers: names of the headers of COS (x-cos-..., x-ci-...) that an SDK may have signed.
+        headers: names of the headers that an SDK may have signed, but for harmless ones.
     """
 
     cdef frozenset routes
@@ -544,7 +544,7 @@ cdef class Request:
     cdef readonly Caller caller
     cdef str method
     cdef readonly dict query        # but for the signature; None where there is none
-    cdef tuple header_names         # the headers of COS that an SDK asks to have signed
+    cdef tuple header_names         # the headers that an SDK asks to have signed, and that need a rule
     cdef bint lists                 # whether the key is the beginning of keys that are listed
     cdef bytes raw_query
     cdef bytes key_bytes
@@ -556,7 +556,7 @@ cdef class Request:
     cdef bytes subject
     cdef bytes verification
     cdef bytes host
-    cdef long long held_seconds     # seconds that a caller's own signature holds
+    cdef readonly long long held_seconds  # seconds that a caller's own signature holds
     cdef readonly long long until   # when it ends, or 0
     cdef readonly long long seconds # that the answer's signature shall hold
     cdef int64_t retry              # nanoseconds
@@ -1123,9 +1123,9 @@ cdef class Gate(RequestJudge):
             request: as `admit` gave it.
             route: the route's name.
             method: the request's method.
-            key: its key; b"" for a form. Where keys are listed: what they begin with.
+            key: its key; where keys are listed, what they begin with.
             query: its parameters, or None.
-            header_names: the names of the headers of COS that are signed, in lower case.
+            header_names: the names of the headers that are signed and need a rule, in lower case.
             lists: whether keys are listed.
             seconds: how long the signature shall hold, or None for as long as it may.
 

@@ -99,7 +99,7 @@ Network = Annotated[str, BeforeValidator(_network)]
 EndpointPath = Annotated[str, BeforeValidator(_endpoint_path)]
 Header = Annotated[str, BeforeValidator(_header)]
 Origin = Annotated[str, BeforeValidator(_origin)]
-HeaderPattern = Annotated[str, Field(pattern=r"^x-(cos|ci)-[a-z0-9-]*\*?$")]
+HeaderPattern = Annotated[str, Field(pattern=r"^[a-z0-9-]+\*?$")]
 
 
 class _Table(BaseModel):
@@ -290,6 +290,9 @@ def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]
     if caller.burst is not None and caller.rate is None:
         yield ("burst",), "needs a rate"
     names = {route.name for route in config.route}
+    lent = [route for rule, routes in config.rules(caller) if rule.temporary_keys for route in routes]
+    if any((route.credentials or config.credentials) != (lent[0].credentials or config.credentials) for route in lent):
+        yield ("allow",), "has temporary_keys for routes of different credentials: one of them lends all keys"
     for number, (rule, routes) in enumerate(config.rules(caller)):
         place = ("allow", number)
         for name in rule.routes:
@@ -300,9 +303,6 @@ def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]
                 route.prefix.startswith(prefix) or prefix.startswith(route.prefix) for route in routes
             ):
                 yield (*place, "prefixes"), f"no key of these routes begins with {prefix!r}"
-        tables = [route.credentials or config.credentials for route in routes]
-        if rule.temporary_keys and any(table != tables[0] for table in tables):
-            yield (*place, "temporary_keys"), "needs routes of the same credentials: they are lent by one of them"
         for route in routes:
             if rule.max_expires is not None and rule.max_expires <= (route.round_to or 0):
                 yield (*place, "max_expires"), f"must be longer than round_to of the route {route.name!r}"
@@ -328,8 +328,8 @@ def warnings_of(config: Config) -> Iterator[str]:
                 {"*", "prefix"} & {*rule.params} and "prefix" in route.params for route in routes
             ):
                 yield (
-                    f"rule {number + 1} of the caller {caller.name} lists no keys: its params and those of its routes must "
-                    "have prefix, and for SDKs delimiter, marker, max-keys and encoding-type"
+                    f"rule {number + 1} of the caller {caller.name} lists no keys: its params and those of its routes "
+                    "must have prefix, and for SDKs delimiter, marker, max-keys and encoding-type"
                 )
 
 

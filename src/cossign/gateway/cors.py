@@ -30,7 +30,8 @@ class Cors:
         self._answer = answer
         routes = tuple(routes)
         self._doors = frozenset(doors)
-        self._door_origins = frozenset(origin.encode() for route in routes for origin in route.cors)
+        self._origins = {route.name: frozenset(origin.encode() for origin in route.cors) for route in routes}
+        self._door_origins = frozenset().union(*self._origins.values())
         self._routes = sorted(
             ((route.path, frozenset(origin.encode() for origin in route.cors), route.methods) for route in routes),
             key=lambda route: len(route[0]),
@@ -51,10 +52,19 @@ class Cors:
             events[0]["headers"] += _cors_headers(allowed_origin, origins)
         return events
 
-    def headers(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        """What the answers of other endpoints need, so that a page may read them."""
-        origins, _ = self._rule(own_path(scope))
-        return _cors_headers(_allowed_origin(_page_headers(scope).get(b"origin"), origins), origins) if origins else []
+    def headers(self, scope: Scope, names: Iterable[str]) -> list[tuple[bytes, bytes]]:
+        """What the answer of a door needs, so that a page may read it.
+
+        Args:
+            scope: the request.
+            names: the routes that the answer is good for: each must have the page's origin. A refusal has none.
+        """
+        origin = _page_headers(scope).get(b"origin")
+        every = [self._origins[name] for name in names] or [self._door_origins]
+        allowed_origins = [_allowed_origin(origin, origins) for origins in every]
+        if None in allowed_origins:
+            return [(b"vary", b"Origin")]
+        return _cors_headers(origin if origin in allowed_origins else allowed_origins[0], every[0])
 
     def _rule(self, path: str) -> tuple[frozenset[bytes], Iterable[str]]:
         """The origins and the methods that are allowed for a path."""

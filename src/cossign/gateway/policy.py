@@ -287,12 +287,11 @@ class Policy:
         old_keys = {} if self._old_policy is None else self._old_policy.temporary_keys
         keys_by_caller = {}
         for caller in self.config.caller:
-            policy, duration = caller_policy(self.config, caller)
-            if not policy["statement"]:
+            lent = caller_policy(self.config, caller)
+            if not lent.routes:
                 continue
-            routes = next(routes for rule, routes in self.config.rules(caller) if rule.temporary_keys and routes)
-            source = self._source(routes[0].credentials or self.config.credentials)
-            keys = TemporaryKeys(source, policy, duration, self.config.sdk)
+            source = self._source(lent.routes[0].credentials or self.config.credentials)
+            keys = TemporaryKeys(source, lent, self.config.sdk)
             old = old_keys.get(caller.name)
             keys_by_caller[caller.name] = old if old is not None and old.is_like(keys) else keys
         return keys_by_caller

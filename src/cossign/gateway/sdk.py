@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,6 +25,14 @@ __all__ = ["answer"]
 _LOG = logging.getLogger("cossign.gateway")
 _LONGEST_BODY = 64 << 10  # bytes
 _PATIENCE = 10  # seconds that a body may take
+# Headers that change nothing but the request that they are in. What else is signed must be in a rule's `headers`.
+_HARMLESS_HEADERS = frozenset(
+    {
+        "cache-control", "content-disposition", "content-encoding", "content-length", "content-md5", "content-type",
+        "expect", "expires", "if-match", "if-modified-since", "if-none-match", "if-unmodified-since", "origin", "range",
+    }
+)  # fmt: skip
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _SERVICES = ("cos", "cos-internal", "cos-dualstack")  # of a bucket's hosts those that lead to its objects
 _FIELDS = ("bucket", "region", "method", "key", "pathname", "query", "headers", "expires")
 _LIST_PARAMS = frozenset(
@@ -70,9 +79,16 @@ async def answer(policy: Policy, kind: str, scope: Scope, receive: Receive, send
     finally:
         gate.count(request, scope, code, time.monotonic_ns() - start_time, signature_count)
     if policy.cors is not None:
-        events[0]["headers"] += policy.cors.headers(scope)
+        events[0]["headers"] += policy.cors.headers(scope, _route_names(policy, kind, request) if code == "ok" else ())
     await send(events[0])
     await send(events[1])
+
+
+def _route_names(policy: Policy, kind: str, request: Request) -> list[str]:
+    """The routes that an answer is good for."""
+    if kind == "sdk_authorization":
+        return [request.route.name]
+    return [route.name for route in policy.temporary_keys[request.caller.name].lent.routes]
 
 
 def _success(content: Mapping[str, Any]) -> tuple[Event, Event]:
@@ -159,6 +175,9 @@ def _authorization(policy: Policy, request: Request, fields: Mapping[str, Any]) 
     method = (fields.get("method") or "").upper()
     key, query = _key(fields), _texts(fields, "query")
     headers = {each: value for each, value in _texts(fields, "headers").items() if value}
+    wrong_name = next((each for each in headers if not _HEADER_NAME.fullmatch(each)), None)
+    if wrong_name is not None:
+        raise Refusal("bad_body", f"Headers has a name that no header has: {wrong_name[:64]!r}")
     host = next((value for each, value in headers.items() if each.lower() == "host"), None)
     signed_headers = {
         each: value for each, value in headers.items() if signed_by_clients(each) and each.lower() != "host"
@@ -179,9 +198,7 @@ def _authorization(policy: Policy, request: Request, fields: Mapping[str, Any]) 
             method=method,
             key=key_bytes,
             query=query or None,
-            header_names=[
-                each.lower() for each in signed_headers if "x-cos-" in each.lower() or "x-ci-" in each.lower()
-            ],
+            header_names={each.lower() for each in signed_headers} - _HARMLESS_HEADERS,
             lists=lists,
             seconds=_seconds(fields),
         )
@@ -190,7 +207,7 @@ def _authorization(policy: Policy, request: Request, fields: Mapping[str, Any]) 
         if not nearest or CODES[code] > CODES[nearest]:
             nearest = code
     else:
-        raise Refusal(nearest, _advice(nearest, method, key))
+        raise Refusal(nearest)
     return _sign(request, route, method, key, query, _with_host(request, route, signed_headers, host))
 
 
@@ -198,7 +215,7 @@ def _sign(
     request: Request, route: Route, method: str, key: str, query: dict[str, str], headers: dict[str, str]
 ) -> dict[str, str]:
     signer = request.route.signer
-    signer = signer if key else signer.replace(strict=False)  # lists of keys, forms
+    signer = signer if key else signer.replace(strict=False)  # a list of keys
     times = signer.times()
     end = times.start + request.seconds
     span = (times.start, max(min(end, request.until), times.start + 1) if request.until else end)
@@ -242,11 +259,13 @@ def _key(fields: Mapping[str, Any]) -> str:
 
 def _subject(method: str, key: str, query: Mapping[str, str]) -> tuple[str, bool]:
     """What the rules' prefixes are compared with, and whether keys are listed."""
-    if key or (method == "POST" and not query):  # a form says its key in the body: only whole buckets' rules allow it
+    if key:
         return key, False
+    if method == "POST" and not query:  # its signature would do for every key, and for a batch delete
+        raise Refusal("no_key", "a form's key is in no signature; a form needs temporary keys: POST /sdk/credentials")
     if method == "GET" and _LIST_PARAMS.issuperset(query):
         return query.get("prefix", ""), True
-    raise Refusal("no_key", "of requests without a key, forms and lists of keys can be signed")
+    raise Refusal("no_key", "of requests without a key, lists of keys alone can be signed")
 
 
 def _seconds(fields: Mapping[str, Any]) -> int | None:
@@ -271,13 +290,7 @@ def _with_host(request: Request, route: Route, headers: dict[str, str], host: st
         ):
             raise Refusal("header", f"Host must be a host of the route's bucket, such as {own_host}")
         own_host = host
-    return {**headers, "Host": own_host} if signer.sign_host else headers
-
-
-def _advice(code: str, method: str, key: str) -> str:
-    if code == "prefix" and method == "POST" and not key:
-        return "a form's signature does for every key; temporary keys are for that (/sdk/credentials)"
-    return ""
+    return {**headers, "Host": own_host}
 
 
 # --- Temporary keys
@@ -288,17 +301,18 @@ async def _temporary_keys(policy: Policy, request: Request) -> dict[str, Any]:
     keys = policy.temporary_keys.get(request.caller.name)
     if keys is None:
         raise Refusal("not_granted", "none of the caller's rules has temporary_keys = true")
-    provider = keys.provider
     now = time.time()
-    if request.until and request.until < now + keys.duration:
-        provider = keys.lend(max(1, int(request.until - now)))  # not longer than the caller's own signature
+    if keys.lent.longest is not None and request.held_seconds > keys.lent.longest:
+        raise Refusal("expires")
+    if request.until and request.until < now + keys.lent.duration:
+        raise Refusal("expires", f"the keys hold {keys.lent.duration} seconds, longer than the caller's own signature")
     try:
-        credentials = await get_credentials(provider)
+        credentials = await get_credentials(keys.provider)
     except CredentialsError as error:
         _LOG.warning("no temporary keys for the caller %s: %s", request.caller.name, error)
         raise Refusal("unavailable") from None
     end = int(credentials.expires_at or 0)
-    start = min(int(now), end - keys.duration) if end else int(now)
+    start = min(int(now), end - keys.lent.duration) if end else int(now)
     return {
         "TmpSecretId": credentials.secret_id,
         "TmpSecretKey": credentials.secret_key,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from cossign.credentials import CredentialsProvider, StsCredentials, sts_policy
 from cossign.gateway.config import Allow, Caller, Config, Route, SdkTable
@@ -29,62 +29,69 @@ _LIST_ACTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 
 
+class Lent(NamedTuple):
+    """What a caller's temporary keys may do.
+
+    Attributes:
+        policy: what STS is asked to allow; without a statement if no rule of the caller gives temporary keys.
+        duration: seconds that they hold: the shortest time that one of the rules allows.
+        longest: seconds that a signature of the caller's own may hold, or None.
+        routes: the routes that they are for.
+    """
+
+    policy: dict[str, Any]
+    duration: int
+    longest: int | None
+    routes: tuple[Route, ...]
+
+
 class TemporaryKeys:
     """Keys from STS for one caller, asked for when he needs them, and again when half of their time is over.
 
     Args:
         source: the credentials whose permission is lent.
-        policy: what they may do.
-        duration: seconds that they hold.
+        lent: what they may do.
         table: where STS is, and which role is assumed.
+
+    Attributes:
+        lent: what they may do.
+        provider: where they come from.
     """
 
-    def __init__(self, source: CredentialsProvider, policy: Mapping[str, Any], duration: int, table: SdkTable) -> None:
-        self._source = source
-        self._policy = policy
-        self.duration = duration
-        self._table = table
-        self.provider = self.lend(duration)
+    def __init__(self, source: CredentialsProvider, lent: Lent, table: SdkTable) -> None:
+        self.lent = lent
+        self._lender = (source, table)
+        self.provider = StsCredentials(
+            source,
+            policy=lent.policy,
+            duration=lent.duration,
+            refresh_before=lent.duration / 2,
+            role_arn=table.role_arn,
+            region=table.sts_region,
+            endpoint=table.sts_endpoint,
+        )
 
     def is_like(self, other: TemporaryKeys) -> bool:
         """Whether two give the same keys, so that a reload need not ask for others."""
-        return (self._source, self._policy, self.duration, self._table) == (
-            other._source, other._policy, other.duration, other._table,
-        )  # fmt: skip
-
-    def lend(self, duration: int) -> StsCredentials:
-        """Keys that hold for so many seconds."""
-        return StsCredentials(
-            self._source,
-            policy=self._policy,
-            duration=duration,
-            refresh_before=duration / 2,
-            role_arn=self._table.role_arn,
-            region=self._table.sts_region,
-            endpoint=self._table.sts_endpoint,
-        )
+        return (self._lender, self.lent) == (other._lender, other.lent)
 
 
-def caller_policy(config: Config, caller: Caller) -> tuple[dict[str, Any], int]:
-    """What STS is asked to allow a caller.
-
-    Args:
-        config: the configuration.
-        caller: one of its callers.
-
-    Returns:
-        (policy, duration): the policy has no statement if no rule of the caller gives temporary keys; duration is the
-        shortest time in seconds that one of these rules allows.
-    """
+def caller_policy(config: Config, caller: Caller) -> Lent:
+    """What a caller's rules with `temporary_keys` allow."""
     statements: list[dict[str, Any]] = []
     durations: list[int] = []
+    limits: list[int] = []
+    lent_routes: list[Route] = []
     for rule, routes in config.rules(caller):
         for route in routes if rule.temporary_keys else ():
             more = list(_statements(rule, route))
-            statements += more
             if more:
+                statements += more
+                lent_routes.append(route)
                 durations.append(min(route.expires, rule.max_expires or route.expires))
-    return {"version": "2.0", "statement": statements}, min(durations, default=0)
+                limits += [] if rule.max_expires is None else [rule.max_expires]
+    policy = {"version": "2.0", "statement": statements}
+    return Lent(policy, min(durations, default=0), min(limits, default=None), tuple(lent_routes))
 
 
 def _statements(rule: Allow, route: Route) -> Iterator[dict[str, Any]]:
