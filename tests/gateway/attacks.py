@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
-from typing import NamedTuple
-from urllib.parse import quote
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
 
+from tests.conftest import BUCKET
+from tests.conftest import HOST as COS_HOST
 from tests.gateway.serving import ALICE, BOB, CAROL, HOST, carols, head
 
 Headers = dict[str, str] | list[tuple[str, str]]
@@ -22,6 +25,7 @@ class Attack(NamedTuple):
     original: (method, target) that a proxy asks for, or None.
     prefix: what its caller may have at most: keys that begin so. None if it must be refused whatever it asks for.
     good: whether it is no attack at all and must be granted.
+    described: what it asks a signature for, as an SDK describes it: (method, key, query, headers).
     """
 
     kind: str
@@ -31,6 +35,7 @@ class Attack(NamedTuple):
     original: tuple[str, str] | None = None
     prefix: str | None = None
     good: bool = False
+    described: tuple[str, str, dict[str, str], dict[str, str]] | None = None
 
 
 def attack(
@@ -408,12 +413,115 @@ def bulk() -> Iterator[Attack]:
     yield post(b"\xff\xff\xff\xff\xff\xff\xff\x7f", {**ALICE, "Content-Type": "application/vnd.apache.arrow.stream"})
 
 
+COS_HOSTS = (
+    "other-1250000000.cos.ap-beijing.myqcloud.com", f"{BUCKET}.cos.ap-guangzhou.myqcloud.com", "cos.ap-beijing.myqcloud.com",
+    "service.cos.myqcloud.com", f"{BUCKET}.ci.ap-beijing.myqcloud.com", f"{BUCKET}.pic.ap-beijing.myqcloud.com",
+    f"x.{COS_HOST}", f"{COS_HOST}.", f"{COS_HOST}/", f"{COS_HOST}\n", f" {COS_HOST}", f"{COS_HOST}.evil.example", "", "evil.example",
+    f"{COS_HOST}@evil.example", f"{COS_HOST}:80@x", "127.0.0.1", f"{BUCKET}.cos-website.ap-beijing.myqcloud.com",
+)  # fmt: skip
+RISKY_HEADERS = (
+    "x-cos-acl", "X-COS-ACL", "x-cos-copy-source", "x-cos-grant-full-control", "Pic-Operations", "x-ci-process", "x-cos-acl ",
+    " x-cos-acl", "x-cos-acl\n", "x-cos-\ud800", "x_cos_acl", "x-cos-meta-a=1&x-cos-acl", "x-cos-acl;host", "", "x-cos-" + "a" * 300,
+)  # fmt: skip
+
+
+def sdk_requests(shuffle: random.Random, count: int) -> Iterator[Attack]:
+    """What SDKs ask /sdk/authorization and /sdk/credentials for."""
+    kind = "described requests"
+
+    def post(body: object, headers: Headers = ALICE, door: str = "authorization", **more: Any) -> Attack:
+        pairs = [*headers.items()] if isinstance(headers, dict) else headers
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        pairs = [*pairs, ("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
+        return Attack(kind, head("POST", f"/sdk/{door}", pairs) + data, "POST", **more)
+
+    def ask(
+        key: str, method: str = "GET", query: Any = None, headers: Any = None, caller: Headers = ALICE, good: bool = False, **more: Any
+    ) -> Attack:  # fmt: skip
+        prefix = (
+            ("uploads/alice/" if key.startswith("up") else "photos/alice/") if caller == ALICE else "photos/public/"
+        )
+        body = {
+            "Bucket": BUCKET,
+            "Region": "ap-beijing",
+            "Method": method,
+            "Key": key,
+            "Query": query or {},
+            "Headers": headers or {},
+        }
+        told = (method, key, dict(query or {}), dict(headers or {}))
+        return post({**body, **more}, caller, prefix=prefix, described=told, good=good)
+
+    yield ask("photos/alice/a", good=True)
+    yield ask("photos/alice/a", "HEAD", {"response-content-type": "a/b"}, {"Host": COS_HOST}, good=True)
+    yield ask("uploads/alice/a", "PUT", good=True)
+    starts = ("photos/alice/", "photos/alice", "photos/", "photos/alice/x/", "photos/public/", "uploads/alice/", "")
+    ends = ("bob/secret.jpg", "bob%2fsecret.jpg", "photos/bob/secret.jpg", "uploads/bob/x", "../etc/passwd", "")
+    for _ in range(count):
+        steps = "".join(shuffle.choice(SLASHES) + shuffle.choice(UP) for _ in range(shuffle.choice((1, 1, 2, 2, 3))))
+        key = shuffle.choice(starts) + steps + shuffle.choice(SLASHES) + shuffle.choice(ends)
+        key = unquote(key, errors="surrogateescape") if shuffle.random() < 0.3 else key
+        more = (
+            {"Pathname": shuffle.choice(("/" + key, "/photos/alice/a", "//" + key, key))}
+            if shuffle.random() < 0.3
+            else {}
+        )
+        yield ask(key, shuffle.choice(("GET", "GET", "PUT", "HEAD")), caller=shuffle.choice((ALICE, ALICE, {})), **more)
+    for method in METHODS:
+        for key in ("photos/alice/a", "uploads/alice/a", ""):
+            for query in (None, {"delete": ""}, {"prefix": "photos/alice/"}, {"acl": ""}, {"uploads": ""}):
+                yield ask(key, method, query)
+    for name in (
+        "acl", "ACL", "policy", "tagging", "versionId", "uploads", "prefix", "Prefix", "q-sign-time", "Q-AK", "sign", "x-cos-security-token",
+        "response-content-type;acl", "a&acl", "response-content-type\n", "imageMogr2/\ud800", "", "\0", "Response-Content-Type", "ci-process",
+    ):  # fmt: skip
+        for value in ("", "1", "a&acl=", "\n", "\ud800", "photos/alice/"):
+            yield ask("photos/alice/a", "GET", {name: value})
+            yield ask("", "GET", {name: value})
+    for name in RISKY_HEADERS:
+        for key, method in (("photos/alice/a", "GET"), ("uploads/alice/a", "PUT")):
+            yield ask(key, method, headers={name: "public-read"})
+            yield ask(key, method, headers={name: "public-read", "Host": COS_HOST})
+    for host in COS_HOSTS:
+        for name in ("Host", "host", "HOST"):
+            yield ask("photos/alice/a", headers={name: host})
+    for more in (
+        {"Bucket": "other-1250000000"}, {"Region": "ap-guangzhou"}, {"Bucket": ""}, {"Bucket": None}, {"Expires": 601}, {"Expires": 10**30},
+        {"Expires": -1}, {"Expires": 1e3}, {"Expires": "60"}, {"key": "photos/bob/a"}, {"KEY": "photos/bob/a"}, {"pathname": "/photos/bob/a"},
+        {"method": "PUT"}, {"Query": []}, {"Query": {"a": {}}}, {"Headers": {"Host": []}}, {"Key": ["photos/alice/a"]}, {"Key": 5},
+        {"Method": None}, {"Query": {"a": 1, "A": 2}}, {"Scope": [{"action": "*", "prefix": "*"}], "Key": "photos/bob/a"},
+    ):  # fmt: skip
+        body = {"Bucket": BUCKET, "Region": "ap-beijing", "Method": "GET", "Key": "photos/alice/a"}
+        yield post({**body, **more})
+    for body in (
+        b"",
+        b"[]",
+        b"{",
+        b"[" * 60_000,
+        b"\xff",
+        b"{}" + b" " * 70_000,
+        b"null",
+        b'{"Key": "photos/alice/a", "Key": "photos/bob/a"}',
+        b"9" * 6000,
+    ):
+        for headers in (ALICE, BOB, {}):
+            yield post(body, headers)
+            yield post(body, headers, "credentials")
+    for headers in (ALICE, BOB, {}, {"Authorization": "Bearer x"}):
+        yield post(
+            {"Bucket": BUCKET, "Region": "ap-beijing", "Scope": [{"action": "*", "prefix": "*"}]},
+            headers,
+            "credentials",
+        )
+
+
 def all_attacks(seed: int, many: int = 4000) -> list[Attack]:
     """Every class, in random order."""
     shuffle = random.Random(seed)
     found = [
         *paths(shuffle, many), *other_forms_of_a_target(), *methods(), *parameters(shuffle, many // 4), *tokens(),
         *certificates(), *signatures(shuffle), *smuggling(), *injection(), *bulk(),
+        *sdk_requests(shuffle, many // 4),
     ]  # fmt: skip
     shuffle.shuffle(found)
     return found

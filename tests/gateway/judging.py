@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 import time
-from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, unquote_to_bytes, urlencode, urlsplit
 
 from tests.conftest import HOST as COS_HOST
 from tests.conftest import SECRET_ID, SECRET_KEY
@@ -56,6 +57,30 @@ def granted_url(url: str, method: str, prefix: str) -> str:
     return elsewhere(key, prefix)
 
 
+def granted_signature(
+    value: str, method: str, key: str, query: dict[str, str], headers: dict[str, str], prefix: str
+) -> str:
+    """Why an SDK must not have been given a signature, or ""."""
+    allowed_methods = ("PUT",) if prefix.startswith("uploads/") else ("GET", "HEAD")
+    if method.upper() not in allowed_methods:
+        return f"it signs {method}"
+    if not all(name in PARAMETERS or name.startswith("imageMogr2/") for name in query):
+        return f"its parameters are {set(query)}"
+    fields = dict(part.partition("=")[::2] for part in value.split("&"))
+    if not {"host"} <= set(fields["q-header-list"].split(";")) <= {"host", "range"}:
+        return f"it signs {fields['q-header-list']}"
+    start, end = map(int, fields["q-key-time"].split(";"))
+    if end - start > LONGEST[prefix]:
+        return f"it holds for {end - start} s"
+    host = next((value for name, value in headers.items() if name.lower() == "host" and value), COS_HOST).lower()
+    if host != COS_HOST:
+        return f"it leads to {host}"
+    target = quote("/" + key) + "?" + urlencode(query, quote_via=quote)
+    pairs = [(b"host", COS_HOST.encode()), (b"authorization", value.encode())]
+    refused = refusal(method.upper().encode(), target.encode(), pairs, SECRET_ID, SECRET_KEY, None, time.time())
+    return f"COS would refuse it: {refused}" if refused else elsewhere(key, prefix)
+
+
 def elsewhere(key: str, prefix: str) -> str:
     """Why a key may be one of another prefix to somebody, or ""."""
     outside = [reading for reading in readings("/" + key) if not reading.startswith("/" + prefix)]
@@ -75,6 +100,8 @@ def wrong(attack: Attack, answer: Answer) -> str:
         return "it was granted"
     if status in (302, 307):
         return granted_url(headers["location"], attack.method, attack.prefix)
+    if status == 200 and attack.described is not None:
+        return granted_signature(json.loads(body)["Authorization"], *attack.described, attack.prefix)
     if status == 200:
         urls = [line for line in body.decode().split("\n") if line]
         return next(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -76,3 +77,20 @@ def test_the_judge_of_answers_finds_what_is_forbidden() -> None:
     assert "granted" in wrong(sub._replace(prefix=None), (204, {}, b""))
     assert "injected" in wrong(sub, (403, {"x-injected": "1"}, b""))
     assert "refused" in wrong(sub._replace(good=True), (403, {}, b""))
+
+    def signed(key: str, method: str = "GET", described: object = None, **options: object) -> str:
+        value = signer.authorization(method, key, **options)  # type: ignore[arg-type]
+        told = described or (method, key, {}, {})
+        sdk = Attack("described requests", b"", prefix="photos/alice/", described=told)  # type: ignore[arg-type]
+        return wrong(sdk, (200, {}, json.dumps({"Authorization": value}).encode()))
+
+    assert signed("photos/alice/a") == ""
+    assert "read as" in signed("photos/bob/a")
+    assert "signs PUT" in signed("photos/alice/a", "PUT")
+    assert "holds" in signed("photos/alice/a", expires=601)
+    assert "signs host;x-cos-acl" in signed("photos/alice/a", headers={"x-cos-acl": "private"})
+    assert "refuse" in signed("photos/bob/a", described=("GET", "photos/alice/a", {}, {}))
+    assert "parameters" in signed(
+        "photos/alice/a", described=("GET", "photos/alice/a", {"acl": ""}, {}), query={"acl": ""}
+    )
+    assert "leads to" in signed("photos/alice/a", described=("GET", "photos/alice/a", {}, {"Host": "other"}))
