@@ -244,7 +244,8 @@ class CosServer:
             for secrets in self.secrets():
                 now = time.time() + self.offset
                 kind = request.header("Content-Type") or ""
-                if kind.startswith("multipart/form-data") and request.target == b"/":
+                is_form = kind.startswith("multipart/form-data") and request.target == b"/"
+                if is_form and (b'"policy"' in request.body or b'"Signature"' in request.body):
                     fields, name, content = form_of(kind.encode(), request.body)
                     if "policy" in fields:
                         refused = form_refusal(fields, name, len(content), self.bucket, *secrets, now)

@@ -128,7 +128,8 @@ def test_credentials_md_signs_with_what_it_says(server: CosServer) -> None:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "toml")])
-def test_toml_examples_are_of_the_gateway(page: str) -> None:
+def test_toml_examples_are_of_the_gateway(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDN_KEY", "DvYmqE81E1F9R791H6lmht")
     for block in blocks(page, "toml"):
         for route in tomllib.loads(block)["route"]:
             Gateway({"route": [{"bucket": BUCKET, "region": REGION, **route}]}, credentials=Credentials("A", "k"))

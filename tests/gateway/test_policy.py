@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 
 from cossign import Credentials, CredentialsError, Signer
 from cossign.gateway import ConfigError, Gateway
-from cossign.gateway._gate import Board, judged_path, mask_signature
+from cossign.gateway._gate import Board, judged_path
 from cossign.gateway.policy import CredentialsHolder, make_network_check
+from cossign.gateway.reasons import mask_signature
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
 from tests.gateway.serving import carols
 from tests.waiting import PATIENCE, eventually, until
@@ -733,6 +734,13 @@ def test_the_access_log_has_keys_and_no_signature(tmp_path: Path) -> None:
     for hidden in ("hidden", "0123456789", signature[-40:], "sesame", "wrong", SECRET_KEY):
         assert hidden not in log.read_text()
     assert mask_signature("/a?X-COS-Security-Token=1") == "/a?X-COS-security-token=..."
+    assert (
+        mask_signature("/\u0130" * 9 + "?q-signature=0123&q-ak") == "/\u0130" * 9 + "?q-signature=..."
+    )  # two letters in lower case
+    assert (
+        mask_signature("/a?x-cos-security-token=1&q-signature=2") == "/a?x-cos-security-token=..."
+    )  # the first counts
+    assert len(mask_signature("/" + "a" * 60_000 + "?signature=1")) < 2100
 
 
 def test_the_catalogue_is_named_in_the_log_and_told_to_callers_only_if_asked(tmp_path: Path) -> None:

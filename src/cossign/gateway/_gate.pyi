@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Mu
 from typing import Any
 
 from cossign._core import Engine
+from cossign.cdn import CdnSigner
 from cossign.signer import Signer
 
 Scope = MutableMapping[str, Any]
@@ -12,7 +13,6 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
 def judged_path(raw: bytes, unusual: bool = False) -> tuple[bytes, str]: ...
-def mask_signature(text: str) -> str: ...
 def own_path(scope: Scope) -> str: ...
 
 class Board:
@@ -21,6 +21,8 @@ class Board:
     def __iter__(self) -> Iterator[tuple[bytes, int]]: ...
 
 class Route:
+    @property
+    def headers(self) -> dict[str, str]: ...
     @property
     def name(self) -> str: ...
     @property
@@ -38,6 +40,9 @@ class Route:
         expires: int,
         unusual: bool,
         is_public: bool,
+        *,
+        origin: str = "",
+        cdn: CdnSigner | None = None,
     ) -> None: ...
 
 class Rule:

@@ -23,7 +23,7 @@ from cossign._native cimport Text, escaped_byte
 from cossign._core import sign_one
 from cossign._verify import Judge
 from cossign.errors import BadSignature, CredentialsError, KeyNameError, SignatureExpired, SignatureNotYetValid
-from cossign.gateway.reasons import CAUSES, CODES, REFUSALS, TABLE
+from cossign.gateway.reasons import CAUSES, CODES, REFUSALS, TABLE, mask_signature
 
 # ASGI's types
 Scope = MutableMapping[str, Any]
@@ -268,10 +268,14 @@ cdef class Route:
         signer: the Signer of its bucket.
         expires: seconds that its signatures hold.
         unusual: whether keys with two slashes in a row, a backslash, or what looks percent-encoded, are taken.
-        shared: whether caches may share the redirects of the anonymous caller.
+        is_public: whether caches may share the redirects of the anonymous caller.
+        origin: the Host that is signed in place of the URL's, or "".
+        cdn: a CdnSigner: redirects lead to its host, by its links; or None.
     """
 
     cdef readonly object signer
+    cdef readonly dict headers  # that every signature has
+    cdef object cdn
     cdef readonly bint unusual
     cdef readonly str name
     cdef bytes path
@@ -288,7 +292,7 @@ cdef class Route:
 
     def __init__(
         self, str name, bytes path, bytes prefix, methods, params, signer, long long expires, bint unusual,
-        bint is_public,
+        bint is_public, *, str origin="", cdn=None,
     ):
         self.name = name
         self.path = path
@@ -296,7 +300,9 @@ cdef class Route:
         self.methods = frozenset(methods)
         self.params = Names(params)
         self.signer = signer
-        self.host = signer.where().host.encode()
+        self.host = (origin or signer.where().host).encode()
+        self.headers = {"Host": origin} if origin else {}
+        self.cdn = cdn
         self.expires = expires
         self.window = signer.round_to or 0
         self.unusual = unusual
@@ -336,16 +342,11 @@ cdef class AnswerTemplate:
     cdef object target   # the Template of what to ask COS for, without the signature
     cdef tuple cache     # the Cache-Control header
     cdef bytes token
+    cdef int64_t cdn_time  # when the CDN's links are made, to end in time
 
     def __init__(self, Route route, Request request, int64_t now):
         signer = route.signer
         query = request.query or {}
-        if request.until:
-            start = signer.times().start
-            span = start, max(min(start + request.seconds, request.until), start + 1)
-            signing_request = signer.prepare(request.method, query=query, key_time=span)
-        else:
-            signing_request = signer.prepare(request.method, query=query, expires=request.seconds)
         self.second = now
         self.kind = request.kind
         self.method = request.method
@@ -353,17 +354,28 @@ cdef class AnswerTemplate:
         self.until = request.until
         self.raw_query = request.raw_query
         self.anonymous = request.caller.anonymous
-        if request.kind == SIGN:
-            token = signing_request.credentials.token
-            self.signed_template = signing_request.authorization("key")
-            self.target = signer.target(query)
-            self.token = b"" if token is None else token.encode()
-            return
-        self.signed_template = signing_request.url("key")
-        seconds_left = signing_request.key_time.end - now
-        end_time = signing_request.credentials.expires_at
-        if end_time is not None:
-            seconds_left = min(seconds_left, int(end_time) - now)
+        span = signer.times().key_time(request.seconds)
+        start, end = span.start, span.end
+        if request.until:
+            end = max(min(end, request.until), start + 1)
+        if route.cdn is not None and request.kind == REDIRECT:
+            self.cdn_time = min(start, end - route.cdn.validity)
+            seconds_left = self.cdn_time + route.cdn.validity - now
+        else:
+            signing_request = signer.prepare(
+                request.method, query=query, headers=route.headers, key_time=(start, end)
+            )
+            end_time = signing_request.credentials.expires_at
+            if request.kind == SIGN:
+                token = signing_request.credentials.token
+                self.signed_template = signing_request.authorization("key")
+                self.target = signer.target(query)
+                self.token = b"" if token is None else token.encode()
+                return
+            self.signed_template = signing_request.url("key")
+            seconds_left = signing_request.key_time.end - now
+            if end_time is not None:
+                seconds_left = min(seconds_left, int(end_time) - now)
         # Whoever follows a cached redirect finds at least half of the time that the URL was asked for.
         max_age = seconds_left - request.seconds // 2
         if request.method not in ("GET", "HEAD") or max_age <= 0:
@@ -577,20 +589,6 @@ cdef int LONGEST_QUERY = 8192
 cdef int LONGEST_KEY = 850  # COS's limit, which signing knows; an authorization signs nothing
 cdef int MOST_LINES = 100_000  # that wait to be written down
 cdef object sha256 = hashlib.sha256
-
-
-def mask_signature(str text not None):
-    """A path as a log may have it: nothing behind what looks like a signature.
-
-    >>> mask_signature("/a?q-ak=1&q-signature=0123")
-    '/a?q-ak=1&q-signature=...'
-    """
-    cdef Py_ssize_t at
-    for name in ("q-signature", "signature", "security-token"):
-        at = text.lower().find(name)
-        if at >= 0:
-            return text[:at] + name + "=..."
-    return text[:2048]
 
 
 cdef bint is_signatures(str lower) except -1:
@@ -974,7 +972,11 @@ cdef class Gate(RequestJudge):
             return {"type": "http.response.start", "status": 204, "headers": headers}, EMPTY_BODY
         now = now_ns() // 1_000_000_000
         template = route.find_template(request, now)
-        signed_value = PyUnicode_AsASCIIString(sign_one(template.signed_template, request.key))
+        if template.signed_template is None:
+            link = route.cdn.sign(request.key, timestamp=template.cdn_time, rand="0", query=request.query)
+            signed_value = PyUnicode_AsASCIIString(link)
+        else:
+            signed_value = PyUnicode_AsASCIIString(sign_one(template.signed_template, request.key))
         board_add(route.counts.signatures, 1)
         if request.kind == REDIRECT:
             headers = [(b"location", signed_value), template.cache, NO_LENGTH]

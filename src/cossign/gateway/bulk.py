@@ -292,6 +292,7 @@ class _Work:
         self._signer = request.route.signer
         self._method = method
         self._query = query
+        self._headers = request.route.headers
         self._seconds, self._until = request.seconds, request.until
         self._row = 0
         self.signature_count = 0
@@ -402,6 +403,7 @@ class _Work:
             method=self._method,
             expires=self._seconds,
             query=self._query,
+            headers=self._headers,
             key_time=span,
         )
 

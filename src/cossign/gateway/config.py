@@ -99,6 +99,7 @@ Network = Annotated[str, BeforeValidator(_network)]
 EndpointPath = Annotated[str, BeforeValidator(_endpoint_path)]
 Header = Annotated[str, BeforeValidator(_header)]
 Origin = Annotated[str, BeforeValidator(_origin)]
+Host = Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?$")]
 HeaderPattern = Annotated[str, Field(pattern=r"^[a-z0-9-]+\*?$")]
 
 
@@ -123,6 +124,21 @@ class CredentialsTable(_Table):
     endpoint: str = "sts.tencentcloudapi.com"
 
 
+class CdnTable(_Table):
+    """A CDN that checks links by itself: what `CdnSigner` takes, and where its key is."""
+
+    kind: Literal["A", "B", "C", "D"]
+    host: str
+    key_env: str | None = None
+    key_file: str | None = None
+    scheme: Literal["https", "http"] = "https"
+    validity: Duration = 1800
+    sign_name: str = "sign"
+    time_name: str = "t"
+    hex_time: bool = False
+    uid: str = "0"
+
+
 class Route(_Table):
     """Requests whose paths begin alike, and the bucket that they lead to."""
 
@@ -138,7 +154,8 @@ class Route(_Table):
     round_to: Duration | None = None
     params: tuple[str, ...] = Field(default=(), strict=False)
     unusual_keys: bool = False
-    sign_host: bool = True
+    sign_host: bool | Host = True
+    cdn: CdnTable | None = None
     cors: tuple[Origin, ...] = Field(default=(), strict=False)
     cache: Literal["private", "public"] = "private"
     credentials: CredentialsTable | None = None
@@ -270,6 +287,11 @@ def _contradictions(config: Config) -> Iterator[tuple[Place, str]]:
     for index, route in enumerate(config.route):
         if route.domain is None and (route.bucket is None or route.region is None):
             yield ("route", index), "needs bucket and region, or a domain"
+        if route.cdn is not None:
+            if (route.cdn.key_env is None) == (route.cdn.key_file is None):
+                yield ("route", index, "cdn"), "needs key_env or key_file, and not both"
+            if not {"GET", "HEAD"}.issuperset(route.methods):
+                yield ("route", index, "methods"), "must be GET and HEAD at most: a CDN's link is for reading"
     for index, caller in enumerate(config.caller):
         yield from (((("caller", index, *place)), what) for place, what in _wrong_caller(config, caller))
 
@@ -304,6 +326,8 @@ def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]
             ):
                 yield (*place, "prefixes"), f"no key of these routes begins with {prefix!r}"
         for route in routes:
+            if rule.bulk and route.cdn is not None:
+                yield (*place, "bulk"), f"must not be true for the route {route.name!r}: bulk does not make CDN links"
             if rule.max_expires is not None and rule.max_expires <= (route.round_to or 0):
                 yield (*place, "max_expires"), f"must be longer than round_to of the route {route.name!r}"
 

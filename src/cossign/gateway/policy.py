@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from cossign.cdn import CdnSigner
 from cossign.credentials import (
     ChainCredentials,
     Credentials,
@@ -23,7 +24,7 @@ from cossign.engine import chosen_engine
 from cossign.errors import CosSignError, CredentialsError, ParameterError
 from cossign.gateway._gate import Board, Caller, Gate, Route, Rule
 from cossign.gateway.config import Caller as CallerTable
-from cossign.gateway.config import Config, CredentialsTable
+from cossign.gateway.config import CdnTable, Config, CredentialsTable
 from cossign.gateway.config import Route as RouteTable
 from cossign.gateway.cors import Cors
 from cossign.gateway.temporary import TemporaryKeys, caller_policy
@@ -133,7 +134,7 @@ def _route(table: RouteTable, holder: CredentialsHolder) -> Route:
         accelerate=table.accelerate,
         expires=table.expires,
         round_to=table.round_to,
-        sign_host=table.sign_host,
+        sign_host=table.sign_host is not False,
     )
     return Route(
         table.name,
@@ -145,22 +146,43 @@ def _route(table: RouteTable, holder: CredentialsHolder) -> Route:
         table.expires,
         table.unusual_keys,
         table.cache == "public",
+        origin=table.sign_host if isinstance(table.sign_host, str) else "",
+        cdn=_cdn(table.cdn),
     )
+
+
+def _cdn(table: CdnTable | None) -> CdnSigner | None:
+    if table is None:
+        return None
+    try:
+        key = _secret(table.key_env, table.key_file, "key")
+        return CdnSigner(key=key, **table.model_dump(exclude={"key_env", "key_file"}))
+    except ParameterError as error:
+        raise ParameterError("cdn", f"{error.parameter} {error.reason}") from None
+
+
+def _secret(env: str | None, path: str | None, field: str) -> str:
+    """A key that an environment variable or a file holds.
+
+    Raises:
+        ParameterError: it cannot be had.
+    """
+    if env is not None:
+        text = os.environ.get(env, "")
+        if not text:
+            raise ParameterError(f"{field}_env", f"names {env}, which is not set")
+        return text
+    try:
+        return Path(path or "").read_text().strip()
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise ParameterError(f"{field}_file", f"cannot be read: {type(error).__name__}") from None
 
 
 def _secrets(table: CallerTable) -> Any:
     """What verifies a caller's own signatures, or None."""
     if table.secret_id is None:
         return None
-    if table.secret_key_env is not None:
-        secret_key = os.environ.get(table.secret_key_env, "")
-        if not secret_key:
-            raise ParameterError("secret_key_env", f"names {table.secret_key_env}, which is not set")
-    else:
-        try:
-            secret_key = Path(table.secret_key_file or "").read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ParameterError("secret_key_file", f"cannot be read: {type(error).__name__}") from None
+    secret_key = _secret(table.secret_key_env, table.secret_key_file, "secret_key")
     credentials = Credentials(table.secret_id, secret_key)
     return credentials.secrets()
 

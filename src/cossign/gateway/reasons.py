@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 # Code, status, what it means: the code is what logs, metrics and answers say. `_gate.pyx` numbers them in this order.
 TABLE = (
@@ -79,3 +80,15 @@ def _refusal(code: str, text: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
 
 # Of each reason the body and the headers that are always the same.
 REFUSALS = [_refusal(code, text) for code, _, text in TABLE]
+
+_SIGNATURE = re.compile("q-signature|signature|security-token", re.IGNORECASE | re.ASCII)
+
+
+def mask_signature(text: str) -> str:
+    """A path as a log may have it: nothing after what looks like a signature.
+
+    >>> mask_signature("/a?q-ak=1&q-signature=0123")
+    '/a?q-ak=1&q-signature=...'
+    """
+    match = _SIGNATURE.search(text)
+    return text[:2048] if match is None else text[: match.start()][:2048] + f"{match[0].lower()}=..."

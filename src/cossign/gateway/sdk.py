@@ -278,7 +278,7 @@ def _seconds(fields: Mapping[str, Any]) -> int | None:
 def _with_host(request: Request, route: Route, headers: dict[str, str], host: str | None) -> dict[str, str]:
     """The headers that are signed, with a Host: without it, a signature would do for all buckets of the account."""
     signer = request.route.signer
-    own_host = signer.where().host
+    own_host = request.route.headers.get("Host") or signer.where().host
     if host is not None and host.lower() != own_host:
         parts = read_host(host)
         regions = (route.region, "accelerate", "accelerate-overseas")
