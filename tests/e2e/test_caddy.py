@@ -56,6 +56,16 @@ def test_forward_auth(tmp_path: Path) -> None:
             assert [(each.target, each.header("X-Cossign-Caller")) for each in origin.requests] == [
                 (b"/img/alice/a%20b?response-content-type=text%2Fplain", "alice"), (b"/img/carol/a", "carol"),
             ]  # fmt: skip
+            tricks = {
+                **ALICE,
+                "Connection": "X-Cossign-Caller",
+                "X-HTTP-Method-Override": "DELETE",
+                "X-Method-Override": "PUT",
+            }
+            assert request(port, "GET", "/img/alice/a", tricks)[0] == 200
+            assert origin.requests[-1].header("X-Cossign-Caller") == "alice"
+            assert origin.requests[-1].header("X-HTTP-Method-Override") is None
+            assert origin.requests[-1].header("X-Method-Override") is None
             assert request(port, "DELETE", "/img/alice/a", ALICE)[0] == 405
         finally:
             process.terminate()

@@ -125,6 +125,11 @@ def test_auth_request(tmp_path: Path, gateway: Served, origin: CosServer) -> Non
         assert get(port, "/img/alice/a", ALICE, "DELETE").status_code == 403
         assert get(port, "/img/alice/a", {**ALICE, "X-Caller": "root"}).status_code == 200
         assert origin.requests[-1].header("X-Caller") == "alice"
+        tricks = {"Connection": "X-Caller", "X-HTTP-Method-Override": "DELETE", "X-HTTP-Method": "DELETE"}
+        assert get(port, "/img/alice/a", {**ALICE, **tricks}).status_code == 200
+        assert origin.requests[-1].header("X-Caller") == "alice"
+        for name in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
+            assert origin.requests[-1].header(name) is None
 
 
 def test_signed_proxy_to_a_private_bucket(tmp_path: Path, gateway: Served, origin: CosServer) -> None:
@@ -137,6 +142,13 @@ def test_signed_proxy_to_a_private_bucket(tmp_path: Path, gateway: Served, origi
         [request] = origin.requests[seen:]
         assert request.target == b"/photos/alice/a%20b.jpg?response-content-type=text%2Fplain"
         assert (request.header("Host"), request.header("Range")) == (COS_HOST, "bytes=0-9")
+        conditions = {
+            "If-Match": '"1"',
+            "If-Unmodified-Since": "Mon, 01 Jan 2035 00:00:00 GMT",
+            "Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg==",
+        }
+        assert get(port, "/img/alice/a", {**ALICE, **conditions}).status_code == 200
+        assert {name: origin.requests[-1].header(name) for name in conditions} == conditions
         get(
             port,
             "/img/alice/a",
