@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fnmatch
 import http.server
 import json
@@ -26,6 +27,7 @@ from tests.cos_server import CosServer, Request, form_of, query_of, running
 from tests.gateway.browser import site
 from tests.gateway.serving import serving as serving_gateway
 from tests.gateway.test_policy import BEARER, CREDENTIALS, TOKEN, Answer, ask, config
+from tests.gateway.test_policy import asked as asked_later
 from tests.waiting import PATIENCE
 
 ORACLES = Path(__file__).parent.parent / "oracles"
@@ -379,6 +381,20 @@ def test_keys_that_do_what_the_rules_do(sts: Sts) -> None:
     assert sts.policies["AKIDtmp1"]["statement"] == [
         {"action": ["name/cos:GetObject", "name/cos:HeadObject"], "effect": "allow", "resource": resource}
     ]
+
+
+def test_the_start_time_is_that_of_the_answer(sts: Sts) -> None:
+    """The SDK adds the Expires of a URL to it: with the time of keys that are shared, the URL would be over already."""
+    found = lending(sts)
+
+    async def twice() -> tuple[Answer, Answer]:
+        first = await asked_later(found, "/sdk/credentials", BEARER, "POST")
+        await asyncio.sleep(1.1)
+        return first, await asked_later(found, "/sdk/credentials", BEARER, "POST")
+
+    first, second = (json.loads(answer[2]) for answer in asyncio.run(twice()))
+    assert (len(sts.asked), first["ExpiredTime"]) == (1, second["ExpiredTime"])
+    assert first["StartTime"] < second["StartTime"] <= time.time()
 
 
 def test_keys_are_an_extra_right(sts: Sts) -> None:

@@ -312,7 +312,7 @@ async def _temporary_keys(policy: Policy, request: Request) -> dict[str, Any]:
         _LOG.warning("no temporary keys for the caller %s: %s", request.caller.name, error)
         raise Refusal("unavailable") from None
     end = int(credentials.expires_at or 0)
-    start = min(int(now), end - keys.lent.duration) if end else int(now)
+    start = int(now)  # not when the keys were made: the SDK adds the Expires of a URL to it
     return {
         "TmpSecretId": credentials.secret_id,
         "TmpSecretKey": credentials.secret_key,
