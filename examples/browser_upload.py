@@ -5,7 +5,7 @@
     python examples/browser_upload.py 8000        # then open http://127.0.0.1:8000
 
 Each page carries a policy of its own. It allows one key, an image, and at most 5 MB, for ten minutes. In your
-application, look at who is logged in before you give the page out, and derive the key from that.
+application, give the page only to users who are logged in, and put the user's name into the key.
 """
 
 import html

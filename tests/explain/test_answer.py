@@ -198,6 +198,16 @@ RIGHT_POLICY = (
 RIGHT_FORM = policy_form(RIGHT_POLICY, [("key", "up/a.png")])
 
 
+def test_only_what_was_computed_is_counted() -> None:
+    """A form without a key at hand needs no signature; every key that is tried counts."""
+    assert explain(RIGHT_FORM).tried == 0
+    assert found(RIGHT_FORM).tried == 1
+    url = Signer(Credentials("AKIDa", "right-key"), bucket="b-1250000000", region="ap-beijing").presign("a.txt")
+    wrong_keys = [Credentials("AKIDa", f"wrong-key-{number}") for number in range(2)]
+    one, two = explain(url, credentials=wrong_keys[:1]), explain(url, credentials=wrong_keys)
+    assert two.tried == 2 * one.tried > 0
+
+
 def test_a_right_form_with_a_policy() -> None:
     explanation = found(RIGHT_FORM)
     assert explanation.holds, str(explanation)

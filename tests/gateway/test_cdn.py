@@ -55,7 +55,8 @@ def test_redirects_to_a_cdn(kind: str, cdn_key: str) -> None:
 def test_a_cdns_links_stay_the_same() -> None:
     route = {"cdn": {**CDN, "kind": "A"}, "round_to": 300, "expires": 900}
     links = []
-    with time_machine.travel(1_796_000_130, tick=False) as clock:
+    window = (int(time.time()) // 300 + 1) * 300  # near now: the gate has a clock of its own
+    with time_machine.travel(window + 30, tick=False) as clock:
         for seconds in (0, 60, 300):
             clock.shift(seconds)
             links.append(ask(gateway(route), "/a.jpg")[1]["location"])
@@ -77,6 +78,7 @@ def test_a_cdn_needs_no_keys_of_cos() -> None:
         ({"cdn": {**CDN, "key_file": "/x"}}, {}, "cdn: needs key_env or key_file"), ({"cdn": {**CDN, "host": "https://x"}}, {}, "host alone"),
         ({"cdn": CDN, "methods": ["GET", "PUT"]}, {}, "methods: must be GET and HEAD at most"), ({"cdn": CDN}, {"bulk": True}, "bulk: must not be true"),
         ({"cdn": {**CDN, "key_env": "NOT_SET"}}, {}, "route[0].cdn: key_env names NOT_SET, which is not set"), ({"cdn": {**CDN, "kind": "E"}}, {}, "cdn.kind"), ({"sign_host": "https://x"}, {}, "sign_host"),
+        ({"cdn": {**CDN, "kind": "B"}, "expires": 119}, {}, "expires: must be 2m at least"), ({"cdn": {**CDN, "kind": "B"}}, {"max_expires": 119}, "max_expires: must be 2m at least"),
     ],
 )  # fmt: skip
 def test_a_cdns_settings_that_are_wrong(route: Any, allow: Any, what: str, cdn_key: str) -> None:
@@ -97,3 +99,23 @@ def test_the_origins_host_is_signed() -> None:
     assert signer.verify(lines.strip(), headers={"Host": "origin.example.com"}).key == "a.jpg"
     asked = {**BEARER, "x-original-uri": "/a.jpg", "x-original-method": "GET"}
     assert ask(found, "/sign", asked)[1]["x-cossign-host"] == "origin.example.com"
+
+
+def test_a_link_that_would_be_over_is_not_given(cdn_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller's own signature ends soon, and kind B has whole minutes."""
+    monkeypatch.setenv("CAROL", "key-of-carol")
+    caller = {"secret_id": "AKIDcarol", "secret_key_env": "CAROL"}
+    found = Gateway(config({"cdn": {**CDN, "kind": "B"}}, {"bulk": False}, caller), credentials=CREDENTIALS)
+    signer = Signer(Credentials("AKIDcarol", "key-of-carol"), domain="gw.example.com")
+    now = int(time.time())
+    answers = []
+    for seconds in (1, 600):
+        value = signer.authorization("GET", "a.jpg", key_time=(now - 1, now + seconds + 1))
+        answers.append(ask(found, "/a.jpg", {"authorization": value}))
+    for answer in answers:
+        if answer[0] == 302:
+            link = CdnSigner("B", key=cdn_key, host="cdn.example.com").verify(answer[1]["location"])
+            assert now < link.expires_at <= now + 601
+        else:
+            assert (answer[0], answer[1]["x-cossign-reason"]) == (401, "expired")
+    assert answers[1][0] == 302

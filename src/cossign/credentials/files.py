@@ -66,14 +66,14 @@ class FileCredentials:
         """The credentials that the file holds now.
 
         Raises:
-            CredentialsNotFound: there is no file, or none that can be used (encrypted, PyYAML missing).
+            CredentialsNotFound: no file exists, or each one cannot be used (encrypted, PyYAML missing).
             CredentialsError: a file cannot be read, is half there, or has credentials that have ended; the message says
                 why, and shows no value.
         """
         provider = self.provider()
         try:
             return provider.get()
-        except CredentialsNotFound as error:  # the file says that there are some
+        except CredentialsNotFound as error:  # the file exists, and so should its credentials
             raise CredentialsError(f"{self._place}: {error}") from None
 
     async def get_async(self) -> Credentials:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from cossign.explain.findings import Step
+from cossign.explain.steps import LINE_NAMES
 
-_LINES = ("method", "path", "HttpParameters", "HttpHeaders")
 _LABELS = {"Signature": ("needed", "given"), "FormatString": ("received", "sent")}  # others: request, signed
 _MAX_ALIGNED = 4000  # characters that are compared one by one
 _MIN_MATCH = 3  # of those that are the same amid others that differ
@@ -90,4 +90,5 @@ def _line(at: int, count: int) -> str:
     """The name of HttpString's line; a key may have newlines, so the last ones are counted from the end."""
     if count < 5 or at == count - 1:
         return ""
-    return _LINES[0] if at == 0 else _LINES[2] if at == count - 3 else _LINES[3] if at == count - 2 else _LINES[1]
+    method, path, params, headers = LINE_NAMES
+    return method if at == 0 else params if at == count - 3 else headers if at == count - 2 else path

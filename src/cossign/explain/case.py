@@ -10,8 +10,8 @@ from cossign.credentials import Credentials
 from cossign.credentials.base import is_temporary_id
 from cossign.endpoint import bucket_in
 from cossign.explain.causes import CATALOGUE
-from cossign.explain.causes.cause import Change, Clues, Sureness
-from cossign.explain.findings import Finding, format_duration
+from cossign.explain.causes.cause import Change, Clues
+from cossign.explain.findings import Finding, Sureness, format_duration
 from cossign.explain.forms import (
     FIELDS,
     Evidence,

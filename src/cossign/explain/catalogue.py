@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cossign.explain.causes import CATALOGUE, GROUPS
-from cossign.explain.causes.cause import SURENESS
+from cossign.explain.findings import SURENESS
 
 _HEAD = """\
 # SignatureDoesNotMatch, cause by cause

@@ -20,7 +20,7 @@ from cossign.explain.mask import Mask, secrets_in
 from cossign.explain.policy import decoded_policy, diagnose_policy
 from cossign.explain.reading import Form, Request, read
 from cossign.explain.service import code_findings, refusal_finding
-from cossign.explain.steps import Signing, Times, encoded_entry, first_difference, http_string, show
+from cossign.explain.steps import LINE_NAMES, Signing, encoded_entry, first_difference, http_string, show
 from cossign.explain.suspects import next_steps
 
 _MAX_TIME = 10**12  # seconds
@@ -66,12 +66,10 @@ def explain(
     start = time.perf_counter()
     _check(method, headers, credentials, now, hosts, bucket)
     parsed_request = read(request, method, tuple((headers or {}).items()))
-    answer = (
-        None if error is None and parsed_request.error is None else read_answer(error or parsed_request.error or "")
-    )
+    text = error or parsed_request.error or error
+    answer = None if text is None else read_answer(text)
     timestamp = int(time.time() if now is None else now)
     mask = Mask(show_secrets)
-    keyring, *other_keyrings = _keyrings(credentials)
 
     def judge(keyring: Mapping[str, Credentials]) -> _Outcome:
         cases = [read_case(each, evidence, keyring, hosts, bucket) for each, evidence in repair_request(parsed_request)]
@@ -81,13 +79,17 @@ def explain(
             return _judge_form(form, cases[0], keyring, answer, bucket, mask=mask, now=timestamp)
         return _judge_request(cases, keyring, answer, mask, timestamp, has_hosts=bool(hosts))
 
+    attempts = 0
+    outcomes = []
     try:
-        outcome = judge(keyring)
-        for keyring in other_keyrings:
-            if not outcome.is_proven:
-                outcome = judge(keyring)
+        for keyring in _keyrings(credentials):
+            outcomes.append(judge(keyring))
+            attempts += outcomes[-1].attempts
+            if outcomes[-1].is_proven:
+                break
     finally:
         encoded_entry.cache_clear()
+    outcome = outcomes[-1] if outcomes[-1].is_proven else outcomes[0]
     return Explanation(
         holds=outcome.is_right
         and not outcome.others
@@ -103,7 +105,7 @@ def explain(
         key_time=outcome.key_time,
         now=timestamp,
         checked=outcome.is_checked,
-        tried=outcome.attempts,
+        tried=attempts,
         seconds=time.perf_counter() - start,
     )
 
@@ -250,10 +252,9 @@ def _difference(request: Signing, original: Signing | None) -> Difference | None
     offset = first_difference(http_string(request.lines()), http_string(original.lines()))
     if offset is None:
         return None
-    names = ("method", "path", "HttpParameters", "HttpHeaders")
     line = next(at for at in range(4) if request.lines()[at] != original.lines()[at])
     line_offset = first_difference(request.lines()[line], original.lines()[line])
-    return Difference(names[line], offset, line_offset or 0)
+    return Difference(LINE_NAMES[line], offset, line_offset or 0)
 
 
 def _steps(
@@ -278,16 +279,14 @@ def _steps(
         return Step(name, text(request) if has_key or not needs_key else "", None if original is None else text(other))
 
     def key_time(signing: Signing) -> str:
-        times: Times = signing.times
+        times = signing.times
         return times.key if times.key == times.sign else f"{times.key} (q-sign-time {times.sign})"
 
     yield step("KeyTime", key_time)
     if mask.shows and (has_key or original is not None):
         yield step(
             "SignKey",
-            lambda signing: show(
-                signing.recipe.sign_key(signing.key.encode("utf-8", "surrogatepass"), signing.times.key.encode())
-            ),
+            lambda signing: signing.recipe.key_of(signing.key, signing.times),
             True,
         )
     yield step("HttpString", lambda signing: signing.recipe.http(signing.lines()))

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from cossign.explain import page
 from cossign.explain.alignment import Row, make_visible, rows
-from cossign.explain.causes.cause import SURENESS
-from cossign.explain.findings import Difference, Finding, Step, format_duration, instant
+from cossign.explain.findings import SURENESS, Difference, Finding, Step, format_duration, instant
 
 Paint = Callable[[str, str], str]
 

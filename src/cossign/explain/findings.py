@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from cossign.explain.causes.cause import Cause, Sureness
+from cossign.explain.causes.cause import Cause
+
+Sureness = Literal["confirmed", "evident", "service", "possible"]
+SURENESS: dict[Sureness, str] = {
+    "confirmed": "certain: with this change the recomputed signature is the one that was sent",
+    "evident": "certain: the request itself shows it, and leaves no other explanation",
+    "service": "the service's answer says it",
+    "possible": "not proven: nothing here shows it, and nothing excludes it",
+}
 
 
 class Finding(NamedTuple):

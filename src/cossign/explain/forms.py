@@ -12,7 +12,8 @@ from urllib.parse import unquote
 
 from cossign._core import encode_component
 from cossign._verify import sent_host
-from cossign.explain.causes.cause import Clues, Sureness
+from cossign.explain.causes.cause import Clues
+from cossign.explain.findings import Sureness
 from cossign.explain.reading import Form, Request, sent_bytes
 from cossign.explain.steps import Entry, Pairs, Times, percent_decode, show
 from cossign.key_time import KeyTime

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from cossign.explain.alignment import Row, make_visible, rows
-from cossign.explain.causes.cause import SURENESS
-from cossign.explain.findings import Finding, Step
+from cossign.explain.findings import SURENESS, Finding, Step
 
 _STYLE = """
 :root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --soft: #57606a; --line: #d0d7de; --box: #f6f8fa;

@@ -73,9 +73,11 @@ def diagnose_policy(form: Form, keyring: Mapping[str, Credentials], bucket: str,
         signature = _signature(DOCUMENTED_RECIPE, credentials.secret_key, key_time, policy)
         is_right = signature == sent_bytes(fields["q-signature"])
         steps.append(Step("Signature", signature.decode(), fields["q-signature"]))
+        attempts = 1
         if not is_right:
-            causes, attempts = _mistakes(fields, credentials, policy)
+            causes, more = _mistakes(fields, credentials, policy)
             findings += causes
+            attempts += more
     elif keyring:
         findings.append(_evident("unknown-secret-id", f"q-ak is {fields['q-ak']}; known: {', '.join(keyring)}"))
     key = fields.get("key", "").replace("${filename}", form.filename or "${filename}")
@@ -90,7 +92,7 @@ def diagnose_policy(form: Form, keyring: Mapping[str, Credentials], bucket: str,
     times = None if span is None else (span.start, min(span.end, expiration))
     if times is not None:
         findings += time_findings(times, now)
-    return PolicyDiagnosis(is_right, findings, steps, times, attempts + 1, credentials is not None)
+    return PolicyDiagnosis(is_right, findings, steps, times, attempts, credentials is not None)
 
 
 def _form_findings(form: Form, fields: Mapping[str, str]) -> Iterator[Finding]:

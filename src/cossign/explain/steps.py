@@ -19,7 +19,8 @@ from cossign.errors import ParameterError
 
 Entry = tuple[bytes, bytes]  # a parameter's or header's name and value, decoded
 Encode = Callable[[bytes], bytes]
-Lines = tuple[bytes, bytes, bytes, bytes]  # HttpString's: method, path, HttpParameters, HttpHeaders
+Lines = tuple[bytes, bytes, bytes, bytes]  # HttpString's, of these names:
+LINE_NAMES = ("method", "path", "HttpParameters", "HttpHeaders")
 
 
 def show(data: bytes) -> str:
@@ -109,8 +110,11 @@ class Recipe(NamedTuple):
 
     def signature(self, key: str, times: Times, lines: Lines) -> bytes:
         """The signature in lower-case hex."""
-        sign_key = self.sign_key(key.encode("utf-8", "surrogatepass"), times.key.encode())
-        return self.last(sign_key, self.string_to_sign(times, lines))
+        return self.last(self.key_of(key, times), self.string_to_sign(times, lines))
+
+    def key_of(self, key: str, times: Times) -> bytes:
+        """SignKey, from a SecretKey."""
+        return self.sign_key(key.encode("utf-8", "surrogatepass"), times.key.encode())
 
     def string_to_sign(self, times: Times, lines: Lines) -> bytes:
         """StringToSign."""

@@ -110,7 +110,7 @@ cdef enum Reason:
     UNKNOWN_CERTIFICATE, AMBIGUOUS, BAD_PATH, BAD_ENCODING, CONTROL, BACKSLASH, EMPTY_SEGMENT, DOT_SEGMENT,
     TWICE_ENCODED, NO_KEY, BAD_KEY, BAD_QUERY, NO_ROUTE, METHOD,
     NOT_GRANTED, METHOD_NOT_GRANTED, PREFIX, PARAMETER, HEADER_NAME, TOO_LONG_VALID,  # what rules say: the nearer to a yes, the later
-    RATE, BUSY, UNTRUSTED, NO_ORIGINAL, UNAVAILABLE, BAD_BODY, TOO_LARGE, MEDIA_TYPE, STALLED, NO_ROOM, STOPPING, GONE, FAILED, REASONS
+    ORIGIN, RATE, BUSY, UNTRUSTED, NO_ORIGINAL, UNAVAILABLE, BAD_BODY, TOO_LARGE, MEDIA_TYPE, STALLED, NO_ROOM, STOPPING, GONE, FAILED, REASONS
 
 # `TABLE` has a line of each, in this order.
 assert len(TABLE) == REASONS
@@ -360,7 +360,11 @@ cdef class AnswerTemplate:
             end = max(min(end, request.until), start + 1)
         if route.cdn is not None and request.kind == REDIRECT:
             self.cdn_time = min(start, end - route.cdn.validity)
+            if route.cdn.kind == "B":  # written in whole minutes
+                self.cdn_time -= self.cdn_time % 60
             seconds_left = self.cdn_time + route.cdn.validity - now
+            if seconds_left <= 0:
+                raise SignatureExpired("the link would end before it is used")
         else:
             signing_request = signer.prepare(
                 request.method, query=query, headers=route.headers, key_time=(start, end)
@@ -955,6 +959,8 @@ cdef class Gate(RequestJudge):
                 reason = BAD_KEY
             except CredentialsError:
                 reason = UNAVAILABLE
+            except SignatureExpired:
+                reason = EXPIRED
         if reason != OK:
             events = self.refuse(request, reason)
         self.note(request, scope, reason, tick_ns() - start_time, events[0]["status"])

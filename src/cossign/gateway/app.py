@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import threading
 import time
@@ -16,6 +15,7 @@ from cossign.gateway import bulk, sdk
 from cossign.gateway._gate import Board, Event, Receive, Scope, Send
 from cossign.gateway.config import Config, load, parse_config
 from cossign.gateway.policy import Policy
+from cossign.gateway.reasons import json_answer
 
 __all__ = ["Gateway"]
 
@@ -235,8 +235,9 @@ async def _send(send: Send, status: int, body: bytes, headers: tuple[tuple[bytes
 async def _answer(
     send: Send, status: int, content: Mapping[str, Any], headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> None:
-    body = json.dumps(content).encode() + b"\n"
-    await _send(send, status, body, ((b"content-type", b"application/json"), *headers))
+    body, fixed_headers = json_answer(content)
+    await send({"type": "http.response.start", "status": status, "headers": [*fixed_headers, *headers]})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _read(config: Any) -> Config:

@@ -40,6 +40,8 @@ class ConfigError(CosSignError):
         super().__init__("\n".join(place.replace(": : ", ": ") for place in places))
 
 
+_SHORTEST_B = 120  # seconds that links of kind B hold at least: their time is written in whole minutes
+
 # --- Kinds of values
 
 
@@ -161,6 +163,11 @@ class Route(_Table):
     credentials: CredentialsTable | None = None
 
 
+def _longer_prefix(one: str, other: str) -> str | None:
+    """What keys begin with that begin with both prefixes; None if no key does."""
+    return one if one.startswith(other) else other if other.startswith(one) else None
+
+
 class Allow(_Table):
     """What a caller may do: all that it says at once."""
 
@@ -173,6 +180,20 @@ class Allow(_Table):
     bulk: bool = False
     lists: bool = False
     temporary_keys: bool = False
+
+    def prefixes_in(self, route: Route) -> Iterator[str]:
+        """What keys begin with that both the rule and a route allow."""
+        for prefix in self.prefixes:
+            both = _longer_prefix(prefix, route.prefix)
+            if both is not None:
+                yield both
+
+    def takes(self, name: str, route: Route) -> bool:
+        """Whether both the rule and a route allow a parameter."""
+        return all(
+            any(name.startswith(each[:-1]) if each.endswith("*") else name == each for each in params)
+            for params in (self.params, route.params)
+        )
 
 
 class Caller(_Table):
@@ -292,6 +313,8 @@ def _contradictions(config: Config) -> Iterator[tuple[Place, str]]:
                 yield ("route", index, "cdn"), "needs key_env or key_file, and not both"
             if not {"GET", "HEAD"}.issuperset(route.methods):
                 yield ("route", index, "methods"), "must be GET and HEAD at most: a CDN's link is for reading"
+            if route.cdn.kind == "B" and route.expires < _SHORTEST_B:
+                yield ("route", index, "expires"), "must be 2m at least: the CDN's links are of whole minutes"
     for index, caller in enumerate(config.caller):
         yield from (((("caller", index, *place)), what) for place, what in _wrong_caller(config, caller))
 
@@ -321,11 +344,12 @@ def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]
             if name != "*" and name not in names:
                 yield (*place, "routes"), f"there is no route {name!r}"
         for prefix in rule.prefixes:
-            if routes and not any(
-                route.prefix.startswith(prefix) or prefix.startswith(route.prefix) for route in routes
-            ):
+            if routes and all(_longer_prefix(prefix, route.prefix) is None for route in routes):
                 yield (*place, "prefixes"), f"no key of these routes begins with {prefix!r}"
         for route in routes:
+            is_short = rule.max_expires is not None and rule.max_expires < _SHORTEST_B
+            if is_short and route.cdn is not None and route.cdn.kind == "B":
+                yield (*place, "max_expires"), "must be 2m at least: the CDN's links are of whole minutes"
             if rule.bulk and route.cdn is not None:
                 yield (*place, "bulk"), f"must not be true for the route {route.name!r}: bulk does not make CDN links"
             if rule.max_expires is not None and rule.max_expires <= (route.round_to or 0):
@@ -348,9 +372,7 @@ def warnings_of(config: Config) -> Iterator[str]:
                     f"rule {number + 1} of the caller {caller.name} never takes effect: its routes take "
                     f"{', '.join(sorted(methods))}, and it allows {', '.join(rule.methods)}"
                 )
-            if rule.lists and not any(
-                {"*", "prefix"} & {*rule.params} and "prefix" in route.params for route in routes
-            ):
+            if rule.lists and not any(rule.takes("prefix", route) for route in routes):
                 yield (
                     f"rule {number + 1} of the caller {caller.name} lists no keys: its params and those of its routes "
                     "must have prefix, and for SDKs delimiter, marker, max-keys and encoding-type"

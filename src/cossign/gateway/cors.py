@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable
 
 from cossign.gateway._gate import Event, Scope, own_path
 from cossign.gateway.config import Route
+from cossign.gateway.reasons import CODES, REFUSALS
 
 _MAX_AGE = b"600"  # seconds that browsers remember a preflight's answer
 _EXPOSED = b"X-Cossign-Reason, Retry-After"
@@ -33,7 +33,7 @@ class Cors:
         self._origins = {route.name: frozenset(origin.encode() for origin in route.cors) for route in routes}
         self._door_origins = frozenset().union(*self._origins.values())
         self._routes = sorted(
-            ((route.path, frozenset(origin.encode() for origin in route.cors), route.methods) for route in routes),
+            ((route.path, self._origins[route.name], route.methods) for route in routes),
             key=lambda route: len(route[0]),
             reverse=True,
         )
@@ -101,17 +101,9 @@ def _preflight(
     vary = (b"vary", b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
     names = headers.get(b"access-control-request-headers", b"")
     if allowed_origin is None or (names and not _HEADER_NAMES.fullmatch(names)):
-        body = (
-            json.dumps({"error": "origin", "message": "the route does not take requests of this page"}).encode() + b"\n"
-        )
-        refusal = [
-            (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), vary,
-            (b"cache-control", b"no-store"), (b"x-cossign-reason", b"origin"),
-        ]  # fmt: skip
-        return {"type": "http.response.start", "status": 403, "headers": refusal}, {
-            "type": "http.response.body",
-            "body": body,
-        }
+        body, fixed_headers = REFUSALS[CODES["origin"]]
+        start = {"type": "http.response.start", "status": 403, "headers": [*fixed_headers, vary]}
+        return start, {"type": "http.response.body", "body": body}
     answer = [
         (b"access-control-allow-origin", allowed_origin),
         (b"access-control-allow-methods", ", ".join(methods).encode()),

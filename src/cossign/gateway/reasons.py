@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 # Code, status, what it means: the code is what logs, metrics and answers say. `_gate.pyx` numbers them in this order.
 TABLE = (
@@ -35,6 +37,7 @@ TABLE = (
     ("parameter", 403, "a parameter is not allowed"),
     ("header", 403, "a header is not allowed"),
     ("expires", 403, "a signature may not hold that long"),
+    ("origin", 403, "the route does not take requests of this page"),
     ("rate", 429, "the caller has asked too often"),
     ("busy", 429, "too many bulk requests are under way"),
     ("untrusted", 403, "only a trusted proxy may ask this"),
@@ -67,15 +70,19 @@ CAUSES = {
 CODES = {code: number for number, (code, _, _) in enumerate(TABLE)}
 
 
-def _refusal(code: str, text: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    body = json.dumps({"error": code, "message": text}).encode() + b"\n"
-    headers = [
+def json_answer(content: Mapping[str, Any]) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """The body of an answer in JSON, and its headers."""
+    body = json.dumps(content).encode() + b"\n"
+    return body, [
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (b"cache-control", b"no-store"),
-        (b"x-cossign-reason", code.encode()),
     ]
-    return body, headers
+
+
+def _refusal(code: str, text: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    body, headers = json_answer({"error": code, "message": text})
+    return body, [*headers, (b"x-cossign-reason", code.encode())]
 
 
 # Of each reason the body and the headers that are always the same.

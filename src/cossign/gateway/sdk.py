@@ -17,7 +17,7 @@ from cossign.gateway._gate import Event, Receive, Request, Scope, Send
 from cossign.gateway.bulk import Refusal
 from cossign.gateway.config import Config, Route
 from cossign.gateway.policy import Policy
-from cossign.gateway.reasons import CODES
+from cossign.gateway.reasons import CODES, json_answer
 from cossign.request import signed_by_clients
 
 __all__ = ["answer"]
@@ -92,12 +92,7 @@ def _route_names(policy: Policy, kind: str, request: Request) -> list[str]:
 
 
 def _success(content: Mapping[str, Any]) -> tuple[Event, Event]:
-    body = json.dumps(content).encode() + b"\n"
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-    ]
+    body, headers = json_answer(content)
     start = {"type": "http.response.start", "status": 200, "headers": headers}
     return start, {"type": "http.response.body", "body": body}
 

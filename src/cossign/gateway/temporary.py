@@ -97,33 +97,20 @@ def caller_policy(config: Config, caller: Caller) -> Lent:
 def _statements(rule: Allow, route: Route) -> Iterator[dict[str, Any]]:
     if route.bucket is None or route.region is None:
         return
-    prefixes = [prefix for prefix in _prefixes(rule, route) if _is_usable(prefix)]
+    prefixes = [prefix for prefix in rule.prefixes_in(route) if _is_usable(prefix)]
     methods = set(rule.methods) & set(route.methods)
-    actions = [name for name, method, params in _ACTIONS if method in methods and _allows(rule, route, params)]
+    actions = [name for name, method, params in _ACTIONS if method in methods and _takes(rule, route, params)]
     patterns = [f"{prefix}*" for prefix in prefixes]
     if patterns and actions:
         yield from sts_policy(route.bucket, route.region, patterns, actions)["statement"]
-    actions = [name for name, params in _LIST_ACTIONS if rule.lists and _allows(rule, route, params)]
+    actions = [name for name, params in _LIST_ACTIONS if rule.lists and _takes(rule, route, params)]
     if patterns and actions and "GET" in methods:
         condition = {"string_like": {"cos:prefix": patterns}}
         yield from sts_policy(route.bucket, route.region, patterns, actions, condition=condition)["statement"]
 
 
-def _prefixes(rule: Allow, route: Route) -> Iterator[str]:
-    """What the keys begin with that both a rule and its route allow."""
-    for prefix in rule.prefixes:
-        if prefix.startswith(route.prefix):
-            yield prefix
-        elif route.prefix.startswith(prefix):
-            yield route.prefix
-
-
-def _allows(rule: Allow, route: Route, params: tuple[str, ...]) -> bool:
-    return all(_has(rule.params, name) and _has(route.params, name) for name in params)
-
-
-def _has(patterns: tuple[str, ...], name: str) -> bool:
-    return any(name.startswith(each[:-1]) if each.endswith("*") else name == each for each in patterns)
+def _takes(rule: Allow, route: Route, params: tuple[str, ...]) -> bool:
+    return all(rule.takes(name, route) for name in params)
 
 
 def _is_usable(prefix: str) -> bool:
@@ -139,6 +126,6 @@ def warnings_of_keys(config: Config) -> Iterator[str]:
                 place = f"rule {number + 1} of the caller {caller.name} gives no temporary keys"
                 if route.bucket is None or route.region is None:
                     yield f"{place} for the route {route.name}, which has no bucket and region"
-                for prefix in _prefixes(rule, route):
+                for prefix in rule.prefixes_in(route):
                     if not _is_usable(prefix):
                         yield f"{place} for the prefix {prefix!r}, which a policy of STS cannot name"

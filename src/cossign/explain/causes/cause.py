@@ -17,13 +17,6 @@ from typing import Any, Literal, NamedTuple
 
 from cossign.explain.steps import SLOTS, Entry, Pairs, Signing
 
-Sureness = Literal["confirmed", "evident", "service", "possible"]
-SURENESS: dict[Sureness, str] = {
-    "confirmed": "certain: with this change the recomputed signature is the one that was sent",
-    "evident": "certain: the request itself shows it, and leaves no other explanation",
-    "service": "the service's answer says it",
-    "possible": "not proven: nothing here shows it, and nothing excludes it",
-}
 Slot = Literal["key", "times", "method", "path", "params", "headers", "recipe"]
 Values = Iterator[tuple[Any, str]]  # what a slot may have held, each with what is the matter then
 Styles = Iterator[tuple[str, Callable[[Pairs], Pairs]]]  # how all parameters or headers may have been signed
@@ -88,7 +81,8 @@ class Rule(NamedTuple):
 
     Attributes:
         code: the cause's.
-        rank: of two causes that would have put the same there, the one of the lower rank is named.
+        rank: of two causes that would have put the same there, the one of the lower rank is named; of
+            one rank, the one that is declared first.
         kind: a number of its own.
         values: from the slot's value and the clues to other values, each with what is the matter then.
     """

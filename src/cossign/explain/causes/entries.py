@@ -108,7 +108,7 @@ def _(headers: Pairs, clues: Clues) -> Values:
 content_type_changed = ENTRIES.cause(
     "content-type-changed",
     title="Another Content-Type was signed",
-    why="Clients add one of their own (fetch, form posts), add a charset, or leave it out where there is no body.",
+    why="Clients send their own Content-Type (fetch, form posts), add a charset, or send none without a body.",
     fix='requests.put(url, data=data, headers={"Content-Type": "image/jpeg"})  # the one that was signed',
 )
 

@@ -39,8 +39,8 @@ def _values(recipe: Recipe, recipes: _Recipes) -> Values:
 lines_differ = RECIPES.cause(
     "lines-differ",
     title="The text that was signed has other lines",
-    why="HttpString has four lines, of which the last two may be empty, and StringToSign has three: sha1, KeyTime and the "
-    "hash. Each line ends with one newline, the last one, too. Editors, templates and trim() remove it, and some write "
+    why="HttpString has four lines. The last two may be empty. StringToSign has three: sha1, KeyTime and the hash. Each "
+    "line ends with one newline, also the last one. Editors, templates and trim() remove it, and some write "
     "CR and LF.",
     fix='http_string = f"{method}\\n{path}\\n{parameters}\\n{headers}\\n"\n'
     'string_to_sign = f"sha1\\n{key_time}\\n{digest}\\n"',
