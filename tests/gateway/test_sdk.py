@@ -169,6 +169,13 @@ def test_a_form_is_not_signed() -> None:
     assert "/sdk/credentials" in json.loads(answer[2])["message"]
 
 
+@pytest.mark.parametrize(
+    "host", [HOST.replace("beijing", "guangzhou"), f"{BUCKET}.cos.myqcloud.com", f"{BUCKET}.picbj.myqcloud.com"]
+)
+def test_hosts_of_another_place(host: str) -> None:
+    assert code_of(asked(gateway(), described(Headers={"Host": host}))) == "header"
+
+
 def test_headers_that_write_elsewhere() -> None:
     """Pic-Operations names the keys that it writes, of any prefix."""
     rules = json.dumps({"rules": [{"fileid": "/secret/x.png", "rule": "imageMogr2/format/png"}]})
@@ -200,6 +207,23 @@ def test_routes_of_one_bucket() -> None:
     assert verified(asked(found, described(method="PUT")), method="PUT").method == "PUT"
     assert code_of(asked(found, described(Bucket="far-1250000000", Region="ap-guangzhou", Headers={}))) == "not_granted"
     assert code_of(asked(found, {"Method": "GET", "Key": "up/a.txt"})) == "no_route"
+
+
+def test_the_longest_prefix_judges_first() -> None:
+    both = {"bucket": BUCKET, "region": "ap-beijing"}
+    routes = [
+        {"name": "all", "path": "/all/", "expires": 900, **both},
+        {"name": "up", "path": "/up/", "prefix": "up/", "expires": 60, **both},
+    ]
+    caller = {"name": "bob", "token_sha256": TOKEN, "allow": [{"routes": ["*"], "prefixes": [""]}]}
+    found = Gateway({"route": routes, "caller": [caller]}, credentials=CREDENTIALS)
+    start, end = verified(asked(found, described())).key_time
+    assert end - start <= 61
+
+
+def test_temporary_credentials_come_with_their_token() -> None:
+    found = Gateway(config({}, {"prefixes": ["up/"]}), credentials=Credentials(SECRET_ID, SECRET_KEY, "the-token"))
+    assert json.loads(asked(found, described())[2])["SecurityToken"] == "the-token"
 
 
 def test_hosts_of_the_bucket() -> None:
@@ -403,15 +427,24 @@ def test_keys_are_an_extra_right(sts: Sts) -> None:
     assert sts.asked == []
 
 
-def test_a_callers_own_signature_bounds_the_keys(sts: Sts) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CAROL", "key-of-carol")
-        caller = {"secret_id": "AKIDcarol", "secret_key_env": "CAROL"}
-        found = Gateway(
-            config({}, {"temporary_keys": True, "max_expires": 3000}, caller, sdk={"sts_endpoint": sts.url}),
-            credentials=CREDENTIALS,
-        )
-    signer = Signer(Credentials("AKIDcarol", "key-of-carol"), domain="gw.example.com")
+def signing_caller(monkeypatch: pytest.MonkeyPatch, **more: Any) -> tuple[Gateway, Signer]:
+    """A gateway whose one caller signs requests himself, and what he signs with."""
+    monkeypatch.setenv("CAROL", "key-of-carol")
+    caller = {"secret_id": "AKIDcarol", "secret_key_env": "CAROL"}
+    allow = {"prefixes": ["up/"], "temporary_keys": True, "max_expires": 3000}
+    found = Gateway(config({}, allow, caller, **more), credentials=CREDENTIALS)
+    return found, Signer(Credentials("AKIDcarol", "key-of-carol"), domain="gw.example.com")
+
+
+def test_a_callers_own_signature_bounds_the_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, carol = signing_caller(monkeypatch)
+    value = carol.authorization("POST", "sdk/authorization", expires=100)
+    answer = asked(found, described(), {"authorization": value, "content-type": "application/json"})
+    assert verified(answer).key_time[1] <= time.time() + 100
+
+
+def test_a_callers_own_signature_bounds_the_keys(sts: Sts, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, signer = signing_caller(monkeypatch, sdk={"sts_endpoint": sts.url})
     for seconds, code in ((60, "expires"), (2000, None), (3600, "expires")):
         value = signer.authorization("POST", "sdk/credentials", expires=seconds)
         answer = asked(found, b"", {"authorization": value}, "credentials")
@@ -424,7 +457,8 @@ def test_sts_fails(sts: Sts, caplog: pytest.LogCaptureFixture) -> None:
     answer = asked(lending(sts), b"", BEARER, "credentials")
     assert (answer[0], code_of(answer)) == (503, "unavailable")
     assert b"InternalError" not in answer[2]
-    assert "InternalError.Test" in caplog.text
+    [record] = [each for each in caplog.records if each.name == "cossign.gateway"]
+    assert (record.levelname, "InternalError.Test" in record.getMessage()) == ("WARNING", True)
 
 
 def test_a_policy_says_no_more_than_the_rules() -> None:
@@ -464,6 +498,55 @@ def test_a_policy_says_no_more_than_the_rules() -> None:
         "for the prefix '*/', which a policy of STS cannot name", "for the prefix '/x', which a policy of STS cannot name",
     ]  # fmt: skip
     assert any("lists no keys" in text for text in warnings_of(found))
+
+
+def test_lists_and_parts_in_a_policy() -> None:
+    """A list carries a condition, needs GET, and the parameters of the route count as those of the rule do."""
+    names = ["prefix", "uploads"]
+    allow = {"routes": ["*"], "prefixes": ["up/"], "params": ["*"], "lists": True, "temporary_keys": True}
+    for methods, params, actions in (
+        (["GET"], names, ["GetObject", "GetBucket", "ListMultipartUploads"]),
+        (["PUT"], names, ["PutObject"]),
+        (["GET"], [], ["GetObject"]),
+        (["PUT", "POST"], ["uploads"], ["PutObject", "PostObject", "InitiateMultipartUpload"]),
+    ):
+        found = parse_config(config({"methods": methods, "params": params}, {**allow, "methods": methods}))
+        statements = caller_policy(found, found.caller[0]).policy["statement"]
+        assert [action.removeprefix("name/cos:") for each in statements for action in each["action"]] == actions
+        for each in statements:
+            is_list = "name/cos:GetBucket" in each["action"]
+            assert each.get("condition") == ({"string_like": {"cos:prefix": ["up/*"]}} if is_list else None)
+
+
+def test_a_reload_asks_for_other_keys_only_if_they_differ(sts: Sts) -> None:
+    def table(expires: int) -> dict[str, Any]:
+        allow = {"prefixes": ["up/"], "temporary_keys": True}
+        return config({"expires": expires}, allow, sdk={"sts_endpoint": sts.url})
+
+    async def reloads() -> list[int]:
+        found = Gateway(table(900), credentials=CREDENTIALS)
+        counts = []
+        for expires in (900, 900, 600):
+            await found.reload(table(expires))
+            await asked_later(found, "/sdk/credentials", BEARER, "POST")
+            counts.append(len(sts.asked))
+        return counts
+
+    assert asyncio.run(reloads()) == [1, 1, 2]
+
+
+def test_a_page_must_belong_to_every_route_of_the_keys(sts: Sts) -> None:
+    both = {"bucket": BUCKET, "region": "ap-beijing"}
+    routes = [
+        {"name": "pub", "path": "/pub/", "cors": ["*"], **both},
+        {"name": "all", "cors": ["https://app.example.com"], **both},
+    ]
+    allow = {"routes": ["*"], "prefixes": ["up/"], "temporary_keys": True}
+    caller = {"name": "anyone", "anonymous": True, "allow": [allow]}
+    found = Gateway({"route": routes, "caller": [caller], "sdk": {"sts_endpoint": sts.url}}, credentials=CREDENTIALS)
+    for origin, allowed in (("https://app.example.com", "https://app.example.com"), ("https://evil.example.com", None)):
+        answer = asked(found, b"", {"origin": origin}, "credentials")
+        assert (answer[0], answer[1].get("access-control-allow-origin")) == (200, allowed)
 
 
 def test_routes_of_two_accounts() -> None:
