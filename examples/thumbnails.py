@@ -15,15 +15,16 @@ from cossign import ChainCredentials, Signer
 
 PROCESSING = "imageMogr2/thumbnail/320x320/format/webp/quality/80"
 
-signer = Signer(
-    ChainCredentials(),
-    bucket=os.environ["COS_BUCKET"],
-    region=os.environ["COS_REGION"],
-    domain=os.environ.get("COS_DOMAIN"),
-    expires="2h",
-    round_to="1h",
-)
-
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    signer = Signer(
+        ChainCredentials(),
+        bucket=os.environ["COS_BUCKET"],
+        region=os.environ["COS_REGION"],
+        domain=os.environ.get("COS_DOMAIN"),
+        expires="2h",
+        round_to="1h",
+    )
     for url in signer.presign_many(sys.argv[1:], query={PROCESSING: ""}):
         print(url)

@@ -52,6 +52,14 @@ def file_of(nodeid: str) -> str:
     return nodeid.partition("::")[0]
 
 
+def pytest_configure() -> None:
+    """Credentials, profiles and proxies of the developer's machine change no test. Servers that tests start keep theirs."""
+    for name in [name for name in os.environ if name.startswith(("COS_", "TENCENTCLOUD_", "TCCLI_", "TKE_"))]:
+        del os.environ[name]
+    if any(name.lower().endswith("_proxy") for name in os.environ):
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = "127.0.0.1,localhost"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {name: place for place, name in enumerate(TOGETHER)}
     items.sort(key=lambda item: places.get(file_of(item.nodeid), len(places)))

@@ -33,6 +33,7 @@ from cossign import (
 )
 from cossign._core import Column
 from cossign.bulk import _Rows
+from cossign.endpoint import LEGACY_REGIONS, REGIONS, bucket_in, endpoint, read_host
 from tests import reference
 from tests.conftest import BUCKET, HOST, REGION, SECRET_ID, SECRET_KEY
 
@@ -964,3 +965,11 @@ def test_a_system_without_more_threads(monkeypatch: pytest.MonkeyPatch, started:
             patch.setattr(threading.Thread, "start", limited(threading.Thread.start))
             assert call() in (expected_urls, keys)
             assert refusals
+
+
+@pytest.mark.parametrize("region", sorted({*REGIONS, *LEGACY_REGIONS}))
+def test_a_host_names_its_bucket(region: str) -> None:
+    """Also those of the old regions, whose hosts have no "cos."."""
+    host = endpoint(bucket=BUCKET, region=region).host
+    assert read_host(host) == (BUCKET, "cos", region)
+    assert bucket_in(host) == BUCKET

@@ -170,6 +170,9 @@ class CdnSigner:
         """
         if rand is not None and (not isinstance(rand, str) or not _RAND.fullmatch(rand)):
             raise ParameterError("rand", "must be 0 to 100 letters and digits")
+        own_names = {"A": {self.sign_name}, "D": {self.sign_name, self.time_name}}.get(self.kind, set())
+        if query is not None and own_names & set(query):
+            raise ParameterError("query", f"must not have {min(own_names & set(query))!r}, which the link itself has")
         rest = "" if query is None else encoded_pairs(query.items(), "query").decode()
         raw_path = _as_sent(path) if is_encoded else _encode([path])[0]
         return self._links([raw_path], timestamp, rand, rest)[0]
@@ -256,7 +259,7 @@ class CdnSigner:
         else:
             raise SignatureMismatch(f"the digest is not that of {path!r} at this time, by this key")
         expires_at = timestamp + (self.validity if validity is None else seconds_of(validity, "validity"))
-        if (time.time() if now is None else now) >= expires_at:
+        if _whole_seconds(now, "now") >= expires_at:
             raise SignatureExpired("the link's time is over", key_time=(timestamp, expires_at))
         return VerifiedLink(unquote_to_bytes(path).decode("utf-8", "surrogateescape"), timestamp, expires_at)
 
@@ -327,12 +330,12 @@ class CdnSigner:
         raise TypeError("a CdnSigner cannot be pickled: a pickled secret is a leaked secret")
 
 
-def _whole_seconds(timestamp: Any) -> int:
+def _whole_seconds(timestamp: Any, parameter: str = "timestamp") -> int:
     if timestamp is None:
         return int(time.time())
     is_number = isinstance(timestamp, (int, float)) and not isinstance(timestamp, bool)
     if not is_number or not 0 <= timestamp < _MAX_TIME:
-        raise ParameterError("timestamp", f"must be Unix seconds, not {timestamp!r}"[:200])
+        raise ParameterError(parameter, f"must be Unix seconds, not {timestamp!r}"[:200])
     return int(timestamp)
 
 
@@ -345,7 +348,7 @@ def _as_sent(path: Any) -> str:
     """A path that is percent-encoded already, without its leading slash."""
     if not isinstance(path, str) or not re.fullmatch(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", path):
         raise ParameterError("path", "must be percent-encoded: it has characters that no URL has")
-    _refuse_dots(path, None)
+    _refuse_dots(re.sub("%2[eE]", ".", path), None)  # as browsers read it
     return path.removeprefix("/")
 
 

@@ -163,7 +163,9 @@ def endpoint(
 
 # The names of COS's hosts: a bucket, a service, a region (product 436, page 6224; read in November 2026).
 _COS_HOST = re.compile(
-    r"(?:(?P<bucket>[a-z0-9-]+-[0-9]+)\.)?(?P<service>cos|cos-internal|cos-website|pic|ci|file|cos-dualstack|[a-z]{2,8}[0-9]?)"
+    r"(?:(?P<bucket>[a-z0-9-]+-[0-9]+)\.)?"
+    rf"(?P<service>cos-internal|cos-website|cos-dualstack|{'|'.join(sorted(LEGACY_REGIONS, reverse=True))}"
+    r"|[a-z]{2,8}[0-9]?)"
     r"(?:\.(?P<region>[a-z]+(?:-[a-z0-9]+)*))?\.(?:myqcloud\.com|tencentcos\.cn|myqcloud\.com\.cn)(?::[0-9]+)?"
 )
 
@@ -189,7 +191,11 @@ def read_host(host: str) -> CosHost | None:
     CosHost(bucket='examplebucket-1250000000', service='cos', region='ap-beijing')
     """
     match = _COS_HOST.fullmatch(host.lower())
-    return None if match is None else CosHost(match["bucket"] or "", match["service"], match["region"] or "")
+    if match is None:
+        return None
+    if match["service"] in LEGACY_REGIONS and match["region"] is None:
+        return CosHost(match["bucket"] or "", "cos", match["service"])
+    return CosHost(match["bucket"] or "", match["service"], match["region"] or "")
 
 
 def bucket_in(host: str) -> str:

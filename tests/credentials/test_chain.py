@@ -74,7 +74,7 @@ def test_an_account_of_all_that_was_tried() -> None:
 def test_the_default_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     chain = ChainCredentials()
-    assert list(map(repr, chain._providers)) == [
+    assert list(map(repr, chain._each())) == [
         "EnvironmentCredentials()",
         "WebIdentityCredentials()",
         "FileCredentials('~/.cos.yaml')",
@@ -140,3 +140,15 @@ def test_the_event_loop_does_not_wait_for_a_link() -> None:
         assert (await task).secret_id == "AKID"
 
     asyncio.run(main())
+
+
+def test_a_wrong_profile_matters_only_where_files_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Nothing is read when the chain is made, and no file if the environment has credentials."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TENCENTCLOUD_PROFILE", "../x")
+    chain = ChainCredentials()
+    with pytest.raises(CredentialsError, match="TENCENTCLOUD_PROFILE"):
+        chain.get()
+    monkeypatch.setenv("COS_SECRET_ID", "A")
+    monkeypatch.setenv("COS_SECRET_KEY", "k")
+    assert chain.get().secret_id == "A"

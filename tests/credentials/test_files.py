@@ -23,8 +23,6 @@ from tests.waiting import PATIENCE
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("TCCLI_PROFILE", "TENCENTCLOUD_PROFILE", "TENCENTCLOUD_CREDENTIALS_FILE"):
-        monkeypatch.delenv(name, raising=False)
     return tmp_path
 
 

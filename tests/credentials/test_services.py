@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import hashlib
 import http.server
 import json
+import os
 import pickle
 import select
 import socket
@@ -17,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote
 
@@ -45,6 +48,12 @@ from tests.waiting import PATIENCE
 
 Answer = tuple[int, bytes, dict[str, str]]
 IN_2100 = 4_102_444_800  # Unix seconds
+
+
+@pytest.fixture(autouse=True)
+def no_proxy_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
 
 
 @contextmanager
@@ -355,7 +364,6 @@ def test_sts_is_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with serving(answer) as url:
         monkeypatch.setenv("http_proxy", url)
-        monkeypatch.delenv("no_proxy", raising=False)
         found = StsCredentials(LONG, policy=POLICY, endpoint="http://sts.invalid").get()
     assert found.secret_id == "AKIDtmp"
     assert seen == [("http://sts.invalid/", "sts.invalid")]
@@ -368,14 +376,12 @@ def test_sts_is_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_proxy_of_another_kind_is_refused(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its password would go over the wire as it is."""
     monkeypatch.setenv("http_proxy", proxy)
-    monkeypatch.delenv("no_proxy", raising=False)
     with pytest.raises(CredentialsError, match="the environment's proxy for http must be http://HOST:PORT") as caught:
         StsCredentials(LONG, policy=POLICY, endpoint="http://sts.invalid", attempts=1).get()
     assert "hidden" not in str(caught.value)
 
 
 def test_what_a_proxy_does_wrong_is_said_of_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("no_proxy", raising=False)
     with serving(lambda *_: (407, b"", {})) as url:
         monkeypatch.setenv("https_proxy", url.replace("://", "://user:hidden@"))
         with pytest.raises(CredentialsError, match=rf"https://sts\.invalid by the proxy {url[7:]}: ") as caught:
@@ -390,7 +396,6 @@ def test_https_through_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    monkeypatch.delenv("no_proxy", raising=False)
     seen: list[Any] = []
 
     def answer(handler: Any, _: bytes) -> Answer:
@@ -502,11 +507,35 @@ def test_a_wrong_clock_learns_from_sts() -> None:
         assert abs(clock.offset) < 3
 
         class Fast(Clock):  # one that nobody asked to learn
-            def learn(self, date: str) -> float:
+            def learn(self, date: str, *, within: float = 0) -> float:
                 return self.offset
 
         with pytest.raises(CredentialsError, match="SignatureExpire"):
             StsCredentials(LONG, policy=POLICY, endpoint=url, clock=Fast(-4000)).get()
+
+
+def test_a_slow_answer_is_not_taken_for_a_wrong_clock() -> None:
+    """Its Date is as old as the answer took."""
+    clock = Clock()
+    for seconds, within, is_learnt in ((-4, 0, True), (-4, 3, False), (4, 3, True), (-9, 3, True)):
+        clock.offset = 0
+        clock.learn(formatdate(time.time() + seconds, usegmt=True), within=within)
+        assert (abs(clock.offset) > 1) == is_learnt, (seconds, within)
+
+
+@pytest.mark.parametrize("name, value", [("region", ""), ("region", 5), ("name", ""), ("role_arn", 5)])
+def test_texts_that_are_none(name: str, value: Any) -> None:
+    with pytest.raises(ParameterError, match=f"{name} must be a str, and not empty"):
+        StsCredentials(LONG, **{"policy": POLICY, name: value})
+    with pytest.raises(ParameterError, match=f"{name} must be a str, and not empty"):
+        WebIdentityCredentials(**{name: value})
+
+
+def test_a_policy_is_copied() -> None:
+    policy = copy.deepcopy(POLICY)
+    provider = StsCredentials(EnvironmentCredentials(), policy=MappingProxyType(policy))
+    policy["version"] = "1.0"
+    assert '"version": "2.0"' in str(pickle.loads(pickle.dumps(provider))._options["policy"])
 
 
 # --- TKE's OIDC
@@ -528,6 +557,13 @@ def pod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, value in {**TKE, "TKE_WEB_IDENTITY_TOKEN_FILE": str(token_file)}.items():
         monkeypatch.setenv(name, value)
     return token_file
+
+
+def test_outside_a_pod_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every default chain asks it first."""
+    monkeypatch.setattr(threading.Thread, "start", lambda _: pytest.fail("a thread is started"))
+    with pytest.raises(CredentialsNotFound, match="not a pod of TKE"):
+        WebIdentityCredentials().get()
 
 
 def test_a_pod_asks_as_the_official_provider_does(pod: Path, monkeypatch: pytest.MonkeyPatch) -> None:

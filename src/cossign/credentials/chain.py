@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from cossign.credentials.base import Credentials, CredentialsProvider, EnvironmentCredentials, get_credentials
@@ -39,12 +40,7 @@ class ChainCredentials:
 
     def __init__(self, *providers: CredentialsProvider) -> None:
         self._arguments = providers
-        self._providers = providers or (
-            EnvironmentCredentials(),
-            WebIdentityCredentials(),
-            *FileCredentials().each(),
-            CvmRoleCredentials(seconds=1),
-        )
+        self._providers = providers or None
         self._choice: CredentialsProvider | None = None
         self.tried: tuple[tuple[str, str], ...] = ()
 
@@ -58,7 +54,7 @@ class ChainCredentials:
         if self._choice is not None:
             return self._choice.get()
         outcomes: list[tuple[str, str]] = []
-        for provider in self._providers:
+        for provider in self._each():
             try:
                 credentials = provider.get()
             except CredentialsError as error:
@@ -72,7 +68,7 @@ class ChainCredentials:
         if self._choice is not None:
             return await get_credentials(self._choice)
         outcomes: list[tuple[str, str]] = []
-        for provider in self._providers:
+        for provider in self._each():
             try:
                 credentials = await get_credentials(provider)
             except CredentialsError as error:
@@ -80,6 +76,23 @@ class ChainCredentials:
             else:
                 return self._choose(outcomes, provider, credentials)
         raise self._not_found_error(outcomes)
+
+    def _each(self) -> Iterator[CredentialsProvider]:
+        """The providers in order; the default ones are made, and read the environment, when they are asked for."""
+        if self._providers is not None:
+            yield from self._providers
+            return
+        providers: list[CredentialsProvider] = []
+        for make in (
+            lambda: [EnvironmentCredentials()],
+            lambda: [WebIdentityCredentials()],
+            lambda: FileCredentials().each(),
+            lambda: [CvmRoleCredentials(seconds=1)],
+        ):
+            for provider in make():
+                providers.append(provider)
+                yield provider
+        self._providers = tuple(providers)
 
     def _pass_over(
         self, outcomes: list[tuple[str, str]], provider: CredentialsProvider, error: CredentialsError

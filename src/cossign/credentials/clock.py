@@ -84,8 +84,12 @@ class Clock:
             self._state = state._replace(offset=offset, server_time=server_time, elapsed=elapsed)
         return server_time
 
-    def learn(self, date: str) -> float:
+    def learn(self, date: str, *, within: float = 0) -> float:
         """Take the time from a Date header, unless it says, to its second, what this clock says already.
+
+        Args:
+            date: the header's value.
+            within: seconds that the answer took: the date may be as old as that.
 
         Returns:
             The offset from now on, in seconds.
@@ -101,7 +105,7 @@ class Clock:
         except (AttributeError, TypeError, ValueError, OverflowError):
             raise ParameterError("date", "must be the value of a Date header") from None
         now = self.now()
-        if abs(server_time - now) > 1.5:
+        if not now - within - 1.5 <= server_time <= now + 1.5:
             now = server_time
         offset = now - time.time()
         if abs(offset - self.offset) < _JUMP:

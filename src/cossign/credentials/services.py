@@ -74,7 +74,7 @@ class CvmRoleCredentials(RefreshingCredentials):
                 raise CredentialsNotFound("this instance has no role")
             role = names[0]
         web_answer = self._read(quote(role, safe=""))
-        _learn(self._options["clock"], web_answer.date)
+        _learn(self._options["clock"], web_answer)
         answer = web_answer.json("the metadata service")
         if answer.get("Code") != "Success":
             raise CredentialsError(f"the metadata service gives no credentials for the role {role!r}")
@@ -173,9 +173,9 @@ class StsCredentials(RefreshingCredentials):
             raise ParameterError("policy", "must say what the federation token may do; or give a role_arn to assume")
         if policy is not None:
             check_policy(policy)
-        for parameter, value in (("role_arn", role_arn), ("name", name), ("external_id", external_id)):
-            if value is not None and (not isinstance(value, str) or not value):
-                raise ParameterError(parameter, "must be a str, and not empty")
+            if not isinstance(policy, str):  # a copy: the caller may change his own
+                policy = json.dumps(policy, default=dict)
+        _check_texts(role_arn=role_arn, name=name, external_id=external_id, region=region)
         _check_duration(duration)
         _check_seconds(seconds)
         super().__init__(
@@ -206,9 +206,7 @@ class StsCredentials(RefreshingCredentials):
                 parameters["ExternalId"] = external_id
         if policy is not None:
             # Percent-encoded once inside the JSON, as both calls' pages ask.
-            parameters["Policy"] = quote(
-                policy if isinstance(policy, str) else json.dumps(policy, default=dict), safe=""
-            )
+            parameters["Policy"] = quote(policy, safe="")
         self._body = json.dumps(parameters).encode()
 
     def _fetch_from_sts(self) -> Credentials:
@@ -227,13 +225,13 @@ class StsCredentials(RefreshingCredentials):
         return f"StsCredentials({self._action})"
 
 
-def _learn(clock: Clock | None, date: str | None) -> bool:
+def _learn(clock: Clock | None, answer: WebAnswer) -> bool:
     """Let a clock that was given learn from an answer; whether that has changed it."""
-    if clock is None or date is None:
+    if clock is None or answer.date is None:
         return False
     old_offset = clock.offset
     with contextlib.suppress(ParameterError):
-        return clock.learn(date) != old_offset
+        return clock.learn(answer.date, within=answer.seconds) != old_offset
     return False
 
 
@@ -251,6 +249,12 @@ def _checked_url(endpoint: Any) -> str:
 def _check_seconds(seconds: Any) -> None:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < 86_400:
         raise ParameterError("seconds", "must be a number of seconds, greater than 0")
+
+
+def _check_texts(**texts: Any) -> None:
+    for parameter, value in texts.items():
+        if value is not None and (not isinstance(value, str) or not value):
+            raise ParameterError(parameter, "must be a str, and not empty")
 
 
 def _check_duration(duration: Any) -> None:
@@ -292,7 +296,7 @@ def _call_sts(
         raise CredentialsError(f"STS: status {answer.status}, and the answer has no Response")
     error = reply.get("Error")
     is_late = isinstance(error, dict) and error.get("Code") == "AuthFailure.SignatureExpire"
-    if _learn(clock, answer.date) and is_late:
+    if _learn(clock, answer) and is_late:
         raise CredentialsError("STS: the clock was wrong")  # asked again, by the right one
     try:
         return read_answer(reply)
@@ -357,6 +361,7 @@ class WebIdentityCredentials(RefreshingCredentials):
             "token_file": None if token_file is None else os.fspath(token_file),
             "role_arn": role_arn,
         }
+        _check_texts(**own_options, name=name)
         self._settings: dict[str, str | None] = own_options
         self._options.update(own_options, name=name, duration=duration, endpoint=endpoint, seconds=seconds)
         self._url = _checked_url(endpoint)

@@ -30,11 +30,13 @@ class WebAnswer(NamedTuple):
         status: HTTP's.
         body: at most 65,536 bytes.
         date: the header Date, or None.
+        seconds: how long the answer took.
     """
 
     status: int
     body: bytes
     date: str | None
+    seconds: float
 
     def json(self, sender: str) -> Mapping[str, Any]:
         """The body as a JSON object.
@@ -67,7 +69,8 @@ def send_request(
         CredentialsError: it cannot be reached, or does not answer in time, in HTTP, or in 65,536 bytes; or the proxy is
             not one of HTTP.
     """
-    end = time.monotonic() + seconds
+    start = time.monotonic()
+    end = start + seconds
     parts = urlsplit(url)
     route = _route(parts, proxies)
     origin = f"{parts.scheme}://{parts.netloc}{route.by}"
@@ -89,7 +92,8 @@ def send_request(
         sent_headers = headers if route.tunnel else {**route.headers, **headers}
         connection.request("GET" if body is None else "POST", route.target, body, sent_headers)
         response = connection.getresponse()
-        answer = WebAnswer(response.status, response.read(_MAX_BYTES + 1), response.getheader("Date"))
+        body_read, date = response.read(_MAX_BYTES + 1), response.getheader("Date")
+        answer = WebAnswer(response.status, body_read, date, time.monotonic() - start)
         if time.monotonic() >= end:
             raise TimeoutError
         size = response.getheader("Content-Length") or ""
