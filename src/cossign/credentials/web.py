@@ -10,11 +10,13 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Mapping
-from http import client
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from cossign.errors import CredentialsError
+
+if TYPE_CHECKING:
+    from http import client  # is imported when it is needed: with TLS it takes as long as all of cossign
 
 _MAX_BYTES = 1 << 16  # bytes of an answer; real ones have two thousand
 
@@ -69,6 +71,8 @@ def send_request(
         CredentialsError: it cannot be reached, or does not answer in time, in HTTP, or in 65,536 bytes; or the proxy is
             not one of HTTP.
     """
+    from http import client
+
     start = time.monotonic()
     end = start + seconds
     parts = urlsplit(url)
@@ -135,6 +139,7 @@ class _Route(NamedTuple):
 
 
 def _route(parts: SplitResult, proxies: bool) -> _Route:
+    from http import client
     from urllib import request
 
     target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"

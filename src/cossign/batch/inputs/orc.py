@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import IO, Any
 
-import pyarrow.orc
-
 from cossign.batch.columns import select_columns
 from cossign.batch.inputs.choice import TABLE_ROWS, ColumnChoice, Reading, ReadRows
 from cossign.batch.inputs.source import Input, Note, check_seekable
@@ -30,5 +28,7 @@ def row_count(data: IO[bytes]) -> int:
 
 
 def _open(data: IO[bytes]) -> Any:
+    import pyarrow.orc  # only a job that reads it waits for that
+
     check_seekable(data, "ORC")
     return pyarrow.orc.ORCFile(data)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO, Any
 
-import pyarrow.parquet
-
 from cossign.batch.columns import select_columns
 from cossign.batch.inputs.choice import TABLE_BYTES, TABLE_ROWS, ColumnChoice, Reading, ReadRows
 from cossign.batch.inputs.source import Input, Note, check_seekable
@@ -43,5 +41,7 @@ def row_count(data: IO[bytes]) -> int:
 
 
 def _open(data: IO[bytes]) -> Any:
+    import pyarrow.parquet  # only a job that reads it waits for that
+
     check_seekable(data, "Parquet")
     return pyarrow.parquet.ParquetFile(data, pre_buffer=False)

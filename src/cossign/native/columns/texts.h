@@ -4,6 +4,8 @@
 
 #include "../text/text.h"
 
+#include <assert.h>
+
 /* A column: text i is data[offsets[i]] to data[offsets[i + 1]]. */
 typedef struct {
     uint8_t *data;
@@ -38,6 +40,20 @@ static inline int columns_have_room(const TextColumn *columns, int count, int64_
     return 1;
 }
 
+/* The lowest bit that is set; there is one. */
+ALWAYS_INLINE size_t first_bit(uint64_t bits)
+{
+#ifdef GNU_C
+    return (size_t)__builtin_ctzll(bits);
+#else
+    size_t place = 0;
+    for (; !(bits & 1); bits >>= 1) {
+        place++;
+    }
+    return place;
+#endif
+}
+
 /* Bytes are looked for so many at a time. */
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -69,15 +85,13 @@ ALWAYS_INLINE void bytes_store(uint8_t *out, bytes_step bytes)
 /* The lowest byte that is marked. */
 ALWAYS_INLINE size_t bytes_first(bytes_marks marks)
 {
-#ifdef GNU_C
-    return (size_t)__builtin_ctz(marks);
-#else
-    size_t place = 0;
-    for (; !(marks & 1); marks >>= 1) {
-        place++;
-    }
-    return place;
-#endif
+    return first_bit(marks);
+}
+
+/* A bit for each byte that is marked. */
+ALWAYS_INLINE uint64_t bytes_bits(bytes_step bytes, uint8_t byte)
+{
+    return bytes_equal(bytes, byte);
 }
 #else
 enum { BYTES_STEP = 8 };
@@ -121,16 +135,29 @@ ALWAYS_INLINE void bytes_store(uint8_t *out, bytes_step bytes)
 
 ALWAYS_INLINE size_t bytes_first(bytes_marks marks)
 {
-#ifdef GNU_C
-    return (size_t)__builtin_ctzll(marks) >> 3;
-#else
-    size_t place = 0;
-    for (; !(marks & 0xff); marks >>= 8) {
-        place++;
-    }
-    return place;
-#endif
+    return first_bit(marks) >> 3;
+}
+
+/* Exact for every byte: no sum carries into the next one. The product gathers the top bits. */
+ALWAYS_INLINE uint64_t bytes_bits(bytes_step bytes, uint8_t byte)
+{
+    uint64_t different = bytes ^ EACH_BYTE(byte);
+    uint64_t equal = ~(((different & EACH_BYTE(0x7f)) + EACH_BYTE(0x7f)) | different | EACH_BYTE(0x7f));
+    return ((equal >> 7) * 0x0102040810204080u) >> 56;
 }
 #endif
+
+enum { WINDOW = 64 }; /* bytes, a bit for each */
+static_assert(TEXT_SLACK >= 64, "a window may begin where a text ends");
+
+/* Which bytes of a window are equal to one. */
+ALWAYS_INLINE uint64_t window_equal(const uint8_t *text, uint8_t byte)
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < WINDOW; i += BYTES_STEP) {
+        bits |= bytes_bits(bytes_load(text + i), byte) << i;
+    }
+    return bits;
+}
 
 #endif

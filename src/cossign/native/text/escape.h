@@ -55,14 +55,14 @@ static inline int needs_no_escape(Text text, int where)
     return 1;
 }
 
-/* The value of a hex digit of either case; -1 for another byte. */
+/* The value of a hex digit of either case; less than 0 for another byte. */
 static inline int hex_digit(uint8_t byte)
 {
-    if ((uint8_t)(byte - '0') < 10) {
-        return byte - '0';
-    }
-    byte |= 0x20;
-    return (uint8_t)(byte - 'a') < 6 ? byte - 'a' + 10 : -1;
+    static const uint8_t values[256] = { /* and 16 more; 0 for other bytes */
+        ['0'] = 16, ['1'] = 17, ['2'] = 18, ['3'] = 19, ['4'] = 20, ['5'] = 21, ['6'] = 22, ['7'] = 23, ['8'] = 24,
+        ['9'] = 25, ['A'] = 26, ['B'] = 27, ['C'] = 28, ['D'] = 29, ['E'] = 30, ['F'] = 31, ['a'] = 26, ['b'] = 27,
+        ['c'] = 28, ['d'] = 29, ['e'] = 30, ['f'] = 31};
+    return (int)values[byte] - 16;
 }
 
 /* The byte that an escape (%XX) stands for; -1 if a text does not begin with one. */
@@ -72,7 +72,7 @@ static inline int escaped_byte(Text text)
         return -1;
     }
     int high = hex_digit(text.data[1]), low = hex_digit(text.data[2]);
-    return high < 0 || low < 0 ? -1 : high << 4 | low;
+    return (high | low) < 0 ? -1 : high << 4 | low;
 }
 
 /* Percent-decode; what is not a valid escape stays as it is. `plus_is_space` is for queries, which HTML forms write so.
