@@ -260,7 +260,7 @@ def test_empty_inputs(name: str, data: bytes) -> None:
         ("k.txt", b"a\nb\n\xff\nc", "k.txt, row 3: key is not valid UTF-8"), ("k.txt", b"a\n\n..", "k.txt, row 3: key has a '.'"), ("k.txt", b"a\n/b", "row 2: key begins with"),
         ("k.csv", b"x,key\n1,a\n2\n", "k.csv, row 2: has 1 columns, not 2"), ("k.csv", b"key\n\xff\n", "k.csv, row 1: key is not valid UTF-8"),
         ("k.jsonl", b'{"key": "a"}\n{"key"\n', "k.jsonl, row 2: is not JSON"), ("k.jsonl", b'{"key": 5}\n', "row 1: key is not a string"),
-        ("k.jsonl", b'{"key": "a"}\n[]\n', "row 2: is not a JSON object"), ("k.jsonl", b'{"a": 5}\n', "row 1: has not the field 'key'"),
+        ("k.jsonl", b'{"key": "a"}\n[]\n', "row 2: is not a JSON object"), ("k.jsonl", b'{"a": 5}\n', "row 1: has no field 'key'"),
     ],
 )  # fmt: skip
 def test_bad_rows(name: str, data: bytes, said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -278,7 +278,7 @@ def test_a_bad_row_far_down_is_named(capsys: pytest.CaptureFixture[str]) -> None
     rows[19_999] = "{}"
     Path("k.jsonl").write_text("\n".join(rows))
     assert main(["presign", "k.jsonl", "-o", "urls.txt", *WHERE]) == 1
-    assert "k.jsonl, row 20000: has not the field 'key'" in capsys.readouterr().err
+    assert "k.jsonl, row 20000: has no field 'key'" in capsys.readouterr().err
     assert left() == ["k.jsonl", "k.txt"]
 
 

@@ -27,7 +27,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cossign import CosSignError, Credentials, ParameterError, Signer
-from cossign.batch import InputError, Job, Progress, Report, dry_run, run
+from cossign.batch import InputError, Job, Progress, Report, RowError, dry_run, run
 from cossign.batch._rows import Fields, Objects
 from cossign.batch.inputs import csv as csv_inputs
 from cossign.batch.inputs import jsonl as jsonl_inputs
@@ -950,6 +950,45 @@ def test_an_integer_that_would_be_rounded_is_refused(numbers: list[float], signe
     report = done(signer, "k.jsonl", "u.jsonl", keep_columns=["id"], on_error="skip")
     assert report.bad
     assert "id is " in str(report.first_error)
+
+
+@pytest.mark.parametrize(
+    "first, other, problem",
+    [
+        ([9223372036854775808], [1, None], None),
+        ([{"x": 9223372036854775809}], [{"x": None}], None),
+        ([1.5], [2, 9007199254740992], None),
+        ([1.5], [18446744073709551616], "n is an integer that is too long for a double"),
+        ([1.5], [9007199254740993], "n is an integer that is too long for a double"),
+        ([[1.5]], [[10**400]], "n is an integer that is too long for a double"),
+        ({"x": {"y": [1.5]}}, {"x": {"y": [9007199254740993]}}, "n.x.y is an integer that is too long for a double"),
+        ({"x": 1}, {"x": 2, "y": 3}, "n has the field 'y', which the first rows have not"),
+        ([{"x": [{"z": 1}]}], [{"x": [{"y": 3}]}], "n.x has the field 'y', which the first rows have not"),
+        ([1], [1.0], "n is not int64, as it is in the first rows"),
+        ([1.5], [True], "n is not double, as it is in the first rows"),
+        (["a"], "a", "n is not list<item: string>, as it is in the first rows"),
+        ({"x": "a"}, {"x": 1}, "n.x is not string, as it is in the first rows"),
+        (True, 1, "n is not bool, as it is in the first rows"),
+        (1.5, True, "n is not double, as it is in the first rows"),
+    ],
+)
+def test_nothing_of_a_kept_list_or_object_is_changed(
+    first: Any, other: Any, problem: str | None, signer: Signer
+) -> None:
+    """The first megabyte decides on the type."""
+    values = [first] * 60_000 + [other]
+    Path("k.jsonl").write_text("".join(json.dumps({"key": "a", "n": value}) + "\n" for value in values))
+    report = done(signer, "k.jsonl", "u.jsonl", keep_columns=["n"], on_error="skip")
+    found = [json.loads(line)["n"] for line in Path("u.jsonl").read_text().splitlines()]
+    assert found == (values if problem is None else values[:-1])
+    assert report.bad == (problem is not None)
+    assert (problem or "") in str(report.first_error)
+
+
+def test_a_key_within_an_object_is_refused_with_a_way_out(signer: Signer) -> None:
+    Path("k.jsonl").write_text('{"meta": {"key": "a"}}\n')
+    with pytest.raises(RowError, match=r"row 1: has no field 'meta\.key': .* jq -c '\. \+ \{key: \.meta\.key\}'"):
+        done(signer, "k.jsonl", "u.txt", key_column="meta.key")
 
 
 # --- No option is ignored in silence

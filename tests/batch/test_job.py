@@ -758,7 +758,7 @@ def test_rows_that_cannot_be_read(output: str, signer: Signer) -> None:
     pq.write_table(table.set_column(0, "key", texts), "strings.parquet")
     for name, reasons in (
         ("k.csv", {2: ("b", "has 1 columns, not 2"), 3: ("\udcff", "key is not valid UTF-8"), 4: (None, "n is not valid UTF-8"), 5: ("d,3,4", "has 3 columns, not 2")}),
-        ("k.jsonl", {2: ('{"key"', "is not JSON: Expecting"), 3: ('{"n":"2"}', "has not the field 'key'"), 4: ('{"key":7,"n":"2"}', "key is not a string"), 5: ('{"key":"\udcff","n":""}', "key is not valid UTF-8"), 6: ('{"key":"c","n":8}', "n is not string, as it is in the first rows"), 7: ("[]", "is not a JSON object")}),
+        ("k.jsonl", {2: ('{"key"', "is not JSON: Expecting"), 3: ('{"n":"2"}', "has no field 'key'"), 4: ('{"key":7,"n":"2"}', "key is not a string"), 5: ('{"key":"\udcff","n":""}', "key is not valid UTF-8"), 6: ('{"key":"c","n":8}', "n is not string, as it is in the first rows"), 7: ("[]", "is not a JSON object")}),
         ("k.parquet", {2: (None, "key is null"), 3: ("\udcff", "key is not valid UTF-8")}),
         ("strings.parquet", {2: (None, "key is null"), 3: ("\udcff", "key is not valid UTF-8")}),
     ):  # fmt: skip

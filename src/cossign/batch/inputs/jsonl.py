@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 import pyarrow as pa
@@ -90,20 +90,22 @@ class _Reader:
         key, schema = self._key, self._schema
         faults: dict[int, Fault] = {}
         try:
-            if _LONG_INTEGER.search(block) and any(pa.types.is_floating(field.type) for field in schema):
+            if _LONG_INTEGER.search(block) and any(_holds(pa.types.is_floating, field.type) for field in schema):
                 raise pa.ArrowInvalid("pyarrow rounds an integer that a double cannot hold")
+            # A field that the first rows have not may be left out of a row, but not out of an object that is kept.
+            unexpected = "infer" if any(_holds(pa.types.is_struct, field.type) for field in schema) else "ignore"
             table = pyarrow.json.read_json(
                 pa.BufferReader(block),
                 pyarrow.json.ReadOptions(use_threads=False, block_size=len(block) + 1),
                 pyarrow.json.ParseOptions(
-                    explicit_schema=schema, unexpected_field_behavior="error" if self._is_strict else "ignore"
+                    explicit_schema=schema, unexpected_field_behavior="error" if self._is_strict else unexpected
                 ),
             )
             rows = table.combine_chunks().to_batches()[0].select(schema.names)
             lines = line_count(block)
             empty = 0 if len(rows) == lines else sum(not line.strip() for line in block.split(b"\n")[:lines])
-            if rows.column(key).null_count or len(rows) + empty != lines:
-                raise pa.ArrowInvalid("a row has no key, or is not one line")
+            if rows.column(key).null_count or len(rows) + empty != lines or rows.schema.types != schema.types:
+                raise pa.ArrowInvalid("a row has no key, is not one line, or has another field in an object")
         except (pa.ArrowInvalid, IndexError):  # some row is bad: read them one by one
             rows, faults = _json_rows(block, schema, key, self._is_strict)
             empty = line_count(block) - len(rows)
@@ -161,19 +163,40 @@ def _schema(each: Input, choice: ColumnChoice, block: bytes) -> pa.Schema:
             break
     types = {name: _json_type(schema.field(name).type) for name in choice.names(each, schema.names)}
     if _LONG_INTEGER.search(block):
-        types = {name: _long_type(block, name) if pa.types.is_floating(kind) else kind for name, kind in types.items()}
+        rows = list(_objects_of(block))
+        types = {name: _long_type(kind, [row.get(name) for row in rows]) for name, kind in types.items()}
     return pa.schema(list(types.items()))
 
 
-def _long_type(block: bytes, name: str) -> pa.DataType:
-    """The type of numbers that pyarrow takes for doubles: unsigned integers, if all of them are."""
-    values = []
+def _objects_of(block: bytes) -> Iterator[dict[str, Any]]:
+    """The objects of a block's lines, as far as they can be read."""
     for line in block.split(b"\n"):
         with contextlib.suppress(ValueError, RecursionError):
             row = json.loads(line)
-            values.append(row.get(name) if isinstance(row, dict) else None)
+            if isinstance(row, dict):
+                yield row
+
+
+def _long_type(kind: pa.DataType, values: Iterable[Any]) -> pa.DataType:
+    """A type of some values, with unsigned integers where pyarrow takes such numbers for doubles."""
+    if pa.types.is_list(kind):
+        return pa.list_(
+            _long_type(kind.value_type, [item for each in values if isinstance(each, list) for item in each])
+        )
+    if pa.types.is_struct(kind):
+        objects = [each for each in values if isinstance(each, dict)]
+        return pa.struct(
+            [(field.name, _long_type(field.type, [each.get(field.name) for each in objects])) for field in kind]
+        )
+    if not pa.types.is_floating(kind):
+        return kind
     are_integers = all(value is None or (type(value) is int and 0 <= value < 1 << 64) for value in values)
     return pa.uint64() if are_integers else pa.float64()
+
+
+def _holds(check: Callable[[pa.DataType], bool], kind: pa.DataType) -> bool:
+    """Whether a type, or one within it, is of a kind."""
+    return check(kind) or any(_holds(check, kind.field(place).type) for place in range(kind.num_fields))
 
 
 def _json_type(kind: pa.DataType) -> pa.DataType:
@@ -217,7 +240,7 @@ def _json_row(line: str, schema: pa.Schema, key: str, is_strict: bool) -> tuple[
     if not isinstance(row, dict):
         return nulls, "is not a JSON object"
     if key not in row:
-        return nulls, f"has not the field {key!r}"
+        return nulls, _missing_key(row, key)
     if not isinstance(row[key], str):
         return nulls, f"{key} is not a string"
     extra_names = [name for name in row if name not in schema.names] if is_strict else []
@@ -226,13 +249,51 @@ def _json_row(line: str, schema: pa.Schema, key: str, is_strict: bool) -> tuple[
     values = []
     for field in schema:
         value = row.get(field.name)
+        problem = _misfit(field.name, value, field.type)
+        if problem:
+            return nulls, problem
         try:
-            if pa.types.is_integer(field.type) and value is not None and type(value) is not int:
-                raise TypeError
-            if pa.types.is_floating(field.type) and type(value) is int and int(float(value)) != value:
-                return nulls, f"{field.name} is an integer that a double cannot hold"
             values.append(pa.scalar(value, field.type).as_py())
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
             what = "is not valid UTF-8" if field.name == key else f"is not {field.type}, as it is in the first rows"
             return nulls, f"{field.name} {what}"
     return values, None
+
+
+def _missing_key(row: dict[str, Any], key: str) -> str:
+    top, *inner = key.split(".")
+    if inner and isinstance(row.get(top), dict):
+        return (
+            f"has no field {key!r}: objects in it are not looked into; take the key out by jq -c '. + {{key: .{key}}}'"
+        )
+    return f"has no field {key!r}"
+
+
+_TYPES = (  # of JSON's values, as Python has them
+    (pa.types.is_list, (list,)), (pa.types.is_struct, (dict,)), (pa.types.is_string, (str,)),
+    (pa.types.is_integer, (int,)), (pa.types.is_floating, (int, float)), (pa.types.is_boolean, (bool,)),
+)  # fmt: skip
+
+
+def _misfit(name: str, value: Any, kind: pa.DataType) -> str | None:
+    """Why a value is not of a type, where pyarrow might change it without a word; None if it is."""
+    if value is None:
+        return None
+    if any(check(kind) and type(value) not in types for check, types in _TYPES):
+        return f"{name} is not {kind}, as it is in the first rows"
+    parts: Iterable[tuple[str, Any, pa.DataType]] = ()
+    if pa.types.is_list(kind):
+        parts = ((name, item, kind.value_type) for item in value)
+    elif pa.types.is_struct(kind):
+        types = {field.name: field.type for field in kind}
+        for field in value:
+            if field not in types:
+                return f"{name} has the field {field!r}, which the first rows have not"
+        parts = ((f"{name}.{field}", value[field], types[field]) for field in value)
+    elif pa.types.is_floating(kind) and type(value) is int and not _is_double(value):
+        return f"{name} is an integer that is too long for a double"
+    return next(filter(None, (_misfit(*part) for part in parts)), None)
+
+
+def _is_double(number: int) -> bool:
+    return abs(number) < 1 << 63 and int(float(number)) == number
