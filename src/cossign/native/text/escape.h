@@ -58,10 +58,13 @@ static inline int needs_no_escape(Text text, int where)
 /* The value of a hex digit of either case; less than 0 for another byte. */
 static inline int hex_digit(uint8_t byte)
 {
+    /* clang-format off */
     static const uint8_t values[256] = { /* and 16 more; 0 for other bytes */
         ['0'] = 16, ['1'] = 17, ['2'] = 18, ['3'] = 19, ['4'] = 20, ['5'] = 21, ['6'] = 22, ['7'] = 23, ['8'] = 24,
         ['9'] = 25, ['A'] = 26, ['B'] = 27, ['C'] = 28, ['D'] = 29, ['E'] = 30, ['F'] = 31, ['a'] = 26, ['b'] = 27,
-        ['c'] = 28, ['d'] = 29, ['e'] = 30, ['f'] = 31};
+        ['c'] = 28, ['d'] = 29, ['e'] = 30, ['f'] = 31,
+    };
+    /* clang-format on */
     return (int)values[byte] - 16;
 }
 
