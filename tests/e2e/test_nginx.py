@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -23,7 +24,7 @@ from tests.conftest import HOST as COS_HOST
 from tests.cos_server import CosServer, running
 from tests.gateway.attacks import all_attacks
 from tests.gateway.serving import ALICE, BOB, HOST, POLICY, Client, Served, carols, serving
-from tests.waiting import PATIENCE, listening
+from tests.waiting import PATIENCE, listening, until
 
 RECIPES = Path(__file__).parent.parent.parent / "docs" / "nginx"
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
@@ -95,6 +96,27 @@ def get(port: int, target: str, headers: dict[str, str] | None = None, method: s
         request = client.build_request(method, url, headers={"Host": HOST, **(headers or {})})
         request.url = url
         return client.send(request)
+
+
+def test_the_gateways_log_has_the_client_and_not_what_it_says_of_itself(tmp_path: Path, origin: CosServer) -> None:
+    for recipe in RECIPES.glob("*.conf"):
+        text = recipe.read_text()
+        assert text.count("proxy_pass http://gateway") == text.count("X-Forwarded-For $proxy_add_x_forwarded_for;"), (
+            recipe
+        )
+    log = tmp_path / "access.log"
+    with serving(tmp_path / "gateway.toml", f'access_log = "{log}"\n' + GATEWAY) as gateway:
+        for recipe_name in ("auth-request.conf", "cached-redirects.conf"):
+            (tmp_path / recipe_name).mkdir()
+            cache = {**places(gateway, origin), "/var/cache/nginx/redirects": str(tmp_path / "cache")}
+            with nginx(tmp_path / recipe_name, recipe_name, cache) as port:
+                transport = httpx.HTTPTransport(local_address="127.0.0.3")
+                with httpx.Client(timeout=PATIENCE, transport=transport) as client:
+                    told = {"Host": HOST, "X-Forwarded-For": "6.6.6.6", **ALICE}
+                    client.get(f"http://127.0.0.1:{port}/img/alice/a", headers=told)
+        until(lambda: log.exists() and log.read_text().count("\n") == 2, "two lines")
+        lines = log.read_text().splitlines()
+        assert [json.loads(line)["client"] for line in lines] == ["127.0.0.3"] * 2
 
 
 def test_auth_request(tmp_path: Path, gateway: Served, origin: CosServer) -> None:

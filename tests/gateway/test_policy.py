@@ -6,7 +6,6 @@ import asyncio
 import functools
 import hashlib
 import json
-import os
 import re
 import resource
 import signal
@@ -24,6 +23,7 @@ from hypothesis import strategies as st
 from cossign import Credentials, CredentialsError, Signer
 from cossign.gateway import ConfigError, Gateway
 from cossign.gateway._gate import Board, judged_path
+from cossign.gateway.access_log import client_of
 from cossign.gateway.policy import CredentialsHolder, make_network_check
 from cossign.gateway.reasons import mask_signature
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
@@ -771,22 +771,41 @@ def test_the_catalogue_is_named_in_the_log_and_told_to_callers_only_if_asked(tmp
         Gateway(config(explain_url="javascript:alert(1)"), credentials=CREDENTIALS)
 
 
-def test_the_log_is_opened_again_after_a_reload(tmp_path: Path) -> None:
+def test_the_client_in_the_log_is_the_one_that_a_trusted_proxy_tells() -> None:
+    trusts = make_network_check(["10.0.0.0/8", "unix"])
+
+    def client(address: str | None, *told: bytes) -> str:
+        headers = [(b"x-forwarded-for", value) for value in told]
+        return client_of({"client": None if address is None else (address, 1), "headers": headers}, trusts)
+
+    assert client("192.0.2.9", b"198.51.100.7") == "192.0.2.9"  # nobody trusts it
+    assert client("10.0.0.1") == "10.0.0.1"
+    assert client("10.0.0.1", b"198.51.100.7") == "198.51.100.7"
+    assert client("10.0.0.1", b"6.6.6.6, 198.51.100.7 ,10.0.0.2") == "198.51.100.7"  # the first was told by the caller
+    assert client("10.0.0.1", b"6.6.6.6", b"198.51.100.7") == "198.51.100.7"
+    assert client(None, b"2001:DB8::1") == "2001:db8::1"  # a Unix socket
+    assert client("10.0.0.1", b"10.0.0.3, 10.0.0.2") == "10.0.0.3"
+    for odd in (b"", b"unknown", b'"}\n{', b"198.51.100.7:80", b"198.51.100.7, x, 10.0.0.2", b"\xff" * 60_000):
+        assert client("10.0.0.1", odd) in ("10.0.0.1", "10.0.0.2")
+
+
+def test_the_log_has_the_method_that_was_sent_and_text_as_it_is(tmp_path: Path) -> None:
     log = tmp_path / "access.log"
-    settings = config(access_log=str(log))
+    settings = config({"methods": ["GET", "PUT"]}, {"methods": ["GET", "PUT"]}, access_log=str(log))
+    settings["trusted_proxies"] = ["10.0.0.1"]
     found = Gateway(settings, credentials=CREDENTIALS)
-    ask(found, "/a")
-    log.rename(tmp_path / "old.log")
-    ask(found, "/b")
-    asyncio.run(found.reload(settings))
-    ask(found, "/c")
-    assert [json.loads(line)["key"] for line in (tmp_path / "old.log").read_text().splitlines()] == ["a", "b"]
-    assert [json.loads(line)["key"] for line in log.read_text().splitlines()] == ["c"]
-    opened = len(os.listdir("/proc/self/fd"))
-    for _ in range(5):
-        asyncio.run(found.reload(settings))
-        ask(found, "/d")
-    assert len(os.listdir("/proc/self/fd")) == opened
+    ask(found, "/presign?method=PUT", body=b"a\n", method="POST")
+    ask(found, "/authorize", {**BEARER, "x-original-uri": "/b", "x-original-method": "PUT"})
+    ask(found, "/" + quote("\u4f60\u597d/\u202e\x9b.jpg"), method="HEAD")
+    ask(found, "/nothing", method="PATCH")
+    lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    assert [(line["method"], line.get("signs")) for line in lines] == [
+        ("POST", "PUT"), ("PUT", None), ("HEAD", None), ("PATCH", None),
+    ]  # fmt: skip
+    assert lines[2]["key"] == "\u4f60\u597d/\u202e\x9b.jpg"
+    text = log.read_text("utf-8")
+    assert "\u4f60\u597d/\\u202e\\u009b.jpg" in text
+    assert text.replace("\n", "").isprintable()
 
 
 def test_a_log_that_cannot_be_written_is_counted(tmp_path: Path) -> None:

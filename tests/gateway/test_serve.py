@@ -354,6 +354,49 @@ def test_the_dependency_in_starlette_wants_host_to_be_signed() -> None:
     assert client.get("/a", headers={"Authorization": "x"}).status_code == 401
 
 
+def test_a_log_is_opened_again_by_a_reload(tmp_path: Path) -> None:
+    log, old_log = tmp_path / "access.log", tmp_path / "old.log"
+    policy = f'access_log = "{log}"\n' + POLICY
+
+    def keys(path: Path) -> list[str]:
+        return [json.loads(line)["key"] for line in path.read_text().splitlines()] if path.exists() else []
+
+    with serving(tmp_path / "gateway.toml", policy) as served:
+        [worker] = children(served)
+        request(served.port, "GET", "/img/public/a")
+        until(lambda: keys(log), "the first line")
+        log.rename(old_log)
+        request(served.port, "GET", "/img/public/b")
+        until(lambda: len(keys(old_log)) == 2, "the second line")
+        opened = len(os.listdir(f"/proc/{worker}/fd"))
+        served.reload(policy, "reloaded")
+        until(lambda: served.metrics()["cossign_reloads_total"] == 1, "the worker's reload")
+        request(served.port, "GET", "/img/public/c")
+        until(lambda: keys(log), "the third line")
+        assert len(os.listdir(f"/proc/{worker}/fd")) <= opened + 1  # the connection's
+    assert [keys(path) for path in (old_log, log)] == [["photos/public/a", "photos/public/b"], ["photos/public/c"]]
+
+
+def test_a_log_that_nobody_reads_holds_up_neither_reload_nor_stop(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    os.mkfifo(log)
+    reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)
+    policy = f'access_log = "{log}"\n' + POLICY
+    try:
+        with serving(tmp_path / "gateway.toml", policy) as served:
+            client = Client(served.port)
+            for number in range(1000):  # four times what a pipe holds
+                client.send(head("GET", f"/img/alice/{number}", ALICE))
+            served.reload(policy.replace("alice/", "nobody/"), "reloaded")
+            until(lambda: request(served.port, "GET", "/img/alice/a", ALICE)[0] == 403, "the other policy")
+            client.close()
+            served.process.terminate()
+            assert served.process.wait(PATIENCE) == 0
+        assert len(os.read(reader, 1 << 20)) >= 4096
+    finally:
+        os.close(reader)
+
+
 def test_access_logs_of_workers_go_to_one_file(tmp_path: Path) -> None:
     log = tmp_path / "access.log"
     with serving(tmp_path / "gateway.toml", f'access_log = "{log}"\n' + POLICY, workers=2) as served:

@@ -97,7 +97,7 @@ class Gate:
         trusts: Callable[[str], bool],
         nginx: bool,
         board: Board,
-        logs: bool,
+        log: Callable[[Scope, dict[str, Any]], str] | None,
         engine: Engine,
         help: str | None = None,
     ) -> None: ...

@@ -890,7 +890,7 @@ cdef class Gate(RequestJudge):
         nginx: whether a sub-request's answer must be 401 or 403 whatever the reason, and signatures are told in headers of
             the gateway's own rather than in those that go to COS.
         board: where requests are counted.
-        logs: whether requests are written down in `lines`.
+        log: a function: the line that is written down in `lines` of a request, by its scope and fields; None for none.
         help: the URL of the catalogue's page, for a Link in refusals; None if callers are not told.
         engine: what recomputes signatures.
     """
@@ -900,7 +900,7 @@ cdef class Gate(RequestJudge):
     cdef dict by_name
     cdef dict endpoints
     cdef bint nginx
-    cdef bint logs
+    cdef object log
     cdef dict entries  # of each reason that the catalogue explains: where
     cdef dict links    # of these the headers for callers, if they are told
     cdef Counts counts
@@ -908,7 +908,7 @@ cdef class Gate(RequestJudge):
 
     def __init__(
         self, *, routes, endpoints, headers, by_token, by_certificate, by_secret_id, Caller anonymous, hosts, trusts,
-        bint nginx, Board board not None, bint logs, engine, help=None,
+        bint nginx, Board board not None, log, engine, help=None,
     ):
         cdef Route route
         super().__init__(
@@ -922,7 +922,7 @@ cdef class Gate(RequestJudge):
         self.endpoints = {path: KIND_NAMES.index(name) for path, name in endpoints.items()}
         self.nginx = nginx
         self.board = board
-        self.logs = logs
+        self.log = log
         self.entries = {
             <int>CODES[code]: f"{help or 'signature-does-not-match'}{'#' if cause else ''}{cause}"
             for code, cause in CAUSES.items()
@@ -1026,14 +1026,13 @@ cdef class Gate(RequestJudge):
         cdef Counts counts = self.counts if request.route is None else request.route.counts
         counts.add(request.kind, reason)
         self.time(request.kind, elapsed_ns)
-        if self.logs and len(self.lines) < MOST_LINES:
-            client = scope.get("client")
+        if self.log is not None and len(self.lines) < MOST_LINES:
             line = {
                 "time": now_ns() // 1_000_000 / 1e3,
                 "endpoint": KIND_NAMES[<int>request.kind],
-                "client": "" if client is None else client[0],
+                "client": None,
                 "caller": None if request.caller is None else request.caller.name,
-                "method": request.method,
+                "method": request.method if request.kind in (AUTHORIZE, SIGN) else scope["method"],
                 "route": None if request.route is None else request.route.name,
                 "key": None if request.key is None else mask_signature(request.key),
                 "path": mask_signature(scope["path"]) if request.key is None else None,
@@ -1045,8 +1044,10 @@ cdef class Gate(RequestJudge):
                 line["explained"] = self.entries[<int>reason]
             if signature_count >= 0:
                 line["signed"] = signature_count
-            self.lines.append(json.dumps(line) + "\n")
-        elif self.logs:
+            if request.kind in (PRESIGN, SDK_AUTHORIZATION) and reason == OK:
+                line["signs"] = request.method
+            self.lines.append(self.log(scope, line))
+        elif self.log is not None:
             self.board.add(b"unlogged", 1)
         return 0
 

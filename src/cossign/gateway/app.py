@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -13,6 +11,7 @@ from typing import Any
 from cossign.credentials import CredentialsProvider
 from cossign.gateway import bulk, sdk
 from cossign.gateway._gate import Board, Event, Receive, Scope, Send
+from cossign.gateway.access_log import AccessLog
 from cossign.gateway.config import Config, load, parse_config
 from cossign.gateway.policy import Policy
 from cossign.gateway.reasons import json_answer
@@ -57,8 +56,7 @@ class Gateway:
         self._bulk = bulk.Bulk()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._answer: Callable[[Scope], tuple[Event, Event] | None] = _not_yet
-        self._log: int | None = None
-        self._log_lock = threading.Lock()
+        self._log = AccessLog(self._policy.config.access_log, lambda count: self._board.add(b"unlogged", count))
         self.watch: Callable[[], Awaitable[None]] | None = None  # is called ten times a second
 
     def __repr__(self) -> str:
@@ -80,14 +78,11 @@ class Gateway:
             raise TypeError("reload() needs a config: the gateway was not made from a file")
         policy = Policy(_read(config), self._board, self._credentials, self._policy)
         await asyncio.gather(*(holder.renew() for holder in policy.holders if holder.now is None))
-        self._flush()
+        self._log.take(self._policy.gate.lines, last=True)
+        self._log.open(policy.config.access_log)  # the file may have been renamed
         self._policy = policy
         if self._answer is not _not_yet:
             self._answer = policy.answer
-        with self._log_lock:  # the file may have been renamed
-            if self._log is not None and self._log != 1:
-                os.close(self._log)
-            self._log = None
         self._board.add(b"reloads", 1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -144,7 +139,8 @@ class Gateway:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._flush()
+        self._log.take(self._policy.gate.lines, last=True)
+        await asyncio.to_thread(self._log.stop)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -167,27 +163,7 @@ class Gateway:
             await asyncio.sleep(_UPKEEP_INTERVAL)
             if self.watch is not None:
                 await self.watch()
-            if self._policy.gate.lines:
-                await asyncio.to_thread(self._flush)
-
-    def _flush(self) -> None:
-        """Write the access log's lines."""
-        with self._log_lock:
-            lines = self._policy.gate.lines
-            count = len(lines)
-            path = self._policy.config.access_log
-            if not count or path is None:
-                return
-            data = "".join(lines[:count]).encode()
-            del lines[:count]
-            with contextlib.suppress(OSError):
-                if self._log is None:
-                    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-                    self._log = 1 if path == "-" else os.open(path, flags, 0o640)
-                while data:
-                    data = data[os.write(self._log, data) :]
-            if data:
-                self._board.add(b"unlogged", count)
+            self._log.take(self._policy.gate.lines)
 
     # --- Endpoints that need more than an answer
 

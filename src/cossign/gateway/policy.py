@@ -23,6 +23,7 @@ from cossign.credentials.base import get_credentials
 from cossign.engine import chosen_engine
 from cossign.errors import CosSignError, CredentialsError, ParameterError
 from cossign.gateway._gate import Board, Caller, Gate, Route, Rule
+from cossign.gateway.access_log import make_line_writer
 from cossign.gateway.config import Caller as CallerTable
 from cossign.gateway.config import CdnTable, Config, CredentialsTable
 from cossign.gateway.config import Route as RouteTable
@@ -262,6 +263,7 @@ class Policy:
         if config.client_certificate is not None:
             headers[config.client_certificate.subject_header.encode()] = "subject"
             headers[config.client_certificate.verified_header.encode()] = "verified"
+        trusts = make_network_check(config.trusted_proxies)
         self.gate = Gate(
             routes=routes,
             endpoints={path: name for name, path in config.endpoints.model_dump().items()},
@@ -271,10 +273,10 @@ class Policy:
             by_secret_id={table.secret_id: (caller, secrets) for table, caller, secrets in callers if table.secret_id},
             anonymous=next((caller for table, caller, _ in callers if table.anonymous), None),
             hosts=[host.lower().encode() for host in config.hosts],
-            trusts=make_network_check(config.trusted_proxies),
+            trusts=trusts,
             nginx=config.forward_auth == "nginx",
             board=board,
-            logs=config.access_log is not None,
+            log=None if config.access_log is None else make_line_writer(trusts),
             engine=chosen_engine(),
             help=config.explain_url,
         )

@@ -1,0 +1,134 @@
+"""The access log: its lines, and where they are written."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+_PATIENCE = 1  # seconds that a stop waits for the last lines
+_MOST_WAITING = 8  # lists of lines that wait while reloads come
+
+
+class _Opening(NamedTuple):
+    """The next lines go there."""
+
+    path: str | None
+
+
+class AccessLog:
+    """Writes lines in a thread of its own: nothing else waits for a full pipe or a slow disk.
+
+    Args:
+        path: the file, which is opened to append; "-" is stdout, and None nowhere.
+        count_lost: is called with the number of lines that were not written.
+    """
+
+    def __init__(self, path: str | None, count_lost: Callable[[int], object]) -> None:
+        self._path = path
+        self._count_lost = count_lost
+        self._queue: SimpleQueue[list[str] | _Opening | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def open(self, path: str | None) -> None:
+        """Write the next lines to a file, which is opened again if it is the same one."""
+        self._path = path
+        if self._thread is not None:
+            self._queue.put(_Opening(path))
+
+    def take(self, lines: list[str], *, last: bool = False) -> None:
+        """Take lines out of a list, to be written. If others still wait they stay there, unless it is the last time."""
+        if not lines or not (last or self._queue.empty()):
+            return
+        taken = lines[:]
+        del lines[: len(taken)]
+        if self._queue.qsize() >= _MOST_WAITING:
+            self._count_lost(len(taken))
+            return
+        if self._thread is None:
+            self._queue = SimpleQueue()
+            arguments = (self._queue, self._path, self._count_lost)
+            self._thread = threading.Thread(target=_write, args=arguments, name="access log", daemon=True)
+            self._thread.start()
+        self._queue.put(taken)
+
+    def stop(self) -> None:
+        """End the thread when all is written, or leave it alone after a second. Lines may be taken again."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            thread.join(_PATIENCE)
+
+
+def _write(
+    queue: SimpleQueue[list[str] | _Opening | None], path: str | None, count_lost: Callable[[int], object]
+) -> None:
+    """Write what comes, until None does."""
+    file: int | None = None
+    while True:
+        item = queue.get()
+        if isinstance(item, list):
+            data = "".join(item).encode()
+            try:
+                if file is None and path is not None:
+                    file = 1 if path == "-" else os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+                while data and file is not None:
+                    data = data[os.write(file, data) :]
+            except OSError:
+                count_lost(data.count(b"\n"))
+            continue
+        if file is not None and file != 1:
+            os.close(file)
+        if item is None:
+            return
+        file, path = None, item.path
+
+
+def make_line_writer(trusts: Callable[[str], bool]) -> Callable[[Mapping[str, Any], dict[str, Any]], str]:
+    """A function: a line of the log, by a request's scope and what is known of it.
+
+    The line is JSON in UTF-8. What a terminal would obey, such as a control character, is escaped.
+
+    >>> write = make_line_writer(lambda address: address == "10.0.0.1")
+    >>> scope = {"client": ("10.0.0.1", 80), "headers": [(b"x-forwarded-for", b"192.0.2.1, 198.51.100.7")]}
+    >>> write(scope, {"client": None, "key": "\\u4f60.jpg"})
+    '{"client": "198.51.100.7", "key": "\\u4f60.jpg"}\\n'
+    """
+
+    def write(scope: Mapping[str, Any], fields: dict[str, Any]) -> str:
+        fields["client"] = client_of(scope, trusts)
+        text = json.dumps(fields, ensure_ascii=False)
+        if not text.isprintable():
+            text = "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+        return text + "\n"
+
+    return write
+
+
+def client_of(scope: Mapping[str, Any], trusts: Callable[[str], bool]) -> str:
+    """The address that a request comes from; "" for a Unix socket.
+
+    A trusted proxy tells it in X-Forwarded-For, whose last address is the proxy's own client. If that is a trusted one,
+    too, the address before it counts, and so on. What a caller writes there is never believed.
+
+    Args:
+        scope: ASGI's.
+        trusts: whether an address is a trusted proxy's.
+    """
+    client = scope.get("client")
+    address = "" if client is None else str(client[0] or "")
+    if not trusts(address):
+        return address
+    told = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
+    for each in reversed(told.split(",")):
+        try:
+            address = str(ipaddress.ip_address(each.strip()))
+        except ValueError:
+            break
+        if not trusts(address):
+            break
+    return address
