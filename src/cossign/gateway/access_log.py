@@ -44,17 +44,17 @@ class AccessLog:
         """Take lines out of a list, to be written. If others still wait they stay there, unless it is the last time."""
         if not lines or not (last or self._queue.empty()):
             return
-        taken = lines[:]
-        del lines[: len(taken)]
+        batch = lines[:]
+        del lines[: len(batch)]
         if self._queue.qsize() >= _MOST_WAITING:
-            self._count_lost(len(taken))
+            self._count_lost(len(batch))
             return
         if self._thread is None:
             self._queue = SimpleQueue()
             arguments = (self._queue, self._path, self._count_lost)
             self._thread = threading.Thread(target=_write, args=arguments, name="access log", daemon=True)
             self._thread.start()
-        self._queue.put(taken)
+        self._queue.put(batch)
 
     def stop(self) -> None:
         """End the thread when all is written, or leave it alone after a second. Lines may be taken again."""
@@ -123,8 +123,8 @@ def client_of(scope: Mapping[str, Any], trusts: Callable[[str], bool]) -> str:
     address = "" if client is None else str(client[0] or "")
     if not trusts(address):
         return address
-    told = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
-    for each in reversed(told.split(",")):
+    chain = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
+    for each in reversed(chain.split(",")):
         try:
             address = str(ipaddress.ip_address(each.strip()))
         except ValueError:
