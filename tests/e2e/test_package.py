@@ -115,7 +115,9 @@ def test_contents(built: tuple[Path, Path]) -> None:
         "cossign/integrations/spark.py", "cossign/explain/page.py",
     } <= set(inside)  # fmt: skip
     assert [name.partition("/data/")[2] for name in inside if ".data/data/" in name] == ["share/man/man1/cossign.1"]
-    assert not [name for name in inside if name.endswith(".c") or name.startswith("tests")]
+    assert not [name for name in inside if name.endswith((".c", ".pyx", ".pxd")) or name.startswith("tests")]
+    extensions = {name.partition(".")[0] for name in inside if name.endswith(".so")}
+    assert extensions == {name.removesuffix(".pyi") for name in inside if name.endswith(".pyi")}
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]
     assert required == []
     assert "License-Expression: Apache-2.0" in metadata
