@@ -49,9 +49,11 @@ check: $(VENV)/check.stamp
 	$(CC) $(WARNINGS) -Werror -Isrc/cossign/native -I$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))') \
 	  $(GENERATED)
 	$(BIN)/codespell
-	$(BIN)/yamllint --strict .github .pre-commit-config.yaml CITATION.cff
+	$(BIN)/yamllint --strict .github .pre-commit-config.yaml CITATION.cff docs/*.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docs/compose.yaml
+	$(BIN)/kubernetes-validate --strict --quiet docs/kubernetes.yaml
 	$(BIN)/zizmor --offline --quiet .github
 	$(BIN)/validate-pyproject pyproject.toml
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

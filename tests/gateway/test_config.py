@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
 
 from cossign import CosSignError, Credentials
 from cossign.gateway import Config, ConfigError, Gateway, load
@@ -107,6 +109,29 @@ def test_each_problem_has_its_line_and_field(tmp_path: Path, text: str, line: in
         place, rest = "0", said
     assert (int(place), rest.partition(": ")[0]) == (line, field), said
     assert what in rest
+
+
+def test_a_certificate_is_checked_with_its_key(tmp_path: Path) -> None:
+    certificate, other = (trustme.CA().issue_cert("gw.example.com") for _ in range(2))
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    text = f'[tls]\ncertificate = "{chain}"\nkey = "{key}"\n' + ROUTE
+    assert problems(tmp_path, text) == ["2: tls.certificate: cannot be read: No such file or directory"]
+    chain.write_bytes(certificate.cert_chain_pems[0].bytes())
+    assert problems(tmp_path, text) == ["3: tls.key: cannot be read: No such file or directory"]
+    private_key = serialization.load_pem_private_key(certificate.private_key_pem.bytes(), None)
+    form, locked = serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"sesame")
+    for wrong in (
+        other.private_key_pem.bytes(),
+        private_key.private_bytes(serialization.Encoding.PEM, form, locked),
+        chain.read_bytes(),
+        b"",
+    ):
+        key.write_bytes(wrong)
+        [said] = problems(tmp_path, text)
+        assert said.startswith("3: tls.key: does not go with the certificate")
+    key.write_bytes(certificate.private_key_pem.bytes())
+    (tmp_path / "gateway.toml").write_text(text)
+    assert load(tmp_path / "gateway.toml").tls is not None
 
 
 def test_all_problems_are_told_in_the_order_of_the_file(tmp_path: Path) -> None:

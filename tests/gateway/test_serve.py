@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -247,6 +249,21 @@ def test_an_address_in_use_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+def test_https(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    bundle = tmp_path / "bundle.pem"
+    certificate.private_key_and_cert_chain_pem.write_to_path(str(bundle))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    policy = f'tls = {{ certificate = "{bundle}", key = "{bundle}" }}\n' + POLICY
+    with serving(tmp_path / "gateway.toml", policy) as served:
+        assert f"https://127.0.0.1:{served.port}" in served.says("serves")
+        with httpx.Client(verify=context) as client:
+            assert client.get(f"https://127.0.0.1:{served.port}/img/public/a").status_code == 302
+        served.reload(POLICY, "warning: tls changes at the next start only")
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -227,6 +228,13 @@ class Bulk(_Table):
     threads: int = Field(default=1, ge=1, le=64)
 
 
+class Tls(_Table):
+    """The certificate that the gateway shows, and its key: paths of PEM files."""
+
+    certificate: str = Field(min_length=1)
+    key: str = Field(min_length=1)
+
+
 class SdkTable(_Table):
     """Where POST /sdk/credentials has its temporary keys from."""
 
@@ -262,6 +270,7 @@ class Config(_Table):
     explain_url: str | None = Field(default=None, pattern=r"^https?://[!-;=?-~]+$")
     credentials: CredentialsTable = CredentialsTable()
     client_certificate: ClientCertificate | None = None
+    tls: Tls | None = None
     bulk: Bulk = Bulk()
     sdk: SdkTable = SdkTable()
     endpoints: Endpoints = Endpoints()
@@ -303,6 +312,8 @@ def _contradictions(config: Config) -> Iterator[tuple[Place, str]]:
             yield ("caller", index, field), "another caller has the same"
     for index in _find_duplicates([caller.anonymous or None for caller in config.caller]):
         yield ("caller", index, "anonymous"), "another caller is already"
+    if config.tls is not None:
+        yield from ((("tls", field), what) for field, what in _wrong_tls(config.tls))
     for index in _find_duplicates(list(config.endpoints.model_dump().values())):
         yield ("endpoints", tuple(Endpoints.model_fields)[index]), "another endpoint has the same path"
     for index, route in enumerate(config.route):
@@ -317,6 +328,21 @@ def _contradictions(config: Config) -> Iterator[tuple[Place, str]]:
                 yield ("route", index, "expires"), "must be 2m at least: the CDN's links are of whole minutes"
     for index, caller in enumerate(config.caller):
         yield from (((("caller", index, *place)), what) for place, what in _wrong_caller(config, caller))
+
+
+def _wrong_tls(table: Tls) -> Iterator[tuple[str, str]]:
+    for field in ("certificate", "key"):
+        try:
+            Path(getattr(table, field)).read_bytes()
+        except OSError as error:
+            yield field, f"cannot be read: {error.strerror}"
+            return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # An empty password, or else it would be asked for on the terminal.
+        context.load_cert_chain(table.certificate, table.key, password="")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        yield "key", f"does not go with the certificate: both must be PEM, and the key must have no password ({error})"
 
 
 def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]:

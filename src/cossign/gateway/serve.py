@@ -90,7 +90,7 @@ def worker() -> Gateway:
 
 def summary(config: Config) -> str:
     """A gateway in one line."""
-    scheme = "" if config.listen.startswith("unix:") else "http://"
+    scheme = "" if config.listen.startswith("unix:") else "http://" if config.tls is None else "https://"
     workers = f"{config.workers} worker{'s' if config.workers > 1 else ''}"
     routes = ", ".join(f"{route.path} -> {route.domain or route.bucket}/{route.prefix}" for route in config.route)
     callers = ", ".join(caller.name for caller in config.caller) or "nobody"
@@ -136,7 +136,7 @@ class _Master:
             self.board.add(b"refused_reloads", 1)
             _say(f"the configuration is refused, the old one stays:\n{error}")
             return
-        for field in ("listen", "workers", "graceful_timeout"):
+        for field in ("listen", "workers", "graceful_timeout", "tls"):
             if getattr(config, field) != getattr(self.config, field):
                 _say(f"warning: {field} changes at the next start only")
         self.board.add(b"generation", 1)
@@ -302,5 +302,7 @@ def run(config: Config, target: str) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=config.graceful_timeout,
         factory=True,
+        ssl_cert=Path(config.tls.certificate) if config.tls else None,
+        ssl_key=Path(config.tls.key) if config.tls else None,
     )
     server.serve()
