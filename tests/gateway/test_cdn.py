@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -119,3 +121,80 @@ def test_a_link_that_would_be_over_is_not_given(cdn_key: str, monkeypatch: pytes
         else:
             assert (answer[0], answer[1]["x-cossign-reason"]) == (401, "expired")
     assert answers[1][0] == 302
+
+
+# --- Sub-requests that are allowed by a link
+
+AUTHORIZE = {**CDN, "authorize": True}
+
+
+def allowed(
+    found: Gateway, url: str, method: str = "GET", endpoint: str = "/authorize", **more: str
+) -> tuple[int, str]:
+    """The status for a link, and the caller, or why it is refused."""
+    target = url.removeprefix("https://cdn.example.com")
+    headers = {"x-original-uri": target, "x-original-method": method, **more}
+    status, told, _ = ask(found, endpoint, headers)
+    return status, told.get("x-cossign-reason") or told["x-cossign-caller"]
+
+
+@pytest.mark.parametrize("kind", ["A", "B", "C", "D"])
+def test_a_link_allows_a_sub_request(kind: str, cdn_key: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    route = {"cdn": {**AUTHORIZE, "kind": kind}, "path": "/img/", "prefix": "photos/", "expires": 600}
+    found = Gateway(config(route, {"bulk": False}, access_log=str(log)), credentials=CREDENTIALS)
+    link = ask(found, "/img/" + quote("a b/头.jpg"))[1]["location"]
+    for endpoint in ("/authorize", "/sign"):
+        assert allowed(found, link, endpoint=endpoint) == (204, "cdn:all")
+    assert allowed(found, link, "HEAD", authorization="Bearer of another application") == (204, "cdn:all")
+    assert allowed(found, link, "PUT") == (403, "method")
+    assert allowed(found, link.replace("a%20b", "a%20c")) == (401, "bad_signature")
+    assert allowed(found, link + ("&" if "?" in link else "?") + "acl") == (
+        403,
+        "parameter",
+    )  # no link covers its query
+    signer = CdnSigner(kind, key=cdn_key, host="cdn.example.com", validity=1800)
+    assert allowed(found, signer.sign("photos/a", timestamp=int(time.time()) - 1900)) == (401, "expired")
+    assert allowed(found, signer.sign("private/a")) == (403, "prefix")
+    assert (
+        allowed(found, CdnSigner(kind, key="another0", host="cdn.example.com").sign("photos/a"))[1] == "bad_signature"
+    )
+    for url in (link, link.replace("a%20b", "a%20c")):
+        status, told, _ = ask(
+            found, "/authorize", {"x-original-uri": url[23:], "x-original-method": "GET"}, client=("9.9.9.9", 1)
+        )
+        assert (status, told["x-cossign-reason"]) == (403, "untrusted")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert (lines[1]["caller"], lines[1]["route"], lines[1]["key"]) == ("cdn:all", "all", "photos/a b/头.jpg")
+    assert [line["reason"] for line in lines][1:6] == ["ok", "ok", "ok", "method", "bad_signature"]
+    [digest] = re.findall("[0-9a-f]{32,64}", link)
+    assert digest not in log.read_text()
+
+
+def test_what_is_not_a_link_is_judged_as_ever(cdn_key: str) -> None:
+    found = gateway({"cdn": AUTHORIZE})
+    assert allowed(found, "/a", **BEARER) == (204, "bob")
+    assert allowed(found, "/a?sign=q-sign-algorithm%3Dsha1&t=1")[0] == 401
+    assert allowed(found, "/a") == (401, "no_credentials")
+    without = gateway({"cdn": CDN})
+    link = CdnSigner("D", key=cdn_key, host="cdn.example.com").sign("a")
+    assert allowed(found, link) == (204, "cdn:all")
+    assert allowed(without, link)[0] in (401, 403)
+    assert ask(found, link.removeprefix("https://cdn.example.com"), {})[0] == 401  # no redirect for a link
+
+
+def test_each_route_has_links_of_its_own(cdn_key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_KEY", "another0")
+    settings = config({"cdn": AUTHORIZE, "path": "/a/", "prefix": "a/"}, {"bulk": False})
+    other = {"name": "b", "bucket": BUCKET, "region": "ap-beijing", "path": "/b/", "prefix": "b/"}
+    settings["route"].append({**other, "cdn": {**AUTHORIZE, "key_env": "OTHER_KEY"}})
+    found = Gateway(settings, credentials=CREDENTIALS)
+    signers = [CdnSigner("D", key=key, host="cdn.example.com") for key in (cdn_key, "another0")]
+    answers = [[allowed(found, signer.sign(key)) for key in ("a/x", "b/x")] for signer in signers]
+    assert answers == [
+        [(204, "cdn:all"), (403, "prefix")],
+        [(403, "prefix"), (204, "cdn:b")],
+    ]
+    for key in ("a/../b/x", "a//x", "a/%2e%2e/b/x", "a/\\x"):
+        link = signers[0].sign("a/x")
+        assert allowed(found, link.replace("/a/x", "/" + key))[0] in (400, 401, 403)

@@ -67,6 +67,10 @@ def test_defaults_and_the_example(tmp_path: Path) -> None:
         ('[credentials]\nsource = "magic"\n' + ROUTE, 2, "credentials.source", "environment"),
         ("[endpoints]\nhealthz = '/metrics'\n" + ROUTE, 1, "endpoints.metrics", "same path"),
         ("[endpoints]\nsign = '/sign/'\n" + ROUTE, 2, "endpoints.sign", "without a slash at its end"),
+        ('access_log = "a\\u0000b"\n' + ROUTE, 1, "access_log", "a file's path"),
+        ('access_log = ""\n' + ROUTE, 1, "access_log", "a file's path"),
+        ('listen = "unix:/a\\u0000b"\n' + ROUTE, 1, "listen", "HOST:PORT"),
+        ('[tls]\ncertificate = "a"\nkey = "a\\u0000"\n' + ROUTE, 3, "tls.key", "a file's path"),
         ("[bulk]\nmax_rows = 0\n" + ROUTE, 2, "bulk.max_rows", "greater than"),
         (ROUTE + 'path = "img/"\n', 5, "route[0].path", "begin and end with a slash"),
         (ROUTE + 'path = "/a/../b/"\n', 5, "route[0].path", "without . or .."),
@@ -145,6 +149,8 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         (b"a = 1\na = 2\n", "is no TOML"),
         (b"\xff", "is not UTF-8"),
         (b"[[route]\n", "is no TOML"),
+        (b"workers = " + b"9" * 5000, "cannot be read as TOML"),
+        (b"a = " + b"[" * 3000, "cannot be read as TOML"),
     ):
         (tmp_path / "gateway.toml").write_bytes(content)
         with pytest.raises(ConfigError, match=what):

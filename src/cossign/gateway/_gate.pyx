@@ -275,7 +275,7 @@ cdef class Route:
 
     cdef readonly object signer
     cdef readonly dict headers  # that every signature has
-    cdef object cdn
+    cdef readonly object cdn
     cdef readonly bint unusual
     cdef readonly str name
     cdef bytes path

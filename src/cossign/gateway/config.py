@@ -62,7 +62,7 @@ def _network(value: Any) -> str:
 
 
 def _listen(value: Any) -> str:
-    match = isinstance(value, str) and re.fullmatch(r"unix:/.+|(\[[0-9a-fA-F:.]+\]|[^:\s]+):([0-9]{1,5})", value)
+    match = isinstance(value, str) and re.fullmatch(r"unix:/[^\x00]+|(\[[0-9a-fA-F:.]+\]|[^:\s]+):([0-9]{1,5})", value)
     if not match or (match[2] and int(match[2]) > 65535):
         raise ValueError('must be HOST:PORT, such as "127.0.0.1:8080", or "unix:/PATH"')
     return str(value)
@@ -95,6 +95,13 @@ def _origin(value: Any) -> str:
     return value
 
 
+def _file_path(value: Any) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError("must be a file's path")
+    return value
+
+
+FilePath = Annotated[str, BeforeValidator(_file_path)]
 Duration = Annotated[int, BeforeValidator(duration)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")]
 Method = Literal["GET", "HEAD", "PUT", "POST", "DELETE"]
@@ -140,6 +147,7 @@ class CdnTable(_Table):
     time_name: str = "t"
     hex_time: bool = False
     uid: str = "0"
+    authorize: bool = False
 
 
 class Route(_Table):
@@ -231,8 +239,8 @@ class Bulk(_Table):
 class Tls(_Table):
     """The certificate that the gateway shows, and its key: paths of PEM files."""
 
-    certificate: str = Field(min_length=1)
-    key: str = Field(min_length=1)
+    certificate: FilePath
+    key: FilePath
 
 
 class SdkTable(_Table):
@@ -266,7 +274,7 @@ class Config(_Table):
     metrics_from: tuple[Network, ...] = Field(default=("127.0.0.1", "::1", "unix"), strict=False)
     hosts: tuple[str, ...] = Field(default=(), strict=False)
     forward_auth: Literal["nginx", "traefik", "caddy"] = "nginx"
-    access_log: str | None = None
+    access_log: FilePath | None = None
     explain_url: str | None = Field(default=None, pattern=r"^https?://[!-;=?-~]+$")
     credentials: CredentialsTable = CredentialsTable()
     client_certificate: ClientCertificate | None = None
@@ -386,7 +394,8 @@ def warnings_of(config: Config) -> Iterator[str]:
     """What is of its form and never takes effect, in words for whoever starts the gateway."""
     used_names = {name for caller in config.caller for rule in caller.allow for name in rule.routes}
     for route in config.route:
-        if "*" not in used_names and route.name not in used_names:
+        has_links = route.cdn is not None and route.cdn.authorize
+        if not has_links and "*" not in used_names and route.name not in used_names:
             yield f"nobody may use the route {route.name}: no caller's rule names it"
     for caller in config.caller:
         if not caller.allow:
@@ -461,4 +470,6 @@ def load(path: str | os.PathLike[str]) -> Config:
         match = re.search(r"line (\d+)", str(error))
         line = int(match[1]) if match else text.count("\n") + 1
         raise ConfigError(os.fspath(path), [(line, "", f"is no TOML: {error}")]) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits; brackets within brackets
+        raise ConfigError(os.fspath(path), [(0, "", f"cannot be read as TOML: {error}")]) from None
     return parse_config(data, os.fspath(path), text)

@@ -24,6 +24,7 @@ from cossign.engine import chosen_engine
 from cossign.errors import CosSignError, CredentialsError, ParameterError
 from cossign.gateway._gate import Board, Caller, Gate, Route, Rule
 from cossign.gateway.access_log import make_line_writer
+from cossign.gateway.cdn_links import CdnLinks
 from cossign.gateway.config import Caller as CallerTable
 from cossign.gateway.config import CdnTable, Config, CredentialsTable
 from cossign.gateway.config import Route as RouteTable
@@ -157,7 +158,7 @@ def _cdn(table: CdnTable | None) -> CdnSigner | None:
         return None
     try:
         key = _secret(table.key_env, table.key_file, "key")
-        return CdnSigner(key=key, **table.model_dump(exclude={"key_env", "key_file"}))
+        return CdnSigner(key=key, **table.model_dump(exclude={"key_env", "key_file", "authorize"}))
     except ParameterError as error:
         raise ParameterError("cdn", f"{error.parameter} {error.reason}") from None
 
@@ -264,11 +265,16 @@ class Policy:
             headers[config.client_certificate.subject_header.encode()] = "subject"
             headers[config.client_certificate.verified_header.encode()] = "verified"
         trusts = make_network_check(config.trusted_proxies)
+        signers = zip(config.route, (route.cdn for route in routes), strict=True)
+        links = CdnLinks(signers, target, (config.endpoints.authorize, config.endpoints.sign), board)
         self.gate = Gate(
             routes=routes,
             endpoints={path: name for name, path in config.endpoints.model_dump().items()},
             headers=headers,
-            by_token={table.token_sha256: caller for table, caller, _ in callers if table.token_sha256},
+            by_token={
+                **{table.token_sha256: caller for table, caller, _ in callers if table.token_sha256},
+                **links.by_token,
+            },
             by_certificate={table.certificate.encode(): caller for table, caller, _ in callers if table.certificate},
             by_secret_id={table.secret_id: (caller, secrets) for table, caller, secrets in callers if table.secret_id},
             anonymous=next((caller for table, caller, _ in callers if table.anonymous), None),
@@ -283,8 +289,9 @@ class Policy:
         self.shows_metrics = make_network_check(config.metrics_from)
         doors = (config.endpoints.sdk_authorization, config.endpoints.sdk_credentials)
         has_cors = any(route.cors for route in config.route)
-        self.cors = Cors(self.gate.answer, config.route, doors) if has_cors else None
-        self.answer = self.gate.answer if self.cors is None else self.cors.answer
+        answer = links.answering(self.gate) if links.by_token else self.gate.answer
+        self.cors = Cors(answer, config.route, doors) if has_cors else None
+        self.answer = answer if self.cors is None else self.cors.answer
 
     def sources(self) -> Iterator[tuple[str, CredentialsHolder]]:
         """(routes, credentials): which routes sign with which credentials."""

@@ -132,9 +132,10 @@ class _Master:
         try:
             config = load_usable_config(self.path)
             self._adopt(config)
-        except (ConfigError, OSError) as error:
+        except Exception as error:  # whatever the file has, the next reload must come
             self.board.add(b"refused_reloads", 1)
-            _say(f"the configuration is refused, the old one stays:\n{error}")
+            kind = "" if isinstance(error, (ConfigError, OSError)) else f"{type(error).__name__}: "
+            _say(f"the configuration is refused, the old one stays:\n{kind}{error}")
             return
         for field in ("listen", "workers", "graceful_timeout", "tls"):
             if getattr(config, field) != getattr(self.config, field):
