@@ -358,6 +358,12 @@ cdef extern from "url/parse.h" nogil:
     uint8_t* put_http_key(uint8_t* out, Text path) noexcept
     uint8_t* put_http_tail(uint8_t* out, Presigned* parts, Text token) noexcept
 
+cdef extern from "url/path.h" nogil:
+    ctypedef enum PathFault:
+        PATH_FINE
+        PATH_CONTROL
+    PathFault path_fault(const uint8_t* path, size_t size, bint is_unusual) noexcept
+
 cdef extern from "url/pattern.h" nogil:
     ctypedef struct UrlPattern:
         Text head

@@ -98,6 +98,8 @@ def test_defaults_and_the_example(tmp_path: Path) -> None:
         (ROUTE + CALLER + 'secret_id = "A"\nsecret_key_file = "/no/such"\n', 9, "caller[0].secret_key_file", "cannot be read"),
         (ROUTE + CALLER + 'secret_id = "A"\nsecret_key_file = "a"\nsecret_key_env = "b"\n', 9, "caller[0].secret_key_file", "with"),
         (ROUTE + CALLER + "rate = 0\n", 8, "caller[0].rate", "greater than 0"),
+        (ROUTE + CALLER + "rate = 1e-10\n", 8, "caller[0].rate", "more than a year"),
+        (ROUTE + CALLER + "rate = 0.1\nburst = 10000000\n", 8, "caller[0].rate", "more than a year"),
         (ROUTE + CALLER + "burst = 5\n", 8, "caller[0].burst", "needs a rate"),
         (ROUTE + CALLER + '[[caller.allow]]\nprefixes = ["a/"]\n', 8, "caller[0].allow[0].routes", "is missing"),
         (ROUTE + CALLER + '[[caller.allow]]\nroutes = ["all"]\n', 8, "caller[0].allow[0].prefixes", "is missing"),

@@ -192,6 +192,32 @@ def test_unusual_keys_are_a_routes_choice() -> None:
         assert ask(gateway({"unusual_keys": True}), target)[0] == 400
 
 
+PARTS = [b"..", b".", b"/", b"\\", b"%2e", b"%2E", b"%252e", b"%25", b"%2f", b"%5c", b"%255c", b"2e", b"5c", b"a", b";", b"%00", b"%", b"0a", b"//"]  # fmt: skip
+
+
+def segments(path: bytes) -> list[bytes]:
+    return [re.split(b"[;?#]", each)[0] for each in path.replace(b"\\", b"/").split(b"/")]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=14).map(b"".join))
+def test_no_decoding_of_an_unusual_key_makes_a_dot_segment(key: bytes) -> None:
+    """However often it is decoded, and also where a backslash is a slash."""
+    decoded, code = judged_path(b"/" + quote(key).encode(), True)
+    levels = [key]
+    while (further := unquote_to_bytes(levels[-1])) != levels[-1]:
+        levels.append(further)
+    is_odd = any({b".", b".."} & set(segments(level)) or re.search(rb"[\x00-\x1f\x7f]", level) for level in levels)
+    if len(levels) < 9:
+        assert (code == "ok") == (not is_odd)
+    assert code != "ok" or (decoded == b"/" + key and not is_odd)
+
+
+def test_a_key_that_is_encoded_very_often_is_no_key() -> None:
+    for levels, code in ((2, "dot_segment"), (8, "dot_segment"), (9, "twice_encoded"), (800, "twice_encoded")):
+        assert judged_path(b"/a/%" + b"25" * levels + b"2e/b", True) == (b"", code)
+    assert judged_path(b"/" + b"a" * 1100 + b"%2541", True) == (b"", "twice_encoded")
+
+
 def test_the_longest_route_wins_and_each_has_its_bucket() -> None:
     routes = [
         {"name": "all", "bucket": BUCKET, "region": "ap-beijing"},

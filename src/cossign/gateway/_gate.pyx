@@ -18,7 +18,7 @@ from cpython.unicode cimport PyUnicode_AsASCIIString, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memchr, memcmp, memcpy
 
-from cossign._native cimport Text, escaped_byte
+from cossign._native cimport PATH_CONTROL, PATH_FINE, PathFault, Text, escaped_byte, path_fault
 
 from cossign._core import sign_one
 from cossign._verify import Judge
@@ -118,29 +118,6 @@ assert len(TABLE) == REASONS
 
 # --- Paths
 
-cdef extern from *:
-    """
-    #include <stdint.h>
-    /* What a byte of a decoded path is; STOP: where some see the end of a name. */
-    enum { PLAIN, SLASH, DOT, STOP, PERCENT, BACK, CONTROLS };
-    static const uint8_t* path_classes(void) {
-        static uint8_t classes[256];
-        if (classes['/'] == PLAIN) {
-            for (int i = 0; i < 256; i++) classes[i] = i < 0x20 || i == 0x7F ? CONTROLS : PLAIN;
-            classes['.'] = DOT; classes[';'] = classes['?'] = classes['#'] = STOP; classes['%'] = PERCENT; classes['\\\\'] = BACK;
-            classes['/'] = SLASH;
-        }
-        return classes;
-    }
-    """
-    int PLAIN, SLASH, DOT, STOP, PERCENT, BACK, CONTROLS
-    const uint8_t* path_classes() nogil
-
-
-cdef const uint8_t* CLASSES = path_classes()
-cdef size_t MANY = 1 << 30
-
-
 cdef Reason decode_path(const uint8_t* raw, size_t size, uint8_t* out, size_t* length) noexcept nogil:
     """A request's path, decoded once into `out`, which has room for `size` bytes; or why it is none."""
     cdef size_t i = 0
@@ -166,35 +143,9 @@ cdef Reason decode_path(const uint8_t* raw, size_t size, uint8_t* out, size_t* l
 
 cdef Reason judge_path(const uint8_t* path, size_t size, bint unusual) noexcept nogil:
     """Whether what follows a path's first slash means one key to everybody, and not another to whoever tidies paths up."""
-    cdef size_t i
-    cdef size_t segment = 0  # where it began
-    cdef size_t dots = 0  # that it is made of so far; MANY if there is anything else in it
-    cdef uint8_t kind
-    for i in range(size + 1):
-        kind = SLASH if i == size else CLASSES[path[i]]
-        if kind == DOT:
-            dots += 1
-        elif kind == PLAIN:
-            dots = MANY
-        elif kind == SLASH or kind == STOP:
-            if 0 < dots <= 2:
-                return DOT_SEGMENT
-            if kind == SLASH:
-                if i == segment and i < size and not unusual:
-                    return EMPTY_SEGMENT
-                segment = i + 1
-                dots = 0
-            else:
-                dots = MANY
-        elif kind == CONTROLS:
-            return CONTROL
-        elif kind == BACK and not unusual:
-            return BACKSLASH
-        elif kind == PERCENT and not unusual and escaped_byte(Text(path + i, size - i)) >= 0:
-            return TWICE_ENCODED
-        else:
-            dots = MANY
-    return OK
+    cdef PathFault fault = path_fault(path, size, unusual)
+    # Reasons from CONTROL on have the order of PathFault.
+    return OK if fault == PATH_FINE else <Reason>(<int>CONTROL + <int>fault - <int>PATH_CONTROL)
 
 
 def judged_path(bytes raw not None, bint unusual=False):

@@ -41,6 +41,7 @@ class ConfigError(CosSignError):
         super().__init__("\n".join(place.replace(": : ", ": ") for place in places))
 
 
+_LONGEST_BURST = 366 * 86400  # seconds of a caller's rate
 _SHORTEST_B = 120  # seconds that links of kind B hold at least: their time is written in whole minutes
 
 # --- Kinds of values
@@ -368,6 +369,8 @@ def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]
         yield ("secret_key_file",), "must not be given with secret_key_env"
     if caller.burst is not None and caller.rate is None:
         yield ("burst",), "needs a rate"
+    if caller.rate is not None and max(1, caller.burst or 1) / caller.rate > _LONGEST_BURST:
+        yield ("rate",), "is too low: the burst, or one request, would take more than a year"
     names = {route.name for route in config.route}
     lent = [route for rule, routes in config.rules(caller) if rule.temporary_keys for route in routes]
     if any((route.credentials or config.credentials) != (lent[0].credentials or config.credentials) for route in lent):
