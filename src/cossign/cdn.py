@@ -31,6 +31,7 @@ _NAME = re.compile("[A-Za-z0-9_-]{1,100}")
 _HOST = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:[0-9]{1,5})?")
 _EAST = 8 * 3600  # seconds that China's time is ahead of UTC: kind B is written in it
 _MAX_TIME = 32_503_680_000  # the year 3000
+_FIRST_TIME, _LAST_TIME = 1_000_000_000, 1 << 32  # the years 2001 and 2106
 _MAX_URL = 1 << 16  # characters
 _DOT_SEGMENT = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 
@@ -252,6 +253,8 @@ class CdnSigner:
         '/a b.jpg'
         """
         path, text, digest, signed = self._take_apart(self._target(url))
+        if not re.fullmatch("[0-9a-f]{32}", digest):
+            raise MalformedSignature("the digest must be an MD5 in lower-case hex")
         timestamp = self._read_time(text)
         for key in (self._key, self._backup_key):
             if key is not None and hmac.compare_digest(self._digest(key, path, signed), digest):
@@ -312,8 +315,9 @@ class CdnSigner:
                 raise MalformedSignature("the time must be YYYYMMDDHHMM") from None
             return int(moment.replace(tzinfo=timezone.utc).timestamp()) - _EAST
         is_hex = self.kind == "C" or (self.kind == "D" and self.hex_time)
-        if not re.fullmatch("[0-9a-f]{1,9}" if is_hex else "[0-9]{1,11}", text):
-            raise MalformedSignature(f"the time must be Unix seconds{' in hex' if is_hex else ''}")
+        # Nothing stands between path and time in what is hashed: a digit must not move from one to the other.
+        if not re.fullmatch("[0-9a-f]{8}" if is_hex else "[0-9]{10}", text):
+            raise MalformedSignature(f"the time must be Unix seconds of {'8 hex' if is_hex else '10'} digits")
         return int(text, 16 if is_hex else 10)
 
     def _digest(self, key: str, path: str, signed: str) -> str:
@@ -334,7 +338,9 @@ def _whole_seconds(timestamp: Any, parameter: str = "timestamp") -> int:
     if timestamp is None:
         return int(time.time())
     is_number = isinstance(timestamp, (int, float)) and not isinstance(timestamp, bool)
-    if not is_number or not 0 <= timestamp < _MAX_TIME:
+    # A link's time has 10 digits, or 8 in hex.
+    start, end = (_FIRST_TIME, _LAST_TIME) if parameter == "timestamp" else (0, _MAX_TIME)
+    if not is_number or not start <= timestamp < end:
         raise ParameterError(parameter, f"must be Unix seconds, not {timestamp!r}"[:200])
     return int(timestamp)
 

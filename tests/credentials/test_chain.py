@@ -37,6 +37,22 @@ class Place:
         return self.name
 
 
+def test_the_default_places_are_made_once_also_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each knows when it may ask again."""
+    places: list[Place] = []
+
+    def pod() -> Place:
+        places.append(Place("pod", CredentialsError("STS is down")))
+        return places[-1]
+
+    monkeypatch.setattr("cossign.credentials.chain.WebIdentityCredentials", pod)
+    chain = ChainCredentials()
+    for _ in range(3):
+        with pytest.raises(CredentialsError, match="pod: STS is down"):
+            chain.get()
+    assert [place.asked for place in places] == [3]
+
+
 def test_the_first_that_has_some_is_used_from_then_on() -> None:
     one = Place("one", CredentialsNotFound("nothing in one"))
     two, three = Place("two", Credentials("AKID2", "k")), Place("three", Credentials("AKID3", "k"))

@@ -164,6 +164,7 @@ def test_a_link_allows_a_sub_request(kind: str, cdn_key: str, tmp_path: Path) ->
             found, "/authorize", {"x-original-uri": url[23:], "x-original-method": "GET"}, client=("9.9.9.9", 1)
         )
         assert (status, told["x-cossign-reason"]) == (403, "untrusted")
+    assert b'cossign_signatures_total{route="all"} -' not in ask(found, "/metrics", client=("127.0.0.1", 1))[2]
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert (lines[1]["caller"], lines[1]["route"], lines[1]["key"]) == ("cdn:all", "all", "photos/a b/头.jpg")
     assert [line["reason"] for line in lines][1:6] == ["ok", "ok", "ok", "method", "bad_signature"]
@@ -175,7 +176,27 @@ def test_what_is_not_a_link_is_judged_as_ever(cdn_key: str) -> None:
     found = gateway({"cdn": AUTHORIZE})
     assert allowed(found, "/a", **BEARER) == (204, "bob")
     assert allowed(found, "/a?sign=q-sign-algorithm%3Dsha1&t=1")[0] == 401
+    wrong = f"/a?sign={'0' * 32}&t=1795040373"
+    assert allowed(found, wrong) == (401, "bad_signature")
+    assert allowed(found, wrong, **BEARER)[1] != "bad_signature"
+    for kind in ("A", "B", "C", "D"):  # their forms are those of common paths
+        other = gateway({"cdn": {**AUTHORIZE, "kind": kind}})
+        for path in ("/docs/2024/report.pdf", "/docs/abc/x", "/202611301200/abc/x"):
+            assert allowed(other, path, **BEARER) == (204, "bob")
     assert allowed(found, "/a") == (401, "no_credentials")
+    for kind in ("B", "C", "D"):
+        link = CdnSigner(kind, key=cdn_key, host="cdn.example.com").sign("a")
+        other = gateway({"cdn": {**AUTHORIZE, "kind": kind}})
+        assert allowed(other, link) == (204, "cdn:all")
+        for tail in ("#", "#/../../secret", "#?acl"):
+            status, told, _ = ask(
+                other,
+                "/authorize",
+                {"x-original-uri": link.removeprefix("https://cdn.example.com") + tail, "x-original-method": "GET"},
+            )
+            assert status in (400, 401, 403), told
+        headers = {"x-original-uri": link, "x-original-method": "GET"}
+        assert ask(other, "/authorize", headers)[0] in (400, 401, 403)  # an absolute URL
     without = gateway({"cdn": CDN})
     link = CdnSigner("D", key=cdn_key, host="cdn.example.com").sign("a")
     assert allowed(found, link) == (204, "cdn:all")

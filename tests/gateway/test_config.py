@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
-from cryptography.hazmat.primitives import serialization
 
 from cossign import CosSignError, Credentials
 from cossign.gateway import Config, ConfigError, Gateway, load
 from cossign.gateway.config import warnings_of
 from cossign.gateway.places import find_lines, line_of
-from cossign.gateway.serve import serve
+from cossign.gateway.serve import load_usable_config, serve
 from cossign.key_time import duration
 from tests.gateway.serving import POLICY, serving
 from tests.gateway.test_policy import ask
@@ -118,26 +116,38 @@ def test_each_problem_has_its_line_and_field(tmp_path: Path, text: str, line: in
 
 
 def test_a_certificate_is_checked_with_its_key(tmp_path: Path) -> None:
+    trustme = pytest.importorskip("trustme")
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
     certificate, other = (trustme.CA().issue_cert("gw.example.com") for _ in range(2))
     chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    path = tmp_path / "gateway.toml"
+
+    def wrong(text: str) -> list[str]:
+        path.write_text(text)
+        with pytest.raises(ConfigError) as caught:
+            load_usable_config(str(path))
+        return [line.removeprefix(f"{path}:") for line in str(caught.value).split("\n")]
+
     text = f'[tls]\ncertificate = "{chain}"\nkey = "{key}"\n' + ROUTE
-    assert problems(tmp_path, text) == ["2: tls.certificate: cannot be read: No such file or directory"]
+    assert wrong(text) == ["2: tls.certificate: cannot be read: No such file or directory"]
     chain.write_bytes(certificate.cert_chain_pems[0].bytes())
-    assert problems(tmp_path, text) == ["3: tls.key: cannot be read: No such file or directory"]
+    assert wrong(text) == ["3: tls.key: cannot be read: No such file or directory"]
     private_key = serialization.load_pem_private_key(certificate.private_key_pem.bytes(), None)
     form, locked = serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"sesame")
-    for wrong in (
+    for wrong_key in (
         other.private_key_pem.bytes(),
         private_key.private_bytes(serialization.Encoding.PEM, form, locked),
         chain.read_bytes(),
         b"",
     ):
-        key.write_bytes(wrong)
-        [said] = problems(tmp_path, text)
+        key.write_bytes(wrong_key)
+        [said] = wrong(text)
         assert said.startswith("3: tls.key: does not go with the certificate")
     key.write_bytes(certificate.private_key_pem.bytes())
-    (tmp_path / "gateway.toml").write_text(text)
-    assert load(tmp_path / "gateway.toml").tls is not None
+    path.write_text(text)
+    assert load_usable_config(str(path)).tls is not None
+    key.unlink()
+    assert load(path).tls is not None  # as a worker does: it must start while a certificate is renewed
 
 
 def test_all_problems_are_told_in_the_order_of_the_file(tmp_path: Path) -> None:

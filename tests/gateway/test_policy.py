@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from cossign import Credentials, CredentialsError, Signer
 from cossign.gateway import ConfigError, Gateway
 from cossign.gateway._gate import Board, judged_path
-from cossign.gateway.access_log import client_of
+from cossign.gateway.access_log import _pieces, client_of
 from cossign.gateway.policy import CredentialsHolder, make_network_check
 from cossign.gateway.reasons import mask_signature
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
@@ -809,9 +809,11 @@ def test_the_client_in_the_log_is_the_one_that_a_trusted_proxy_tells() -> None:
     assert client("10.0.0.1", b"198.51.100.7") == "198.51.100.7"
     assert client("10.0.0.1", b"6.6.6.6, 198.51.100.7 ,10.0.0.2") == "198.51.100.7"  # the first was told by the caller
     assert client("10.0.0.1", b"6.6.6.6", b"198.51.100.7") == "198.51.100.7"
+    assert client("10.0.0.1", b"198.51.100.7:80") == client("10.0.0.1", b"198.51.100.7%x") == "198.51.100.7"
+    assert client("10.0.0.1", b"[2001:db8::1]:80") == "2001:db8::1"
     assert client(None, b"2001:DB8::1") == "2001:db8::1"  # a Unix socket
     assert client("10.0.0.1", b"10.0.0.3, 10.0.0.2") == "10.0.0.3"
-    for odd in (b"", b"unknown", b'"}\n{', b"198.51.100.7:80", b"198.51.100.7, x, 10.0.0.2", b"\xff" * 60_000):
+    for odd in (b"", b"unknown", b'"}\n{', b"198.51.100.7, x, 10.0.0.2", b"\xff" * 60_000):
         assert client("10.0.0.1", odd) in ("10.0.0.1", "10.0.0.2")
 
 
@@ -832,6 +834,29 @@ def test_the_log_has_the_method_that_was_sent_and_text_as_it_is(tmp_path: Path) 
     text = log.read_text("utf-8")
     assert "\u4f60\u597d/\\u202e\\u009b.jpg" in text
     assert text.replace("\n", "").isprintable()
+
+
+def test_a_request_that_ends_after_a_reload_is_in_the_log(tmp_path: Path) -> None:
+    settings = config(access_log=str(tmp_path / "access.log"))
+
+    async def reloaded() -> None:
+        found = Gateway(settings, credentials=CREDENTIALS)
+        await found.start()
+        old_gate = found._policy.gate
+        await found.reload(settings)
+        old_gate.lines.append("{}\n")
+        await found.stop()
+
+    asyncio.run(reloaded())
+    assert (tmp_path / "access.log").read_text() == "{}\n"
+
+
+def test_lines_in_a_pipe_are_not_torn() -> None:
+    lines = ["a" * size + "\n" for size in (1, 4000, 94, 1, 5000, 4095)]
+    pieces = list(_pieces(lines, True))
+    assert b"".join(data for data, _ in pieces) == "".join(lines).encode()
+    assert [(len(data), count) for data, count in pieces] == [(4003, 2), (97, 2), (5001, 1), (4096, 1)]
+    assert [count for _, count in _pieces(lines, False)] == [6]
 
 
 def test_a_log_that_cannot_be_written_is_counted(tmp_path: Path) -> None:

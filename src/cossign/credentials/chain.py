@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from cossign.credentials.base import Credentials, CredentialsProvider, EnvironmentCredentials, get_credentials
@@ -41,6 +41,7 @@ class ChainCredentials:
     def __init__(self, *providers: CredentialsProvider) -> None:
         self._arguments = providers
         self._providers = providers or None
+        self._places: dict[int, tuple[CredentialsProvider, ...]] = {}  # of the default ones
         self._choice: CredentialsProvider | None = None
         self.tried: tuple[tuple[str, str], ...] = ()
 
@@ -82,17 +83,16 @@ class ChainCredentials:
         if self._providers is not None:
             yield from self._providers
             return
-        providers: list[CredentialsProvider] = []
-        for make in (
+        makers: tuple[Callable[[], Iterable[CredentialsProvider]], ...] = (
             lambda: [EnvironmentCredentials()],
             lambda: [WebIdentityCredentials()],
             lambda: FileCredentials().each(),
             lambda: [CvmRoleCredentials(seconds=1)],
-        ):
-            for provider in make():
-                providers.append(provider)
-                yield provider
-        self._providers = tuple(providers)
+        )
+        for number, make in enumerate(makers):
+            if number not in self._places:
+                self._places.setdefault(number, tuple(make()))  # another thread's are taken if it was faster
+            yield from self._places[number]
 
     def _pass_over(
         self, outcomes: list[tuple[str, str]], provider: CredentialsProvider, error: CredentialsError

@@ -1125,7 +1125,7 @@ cdef class Gate(RequestJudge):
     ):
         """Count a request that was answered in Python, and write it down."""
         cdef Reason reason = <Reason><int>CODES[code]
-        if request.route is not None:
+        if request.route is not None and signature_count > 0:
             board_add(request.route.counts.signatures, signature_count)
         self.note(request, scope, reason, elapsed_ns, 200 if reason == OK else TABLE[<int>reason][1], signature_count)
 

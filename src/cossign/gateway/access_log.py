@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ipaddress
 import json
 import os
+import stat
 import threading
-from collections.abc import Callable, Mapping
-from queue import SimpleQueue
+from collections.abc import Callable, Iterator, Mapping
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 _PATIENCE = 1  # seconds that a stop waits for the last lines
-_MOST_WAITING = 8  # lists of lines that wait while reloads come
+_MOST_WAITING = 8  # batches that wait: one, and those that reloads and stops add
+_MOST_PROXIES = 16  # that are looked at in X-Forwarded-For
+_PIPE_BUF = 4096  # bytes
+_PIECE = 1 << 20  # bytes
 
 
 class _Opening(NamedTuple):
@@ -41,7 +47,10 @@ class AccessLog:
             self._queue.put(_Opening(path))
 
     def take(self, lines: list[str], *, last: bool = False) -> None:
-        """Take lines out of a list, to be written. If others still wait they stay there, unless it is the last time."""
+        """Take lines out of a list, to be written.
+
+        While an earlier batch waits, they stay in the list, unless it is the last time.
+        """
         if not lines or not (last or self._queue.empty()):
             return
         batch = lines[:]
@@ -49,19 +58,24 @@ class AccessLog:
         if self._queue.qsize() >= _MOST_WAITING:
             self._count_lost(len(batch))
             return
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             self._queue = SimpleQueue()
             arguments = (self._queue, self._path, self._count_lost)
             self._thread = threading.Thread(target=_write, args=arguments, name="access log", daemon=True)
             self._thread.start()
         self._queue.put(batch)
 
-    def stop(self) -> None:
-        """End the thread when all is written, or leave it alone after a second. Lines may be taken again."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            self._queue.put(None)
-            thread.join(_PATIENCE)
+    async def stop(self) -> None:
+        """End the thread when all is written; after a second, leave it alone, and count what waits as lost."""
+        thread, queue = self._thread, self._queue
+        self._thread = None
+        if thread is None:
+            return
+        queue.put(None)
+        await asyncio.to_thread(thread.join, _PATIENCE)
+        while thread.is_alive() and not queue.empty():
+            with contextlib.suppress(Empty):
+                self._count_lost(len(queue.get_nowait() or ()))
 
 
 def _write(
@@ -69,23 +83,51 @@ def _write(
 ) -> None:
     """Write what comes, until None does."""
     file: int | None = None
+    is_pipe = False
+    is_cut = False  # whether the last line has no end, as the disk was full
     while True:
         item = queue.get()
         if isinstance(item, list):
-            data = "".join(item).encode()
+            unwritten = len(item)
             try:
                 if file is None and path is not None:
                     file = 1 if path == "-" else os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-                while data and file is not None:
-                    data = data[os.write(file, data) :]
+                    is_pipe = stat.S_ISFIFO(os.fstat(file).st_mode)
+                if file is None:
+                    continue
+                for data, count in _pieces(item, is_pipe):
+                    rest = b"\n" + data if is_cut else data
+                    while rest:
+                        size = os.write(file, rest)
+                        is_cut = not rest[:size].endswith(b"\n")
+                        rest = rest[size:]
+                    unwritten -= count
             except OSError:
-                count_lost(data.count(b"\n"))
+                with contextlib.suppress(Exception):  # the counters may have no room
+                    count_lost(unwritten)
             continue
         if file is not None and file != 1:
-            os.close(file)
+            with contextlib.suppress(OSError):
+                os.close(file)
         if item is None:
             return
-        file, path = None, item.path
+        file, path, is_cut = None, item.path, False
+
+
+def _pieces(lines: list[str], is_pipe: bool) -> Iterator[tuple[bytes, int]]:
+    """Whole lines that are written at once, and how many; a pipe keeps at most PIPE_BUF bytes of a worker together."""
+    most = _PIPE_BUF if is_pipe else _PIECE
+    piece: list[bytes] = []
+    size = 0
+    for line in lines:
+        data = line.encode()
+        if piece and size + len(data) > most:
+            yield b"".join(piece), len(piece)
+            piece, size = [], 0
+        piece.append(data)
+        size += len(data)
+    if piece:
+        yield b"".join(piece), len(piece)
 
 
 def make_line_writer(trusts: Callable[[str], bool]) -> Callable[[Mapping[str, Any], dict[str, Any]], str]:
@@ -109,6 +151,12 @@ def make_line_writer(trusts: Callable[[str], bool]) -> Callable[[Mapping[str, An
     return write
 
 
+def peer_of(scope: Mapping[str, Any]) -> str:
+    """The address that connects; "" for a Unix socket."""
+    client = scope.get("client")
+    return "" if client is None else str(client[0] or "")
+
+
 def client_of(scope: Mapping[str, Any], trusts: Callable[[str], bool]) -> str:
     """The address that a request comes from; "" for a Unix socket.
 
@@ -119,14 +167,18 @@ def client_of(scope: Mapping[str, Any], trusts: Callable[[str], bool]) -> str:
         scope: ASGI's.
         trusts: whether an address is a trusted proxy's.
     """
-    client = scope.get("client")
-    address = "" if client is None else str(client[0] or "")
+    address = peer_of(scope)
     if not trusts(address):
         return address
     chain = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for").decode("latin-1")
-    for each in reversed(chain.split(",")):
+    for each in reversed(chain.rsplit(",", _MOST_PROXIES)[-_MOST_PROXIES:]):
+        host = each.strip()
+        if host.startswith("["):
+            host = host[1:].partition("]")[0]
+        elif host.count(":") == 1:
+            host = host.partition(":")[0]
         try:
-            address = str(ipaddress.ip_address(each.strip()))
+            address = str(ipaddress.ip_address(host.partition("%")[0]))
         except ValueError:
             break
         if not trusts(address):

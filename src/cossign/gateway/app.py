@@ -56,6 +56,7 @@ class Gateway:
         self._bulk = bulk.Bulk()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._answer: Callable[[Scope], tuple[Event, Event] | None] = _not_yet
+        self._former_lines: list[list[str]] = []
         self._log = AccessLog(self._policy.config.access_log, lambda count: self._board.add(b"unlogged", count))
         self.watch: Callable[[], Awaitable[None]] | None = None  # is called ten times a second
 
@@ -79,6 +80,7 @@ class Gateway:
         policy = Policy(_read(config), self._board, self._credentials, self._policy)
         await asyncio.gather(*(holder.renew() for holder in policy.holders if holder.now is None))
         self._log.take(self._policy.gate.lines, last=True)
+        self._former_lines = [*self._former_lines[-3:], self._policy.gate.lines]  # of requests under way
         self._log.open(policy.config.access_log)  # the file may have been renamed
         self._policy = policy
         if self._answer is not _not_yet:
@@ -139,8 +141,9 @@ class Gateway:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._log.take(self._policy.gate.lines, last=True)
-        await asyncio.to_thread(self._log.stop)
+        for lines in (*self._former_lines, self._policy.gate.lines):
+            self._log.take(lines, last=True)
+        await self._log.stop()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -163,7 +166,8 @@ class Gateway:
             await asyncio.sleep(_UPKEEP_INTERVAL)
             if self.watch is not None:
                 await self.watch()
-            self._log.take(self._policy.gate.lines)
+            for lines in (*self._former_lines, self._policy.gate.lines):
+                self._log.take(lines)
 
     # --- Endpoints that need more than an answer
 

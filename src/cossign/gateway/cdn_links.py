@@ -11,6 +11,7 @@ from urllib.parse import quote
 from cossign.cdn import CdnSigner
 from cossign.errors import MalformedSignature, SignatureExpired, SignatureMismatch
 from cossign.gateway._gate import Board, Caller, Event, Gate, Rule, Scope, own_path
+from cossign.gateway.access_log import peer_of
 from cossign.gateway.config import Route
 
 _METHODS = ("GET", "HEAD")
@@ -26,12 +27,19 @@ class CdnLinks:
         routes: the configuration's routes, each with what checks its links.
         target_header: the header in which the proxy tells the request's path and query.
         paths: where sub-requests ask.
+        trusts: whether an address, or "" for a Unix socket, is a trusted proxy's: only those may ask.
         board: where requests are counted.
     """
 
     def __init__(
-        self, routes: Iterable[tuple[Route, CdnSigner | None]], target_header: bytes, paths: Iterable[str], board: Board
+        self,
+        routes: Iterable[tuple[Route, CdnSigner | None]],
+        target_header: bytes,
+        paths: Iterable[str],
+        trusts: Callable[[str], bool],
+        board: Board,
     ) -> None:
+        self._trusts = trusts
         self._target_header = target_header
         self._paths = frozenset(paths)
         self._routes: list[tuple[Route, CdnSigner, bytes]] = []
@@ -49,22 +57,23 @@ class CdnLinks:
         """A Gate's `answer`, for links, too. The Gate must know the callers of `by_token`."""
 
         def answer(scope: Scope) -> tuple[Event, Event] | None:
-            if own_path(scope) not in self._paths:
+            if own_path(scope) not in self._paths or not self._trusts(peer_of(scope)):
                 return gate.answer(scope)
             targets = [value for name, value in scope["headers"] if name == self._target_header]
-            if len(targets) != 1:  # the Gate says what is wrong
+            # The Gate says what is wrong with others. A link has no fragment; what is after one would not be judged.
+            if len(targets) != 1 or not targets[0].startswith(b"/") or b"#" in targets[0]:
                 return gate.answer(scope)
             start_time = time.monotonic_ns()
             target, authorization, code = self._judge(targets[0].decode("latin-1"))
-            if code is None:
+            has_credentials = any(name == b"authorization" for name, _ in scope["headers"])
+            if code is None or (code != "ok" and has_credentials):
                 return gate.answer(scope)
             if code == "ok":
                 dropped = (self._target_header, b"authorization")
                 headers = [(name, value) for name, value in scope["headers"] if name not in dropped]
                 headers += [(self._target_header, target), (b"authorization", authorization)]
                 return gate.answer({**scope, "headers": headers})
-            request, admitted = gate.admit(scope)
-            code = "untrusted" if admitted == "untrusted" else code
+            request, _ = gate.admit(scope)
             events = gate.refusal(request, code)
             gate.count(request, scope, code, time.monotonic_ns() - start_time, -1)
             return events
@@ -94,9 +103,9 @@ class CdnLinks:
             if not path[1:].startswith(prefix):
                 code = "prefix"
                 continue
-            own = quote(route.path.encode() + path[1 + len(prefix) :])
+            own_path_text = quote(route.path.encode() + path[1 + len(prefix) :])
             query = "&".join(_other_parts(url.partition("?")[2], signer))
-            return (f"{own}?{query}" if query else own).encode("latin-1"), authorization, "ok"
+            return (f"{own_path_text}?{query}" if query else own_path_text).encode("latin-1"), authorization, "ok"
         return b"", b"", code
 
 

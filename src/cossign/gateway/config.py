@@ -321,8 +321,6 @@ def _contradictions(config: Config) -> Iterator[tuple[Place, str]]:
             yield ("caller", index, field), "another caller has the same"
     for index in _find_duplicates([caller.anonymous or None for caller in config.caller]):
         yield ("caller", index, "anonymous"), "another caller is already"
-    if config.tls is not None:
-        yield from ((("tls", field), what) for field, what in _wrong_tls(config.tls))
     for index in _find_duplicates(list(config.endpoints.model_dump().values())):
         yield ("endpoints", tuple(Endpoints.model_fields)[index]), "another endpoint has the same path"
     for index, route in enumerate(config.route):
@@ -339,19 +337,21 @@ def _contradictions(config: Config) -> Iterator[tuple[Place, str]]:
         yield from (((("caller", index, *place)), what) for place, what in _wrong_caller(config, caller))
 
 
-def _wrong_tls(table: Tls) -> Iterator[tuple[str, str]]:
+def wrong_tls(table: Tls) -> Iterator[tuple[Place, str]]:
+    """What is wrong with a certificate and its key: (place, what)."""
     for field in ("certificate", "key"):
         try:
             Path(getattr(table, field)).read_bytes()
         except OSError as error:
-            yield field, f"cannot be read: {error.strerror}"
+            yield ("tls", field), f"cannot be read: {error.strerror}"
             return
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         # An empty password, or else it would be asked for on the terminal.
         context.load_cert_chain(table.certificate, table.key, password="")
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        yield "key", f"does not go with the certificate: both must be PEM, and the key must have no password ({error})"
+        what = f"does not go with the certificate: both must be PEM, and the key must have no password ({error})"
+        yield ("tls", "key"), what
 
 
 def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]:

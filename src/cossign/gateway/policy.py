@@ -266,7 +266,7 @@ class Policy:
             headers[config.client_certificate.verified_header.encode()] = "verified"
         trusts = make_network_check(config.trusted_proxies)
         signers = zip(config.route, (route.cdn for route in routes), strict=True)
-        links = CdnLinks(signers, target, (config.endpoints.authorize, config.endpoints.sign), board)
+        links = CdnLinks(signers, target, (config.endpoints.authorize, config.endpoints.sign), trusts, board)
         self.gate = Gate(
             routes=routes,
             endpoints={path: name for name, path in config.endpoints.model_dump().items()},

@@ -26,7 +26,7 @@ from cossign import __version__
 from cossign.errors import CosSignError
 from cossign.gateway._gate import Board
 from cossign.gateway.app import BOARD_SIZE, Gateway
-from cossign.gateway.config import Config, ConfigError, load, warnings_of
+from cossign.gateway.config import Config, ConfigError, load, warnings_of, wrong_tls
 from cossign.gateway.policy import Policy
 from cossign.gateway.temporary import warnings_of_keys
 
@@ -100,6 +100,10 @@ def summary(config: Config) -> str:
 def load_usable_config(path: str) -> Config:
     """A configuration of which a gateway can be made."""
     config = load(path)
+    # Workers do not look at the certificate: while it is renewed they must start, and take other configurations.
+    problems = [] if config.tls is None else list(wrong_tls(config.tls))
+    if problems:
+        raise config.make_error(problems)
     Policy(config, Board(bytearray(BOARD_SIZE)))
     return config
 
@@ -258,7 +262,7 @@ def run(config: Config, target: str) -> None:
         config: its `listen`, `workers` and `graceful_timeout` count.
         target: "module:function"; in a worker, the function returns the ASGI application.
     """
-    from granian.constants import Interfaces
+    from granian.constants import Interfaces, SSLProtocols
     from granian.http import HTTP1Settings
     from granian.log import LogLevels
     from granian.server import Server
@@ -303,6 +307,7 @@ def run(config: Config, target: str) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=config.graceful_timeout,
         factory=True,
+        ssl_protocol_min=SSLProtocols.tls12,
         ssl_cert=Path(config.tls.certificate) if config.tls else None,
         ssl_key=Path(config.tls.key) if config.tls else None,
     )

@@ -148,7 +148,7 @@ ALWAYS_INLINE uint64_t bytes_bits(bytes_step bytes, uint8_t byte)
 #endif
 
 enum { WINDOW = 64 }; /* bytes, a bit for each */
-static_assert(TEXT_SLACK >= 64, "a window may begin where a text ends");
+static_assert(TEXT_SLACK >= 64, "a window may begin at the last byte of a text");
 
 /* Which bytes of a window are equal to one. */
 ALWAYS_INLINE uint64_t window_equal(const uint8_t *text, uint8_t byte)
