@@ -248,6 +248,26 @@ def test_dots_that_browsers_take_out(path: str) -> None:
         signer("D").sign(path, is_encoded=True)
 
 
+@pytest.mark.parametrize(
+    "kind, url",
+    [
+        ("B", "/202611301200/abc/x"),
+        ("C", "/docs/6b0d2c35/x"),
+        ("D", "/a?sign=1&t=1795040373"),
+        ("A", "/a?sign=1795040373-r-0-1"),
+    ],
+)
+def test_a_path_whose_digest_is_not_one_is_not_a_link(kind: str, url: str) -> None:
+    with pytest.raises(MalformedSignature, match="the digest must be an MD5"):
+        CdnSigner(kind, key="DvYmqE81E1F9R791H6lmht", host="cdn.example.com").verify(url)
+
+
+@pytest.mark.parametrize("timestamp", [0, 999_999_999, 1 << 32])
+def test_a_time_of_another_length_is_not_signed(timestamp: int) -> None:
+    with pytest.raises(ParameterError, match="timestamp"):
+        CdnSigner("D", key="DvYmqE81E1F9R791H6lmht", host="cdn.example.com").sign("a", timestamp=timestamp)
+
+
 @pytest.mark.parametrize("kind", ["C", "D"])
 def test_a_digit_does_not_move_from_the_path_to_the_time(kind: str) -> None:
     """Nothing stands between them in what is hashed."""

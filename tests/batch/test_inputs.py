@@ -959,6 +959,8 @@ def test_an_integer_that_would_be_rounded_is_refused(numbers: list[float], signe
         ([{"x": 9223372036854775809}], [{"x": None}], None),
         ([1.5], [2, 9007199254740992], None),
         ([1.5], [18446744073709551616], "n is an integer that is too long for a double"),
+        ([1.5], [0.1234567890123456, 1e300, -9007199254740992], None),
+        ([1.5], [-9007199254740993], "n is an integer that is too long for a double"),
         ([1.5], [9007199254740993], "n is an integer that is too long for a double"),
         ([[1.5]], [[10**400]], "n is an integer that is too long for a double"),
         ({"x": {"y": [1.5]}}, {"x": {"y": [9007199254740993]}}, "n.x.y is an integer that is too long for a double"),

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 CONTAINERFILE = (DOCS / "Containerfile").read_text()
 CONFIG = "/etc/cossign/gateway.toml"  # in a container
+CONSTRAINTS = "/etc/constraints.txt"
 
 
 def manifests() -> dict[str, Any]:
@@ -80,7 +81,7 @@ def mirror() -> str:
 
 
 def chrooted(root: Path, *command: str, user: str = "0:0", **environment: str) -> subprocess.Popen[str]:
-    paths = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/root"}
+    paths = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/root", "PIP_CONSTRAINT": CONSTRAINTS}
     pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_INDEX") or name.endswith("_proxy")}
     return subprocess.Popen(
         ["chroot", f"--userspec={user}", str(root), *command], env={**paths, **pip, **environment},
@@ -109,7 +110,7 @@ def allowed_sources(into: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="only root can change the root")
 @pytest.mark.skipif(shutil.which("debootstrap") is None, reason="debootstrap is not installed")
 def test_the_images_steps_make_a_gateway(tmp_path: Path) -> None:
-    """Debian's Python stands in for that of the base image."""
+    """Debian's Python stands in for that of the base image, and pip takes the versions of the lock."""
     base, build = tmp_path / "base", tmp_path / "build"
     packages = "--include=python3,python3-dev,python3-venv,ca-certificates"
     subprocess.run(
@@ -119,6 +120,8 @@ def test_the_images_steps_make_a_gateway(tmp_path: Path) -> None:
     for path in ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt"):
         if Path(path).exists():
             shutil.copy(path, base / path[1:])
+    lock = (ROOT / "requirements" / "test.txt").read_text()
+    (base / CONSTRAINTS[1:]).write_text("".join(f"{line.strip()}\n" for line in re.findall(r"^\w[^\\\n]*", lock, re.M)))
     subprocess.run(["cp", "-a", str(base), str(build)], check=True)
     stages = [stage.split("\n", 1) for stage in CONTAINERFILE.split("\nFROM ")[1:]]
     assert [name.endswith(" AS build") for name, _ in stages] == [True, False]

@@ -17,6 +17,7 @@ import time_machine
 from cossign import Credentials, CredentialsError, Signer
 from cossign.cdn import CdnSigner
 from cossign.gateway import ConfigError, Gateway
+from cossign.gateway.config import parse_config, warnings_of
 from tests.conftest import BUCKET
 from tests.gateway.test_policy import BEARER, CREDENTIALS, ask, config
 
@@ -202,6 +203,15 @@ def test_what_is_not_a_link_is_judged_as_ever(cdn_key: str) -> None:
     assert allowed(found, link) == (204, "cdn:all")
     assert allowed(without, link)[0] in (401, 403)
     assert ask(found, link.removeprefix("https://cdn.example.com"), {})[0] == 401  # no redirect for a link
+
+
+@pytest.mark.usefixtures("cdn_key")
+def test_a_route_for_links_alone_gives_no_warning() -> None:
+    settings = config({"cdn": AUTHORIZE})
+    settings["caller"] = []
+    assert list(warnings_of(parse_config(settings))) == []
+    settings["route"][0]["cdn"] = CDN
+    assert len(list(warnings_of(parse_config(settings)))) == 1
 
 
 def test_each_route_has_links_of_its_own(cdn_key: str, monkeypatch: pytest.MonkeyPatch) -> None:

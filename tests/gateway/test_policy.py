@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import functools
 import hashlib
 import json
+import os
 import re
 import resource
 import signal
@@ -23,7 +25,7 @@ from hypothesis import strategies as st
 from cossign import Credentials, CredentialsError, Signer
 from cossign.gateway import ConfigError, Gateway
 from cossign.gateway._gate import Board, judged_path
-from cossign.gateway.access_log import _pieces, client_of
+from cossign.gateway.access_log import AccessLog, _pieces, client_of
 from cossign.gateway.policy import CredentialsHolder, make_network_check
 from cossign.gateway.reasons import mask_signature
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
@@ -849,6 +851,57 @@ def test_a_request_that_ends_after_a_reload_is_in_the_log(tmp_path: Path) -> Non
 
     asyncio.run(reloaded())
     assert (tmp_path / "access.log").read_text() == "{}\n"
+
+
+def test_what_waits_for_a_log_that_nobody_reads_is_bounded_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    lost: list[int] = []
+    log = AccessLog(str(path), lost.append)
+    log.take(["x" * 1000 + "\n"] * 200)  # more than a pipe holds
+    until(log._queue.empty, "the thread that writes")
+    first, second = ["a\n"], ["b\n"]
+    log.take(first)
+    log.take(second)
+    assert (first, second) == ([], ["b\n"])  # one batch waits
+    for _ in range(20):
+        log.take(["c\n"], last=True)
+    assert sum(lost) == 13
+    asyncio.run(log.stop())
+    assert sum(lost) == 21
+    os.close(reader)
+
+
+def test_a_line_that_was_cut_by_a_full_disk_spoils_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    results = [2, 0]
+
+    def write(file: int, data: bytes) -> int:
+        size = results.pop(0) if results else len(data)
+        if not size:
+            raise OSError(errno.ENOSPC, "no space")
+        return os_write(file, data[:size])
+
+    os_write = os.write
+    monkeypatch.setattr("cossign.gateway.access_log.os.write", write)
+    lost: list[int] = []
+    log = AccessLog(str(path), lost.append)
+    log.take(["aaaa\n", "b\n"])
+    log.take(["cc\n"], last=True)
+    asyncio.run(log.stop())
+    assert (path.read_text(), lost) == ("aa\ncc\n", [2])
+
+
+def test_a_long_chain_of_proxies_is_not_followed_to_its_beginning() -> None:
+    addresses: list[str] = []
+
+    def trusts(address: str) -> bool:
+        addresses.append(address)
+        return True
+
+    client_of({"client": ("10.0.0.1", 1), "headers": [(b"x-forwarded-for", b"10.0.0.1," * 7000 + b"10.0.0.1")]}, trusts)
+    assert len(addresses) <= 17
 
 
 def test_lines_in_a_pipe_are_not_torn() -> None:

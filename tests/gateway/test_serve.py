@@ -258,6 +258,7 @@ def test_https(tmp_path: Path) -> None:
     bundle = tmp_path / "bundle.pem"
     certificate.private_key_and_cert_chain_pem.write_to_path(str(bundle))
     context = ssl.create_default_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
     authority.configure_trust(context)
     policy = f'tls = {{ certificate = "{bundle}", key = "{bundle}" }}\n' + POLICY
     with serving(tmp_path / "gateway.toml", policy) as served:
@@ -370,6 +371,25 @@ def test_the_dependency_in_starlette_wants_host_to_be_signed() -> None:
     bare = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region="ap-beijing", sign_host=False)
     assert client.get(bare.presign("a")).status_code == 403
     assert client.get("/a", headers={"Authorization": "x"}).status_code == 401
+
+
+def test_whatever_a_reload_meets_the_next_one_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "gateway.toml"
+    path.write_text(POLICY.replace("127.0.0.1:0", "127.0.0.1:1"))
+    monkeypatch.setenv("CAROLS_KEY", "k")
+    master = serve._Master(str(path), serve.load_usable_config(str(path)), str(tmp_path))
+
+    def fail(path: str) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(serve, "load_usable_config", fail)
+        master.reload()
+    assert "refused, the old one stays:\nRuntimeError: nobody thought of this" in capsys.readouterr().err
+    master.reload()
+    assert "reloaded" in capsys.readouterr().err
 
 
 def test_a_log_is_opened_again_by_a_reload(tmp_path: Path) -> None:

@@ -203,8 +203,8 @@ class Credentials:
         put(self, "expires_at", None if expires_at is None else unix_seconds(expires_at, "expires_at"))
         if token is None and is_temporary_id(secret_id):
             warn_caller(
-                "the SecretId has the length of a temporary one, and there is no token: COS refuses what temporary "
-                "credentials sign without it (the variable is COS_SESSION_TOKEN or TENCENTCLOUD_SESSION_TOKEN)",
+                "the SecretId is as long as a temporary one, and there is no token. COS refuses temporary keys without "
+                "their token: set COS_SESSION_TOKEN or TENCENTCLOUD_SESSION_TOKEN",
                 CredentialsWarning,
             )
 

@@ -100,6 +100,7 @@ class Gate:
         nginx: bool,
         board: Board,
         log: Callable[[Scope, dict[str, Any]], str] | None,
+        lines: list[str],
         engine: Engine,
         help: str | None = None,
     ) -> None: ...

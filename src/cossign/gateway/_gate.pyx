@@ -841,7 +841,9 @@ cdef class Gate(RequestJudge):
         nginx: whether a sub-request's answer must be 401 or 403 whatever the reason, and signatures are told in headers of
             the gateway's own rather than in those that go to COS.
         board: where requests are counted.
-        log: a function: the line that is written down in `lines` of a request, by its scope and fields; None for none.
+        log: a function: the line that is written down of a request, by its scope and fields; None for none.
+        lines: where lines wait to be written. A Gate that takes the place of another has the same list: requests of that
+            one may still end.
         help: the URL of the catalogue's page, for a Link in refusals; None if callers are not told.
         engine: what recomputes signatures.
     """
@@ -859,7 +861,7 @@ cdef class Gate(RequestJudge):
 
     def __init__(
         self, *, routes, endpoints, headers, by_token, by_certificate, by_secret_id, Caller anonymous, hosts, trusts,
-        bint nginx, Board board not None, log, engine, help=None,
+        bint nginx, Board board not None, log, list lines not None, engine, help=None,
     ):
         cdef Route route
         super().__init__(
@@ -881,7 +883,7 @@ cdef class Gate(RequestJudge):
         self.links = {} if help is None else {
             reason: (b"link", f'<{entry}>; rel="help"'.encode()) for reason, entry in self.entries.items()
         }
-        self.lines = []
+        self.lines = lines
         self.counts = Counts(board, "")
 
     # --- Answers

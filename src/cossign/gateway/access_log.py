@@ -68,7 +68,7 @@ class AccessLog:
     async def stop(self) -> None:
         """End the thread when all is written; after a second, leave it alone, and count what waits as lost."""
         thread, queue = self._thread, self._queue
-        self._thread = None
+        self._thread, self._queue = None, SimpleQueue()
         if thread is None:
             return
         queue.put(None)

@@ -56,7 +56,6 @@ class Gateway:
         self._bulk = bulk.Bulk()
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._answer: Callable[[Scope], tuple[Event, Event] | None] = _not_yet
-        self._former_lines: list[list[str]] = []
         self._log = AccessLog(self._policy.config.access_log, lambda count: self._board.add(b"unlogged", count))
         self.watch: Callable[[], Awaitable[None]] | None = None  # is called ten times a second
 
@@ -80,7 +79,6 @@ class Gateway:
         policy = Policy(_read(config), self._board, self._credentials, self._policy)
         await asyncio.gather(*(holder.renew() for holder in policy.holders if holder.now is None))
         self._log.take(self._policy.gate.lines, last=True)
-        self._former_lines = [*self._former_lines[-3:], self._policy.gate.lines]  # of requests under way
         self._log.open(policy.config.access_log)  # the file may have been renamed
         self._policy = policy
         if self._answer is not _not_yet:
@@ -141,8 +139,7 @@ class Gateway:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for lines in (*self._former_lines, self._policy.gate.lines):
-            self._log.take(lines, last=True)
+        self._log.take(self._policy.gate.lines, last=True)
         await self._log.stop()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
@@ -166,8 +163,7 @@ class Gateway:
             await asyncio.sleep(_UPKEEP_INTERVAL)
             if self.watch is not None:
                 await self.watch()
-            for lines in (*self._former_lines, self._policy.gate.lines):
-                self._log.take(lines)
+            self._log.take(self._policy.gate.lines)
 
     # --- Endpoints that need more than an answer
 

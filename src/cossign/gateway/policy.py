@@ -267,7 +267,7 @@ class Policy:
         trusts = make_network_check(config.trusted_proxies)
         signers = zip(config.route, (route.cdn for route in routes), strict=True)
         links = CdnLinks(signers, target, (config.endpoints.authorize, config.endpoints.sign), trusts, board)
-        self.gate = Gate(
+        self.gate: Gate = Gate(
             routes=routes,
             endpoints={path: name for name, path in config.endpoints.model_dump().items()},
             headers=headers,
@@ -283,6 +283,7 @@ class Policy:
             nginx=config.forward_auth == "nginx",
             board=board,
             log=None if config.access_log is None else make_line_writer(trusts),
+            lines=[] if old_policy is None else old_policy.gate.lines,
             engine=chosen_engine(),
             help=config.explain_url,
         )

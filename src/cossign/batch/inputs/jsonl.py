@@ -18,7 +18,7 @@ from cossign.batch.inputs.source import Input, Note
 from cossign.batch.inputs.txt import TextBuffer, line_count
 
 _BYTES = 1 << 20  # that are read at a time; the first of them decide on the types
-_LONG_INTEGER = re.compile(rb"[0-9]{16}")
+_LONG_INTEGER = re.compile(rb"[\s:,\[]-?[0-9]{16}")  # not in a string, and not after a point
 _LONGEST_LINE = 1 << 28  # bytes
 
 
@@ -162,7 +162,8 @@ def _schema(each: Input, choice: ColumnChoice, block: bytes) -> pa.Schema:
             ).schema
             break
     types = {name: _json_type(schema.field(name).type) for name in choice.names(each, schema.names)}
-    if _LONG_INTEGER.search(block):
+    has_doubles = any(_holds(pa.types.is_floating, kind) for kind in types.values())
+    if has_doubles and _LONG_INTEGER.search(block):
         rows = list(_objects_of(block))
         types = {name: _long_type(kind, [row.get(name) for row in rows]) for name, kind in types.items()}
     return pa.schema(list(types.items()))

@@ -14,8 +14,8 @@ typedef enum {
 } PathFault;
 
 enum {
-    PATH_MOST = 1024, /* bytes of an unusual path that is decoded further: keys have 850 at most */
-    PATH_LEVELS = 8   /* how often */
+    PATH_MOST = 1024, /* bytes of an unusual path that is decoded further; a longer one is refused */
+    PATH_LEVELS = 8   /* how often it is decoded; what is encoded more often is refused */
 };
 
 static inline PathFault path_fault_of_level(const uint8_t *path, size_t size, int is_unusual)
