@@ -7,7 +7,7 @@ CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/c
 BUILT := $(foreach name,$(EXTENSIONS),src/cossign/$(name).c src/cossign/$(name).*.so)
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo test test-long check bench docs dist lock report man soak soak-gateway coverage fuzz fuzz-c fuzz-python golden clean
+.PHONY: demo test test-long check bench docs dist lock report man soak soak-gateway attack-gateway coverage fuzz fuzz-c fuzz-python golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
@@ -92,6 +92,10 @@ soak: $(VENV)/test.stamp
 # The gateway at full rate while its clients misbehave, its configuration and credentials changing every second: ten minutes.
 soak-gateway: $(VENV)/test.stamp
 	$(BIN)/python -m tests.gateway.soak
+
+# What a caller with one token can do to the gateway's workers, memory and reloads: ten minutes.
+attack-gateway: $(VENV)/test.stamp
+	$(BIN)/python -m tests.gateway.weakest
 
 # Line coverage of Python; and of the Cython core: a second build, in build/coverage, that reports its lines.
 coverage: $(VENV)/test.stamp oracles

@@ -11,6 +11,7 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from bench.gateway import free_port
 from cryptography import x509
 
 from cossign import Credentials, Signer
+from cossign.cdn import CdnSigner
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
 from tests.conftest import HOST as COS_HOST
 from tests.cos_server import CosServer, running
@@ -117,6 +119,31 @@ def test_the_gateways_log_has_the_client_and_not_what_it_says_of_itself(tmp_path
         until(lambda: log.exists() and log.read_text().count("\n") == 2, "two lines")
         lines = log.read_text().splitlines()
         assert [json.loads(line)["client"] for line in lines] == ["127.0.0.3"] * 2
+
+
+@pytest.mark.parametrize("kind", ["A", "B", "C", "D"])
+def test_links_of_a_cdn(kind: str, tmp_path: Path, origin: CosServer) -> None:
+    """As docs/gateway.md says: a CDN's links do not begin with the route's path."""
+    origin.judges = False
+    (tmp_path / "cdn.key").write_text("keyOfTheCdn1")
+    table = f'cdn = {{ kind = "{kind}", host = "{HOST}", key_file = "{tmp_path}/cdn.key", authorize = true }}'
+    policy = GATEWAY.replace('prefix = "photos/"\n', f'prefix = "photos/"\n{table}\n', 1).replace("bulk = true", "")
+    links = CdnSigner(kind, key="keyOfTheCdn1", host=HOST)
+    with serving(tmp_path / "gateway.toml", policy) as gateway:
+        everything = {**places(gateway, origin), "location /img/ {": "location / {"}
+        with nginx(tmp_path, "auth-request.conf", everything) as port:
+            link = urlsplit(links.sign("/photos/a b.jpg"))
+            other = urlsplit(links.sign("/uploads/a.jpg"))
+            target = f"{link.path}?{link.query}".rstrip("?")
+            assert get(port, target).status_code == 200
+            for wrong_target in (
+                target.replace("a%20b", "c"),
+                f"{other.path}?{other.query}",
+                link.path + "?",
+                "/photos/a",
+            ):
+                if wrong_target.rstrip("?") != target:
+                    assert get(port, wrong_target).status_code in (401, 403), wrong_target
 
 
 def test_auth_request(tmp_path: Path, gateway: Served, origin: CosServer) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
+import json
 import random
 import re
 import statistics
@@ -26,8 +28,27 @@ from tests.conftest import BUCKET
 from tests.conftest import HOST as COS_HOST
 from tests.cos_server import refusal
 from tests.gateway.serving import ALICE, BOB, HOST, POLICY, PROXY, Answer, Client, Served, carols, head, serving
+from tests.gateway.sts import Sts, allows, answering
 from tests.waiting import PATIENCE, until
 
+ORIGIN = "https://app.example.com"
+CDN_KEY = "keyOfTheCdn1"
+DOORS = f"""
+[[caller.allow]]
+routes = ["cdn"]
+prefixes = ["photos/public/"]
+
+[[route]]
+name = "cdn"
+path = "/cdn/"
+bucket = "{BUCKET}"
+region = "ap-beijing"
+prefix = "photos/"
+cdn = {{ kind = "D", host = "cdn.example.com", key_file = "cdn.key", authorize = true }}
+
+[sdk]
+sts_endpoint = "STS"
+"""
 SECRETS = (("AKIDsoakA", "key-of-soak-a"), ("AKIDsoakB", "key-of-soak-b"))
 LUA = """
 local count = 0
@@ -41,8 +62,9 @@ end
 class Soak:
     """The load, and what was wrong with the answers."""
 
-    def __init__(self, served: Served, directory: Path, seed: int, policies: tuple[str, str]) -> None:
+    def __init__(self, served: Served, sts: Sts, directory: Path, seed: int, policies: tuple[str, str]) -> None:
         self.served = served
+        self.sts = sts
         self.directory = directory
         self.seed = seed
         self.policies = policies
@@ -57,6 +79,7 @@ class Soak:
         """Go on for so many seconds, and until everything was done at least so often, however slow the machine is."""
         doings: tuple[Callable[[random.Random], object], ...] = (
             self.redirect, self.redirect, self.authorize, self.sign, self.bulk, self.leave, self.drip, self.too_much,
+            self.ask_for_signatures, self.ask_for_keys, self.follow_links, self.ask_from_a_page,
         )  # fmt: skip
         threads = [threading.Thread(target=self._again, args=(doing, n)) for n, doing in enumerate(doings)]
         threads += [threading.Thread(target=self._every_second), threading.Thread(target=self._watch)]
@@ -203,6 +226,67 @@ class Soak:
         request = head("POST", "/presign?route=img", {**ALICE, "Content-Length": str(len(refused))}) + refused
         self._want(self._ask(request, "POST"), 403, "prefix")
 
+    def _post(self, door: str, body: object, headers: dict[str, str]) -> Answer:
+        data = json.dumps(body).encode()
+        sent = {**headers, "Content-Type": "application/json", "Content-Length": str(len(data))}
+        return self._ask(head("POST", f"/sdk/{door}", sent) + data, "POST")
+
+    def ask_for_signatures(self, shuffle: random.Random) -> None:
+        """As the SDKs do in getAuthorization."""
+        key = f"photos/alice/{shuffle.randrange(10**9)} ä"
+        asked = {"Bucket": BUCKET, "Region": "ap-beijing", "Method": "GET", "Key": key, "Headers": {"Host": COS_HOST}}
+        answer = self._post("authorization", asked, ALICE)
+        if self._want(answer, 200):
+            value = json.loads(answer[2])["Authorization"].encode()
+            pairs = [(b"host", COS_HOST.encode()), (b"authorization", value)]
+            target = quote("/" + key).encode()
+            if all(refusal(b"GET", target, pairs, *secrets, None, time.time()) for secrets in SECRETS):
+                self.wrong.append(f"{answer} for {key!r}"[:500])
+        self._want(self._post("authorization", asked, BOB), 403, "prefix")
+        self._want(self._post("authorization", {**asked, "Method": "DELETE"}, ALICE), 403, "prefix")
+
+    def ask_for_keys(self, shuffle: random.Random) -> None:
+        """As the SDKs do in getSTS."""
+        answer = self._post("credentials", {}, ALICE)
+        if self._want(answer, 200):
+            policy = self.sts.policies[json.loads(answer[2])["credentials"]["tmpSecretId"]]
+            may = [allows(policy, "GetObject", f"photos/{name}/a", {}) for name in ("alice", "bob", "public")]
+            if may != [True, False, False]:
+                self.wrong.append(f"{policy}"[:500])
+        self._want(self._post("credentials", {}, BOB), 403, "not_granted")
+
+    def follow_links(self, shuffle: random.Random) -> None:
+        """To the CDN, which is a proxy that asks the gateway."""
+        key = f"public/{shuffle.randrange(10**9)}"
+        answer = self._ask(head("GET", f"/cdn/{key}", {}))
+        if not self._want(answer, 302):
+            return
+        parts = urlsplit(answer[1]["location"])
+        sign, timestamp = re.fullmatch("sign=([0-9a-f]{32})&t=([0-9]{10})", parts.query).groups()  # type: ignore[union-attr]
+        if (
+            parts.path != f"/photos/{key}"
+            or sign != hashlib.md5((CDN_KEY + parts.path + timestamp).encode()).hexdigest()
+        ):
+            self.wrong.append(f"{answer}"[:500])
+        target = f"{parts.path}?{parts.query}"
+        for asked_target, status, reason in (
+            (target, 204, ""), (target.replace("public", "alice"), 401, "bad_signature"),
+        ):  # fmt: skip
+            asked = {"X-Original-URI": asked_target, "X-Original-Method": "GET"}
+            self._want(self._ask(head("GET", "/authorize", asked), proxy=True), status, reason)
+
+    def ask_from_a_page(self, shuffle: random.Random) -> None:
+        origin = shuffle.choice((ORIGIN, "https://evil.example.com"))
+        wanted = origin if origin == ORIGIN else None
+        preflight = self._ask(
+            head("OPTIONS", "/img/alice/a", {"Origin": origin, "Access-Control-Request-Method": "GET"}), "OPTIONS"
+        )
+        answer = self._ask(head("GET", "/img/alice/a", {**ALICE, "Origin": origin}))
+        self._want(answer, 302)
+        for each in (preflight, answer):
+            if each[1].get("access-control-allow-origin") != wanted:
+                self.wrong.append(f"{origin}: {each}"[:500])
+
     def leave(self, shuffle: random.Random) -> None:
         """Go in the middle of a request, or of its answer."""
         body = b"photos/alice/a\n" * 50_000
@@ -267,10 +351,19 @@ def soak(seconds: float, seed: int, directory: Path, least: int = 10) -> Soak:
     policy = POLICY.replace('source = "environment"', f'source = "file", path = "{directory}/cos.conf"')
     policy = f'access_log = "{directory}/access.log"\n' + policy
     policy = policy.replace("[client_certificate]", "[bulk]\nconcurrent = 16\n\n[client_certificate]")
+    policy = policy.replace("bulk = true", "bulk = true\ntemporary_keys = true")
+    policy = policy.replace('name = "img"\n', f'name = "img"\ncors = ["{ORIGIN}"]\n')
+    (directory / "cdn.key").write_text(CDN_KEY)
+    with answering() as sts:
+        policy += DOORS.replace("STS", sts.url).replace("cdn.key", f"{directory}/cdn.key")
+        return _soak(seconds, seed, directory, policy, sts, least)
+
+
+def _soak(seconds: float, seed: int, directory: Path, policy: str, sts: Sts, least: int) -> Soak:
     other = policy.replace("photos/dave/", "photos/david/")
     with serving(directory / "gateway.toml", policy, workers=2) as served:
         begin = "workers = 2\n"
-        found = Soak(served, directory, seed, (begin + policy, begin + other))
+        found = Soak(served, sts, directory, seed, (begin + policy, begin + other))
         found.run(seconds, least)
         begun = time.monotonic()
         served.process.terminate()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import hashlib
 import http.client
 import io
 import json
 import random
+import shutil
 import socket
 import struct
+import subprocess
 import time
 import weakref
 from collections.abc import Iterator
@@ -18,19 +21,21 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cossign import Credentials, Signer
-from cossign.gateway import Gateway
+from cossign.gateway import Gateway, bulk
 from cossign.gateway._gate import KeyFilter, judged_path
-from cossign.gateway.bulk import _read_metadata
+from cossign.gateway.bulk import Refusal, _check_messages, _json_lines
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY, scaled
 from tests.gateway.serving import SERVERS, Client, Served, children, head, request, serving
 from tests.waiting import PATIENCE, until
 
+ROOT = Path(__file__).parent.parent.parent
 ARROW = "application/vnd.apache.arrow.stream"
 BULK = f"""
 graceful_timeout = 3
@@ -38,7 +43,7 @@ listen = "127.0.0.1:0"
 [bulk]
 max_rows = 3000000
 max_bytes = 60000000
-concurrent = 3
+concurrent = 4
 [[route]]
 name = "all"
 bucket = "{BUCKET}"
@@ -55,6 +60,13 @@ routes = ["all"]
 prefixes = ["p/a/", "p/b/"]
 params = ["*"]
 methods = ["GET", "PUT"]
+bulk = true
+[[caller]]
+name = "other"
+token_sha256 = "{hashlib.sha256(b"other").hexdigest()}"
+[[caller.allow]]
+routes = ["all"]
+prefixes = ["p/c/"]
 bulk = true
 """
 SIGNER = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region="ap-beijing")
@@ -88,6 +100,29 @@ def test_text(client: httpx.Client) -> None:
     assert (empty.status_code, empty.text) == (200, "")
 
 
+def test_the_pages_example(tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    docs = ROOT / "docs"
+    page = (docs / "gateway.md").read_text("utf-8").partition("## Bulk")[2]
+    commands = page.partition("```sh\n")[2].partition("```")[0]
+    policy = (docs / "gateway.toml").read_text("utf-8").replace("workers = 2\n", "").replace(":8080", ":0")
+    with serving(tmp_path / "gateway.toml", policy) as served:
+        commands = commands.replace(":8080", f":{served.port}")
+        for token, status in (("example-token", 0), ("another-token", 22)):
+            sent = commands.replace("example-token", token).replace("|| cat urls.txt", "")
+            done = subprocess.run(["sh", "-c", sent], cwd=tmp_path, timeout=PATIENCE, check=False)
+            assert done.returncode == status
+            text = (tmp_path / "urls.txt").read_text()
+            if status:
+                assert json.loads(text)["error"] == "unknown_token"
+            else:
+                assert [url.partition("?")[0].rpartition("/photos/")[2] for url in text.splitlines()] == [
+                    "a.jpg",
+                    "b.jpg",
+                ]
+
+
 def test_what_is_signed(client: httpx.Client) -> None:
     query = "/presign?method=PUT&expires=10m&response-content-type=text/plain"
     [url] = client.post(query, content=b"p/a/1").text.splitlines()
@@ -96,6 +131,17 @@ def test_what_is_signed(client: httpx.Client) -> None:
     [url] = client.post("/presign", content=b"p/a/1").text.splitlines()
     verified = SIGNER.verify(url)
     assert verified.key_time[1] - verified.key_time[0] == 3600
+
+
+def test_what_is_not_signed(client: httpx.Client) -> None:
+    for query, status, code, more in (
+        ("expires=2h", 403, "expires", "3600 seconds at most"), ("expires=soon", 400, "bad_query", "not a duration"),
+        ("method=DELETE", 403, "method_not_granted", "the route does not take it"), ("route=no", 404, "no_route", ""),
+        ("acl=", 403, "parameter", ""),
+    ):  # fmt: skip
+        answer = client.post(f"/presign?{query}", content=b"p/a/1")
+        assert (answer.status_code, answer.json()["error"]) == (status, code)
+        assert more in answer.json()["message"]
 
 
 def test_a_bad_row_ends_the_request_or_gets_no_url(client: httpx.Client) -> None:
@@ -125,7 +171,14 @@ def test_json(client: httpx.Client) -> None:
         (1, "prefix"), (2, "prefix"), (3, "is empty"), (4, "backslash"),
     ]  # fmt: skip
     assert client.post("/presign", json=[]).json() == {"urls": [], "errors": []}
-    for body in (b"{}", b"null", b"[1]", b'{"keys": "a"}', b"[", b'["\\ud800"]', b"[" * 10**5, b"\xff"):
+    spaced = b'\xef\xbb\xbf {\r\n\t"keys" : [ "p/a/1" ,\n"p/b/\\u00e4\\u0041" ]\n} \n'
+    answer = client.post("/presign", content=spaced, headers={"content-type": "application/json"})
+    assert keys_of(answer.json()["urls"]) == ["p/a/1", "p/b/äA"]
+    for body in (
+        b"", b"{}", b"null", b"[1]", b'{"keys": "a"}', b"[", b'["\\ud800"]', b"[" * 10**5, b"\xff", b'["p/a/1",]', b"[,]",
+        b'["p/a/1" "p/a/2"]', b'["p/a/1"', b'["p/a/1]', b'["p/a/1"]]', b'["p/a/1"]}', b'{"keys": ["p/a/1"]', b'["\n"]',
+        b'{"keys": ["p/a/1"], "more": 1}', b'["p/a/1", null]', b'{"keys": [["p/a/1"]]}', "['p/a/1']".encode("utf-16"),
+    ):  # fmt: skip
         answer = client.post("/presign", content=body, headers={"content-type": "application/json"})
         assert (answer.status_code, answer.json()["error"]) == (400, "bad_body"), body[:20]
     huge = client.post("/presign", content=b" " * (5 << 20), headers={"content-type": "application/json"})
@@ -134,6 +187,14 @@ def test_json(client: httpx.Client) -> None:
     assert keys_of(client.post("/presign", json=many).json()["urls"][::9999]) == many[::9999]
     answer = client.post("/presign?on_error=null", json=["no"] * 20_000 + ["p/a/1"]).json()
     assert (len(answer["urls"]), len(answer["errors"]), answer["errors"][9999]) == (20_001, 10_000, [9999, "prefix"])
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))), st.booleans(), st.sampled_from([None, 0, 2]))
+def test_json_is_read_as_pythons_own_reader_does(keys: list[str], escaped: bool, indent: int | None) -> None:
+    for content in (keys, {"keys": keys}):
+        body = json.dumps(content, ensure_ascii=escaped, indent=indent).encode()
+        lines = ["\t" if "\n" in key else key for key in keys]
+        assert _json_lines(bytearray(body)).decode() == "".join(line + "\n" for line in lines)
 
 
 def arrow(*batches: Any, name: str = "key") -> bytes:
@@ -169,6 +230,19 @@ def test_arrow(client: httpx.Client) -> None:
     answer = client.post("/presign", content=arrow(many, many), headers=headers)
     assert keys_of(pa.ipc.open_stream(answer.content).read_all()["url"].to_pylist()[::5000]) == (many + many)[::5000]
     assert client.post("/presign", content=arrow(["no"]), headers=headers).status_code == 403
+    frame = pl.DataFrame({"key": ["p/a/1", None, "p/b/ä", "p/a/1"]})
+    for kind in (pl.String, pl.Categorical, pl.Enum(["p/a/1", "p/b/ä"])):
+        sink = io.BytesIO()
+        frame.select(pl.col("key").cast(kind)).write_ipc_stream(sink, compression="uncompressed")
+        answer = client.post("/presign?on_error=null", content=sink.getvalue(), headers=headers)
+        urls = pa.ipc.open_stream(answer.content).read_all()["url"].to_pylist()
+        assert keys_of(urls) == ["p/a/1", None, "p/b/ä", "p/a/1"]
+    for write, what in ((frame.write_ipc, "an Arrow file"), (frame.write_parquet, "a Parquet file")):
+        sink = io.BytesIO()
+        write(sink)
+        answer = client.post("/presign", content=sink.getvalue(), headers=headers)
+        assert (answer.status_code, answer.json()["error"]) == (400, "bad_body")
+        assert f"{what}; send an Arrow stream" in answer.json()["message"]
     two = pa.record_batch([["p/a/1"], [1]], ["path", "size"])
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, two.schema) as writer:
@@ -176,10 +250,15 @@ def test_arrow(client: httpx.Client) -> None:
     whole = arrow(many)
     for body in (b"", b"junk", b"\xff" * 100, whole[:-100], whole[:50], sink.getvalue(), arrow([1, 2])):
         answer = client.post("/presign", content=body, headers=headers)
-        claims = body == b"junk"  # to be 1.8 GB
-        assert (answer.status_code, answer.json()["error"]) == ((413, "too_large") if claims else (400, "bad_body"))
-    large = client.post("/presign", content=arrow(["p/a/" + "x" * (33 << 20)]), headers=headers)
-    assert (large.status_code, large.json()["error"]) == (413, "too_large")
+        assert (answer.status_code, answer.json()["error"]) == (400, "bad_body")
+    for body in (arrow(["p/a/" + "x" * (8 << 20)]), iter([b"x" * (1 << 20)] * 17)):
+        large = client.post("/presign", content=body, headers=headers)
+        assert (large.status_code, large.json()["error"]) == (413, "too_large")
+        assert "8388608 bytes at most" in large.json()["message"]
+    fields = pa.schema([(f"column-{number}", pa.int8()) for number in range(5000)])
+    wide = client.post("/presign", content=fields.serialize().to_pybytes(), headers=headers)
+    assert (wide.status_code, wide.json()["error"]) == (413, "too_large")
+    assert "262144 bytes at most" in wide.json()["message"]
 
 
 class Receiving:
@@ -199,8 +278,8 @@ class Receiving:
     "kind, chunks, status",
     [
         ("text/plain", [b"p/a/1\n"], 200), ("text/plain", [b"p/a/1\n", b"no\n"], 403), ("text/plain", [b"p/a/../x\n"], 400),
-        ("text/plain", [b"p/a/1"] + [b"x" * (1 << 20)] * 40, 400), ("text/plain", [b"p/a/1\n" * 1_000_000] * 40, 200),
-        (ARROW, [struct.pack("<iI", -1, 1 << 30), b"x" * 100, b"x"], 413), (ARROW, [b"junk"], 413), ("image/png", [b"x"], 415),
+        ("text/plain", [b"p/a/1"] + [b"x" * (1 << 20)] * 40, 413), ("text/plain", [b"p/a/1\n" * 1_000_000] * 40, 200),
+        (ARROW, [struct.pack("<iI", -1, 1 << 30), b"x" * 100, b"x"], 400), (ARROW, [b"x" * (1 << 20)] * 40, 413), ("image/png", [b"x"], 415),
     ],
 )  # fmt: skip
 def test_nothing_of_a_request_is_kept(kind: str, chunks: list[bytes], status: int, tmp_path: Path) -> None:
@@ -221,9 +300,7 @@ def test_nothing_of_a_request_is_kept(kind: str, chunks: list[bytes], status: in
             "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/presign", "query_string": b"",
             "raw_path": b"/presign", "headers": [(b"host", b"gw"), (b"content-type", kind.encode())], "client": ("127.0.0.1", 1),
         }  # fmt: skip
-        # Too much, when the answer has begun: it breaks off.
-        with contextlib.suppress(ConnectionAbortedError):
-            await gateway(scope, receive, send)
+        await gateway(scope, receive, send)
         del receive
         await asyncio.sleep(0.1)
         return alive() is None
@@ -236,10 +313,42 @@ def test_nothing_of_a_request_is_kept(kind: str, chunks: list[bytes], status: in
     assert seen == [status]
 
 
+@pytest.mark.parametrize("sends", ["nothing", "byte by byte"])
+def test_a_client_that_hardly_sends_loses_its_place(
+    sends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_PATIENCE", 0.3)
+    path = tmp_path / "gateway.toml"
+    path.write_text(BULK.replace("127.0.0.1:0", "127.0.0.1:1"))
+    gateway = Gateway(path, credentials=Credentials(SECRET_ID, SECRET_KEY))
+    events: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.02 if sends == "byte by byte" else 10 * PATIENCE)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def send(event: Any) -> None:
+        events.append(event)
+
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/presign", "query_string": b"",
+        "raw_path": b"/presign", "headers": [(b"host", b"gw")], "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+    asyncio.run(asyncio.wait_for(gateway(scope, receive, send), PATIENCE))
+    assert (events[0]["status"], json.loads(events[1]["body"])["error"]) == (408, "stalled")
+
+
 def test_arrow_that_would_grow(served: Served, client: httpx.Client) -> None:
     """A small body that would be gigabytes of keys."""
     before = peak(served)
     longest = "p/a/" + "x" * (1 << 20)
+    allowed = pa.array(["p/a/" + "x" * 800], pa.string_view())
+    categories = pa.Array.from_buffers(
+        pa.string_view(),
+        100_000,
+        [None, pa.py_buffer(allowed.buffers()[1].to_pybytes() * 100_000), allowed.buffers()[2]],
+    )
+    shared = pa.DictionaryArray.from_arrays(pa.array([0, 1]), categories)
     views = pa.array([longest], pa.string_view())
     aliased = pa.Array.from_buffers(
         pa.string_view(), 100_000, [None, pa.py_buffer(views.buffers()[1].to_pybytes() * 100_000), views.buffers()[2]]
@@ -250,7 +359,12 @@ def test_arrow_that_would_grow(served: Served, client: httpx.Client) -> None:
     for codec in ("zstd", "lz4"):
         with pa.ipc.new_stream(sink, record.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as writer:
             writer.write_batch(record)
-    for body, what in ((arrow(aliased), "too long"), (arrow(repeated), "too long"), (sink.getvalue(), "compressed")):
+    for body, what in (
+        (arrow(aliased), "too long"),
+        (arrow(repeated), "too long"),
+        (arrow(shared), "share their bytes"),
+        (sink.getvalue(), "compressed"),
+    ):
         answer = client.post("/presign", content=body, headers={"content-type": ARROW})
         assert (answer.status_code, answer.json()["error"]) == (400, "bad_body")
         assert what in answer.json()["message"]
@@ -326,11 +440,18 @@ def test_arrow_with_any_byte_changed(served: Served, client: httpx.Client, round
     assert children(served) == workers
 
 
-@given(st.binary(max_size=300))
-@settings(max_examples=300)
-def test_any_metadata_is_read_or_refused(data: bytes) -> None:
-    with contextlib.suppress(struct.error):
-        _read_metadata(data)
+PLAIN = arrow(pa.array(["p/a/1"]))
+
+
+@given(st.lists(st.tuples(st.integers(8, len(PLAIN) - 9), st.integers(0, 255)), max_size=4))
+@settings(max_examples=500)
+def test_any_metadata_is_read_or_refused(changes: list[tuple[int, int]]) -> None:
+    """pyarrow verifies a message before its bytes are looked at."""
+    data = bytearray(PLAIN)
+    for at, byte in changes:
+        data[at] = byte
+    with contextlib.suppress(pa.ArrowException, OSError, Refusal):
+        _check_messages(pa, pa.py_buffer(data))
 
 
 def test_limits(served: Served, client: httpx.Client) -> None:
@@ -362,7 +483,8 @@ def test_limits(served: Served, client: httpx.Client) -> None:
     assert taken(60_000_000)
     assert not taken(60_000_001)
     line = client.post("/presign", content=b"p/a/" + b"x" * (34 << 20))
-    assert (line.status_code, line.json()["error"]) == (400, "bad_body")
+    assert (line.status_code, line.json()["error"]) == (413, "too_large")
+    assert "1048576 bytes at most" in line.json()["message"]
     for headers, status in (
         ({"content-type": "text/html"}, 415),
         ({"content-type": "TEXT/PLAIN; charset=utf-8"}, 200),
@@ -372,12 +494,13 @@ def test_limits(served: Served, client: httpx.Client) -> None:
     assert client.get("/presign").status_code == 400
 
 
-def test_a_request_that_fails_behind_its_first_rows_is_cut_off(client: httpx.Client) -> None:
+def test_a_request_that_fails_behind_its_first_rows_is_cut_off(served: Served, client: httpx.Client) -> None:
     rows = [b"p/a/%d" % number for number in range(100_000)]
     rows[90_000] = b"no"
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         client.post("/presign", content=b"\n".join(rows))
     assert client.post("/presign", content=b"p/a/1").status_code == 200
+    assert "Traceback" not in "".join(served.said)  # a caller could fill the disk with them
 
 
 def test_a_million_rows_stream_both_ways_in_bounded_memory(served: Served, client: httpx.Client) -> None:
@@ -462,6 +585,9 @@ def test_too_many_at_once_are_told_to_come_again(served: Served, client: httpx.C
     held = [until(begin, "a place") for _ in range(3)]
     refused = client.post("/presign", content=b"p/a/1")
     assert (refused.status_code, refused.json()["error"], refused.headers["retry-after"]) == (429, "busy", "1")
+    # The fourth place is for other callers.
+    others = client.post("/presign", content=b"p/c/1", headers={"Authorization": "Bearer other"})
+    assert (others.status_code, keys_of(others.text.splitlines())) == (200, ["p/c/1"])
     assert client.get("/a/1").status_code == 302  # others are answered meanwhile
     for connection in held:
         connection.sendall(b"p/a/2\n")

@@ -1,4 +1,4 @@
-"""The soak, in short; `make soak-gateway` runs ten minutes of it."""
+"""The soak and the weakest caller, in short; `make soak-gateway attack-gateway` runs ten minutes of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import scaled
-from tests.gateway import soak
+from tests.gateway import soak, weakest
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
@@ -22,3 +22,10 @@ def test_full_rate_with_everything_changing(seconds: int, tmp_path: Path) -> Non
     assert found.counts["wrk"] > 0
     if seconds >= 60:
         assert found.growth() < 1.15  # caches still fill in the first minute; ten minutes say more
+
+
+@scaled("seconds", 4, 60)
+def test_what_a_caller_with_a_token_can_do(seconds: int, tmp_path: Path) -> None:
+    seed = time.time_ns()
+    print(f"seed {seed}")
+    assert weakest.attempt(seconds, seed, tmp_path).wrong == []

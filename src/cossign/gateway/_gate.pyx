@@ -1047,7 +1047,8 @@ cdef class Gate(RequestJudge):
             seconds: how long the signatures shall hold, or None for as long as they may.
 
         Returns:
-            (code, prefixes): the code is "ok", or why it is refused; keys must begin with one of the prefixes.
+            (code, prefixes): the code is "ok", or why it is refused; keys must begin with one of the prefixes. If the
+            code is "expires", `request.seconds` is how long the signatures may hold.
         """
         cdef Rule rule
         cdef Reason reason
@@ -1073,7 +1074,19 @@ cdef class Gate(RequestJudge):
                         prefixes.append(prefix)
                     elif route_prefix.startswith(prefix):
                         prefixes.append(route_prefix)
-        return ("ok" if prefixes else "prefix" if seconds is None else "expires"), tuple(prefixes)
+        if not prefixes and seconds is not None:
+            request.seconds = self.longest_seconds(request)
+            return "expires", ()
+        return ("ok" if prefixes else "prefix"), tuple(prefixes)
+
+    cdef long long longest_seconds(self, Request request) except -1:
+        """How long a signature may be asked for that the rules allow."""
+        cdef Rule rule
+        cdef long long longest = 0
+        for rule in request.caller.rules:
+            if rule.judge_request(request) == OK:
+                longest = max(longest, rule.most(request.route))
+        return longest
 
     def permit_request(
         self, Request request not None, *, str route not None, str method not None, bytes key not None, dict query,
@@ -1092,10 +1105,11 @@ cdef class Gate(RequestJudge):
             seconds: how long the signature shall hold, or None for as long as it may.
 
         Returns:
-            The code: "ok", or why it is refused; `request.seconds` is then how long the signature holds.
+            The code: "ok", or why it is refused; `request.seconds` is then how long the signature holds, or may hold at
+            most if the code is "expires".
         """
-        cdef Rule rule
         cdef Reason reason
+        cdef long long longest
         request.route = self.by_name[route]
         request.method = method
         request.key_bytes = key
@@ -1112,13 +1126,11 @@ cdef class Gate(RequestJudge):
         if reason == OK:
             request.key = key.decode()
             reason = self.check_rules(request)
-        if reason == OK and seconds is not None and seconds > request.seconds:
-            reason = TOO_LONG_VALID
-            for rule in request.caller.rules:
-                if seconds <= rule.most(request.route) and rule.judge_request(request) == OK:
-                    reason = OK
         if reason == OK and seconds is not None:
-            request.seconds = seconds
+            longest = self.longest_seconds(request)
+            if seconds > longest:
+                reason = TOO_LONG_VALID
+            request.seconds = min(seconds, longest)
         return TABLE[<int>reason][0]
 
     def count(

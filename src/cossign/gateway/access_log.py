@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import json
+import logging
 import os
 import stat
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
+_log = logging.getLogger("cossign.gateway")
 _PATIENCE = 1  # seconds that a stop waits for the last lines
 _MOST_WAITING = 8  # batches that wait: one, and those that reloads and stops add
 _MOST_PROXIES = 16  # that are looked at in X-Forwarded-For
@@ -85,6 +87,7 @@ def _write(
     file: int | None = None
     is_pipe = False
     is_cut = False  # whether the last line has no end, as the disk was full
+    has_complained = False
     while True:
         item = queue.get()
         if isinstance(item, list):
@@ -102,7 +105,10 @@ def _write(
                         is_cut = not rest[:size].endswith(b"\n")
                         rest = rest[size:]
                     unwritten -= count
-            except OSError:
+            except OSError as error:
+                if not has_complained:
+                    has_complained = True
+                    _log.warning("the access log %s misses lines: %s", path, error.strerror)
                 with contextlib.suppress(Exception):  # the counters may have no room
                     count_lost(unwritten)
             continue
@@ -111,7 +117,7 @@ def _write(
                 os.close(file)
         if item is None:
             return
-        file, path, is_cut = None, item.path, False
+        file, path, is_cut, has_complained = None, item.path, False, False
 
 
 def _pieces(lines: list[str], is_pipe: bool) -> Iterator[tuple[bytes, int]]:

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import io
 import json
+import re
 import struct
 import tempfile
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -25,13 +26,23 @@ from cossign.gateway.policy import Policy
 from cossign.key_time import duration
 
 TEXT, JSON, ARROW = "text/plain", "application/json", "application/vnd.apache.arrow.stream"
-_MEMORY_LIMIT = 8 << 20  # bytes of a body that wait in memory
+_MEMORY_LIMIT = 4 << 20  # bytes of a body that wait in memory
 _BLOCK = 256 << 10  # bytes of whole lines that are signed at once
-_LONGEST_MESSAGE = 32 << 20  # bytes of an Arrow message, or of a line
-_LONGEST_JSON = 4 << 20  # bytes of a JSON body, which is taken as a whole
+_LONGEST_LINE = 1 << 20  # bytes
+_LONGEST_BODY = {JSON: 4 << 20, ARROW: 8 << 20}  # bytes of a body that is read whole
+_LONGEST_SCHEMA = 256 << 10  # bytes of what an Arrow message says of itself
 _LONGEST_KEY = 4096  # bytes of a key in an Arrow column, whose keys may share their bytes
 _ERRORS = 10_000  # bad rows that are listed
-_PATIENCE = 30  # seconds that a client may neither send nor read
+_PATIENCE = 30  # seconds
+_LEAST = 16 << 10  # bytes that a client must send or read within _PATIENCE
+
+_JSON_HEAD = re.compile(r'[ \t\r\n]*(\{[ \t\r\n]*"keys"[ \t\r\n]*:[ \t\r\n]*)?\[[ \t\r\n]*')
+_JSON_COMMA = re.compile(r"[ \t\r\n]*,[ \t\r\n]*")
+_JSON_LIST_END = re.compile(r"[ \t\r\n]*\][ \t\r\n]*")
+_JSON_OBJECT_END = re.compile(r"[ \t\r\n]*\][ \t\r\n]*\}[ \t\r\n]*")
+_JSON_FORM = 'it must be {"keys": ["a.jpg", ...]} or a list of keys'
+_json_decoder = json.JSONDecoder()
+_json_turn = threading.Lock()  # one body at a time is text, which may take four times as much memory as its bytes
 
 
 class Refusal(CosSignError):
@@ -43,11 +54,20 @@ class Refusal(CosSignError):
         self.more = more
 
 
+def refusal_of(code: str, request: Request) -> Refusal:
+    """Why what a body asks for is refused, by the Gate's code."""
+    if code == "method":  # of what is to be signed: the request itself is a POST as it should be
+        return Refusal("method_not_granted", "the route does not take it")
+    if code == "expires" and request.seconds:
+        return Refusal(code, f"{request.seconds} seconds at most")
+    return Refusal(code)
+
+
 class Bulk:
     """Answers requests for many signatures, a few at a time."""
 
     def __init__(self) -> None:
-        self._active_count = 0
+        self._active: Counter[str] = Counter()  # by the caller's name
         self._pool: ThreadPoolExecutor | None = None
         self._bodies: set[_Body] = set()
 
@@ -62,13 +82,14 @@ class Bulk:
             if code != "ok":
                 raise Refusal(code)
             work = _Work(policy, request, scope, limits)
-            if self._active_count >= limits.concurrent:
+            name = request.caller.name
+            if self._active.total() >= limits.concurrent or self._active[name] >= max(1, limits.concurrent - 1):
                 raise Refusal("busy")
-            self._active_count += 1
+            self._active[name] += 1
             try:
                 await self._run(work, receive, answer)
             finally:
-                self._active_count -= 1
+                self._active[name] -= 1
                 signature_count = work.signature_count
         except Refusal as refusal:
             # Its frames keep `receive`, and it is kept by them. Until the garbage collector found that, a server would
@@ -78,8 +99,7 @@ class Bulk:
             if code == "gone":
                 return
             if answer.has_started:
-                # What was sent is not all: a connection that breaks off says so.
-                raise ConnectionAbortedError(f"POST {scope['path']}: {code}: {refusal.more}") from None
+                return  # without the answer's end: the server breaks the connection off, and the client knows
             start, body = gate.refusal(request, code, refusal.more)
             start["headers"].append((b"connection", b"close"))  # the rest of the body is not read
             await send(start)
@@ -151,7 +171,7 @@ class _Body:
         self._write_offset = self._read_offset = 0  # bytes of the file
         self._outcome: Refusal | bool = False
         self._condition = threading.Condition()
-        self.last_activity = time.monotonic()  # when the client last did something
+        self._window = (time.monotonic(), 0)  # when it began, and the bytes that moved since
         self.abort_reason: Refusal | None = None  # why no answer is needed any more
 
     async def read(self, receive: Receive) -> None:
@@ -159,7 +179,6 @@ class _Body:
         size = 0
         while True:
             event = await receive()
-            self.last_activity = time.monotonic()
             if event["type"] == "http.disconnect":
                 self.lose("gone")
                 return
@@ -167,6 +186,10 @@ class _Body:
                 continue
             chunk = bytes(event.get("body", b""))
             size += len(chunk)
+            self.note_progress(len(chunk))
+            if self.has_stalled():
+                self.lose("stalled")
+                continue
             if size > self._limit:
                 self._end(Refusal("too_large", f"{self._limit} bytes at most"))
                 continue
@@ -174,6 +197,7 @@ class _Body:
                 if chunk:
                     self._put(chunk)
                 if not event.get("more_body", False):
+                    self._window = (time.monotonic(), 0)
                     self._end(True)
             except OSError as error:
                 self._end(Refusal("no_room", error.strerror or ""))
@@ -182,6 +206,20 @@ class _Body:
         """End it, and the answer, too."""
         self.abort_reason = Refusal(code)
         self._end(self.abort_reason)
+
+    def note_progress(self, size: int) -> None:
+        """The client has sent or read so many bytes."""
+        start, moved = self._window
+        self._window = (start, moved + size)
+
+    def has_stalled(self) -> bool:
+        """Whether the client moves too little for the gateway to wait: one that drips would keep its place for ever."""
+        start, moved = self._window
+        now = time.monotonic()
+        if now - start <= _PATIENCE:
+            return False
+        self._window = (now, 0)
+        return moved < _LEAST
 
     def _end(self, end: Refusal | bool) -> None:
         with self._condition:
@@ -252,8 +290,8 @@ class _Body:
                 pieces[-1] = chunk[:end]
                 yield b"".join(pieces)
                 pieces, size = [chunk[end:]], len(chunk) - end
-            elif size > _LONGEST_MESSAGE:
-                raise Refusal("bad_body", "a line is too long to be a key")
+            elif size > _LONGEST_LINE + _BLOCK:
+                raise Refusal("too_large", f"a line may have {_LONGEST_LINE} bytes at most")
         if size:
             yield b"".join(pieces)
 
@@ -270,9 +308,9 @@ class _Work:
             raise Refusal("media_type", f"it may be {TEXT}, {JSON} or {ARROW}")
         self.limits = limits
         length = headers.get(b"content-length", b"0").decode("latin-1")
-        most = min(limits.max_bytes, _LONGEST_JSON) if kind == JSON else limits.max_bytes
+        most = min(limits.max_bytes, _LONGEST_BODY.get(kind, limits.max_bytes))
         if len(length) > 18 or not length.isascii() or not length.isdigit() or int(length) > most:
-            raise Refusal("too_large", f"{most} bytes at most")
+            raise Refusal("too_large", f"a body of {kind} may have {most} bytes at most")
         query = dict(request.query or {})
         name = query.pop("route", None)
         method = query.pop("method", "GET")
@@ -285,7 +323,7 @@ class _Work:
             raise Refusal("bad_query", f"expires {error}") from None
         code, prefixes = policy.gate.permit(request, name, method, query or None, seconds)
         if code != "ok":
-            raise Refusal(code)
+            raise refusal_of(code, request)
         self._kind = kind
         self._keep_errors = on_error == "null"
         self._filter = KeyFilter(prefixes, request.route.unusual)
@@ -305,13 +343,15 @@ class _Work:
             if body.abort_reason:
                 raise body.abort_reason
             sending = asyncio.run_coroutine_threadsafe(answer.write(data), loop)
-            body.last_activity = time.monotonic()
+            start_time = time.monotonic()
             while True:
                 try:
                     sending.result(1)
+                    body.note_progress(len(data))
                     return
                 except FutureTimeoutError:
-                    if body.abort_reason or time.monotonic() - body.last_activity > _PATIENCE:
+                    is_late = time.monotonic() - start_time > _PATIENCE
+                    if body.abort_reason or (is_late and body.has_stalled()):
                         sending.cancel()
                         raise body.abort_reason or Refusal("stalled") from None
                 except OSError:
@@ -332,23 +372,7 @@ class _Work:
             write(chunk.with_empty_lines() if has_errors else bytes(memoryview(chunk)))
 
     def _json(self, body: _Body, write: Callable[[bytes], None]) -> None:
-        text = bytearray()
-        for chunk in body.chunks():
-            text += chunk
-            if len(text) > _LONGEST_JSON:
-                raise Refusal("too_large", f"{_LONGEST_JSON} bytes of JSON at most; text may be longer")
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError):
-            raise Refusal("bad_body", "it is no JSON") from None
-        keys = content.get("keys") if isinstance(content, dict) and set(content) == {"keys"} else content
-        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            raise Refusal("bad_body", 'it must be {"keys": ["a.jpg", ...]} or a list of keys')
-        try:
-            block = b"".join(b"%b\n" % (b"\t" if "\n" in key else key.encode()) for key in keys)
-        except UnicodeEncodeError:
-            raise Refusal("bad_body", "a key holds a lone surrogate") from None
-        lines, column = self._column(iter([block] if block else []), b"\n")
+        lines, column = self._column(iter([_json_lines(self._whole(body))]), b"\n")
         errors: list[tuple[int, str]] = []
         separator = opening = b'{"urls": ['
         for chunk in self._chunks(lines, column):
@@ -367,12 +391,13 @@ class _Work:
             import pyarrow.compute as pc
         except ImportError:
             raise Refusal("media_type", "this gateway has no pyarrow: pip install pyarrow") from None
-        stream = _Stream(body)
+        data = pa.py_buffer(self._whole(body))
         schema = pa.schema([("url", pa.string())])
 
         def blocks() -> Iterator[bytes]:
             try:
-                with pa.ipc.open_stream(pa.PythonFile(stream, mode="r")) as batches:
+                _check_messages(pa, data)
+                with pa.ipc.open_stream(data) as batches:
                     for batch in batches:
                         yield from _lines(pa, pc, batch)
             # pyarrow tells a short read by an OSError, and a column's name that is not UTF-8 by a UnicodeDecodeError
@@ -389,8 +414,20 @@ class _Work:
                 sink.seek(0)
                 sink.truncate()
         write(sink.getvalue())
+        pa.default_memory_pool().release_unused()
 
     # --- What the kinds share
+
+    def _whole(self, body: _Body) -> bytearray:
+        """A body that is read as a whole."""
+        whole = bytearray()
+        most = _LONGEST_BODY[self._kind]
+        for chunk in body.chunks():
+            if len(whole) + len(chunk) > most:
+                more = "send several requests, or text" if most < self.limits.max_bytes else "send several requests"
+                raise Refusal("too_large", f"a body of {self._kind} may have {most} bytes at most; {more}")
+            whole += chunk
+        return whole
 
     def _column(self, blocks: Iterator[bytes], end: bytes) -> tuple[Lines, SignedColumn]:
         signer = self._signer
@@ -434,70 +471,60 @@ class _Work:
             raise lines.failure or error from None
 
 
-class _Stream(io.RawIOBase):
-    """A body as a file of Arrow's messages, each of which was looked at before pyarrow takes it apart.
+def _json_lines(body: bytearray) -> bytes:
+    """The keys of a JSON body as lines. A key with a line's end becomes a line that is not a key.
 
-    Source: https://arrow.apache.org/docs/format/Columnar.html#encapsulated-message-format
+    They are decoded one by one: a list of all values would take twenty times as much memory as its text.
     """
-
-    def __init__(self, body: _Body) -> None:
-        self._chunks = body.chunks()
-        self._buffer = b""
-        self._message = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        pieces = []
-        while size > 0 and (self._message or self._next()):
-            pieces.append(self._message[:size])
-            self._message = self._message[len(pieces[-1]) :]
-            size -= len(pieces[-1])
-        return b"".join(pieces)
-
-    def _take(self, size: int) -> bytes:
-        """So many bytes of the body, or what there is."""
-        if size < 0:
-            raise Refusal("bad_body", "it is no Arrow stream")
-        if size > _LONGEST_MESSAGE:
-            raise Refusal("too_large", f"an Arrow message may have {_LONGEST_MESSAGE} bytes at most")
-        pieces = [self._buffer]
-        length = len(self._buffer)
-        while length < size and (chunk := next(self._chunks, b"")):
-            pieces.append(chunk)
-            length += len(chunk)
-        data = b"".join(pieces)
-        self._buffer = data[size:]
-        return data[:size]
-
-    def _next(self) -> bool:
-        """Make the next message ready, if there is one."""
-        head = self._take(4)
-        if head == b"\xff\xff\xff\xff":
-            head += self._take(4)
-        metadata = self._take(int.from_bytes(head[-4:], "little", signed=True))
-        self._message = head + metadata
-        if metadata:
-            try:
-                length, is_compressed = _read_metadata(metadata)
-            except struct.error:
-                raise Refusal("bad_body", "it is no Arrow stream") from None
-            if is_compressed:
-                raise Refusal("bad_body", "its Arrow messages are compressed; send them plain")
-            self._message += self._take(length)
-        return bool(head)
+    lines = bytearray()
+    try:
+        with _json_turn:
+            text = body.decode("utf-8-sig")
+            body.clear()
+            head = _JSON_HEAD.match(text)
+            if head is None:
+                raise Refusal("bad_body", _JSON_FORM)
+            at = head.end()
+            has_more = text[at : at + 1] != "]"
+            while has_more:
+                if text[at : at + 1] != '"':
+                    raise Refusal("bad_body", _JSON_FORM)
+                key, at = _json_decoder.raw_decode(text, at)
+                lines += b"\t\n" if "\n" in key else key.encode() + b"\n"
+                comma = _JSON_COMMA.match(text, at)
+                has_more = comma is not None
+                at = at if comma is None else comma.end()
+            if not (_JSON_OBJECT_END if head[1] else _JSON_LIST_END).fullmatch(text, at):
+                raise Refusal("bad_body", _JSON_FORM)
+    except UnicodeEncodeError:
+        raise Refusal("bad_body", "a key holds a lone surrogate") from None
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        raise Refusal("bad_body", "it is not JSON in UTF-8") from None
+    return bytes(lines)
 
 
-def _read_metadata(metadata: bytes) -> tuple[int, bool]:
-    """How long a message's body is, and whether it is compressed: what its flatbuffer says.
+def _check_messages(pa: Any, data: Any) -> None:
+    """Refuse what would take far more memory than its bytes: compressed messages, and a schema of very many fields."""
+    for magic, name in ((b"ARROW1", "an Arrow file"), (b"PAR1", "a Parquet file")):
+        if data[: len(magic)].to_pybytes() == magic:
+            more = "send an Arrow stream, as pyarrow.ipc.new_stream and Polars' write_ipc_stream write it"
+            raise Refusal("bad_body", f"it is {name}; {more}")
+    for message in pa.ipc.MessageReader.open_stream(data):
+        if len(message.metadata) > _LONGEST_SCHEMA:
+            raise Refusal("too_large", f"an Arrow schema may have {_LONGEST_SCHEMA} bytes at most; send the keys alone")
+        if _is_compressed(memoryview(message.metadata)):
+            raise Refusal("bad_body", "its Arrow messages are compressed; send them plain")
+
+
+def _is_compressed(metadata: memoryview) -> bool:
+    """Whether a message's body is compressed, which pyarrow does not tell: what the message's flatbuffer says.
+
+    pyarrow has verified the flatbuffer.
 
     Source: Message.fbs of Apache Arrow; https://flatbuffers.dev/internals
     """
 
     def number(form: str, at: int) -> int:
-        if at < 0:
-            raise struct.error
         return int(struct.unpack_from(form, metadata, at)[0])
 
     def field(table: int, slot: int) -> int:
@@ -510,17 +537,15 @@ def _read_metadata(metadata: bytes) -> tuple[int, bool]:
     def inner(at: int) -> int:
         return at + number("<I", at)
 
-    message = number("<I", 0)
-    kind, header, length = (field(message, slot) for slot in (1, 2, 3))
-    is_compressed = False
-    if kind and header:
-        batch = inner(header)
-        if number("<B", kind) == 2:  # a dictionary, which has a batch
-            data = field(batch, 1)
-            batch = inner(data) if data else 0
-        if number("<B", kind) in (2, 3):
-            is_compressed = bool(batch and field(batch, 3))
-    return (number("<q", length) if length else 0), is_compressed
+    message = inner(0)
+    kind, header = field(message, 1), field(message, 2)
+    if not kind or not header or number("<B", kind) not in (2, 3):
+        return False
+    batch = inner(header)
+    if number("<B", kind) == 2:  # a dictionary, which has a batch
+        data = field(batch, 1)
+        batch = inner(data) if data else 0
+    return bool(batch and field(batch, 3))
 
 
 def _lines(pa: Any, pc: Any, batch: Any) -> Iterator[bytes]:
@@ -543,13 +568,18 @@ def _lines(pa: Any, pc: Any, batch: Any) -> Iterator[bytes]:
         longest = 0
     elif pa.types.is_string_view(kind):
         views = memoryview(values.buffers()[1])[16 * values.offset : 16 * (values.offset + len(values))]
-        longest = max(views.cast("i")[::4])
+        sizes = views.cast("i")[::4]
+        longest = max(sizes)
+        if is_dictionary and sum(max(size, 0) for size in sizes) > _LONGEST_BODY[ARROW]:
+            raise Refusal("bad_body", "its keys share their bytes, and are longer than a body may be")
     else:
         longest = pc.max(pc.binary_length(values)).as_py() or 0
     if longest > _LONGEST_KEY:  # keys that share their bytes would take as long to validate as if they did not
         raise Refusal("bad_body", f"a key has {longest} bytes, which is too long to be one")
     if is_dictionary:
         column.validate(full=True)
+        # Polars' categories are views, which pyarrow cannot take by their indices.
+        column = pa.DictionaryArray.from_arrays(column.indices, values.cast(pa.string()))
     for at in range(0, len(column), 8192):
         part = column.slice(at, 8192)
         if not is_dictionary:

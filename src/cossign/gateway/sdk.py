@@ -14,7 +14,7 @@ from cossign.credentials.base import get_credentials
 from cossign.endpoint import read_host
 from cossign.errors import CosSignError, CredentialsError
 from cossign.gateway._gate import Event, Receive, Request, Scope, Send
-from cossign.gateway.bulk import Refusal
+from cossign.gateway.bulk import Refusal, refusal_of
 from cossign.gateway.config import Config, Route
 from cossign.gateway.policy import Policy
 from cossign.gateway.reasons import CODES, json_answer
@@ -185,7 +185,7 @@ def _authorization(policy: Policy, request: Request, fields: Mapping[str, Any]) 
     routes = list(_routes_of(policy.config, fields, name))
     if not routes:
         raise Refusal("no_route", "name the Bucket and the Region of a route, or the route: ?route=NAME")
-    nearest = ""
+    nearest: Refusal | None = None
     for route in routes:
         code = policy.gate.permit_request(
             request,
@@ -199,10 +199,12 @@ def _authorization(policy: Policy, request: Request, fields: Mapping[str, Any]) 
         )
         if code == "ok":
             break
-        if not nearest or CODES[code] > CODES[nearest]:
-            nearest = code
+        refused = refusal_of(code, request)
+        if nearest is None or CODES[refused.code] > CODES[nearest.code]:
+            nearest = refused
     else:
-        raise Refusal(nearest)
+        assert nearest is not None
+        raise nearest
     return _sign(request, route, method, key, query, _with_host(request, route, signed_headers, host))
 
 

@@ -32,6 +32,8 @@ from cossign.gateway.temporary import warnings_of_keys
 
 _DIRECTORY = "COSSIGN_SERVE_DIRECTORY"  # the environment variable that tells workers where it is
 _HEADERS_TIMEOUT = 10  # seconds in which a request's head must have come
+_LONGEST_HEAD = 64 << 10  # bytes of a request's head; granian would keep 16 MiB of each HTTP/2 request
+_PING_INTERVAL = 30  # seconds; an HTTP/2 connection whose client does not answer the ping is closed
 
 
 def _say(text: str) -> None:
@@ -47,12 +49,16 @@ def _map_board(directory: Path) -> mmap.mmap:
 
 
 def _spare_memory() -> None:
-    """Have glibc keep what threads free in two places, not in one for each thread: bulk requests would fill them all.
+    """Have glibc keep what threads free in two places, not in one for each thread, and give back what is large.
 
-    Source: mallopt(3), M_ARENA_MAX.
+    Bulk requests would fill all places, and leave holes in them.
+
+    Source: mallopt(3), M_ARENA_MAX and M_MMAP_THRESHOLD.
     """
     with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL("libc.so.6").mallopt(-8, 2)
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(-8, 2)
+        mallopt(-3, 1 << 20)
 
 
 def worker() -> Gateway:
@@ -263,7 +269,7 @@ def run(config: Config, target: str) -> None:
         target: "module:function"; in a worker, the function returns the ASGI application.
     """
     from granian.constants import Interfaces, SSLProtocols
-    from granian.http import HTTP1Settings
+    from granian.http import HTTP1Settings, HTTP2Settings
     from granian.log import LogLevels
     from granian.server import Server
 
@@ -302,7 +308,8 @@ def run(config: Config, target: str) -> None:
         interface=Interfaces.ASGI,
         workers=config.workers,
         websockets=False,
-        http1_settings=HTTP1Settings(header_read_timeout=_HEADERS_TIMEOUT * 1000),
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADERS_TIMEOUT * 1000, max_buffer_size=_LONGEST_HEAD),
+        http2_settings=HTTP2Settings(max_headers_size=_LONGEST_HEAD, keep_alive_interval=_PING_INTERVAL * 1000),
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         workers_kill_timeout=config.graceful_timeout,
