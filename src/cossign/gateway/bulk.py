@@ -171,7 +171,7 @@ class _Body:
         self._write_offset = self._read_offset = 0  # bytes of the file
         self._outcome: Refusal | bool = False
         self._condition = threading.Condition()
-        self._window = (time.monotonic(), 0)  # when it began, and the bytes that moved since
+        self._window = (time.monotonic(), 0)  # when it began, and the client's bytes since
         self.abort_reason: Refusal | None = None  # why no answer is needed any more
 
     async def read(self, receive: Receive) -> None:
@@ -209,17 +209,17 @@ class _Body:
 
     def note_progress(self, size: int) -> None:
         """The client has sent or read so many bytes."""
-        start, moved = self._window
-        self._window = (start, moved + size)
+        start, amount = self._window
+        self._window = (start, amount + size)
 
     def has_stalled(self) -> bool:
         """Whether the client moves too little for the gateway to wait: one that drips would keep its place for ever."""
-        start, moved = self._window
+        start, amount = self._window
         now = time.monotonic()
         if now - start <= _PATIENCE:
             return False
         self._window = (now, 0)
-        return moved < _LEAST
+        return amount < _LEAST
 
     def _end(self, end: Refusal | bool) -> None:
         with self._condition:
