@@ -75,7 +75,7 @@ RESOLVE := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-ver
   --custom-compile-command "make lock" $(UPGRADE)
 lock: $(VENV)/check.stamp
 	$(RESOLVE) --extra all --extra spark --extra ray --group test -o requirements/test.txt
-	$(RESOLVE) -c requirements/test.txt --extra all --group build -o requirements/demo.txt
+	$(RESOLVE) -c requirements/test.txt --extra batch --extra cli --extra credentials --extra gateway --group build -o requirements/demo.txt
 	$(RESOLVE) -c requirements/test.txt --group check -o requirements/check.txt
 	$(RESOLVE) -c requirements/test.txt -c requirements/check.txt --group docs -o requirements/docs.txt
 	$(RESOLVE) -c requirements/test.txt --extra batch --extra cli --group build --group wheel -o requirements/wheel.txt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import bisect
 import email
 import hashlib
 import hmac
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 from xml.sax.saxutils import escape
 
@@ -151,11 +152,257 @@ class Request:
         return next((value.decode() for each, value in self.headers if each.lower() == name.lower().encode()), None)
 
 
+def crc64(data: bytes, crc: int = 0) -> int:
+    """COS's CRC-64: that of ECMA-182, bit by bit reversed, as XZ has it."""
+    crc ^= 0xFFFFFFFFFFFFFFFF
+    for byte in data:
+        crc = _CRC64_TABLE[(crc ^ byte) & 0xFF] ^ crc >> 8
+    return crc ^ 0xFFFFFFFFFFFFFFFF
+
+
+def _crc64_entry(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ 0xC96C5795D7870F42 * (byte & 1)
+    return byte
+
+
+_CRC64_TABLE = [_crc64_entry(byte) for byte in range(256)]
+try:
+    import crcmod
+
+    crc64 = crcmod.mkCrcFun(0x142F0E1EBA9EA3693, initCrc=0, xorOut=0xFFFFFFFFFFFFFFFF, rev=True)  # type: ignore[assignment]
+except ImportError:
+    pass
+
+Reply = tuple[int, bytes, dict[str, str]]
+XML = {"Content-Type": "application/xml"}
+
+
+def error_reply(status: int, code: str, **headers: str) -> Reply:
+    """An error as COS words it."""
+    text = f"<Error><Code>{code}</Code><Message>{code}</Message><Resource>/</Resource><RequestId>1</RequestId></Error>"
+    return status, text.encode(), {**XML, **headers}
+
+
+class Version(NamedTuple):
+    """A version of an object that is not the newest, or a mark that it was deleted."""
+
+    key: bytes
+    version_id: str
+    content: bytes | None  # None of a delete marker
+    is_latest: bool = False
+
+
+class Store:
+    """The objects of one bucket.
+
+    Attributes:
+        objects: by their keys.
+        uploads: by UploadId the key, and the parts that wait to be completed.
+        versions: what a list of versions has besides the objects.
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[bytes, bytes] = {}
+        self.uploads: dict[str, tuple[bytes, dict[int, bytes]]] = {}
+        self.versions: list[Version] = []
+        self.page_size = 1000
+        self._sorted_keys: list[bytes] = []
+        self._upload_count = 0
+        self._lock = threading.Lock()
+
+    def answer(self, request: Request, key: bytes) -> Reply:
+        """What is answered to a request that was found good."""
+        names = {name.decode(): value for name, value in query_of(request.target)}
+        with self._lock:
+            if not key:
+                return self._bucket(request, names)
+            if names.keys() & {"uploads", "uploadId"}:
+                return self._upload(request, key, names)
+            if request.method == b"PUT":
+                return self._put(request, key)
+        if request.method == b"DELETE":
+            self.objects.pop(key, None)
+            return 204, b"", {}
+        return self._get(request, key)
+
+    def _put(self, request: Request, key: bytes) -> Reply:
+        if key in self.objects and request.header("x-cos-forbid-overwrite") == "true":
+            return error_reply(409, "FileAlreadyExists")
+        wanted_md5 = request.header("Content-MD5")
+        if wanted_md5 is not None and wanted_md5.encode() != base64.b64encode(hashlib.md5(request.body).digest()):
+            return error_reply(400, "BadDigest")
+        self.objects[key] = request.body
+        return 200, b"", self._told(request.body)
+
+    @staticmethod
+    def _told(content: bytes) -> dict[str, str]:
+        told = {"ETag": f'"{hashlib.md5(content).hexdigest()}"'}
+        return {**told, "x-cos-hash-crc64ecma": str(crc64(content))} if len(content) < 1 << 27 else told
+
+    def _get(self, request: Request, key: bytes) -> Reply:
+        if key not in self.objects:
+            return error_reply(404, "NoSuchKey") if request.method != b"HEAD" else (404, b"", {})
+        content = self.objects[key]
+        told = {**self._told(content), "Last-Modified": "Mon, 23 Nov 2026 00:00:00 GMT", "Accept-Ranges": "bytes"}
+        if request.header("If-Match") not in (None, told["ETag"]):
+            return error_reply(412, "PreconditionFailed")
+        unit, _, span = (request.header("Range") or "").partition("=")
+        if unit != "bytes":
+            return 200, content, told
+        start, _, end = span.partition("-")
+        if int(start) >= len(content):
+            return error_reply(416, "InvalidRange")
+        part = content[int(start) : int(end) + 1 if end else None]
+        return 206, part, {**told, "Content-Range": f"bytes {start}-{int(start) + len(part) - 1}/{len(content)}"}
+
+    # --- Lists
+
+    def _bucket(self, request: Request, names: dict[str, bytes]) -> Reply:
+        if request.method == b"POST":
+            fields, name, content = form_of((request.header("Content-Type") or "").encode(), request.body)
+            self.objects[fields["key"].replace("${filename}", name).encode()] = content
+            return 200, b"", {}
+        if request.method != b"GET":
+            return 200, b"", {}
+        if "uploads" in names:
+            return self._list_uploads(names)
+        if "versions" in names:
+            return self._list_versions(names)
+        return self._list(names)
+
+    def _list(self, names: dict[str, bytes]) -> Reply:
+        if len(self._sorted_keys) != len(self.objects):
+            self._sorted_keys = sorted(self.objects)
+        keys, prefix, marker = self._sorted_keys, names.get("prefix", b""), names.get("marker", b"")
+        delimiter, most = names.get("delimiter", b""), min(int(names.get("max-keys", b"1000")), self.page_size)
+        place = max(bisect.bisect_left(keys, prefix), bisect.bisect_right(keys, marker))
+        if delimiter and marker.endswith(delimiter) and marker.startswith(prefix):
+            place = max(place, bisect.bisect_left(keys, after_prefix(marker)))
+        contents, prefixes = [], []
+        last = b""
+        while place < len(keys) and keys[place].startswith(prefix) and len(contents) + len(prefixes) < most:
+            key = keys[place]
+            folder, found, _ = key[len(prefix) :].partition(delimiter) if delimiter else (b"", b"", b"")
+            if found:
+                last = prefix + folder + delimiter
+                prefixes.append(f"<CommonPrefixes><Prefix>{listed(last, names)}</Prefix></CommonPrefixes>")
+                place = bisect.bisect_left(keys, after_prefix(last))
+                continue
+            last = key
+            contents.append(
+                f"<Contents><Key>{listed(key, names)}</Key><LastModified>2026-11-23T00:00:00.000Z</LastModified>"
+                f"<ETag>&quot;{hashlib.md5(self.objects[key]).hexdigest()}&quot;</ETag><Size>{len(self.objects[key])}</Size>"
+                "<StorageClass>STANDARD</StorageClass></Contents>"
+            )
+            place += 1
+        is_truncated = place < len(keys) and keys[place].startswith(prefix)
+        marker_text = f"<NextMarker>{listed(last, names)}</NextMarker>" if is_truncated else ""
+        text = (
+            f"<ListBucketResult><Prefix>{listed(prefix, names)}</Prefix><IsTruncated>{str(is_truncated).lower()}</IsTruncated>"
+            f"{marker_text}{''.join(contents)}{''.join(prefixes)}</ListBucketResult>"
+        )
+        return 200, text.encode(), XML
+
+    def _list_versions(self, names: dict[str, bytes]) -> Reply:
+        old = {each.key: each.is_latest for each in self.versions}
+        entries = [
+            Version(key, f"v-{len(content)}", content, not old.get(key, False)) for key, content in self.objects.items()
+        ]
+        entries = sorted([*entries, *self.versions], key=lambda each: (each.key, not each.is_latest, each.version_id))
+        entries = [each for each in entries if each.key.startswith(names.get("prefix", b""))]
+        first = int(names.get("version-id-marker", b"") or b"0")
+        page = entries[first : first + self.page_size]
+        is_truncated = first + len(page) < len(entries)
+        texts = [
+            f"<{kind}><Key>{listed(each.key, names)}</Key><VersionId>{each.version_id}</VersionId>"
+            f"<IsLatest>{str(each.is_latest).lower()}</IsLatest><LastModified>2026-11-23T00:00:00.000Z</LastModified>"
+            f"<Size>{len(each.content or b'')}</Size></{kind}>"
+            for each in page
+            for kind in ("DeleteMarker" if each.content is None else "Version",)
+        ]
+        after = f"<NextKeyMarker>{listed(page[-1].key, names)}</NextKeyMarker>" if is_truncated else ""
+        after += f"<NextVersionIdMarker>{first + len(page)}</NextVersionIdMarker>" if is_truncated else ""
+        text = f"<ListVersionsResult><IsTruncated>{str(is_truncated).lower()}</IsTruncated>{after}{''.join(texts)}</ListVersionsResult>"
+        return 200, text.encode(), XML
+
+    def _list_uploads(self, names: dict[str, bytes]) -> Reply:
+        prefix = names.get("prefix", b"")
+        texts = [
+            f"<Upload><Key>{listed(key, names)}</Key><UploadId>{upload_id}</UploadId></Upload>"
+            for upload_id, (key, _) in self.uploads.items()
+            if key.startswith(prefix)
+        ]
+        text = (
+            f"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{''.join(texts)}</ListMultipartUploadsResult>"
+        )
+        return 200, text.encode(), XML
+
+    # --- Uploads in parts
+
+    def _upload(self, request: Request, key: bytes, names: dict[str, bytes]) -> Reply:
+        if "uploads" in names:
+            self._upload_count += 1
+            upload_id = f"upload-{self._upload_count}"
+            self.uploads[upload_id] = (key, {})
+            text = f"<InitiateMultipartUploadResult><UploadId>{upload_id}</UploadId></InitiateMultipartUploadResult>"
+            return 200, text.encode(), XML
+        upload_id = names["uploadId"].decode()
+        if self.uploads.get(upload_id, (b"", {}))[0] != key:
+            return error_reply(404, "NoSuchUpload")
+        parts = self.uploads[upload_id][1]
+        if request.method == b"PUT":
+            parts[int(names["partNumber"])] = request.body
+            return 200, b"", self._told(request.body)
+        if request.method == b"DELETE":
+            del self.uploads[upload_id]
+            return 204, b"", {}
+        if key in self.objects and request.header("x-cos-forbid-overwrite") == "true":
+            return error_reply(409, "FileAlreadyExists")
+        self.objects[key] = content = b"".join(part for _, part in sorted(parts.items()))
+        del self.uploads[upload_id]
+        text = "<CompleteMultipartUploadResult><ETag>1</ETag></CompleteMultipartUploadResult>"
+        return (
+            200,
+            text.encode(),
+            {**XML, **{name: value for name, value in self._told(content).items() if name != "ETag"}},
+        )
+
+
+def after_prefix(prefix: bytes) -> bytes:
+    """What comes after all keys that begin so."""
+    return prefix[:-1] + bytes([prefix[-1] + 1])
+
+
+def listed(key: bytes, names: dict[str, bytes]) -> str:
+    """A key as a list has it."""
+    return encoded(key).replace("%2F", "/") if names.get("encoding-type") == b"url" else escape(key.decode())
+
+
+class Fault(NamedTuple):
+    """What goes wrong with an answer.
+
+    Attributes:
+        reply: what is answered instead; None for the right answer.
+        delay: seconds before it.
+        sent: how much of the body is sent before the connection is cut; None for all.
+    """
+
+    reply: Reply | None = None
+    delay: float = 0.0
+    sent: int | None = None
+
+
 class CosServer:
     """The server, while it runs.
 
-    A key ``redirect`` answers with status ``status`` and Location ``to``. A server that `stores` keeps what is put, and
-    gives it back, a Range of it, too. Everything else is answered with 200 and the key.
+    A key ``redirect`` answers with status ``status`` and Location ``to``. A server that `stores` is an object store:
+    `Store` has what it can do. Everything else is answered with 200 and the key.
+
+    Attributes:
+        buckets: the stores by their buckets' names; a server that has any judges by the Host which one is meant.
+        regions: of buckets in other regions than that which the Host may name.
+        plan: gives what goes wrong with a request, or None.
     """
 
     def __init__(self, secrets: Callable[[], Iterable[tuple[str, str, str | None]]]) -> None:
@@ -165,7 +412,10 @@ class CosServer:
         self.judges = True
         self.stores = False
         self.has_cors = False  # whether the bucket has a rule for pages of any origin
-        self.objects: dict[bytes, bytes] = {}
+        self.store = Store()
+        self.buckets: dict[str, Store] = {}
+        self.regions: dict[str, str] = {}
+        self.plan: Callable[[Request], Fault | None] | None = None
         self.failures: list[int] = []  # statuses with which the next requests are answered
         self.requests: list[Request] = []
         self.refusals: list[str] = []
@@ -173,7 +423,6 @@ class CosServer:
         self.permits: Callable[[Request, str], str] | None = (
             None  # why the policy of a SecretId forbids a request, or ""
         )
-        self.uploads: dict[bytes, dict[int, bytes]] = {}  # of each key the parts that wait to be completed
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -188,7 +437,9 @@ class CosServer:
                     for name, value in self.headers.items()
                 ]
                 request = Request(method, rest.rpartition(b" ")[0], headers, self.body())
-                status, text, more = server.answer(request)
+                fault = (server.plan and server.plan(request)) or Fault()
+                time.sleep(fault.delay)
+                status, text, more = fault.reply or server.answer(request)
                 self.send_response_only(status)
                 self.send_header("Date", formatdate(time.time() + server.offset, usegmt=True))
                 self.send_header("Content-Length", str(len(text)))
@@ -196,7 +447,9 @@ class CosServer:
                     self.send_header(name, value)
                 self.end_headers()
                 if method != b"HEAD":
-                    self.wfile.write(text)
+                    self.wfile.write(text[: fault.sent])
+                if fault.sent is not None:
+                    self.close_connection = True
 
             def body(self) -> bytes:
                 if "chunked" in self.headers.get("Transfer-Encoding", ""):
@@ -261,59 +514,35 @@ class CosServer:
                     break
             if refused:
                 self.refusals.append(refused)
+                if self.buckets:
+                    return error_reply(403, refused.partition(":")[0])
                 return 403, getattr(refused, "body", refused).encode(), {}
         path = unquote_to_bytes(request.target.partition(b"?")[0])
         if self.failures:
             return self.failures.pop(0), b"", {}
-        if self.stores:
+        if self.stores or self.buckets:
             return self.stored(request, path[1:])
         if path == b"/redirect":
             query = dict(parse_qsl(request.target.partition(b"?")[2].decode()))
             return int(query["status"]), b"", {"Location": query["to"]}
         return 200, path[1:], {"ETag": f'"{hashlib.md5(request.body).hexdigest()}"'}
 
-    def stored(self, request: Request, key: bytes) -> tuple[int, bytes, dict[str, str]]:
-        """PUT, POST of a form, GET and HEAD of an object, an upload in parts, and a list of keys."""
-        names = {name.decode(): value for name, value in query_of(request.target)}
-        if key and (names.keys() & {"uploads", "uploadId"}):
-            return self.uploaded(request, key, names)
-        if not key and request.method == b"GET":
-            found = sorted(each for each in self.objects if each.startswith(names.get("prefix", b"")))
-            keys = "".join(f"<Contents><Key>{escape(each.decode())}</Key></Contents>" for each in found)
-            return 200, f"<ListBucketResult>{keys}</ListBucketResult>".encode(), {"Content-Type": "application/xml"}
-        if request.method == b"POST":
-            fields, name, content = form_of((request.header("Content-Type") or "").encode(), request.body)
-            self.objects[fields["key"].replace("${filename}", name).encode()] = content
-            return 200, b"", {}
-        if request.method == b"PUT":
-            self.objects[key] = request.body
-        if key not in self.objects:
-            return 404, b"NoSuchKey", {}
-        content = self.objects[key]
-        etag = {"ETag": f'"{hashlib.md5(content).hexdigest()}"'}
-        if request.method == b"PUT":
-            return 200, b"", etag
-        if request.header("If-Match") not in (None, etag["ETag"]):
-            return 412, b"PreconditionFailed", {}
-        unit, _, span = (request.header("Range") or "").partition("=")
-        if unit != "bytes":
-            return 200, content, etag
-        start, end = (int(each) for each in span.split("-"))
-        part = content[start : end + 1]
-        return 206, part, {**etag, "Content-Range": f"bytes {start}-{start + len(part) - 1}/{len(content)}"}
+    @property
+    def objects(self) -> dict[bytes, bytes]:
+        """Those of the only bucket."""
+        return self.store.objects
 
-    def uploaded(self, request: Request, key: bytes, names: dict[str, bytes]) -> tuple[int, bytes, dict[str, str]]:
-        """An upload in parts: its beginning, a part, its end."""
-        kind = {"Content-Type": "application/xml"}
-        if "uploads" in names:
-            self.uploads[key] = {}
-            text = "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
-            return 200, text.encode(), kind
-        if request.method == b"PUT":
-            self.uploads[key][int(names["partNumber"])] = request.body
-            return 200, b"", {"ETag": f'"{hashlib.md5(request.body).hexdigest()}"'}
-        self.objects[key] = b"".join(part for _, part in sorted(self.uploads.pop(key).items()))
-        return 200, b"<CompleteMultipartUploadResult><ETag>1</ETag></CompleteMultipartUploadResult>", kind
+    def stored(self, request: Request, key: bytes) -> Reply:
+        """The answer of the bucket that Host names."""
+        if not self.buckets:
+            return self.store.answer(request, key)
+        name, _, place = (request.header("Host") or "").partition(".cos.")
+        if name not in self.buckets:
+            return error_reply(404, "NoSuchBucket") if request.method != b"HEAD" else (404, b"", {})
+        region = self.regions.get(name, "")
+        if region and not place.startswith(f"{region}."):
+            return error_reply(301, "PermanentRedirect", **{"x-cos-bucket-region": region})
+        return self.buckets[name].answer(request, key)
 
 
 @contextmanager

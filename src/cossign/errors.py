@@ -21,6 +21,7 @@ __all__ = [
     "SignatureNotYetValid",
     "SignatureRefused",
     "SignatureRevoked",
+    "StorageError",
     "UnknownSecretId",
     "UnsignedHeaderWarning",
 ]
@@ -48,6 +49,33 @@ class ParameterError(CosSignError):
 
     def __reduce__(self) -> tuple[type[ParameterError], tuple[str, str, int | None]]:
         return type(self), (self.parameter, self.reason, self.index)
+
+
+class StorageError(CosSignError):
+    """A bucket cannot be listed, read or written; the message names the object, the request, and what to do.
+
+    Attributes:
+        action: the permission that the request needs, such as ``name/cos:GetObject``.
+        bucket: the bucket.
+        key: the object, or what the listed keys begin with.
+        status: COS's HTTP status; 0 if there was no answer.
+        code: COS's code, such as NoSuchKey.
+        was_repeated: whether the request was sent more than once.
+    """
+
+    def __init__(
+        self, message: str, action: str = "", bucket: str = "", key: str = "", status: int = 0, code: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.action = action
+        self.bucket = bucket
+        self.key = key
+        self.status = status
+        self.code = code
+        self.was_repeated = False
+
+    def __reduce__(self) -> tuple[type[StorageError], tuple[str, str, str, str, int, str]]:
+        return type(self), (str(self), self.action, self.bucket, self.key, self.status, self.code)
 
 
 class MissingParameter(ParameterError):

@@ -1,0 +1,733 @@
+"""A bucket as a place: its objects are listed, read by ranges, and written whole, by Tencent's own SDK."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import ipaddress
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import IO, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from cossign.credentials import Credentials
+from cossign.endpoint import check_bucket, check_region
+from cossign.errors import CosSignError, ParameterError, StorageError
+
+__all__ = ["Address", "Bucket", "Object", "Page", "Upload"]
+
+_ATTEMPTS = 6  # of a request; the pauses between them add up to some six seconds
+_LONGEST_PAUSE = 8.0  # seconds
+_TIMEOUTS = (10, 60)  # seconds to connect, and between two bytes of an answer
+_KEYS_PER_PAGE = 1000  # which is COS's limit
+_SMALLEST_READ = 1 << 20  # bytes that are asked for where reading begins anew
+_PART_SIZE = 8 << 20  # bytes of an upload's first parts; they grow, as there may be 10,000
+_PARTS_PER_SIZE = 2000
+_LONGEST_KEY = 850  # bytes
+_TRANSIENT_CODES = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "RequestLimitExceeded"}
+_FORBID_OVERWRITE = {"Metadata": {"x-cos-forbid-overwrite": "true"}}  # the SDK's way to give any header
+_MISDIRECTED = 421  # the status that a redirect gets, as the SDK takes 3xx for success
+
+logging.getLogger("qcloud_cos").addHandler(logging.NullHandler())  # errors are raised; the SDK would print each attempt
+
+
+class Address(NamedTuple):
+    """What ``cos://BUCKET/KEY`` names: an object, or what a key begins with."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, text: str, parameter: str = "address") -> Address:
+        """An address taken apart. The key is as it is written: nothing is decoded.
+
+        Raises:
+            ParameterError: it is not ``cos://BUCKET/KEY``.
+
+        >>> Address.parse("cos://examplebucket-1250000000/photos/a b.jpg")
+        Address(bucket='examplebucket-1250000000', key='photos/a b.jpg')
+        """
+        scheme, separator, rest = text.partition("://")
+        bucket, _, key = rest.partition("/")
+        if scheme.lower() != "cos" or not separator:
+            raise ParameterError(parameter, f"{text!r} must be cos://BUCKET/KEY")
+        check_bucket(bucket, parameter)
+        if key.startswith("/"):
+            raise ParameterError(parameter, f"{text!r} has a key that begins with a slash, which cannot be asked for")
+        return cls(bucket, key)
+
+    def __str__(self) -> str:
+        return f"cos://{self.bucket}/{self.key}"
+
+
+class Object(NamedTuple):
+    """An object, or a version of one, as a list or HEAD tells it.
+
+    Attributes:
+        key: its key.
+        size: bytes.
+        etag: its ETag, in quotes.
+        modified: when it was written, as COS words it.
+        storage_class: such as STANDARD.
+        version_id: its version; "" in a bucket without versions.
+        is_latest: whether it is the newest version.
+        is_delete_marker: whether it is a mark that the object was deleted.
+        crc64: its CRC-64, if COS knows it; not in a list.
+    """
+
+    key: str
+    size: int
+    etag: str
+    modified: str = ""
+    storage_class: str = ""
+    version_id: str = ""
+    is_latest: bool = True
+    is_delete_marker: bool = False
+    crc64: int | None = None
+
+
+class Page(NamedTuple):
+    """A part of a list: objects in the order of their keys; and what keys begin with that a delimiter ends."""
+
+    objects: list[Object]
+    prefixes: list[str]
+
+
+class Bucket:
+    """A bucket.
+
+    Args:
+        name: ``<BucketName>-<APPID>``.
+        region: such as ``ap-beijing``.
+        credentials: gives Credentials that are valid now; it is asked before each request.
+        endpoint: where requests go instead of ``cos.REGION.myqcloud.com``: ``cos-internal.ap-beijing.tencentcos.cn``,
+            ``cos.accelerate.myqcloud.com``..., with a scheme if that is http. Requests to an address such as
+            ``http://127.0.0.1:8000`` still have the bucket's own Host.
+        attempts: how often a request is sent at most.
+
+    Raises:
+        ParameterError: a parameter is not of its form.
+        StorageError: Tencent's SDK is not installed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        region: str,
+        credentials: Callable[[], Credentials],
+        *,
+        endpoint: str | None = None,
+        attempts: int = _ATTEMPTS,
+    ) -> None:
+        self.name = check_bucket(name)
+        self.region = check_region(region)
+        self._credentials = credentials
+        self._attempts = attempts
+        self._sdk = _import_sdk()
+        self._settings = _connection(self.region, endpoint)
+        self._answer = threading.local()  # the headers of a redirect
+        self._session = importlib.import_module("requests").Session()
+        adapter = importlib.import_module("requests.adapters").HTTPAdapter(pool_connections=4, pool_maxsize=64)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+        self._session.trust_env = False  # netrc would replace the signature
+        self._session.hooks["response"].append(self._note_redirect)
+
+    def __repr__(self) -> str:
+        return f"Bucket({self.name!r}, {self.region!r})"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    # --- What is there
+
+    def pages(self, prefix: str = "", *, after: str = "", delimiter: str = "") -> Iterator[Page]:
+        """The objects whose keys begin so, in the order of their keys in UTF-8.
+
+        Args:
+            prefix: what the keys begin with.
+            after: only keys after this one.
+            delimiter: keys with it behind the prefix are answer by their beginning alone, once.
+
+        Raises:
+            StorageError: the bucket cannot be listed.
+        """
+        while True:
+            data = self._call(
+                "GetBucket",
+                prefix,
+                "list_objects",
+                Prefix=prefix,
+                Marker=after,
+                Delimiter=delimiter,
+                MaxKeys=_KEYS_PER_PAGE,
+            )
+            objects = [_object_of(each) for each in data.get("Contents", [])]
+            prefixes = [each["Prefix"] for each in data.get("CommonPrefixes", [])]
+            yield Page(objects, prefixes)
+            if data.get("IsTruncated") != "true":
+                return
+            last = max([each.key for each in objects[-1:]] + prefixes[-1:], default="")
+            marker = data.get("NextMarker") or last
+            if marker <= after:
+                raise self._error("GetBucket", prefix, f"the list does not go on after {after!r}")
+            after = marker
+
+    def versions(self, prefix: str = "") -> Iterator[list[Object]]:
+        """All versions of the objects whose keys begin so, and delete markers, in the order of their keys.
+
+        Raises:
+            StorageError: the versions cannot be listed.
+        """
+        key_marker = version_marker = ""
+        while True:
+            data = self._call(
+                "GetBucketObjectVersions", prefix, "list_objects_versions", Prefix=prefix, KeyMarker=key_marker,
+                VersionIdMarker=version_marker, MaxKeys=_KEYS_PER_PAGE,
+            )  # fmt: skip
+            entries = [(each, False) for each in data.get("Version", [])]
+            entries += [(each, True) for each in data.get("DeleteMarker", [])]
+            entries.sort(key=lambda entry: (entry[0]["Key"], entry[0].get("IsLatest") != "true"))
+            yield [
+                _object_of(each)._replace(
+                    version_id=each.get("VersionId") or "",
+                    is_latest=each.get("IsLatest") == "true",
+                    is_delete_marker=is_marker,
+                )
+                for each, is_marker in entries
+            ]
+            if data.get("IsTruncated") != "true":
+                return
+            before = key_marker, version_marker
+            key_marker, version_marker = data.get("NextKeyMarker") or "", data.get("NextVersionIdMarker") or ""
+            if (key_marker, version_marker) == before or not key_marker:
+                raise self._error("GetBucketObjectVersions", prefix, "the list of versions does not go on")
+
+    def find(self, key: str) -> Object | None:
+        """An object; None if it is not there.
+
+        Raises:
+            StorageError: it cannot be asked for.
+        """
+        try:
+            return self.look(key)
+        except StorageError as error:
+            if error.status == 404 and error.code != "NoSuchBucket":
+                return None
+            raise
+
+    def look(self, key: str) -> Object:
+        """An object, by HEAD.
+
+        Raises:
+            StorageError: it is not there, or cannot be asked for.
+        """
+        headers = _lower(self._call("HeadObject", key, "head_object", Key=key))
+        return Object(
+            key, int(headers["content-length"]), headers.get("etag", ""), headers.get("last-modified", ""),
+            headers.get("x-cos-storage-class", "STANDARD"), headers.get("x-cos-version-id", ""),
+            crc64=int(headers["x-cos-hash-crc64ecma"]) if "x-cos-hash-crc64ecma" in headers else None,
+        )  # fmt: skip
+
+    # --- Reading
+
+    def read(self, key: str, start: int = 0, size: int | None = None, *, etag: str = "") -> bytes:
+        """Some bytes of an object.
+
+        Args:
+            key: the object's key.
+            start: the first byte.
+            size: how many; None for all that follow.
+            etag: the ETag that the object must have.
+
+        Raises:
+            StorageError: it cannot be read, or has another ETag.
+        """
+        if size == 0:
+            return b""
+        with contextlib.closing(_Reader(self, key, etag, start, None if size is None else start + size)) as reader:
+            return reader.read_all()
+
+    def open(self, entry: Object) -> IO[bytes]:
+        """An object as a file that is read, and in which can be sought. It must stay the one that was listed.
+
+        The object is asked for from the place where reading begins, to its end if reading goes on; a connection that
+        is cut is begun again at the same byte.
+
+        Raises:
+            StorageError: when it is read: it cannot be read, or was written again.
+        """
+        return io.BufferedReader(_ObjectFile(self, entry), 1 << 17)
+
+    # --- Writing
+
+    def write(self, key: str, *, replace: bool = True) -> Upload:
+        """A file that becomes an object when its ``with`` block ends, whole; or leaves nothing if that fails.
+
+        Args:
+            key: the object's key.
+            replace: whether an object of this key may be replaced. COS looks at this in buckets without versions alone.
+        """
+        return Upload(self, key, replace)
+
+    def put(self, key: str, data: bytes, *, replace: bool = True) -> None:
+        """Write a small object at once.
+
+        Raises:
+            StorageError: it cannot be written; its `status` is 409 if it is there and may not be replaced.
+        """
+        headers = {} if replace else _FORBID_OVERWRITE
+        try:
+            answer = self._call("PutObject", key, "put_object", Key=key, Body=data, EnableMD5=True, **headers)
+        except StorageError as error:
+            # An answer that was lost: the attempt after it finds what this one has written.
+            if error.status != 409 or not error.was_repeated or not self._has(key, len(data), _crc64(data)):
+                raise
+            return
+        self._check_crc64("PutObject", key, answer, _crc64(data))
+
+    def remove(self, key: str) -> None:
+        """Remove an object; it need not be there.
+
+        Raises:
+            StorageError: it cannot be removed.
+        """
+        self._call("DeleteObject", key, "delete_object", Key=key)
+
+    def unfinished(self, prefix: str = "") -> Iterator[tuple[str, str]]:
+        """The uploads of parts that were not completed, as (key, UploadId), of the keys that begin so.
+
+        Raises:
+            StorageError: they cannot be listed.
+        """
+        key_marker = upload_marker = ""
+        while True:
+            data = self._call(
+                "ListMultipartUploads", prefix, "list_multipart_uploads", Prefix=prefix, KeyMarker=key_marker,
+                UploadIdMarker=upload_marker, MaxUploads=1000,
+            )  # fmt: skip
+            yield from [(each["Key"], each["UploadId"]) for each in data.get("Upload", [])]
+            if data.get("IsTruncated") != "true":
+                return
+            before = key_marker, upload_marker
+            key_marker, upload_marker = data.get("NextKeyMarker") or "", data.get("NextUploadIdMarker") or ""
+            if (key_marker, upload_marker) == before:
+                raise self._error("ListMultipartUploads", prefix, "the list of uploads does not go on")
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Give an upload up, and free what its parts take; it need not be there any more.
+
+        Raises:
+            StorageError: COS refuses it.
+        """
+        try:
+            self._call("AbortMultipartUpload", key, "abort_multipart_upload", Key=key, UploadId=upload_id)
+        except StorageError as error:
+            if error.code != "NoSuchUpload":
+                raise
+
+    # --- Requests
+
+    def _call(self, action: str, key: str, method: str, **arguments: Any) -> Any:
+        """What the SDK's method gives, after as many attempts as it takes."""
+        if len(key.encode("utf-8", "surrogatepass")) > _LONGEST_KEY:
+            raise self._error(action, key, f"a key has at most {_LONGEST_KEY} bytes")
+        attempt = 1
+        while True:
+            try:
+                return getattr(self._client(), method)(Bucket=self.name, **arguments)
+            except self._sdk.CosServiceError as error:
+                problem, is_transient = self._refusal(action, key, error)
+            except self._sdk.CosClientError as error:
+                problem = self._error(action, key, f"no answer: {error}")
+                is_transient = True
+            if not is_transient or attempt >= self._attempts:
+                problem.was_repeated = attempt > 1
+                raise problem
+            time.sleep(_pause(attempt))
+            attempt += 1
+
+    def _client(self) -> Any:
+        """A client with the credentials of now: those that are renewed are never mixed."""
+        credentials = self._credentials()
+        settings = self._sdk.CosConfig(
+            Region=self.region, SecretId=credentials.secret_id, SecretKey=credentials.secret_key,
+            Token=credentials.token, Timeout=_TIMEOUTS, AutoSwitchDomainOnRetry=False, **self._settings,
+        )  # fmt: skip
+        return self._sdk.CosS3Client(settings, retry=0, session=self._session)
+
+    def _note_redirect(self, response: Any, *args: Any, **options: Any) -> None:
+        """Make an error of a redirect, which a bucket answers to a request for another region."""
+        if 300 <= response.status_code < 400 and response.status_code != 304:
+            self._answer.region = response.headers.get("x-cos-bucket-region") or _region_of(response)
+            response.status_code = _MISDIRECTED
+
+    def _error(self, action: str, key: str, text: str, status: int = 0, code: str = "") -> StorageError:
+        return StorageError(f"{Address(self.name, key)}: {text}", f"name/cos:{action}", self.name, key, status, code)
+
+    def _refusal(self, action: str, key: str, error: Any) -> tuple[StorageError, bool]:
+        """What COS said, in words that help; and whether the same request may succeed in a moment."""
+        status = int(error.get_status_code())
+        details = error.get_digest_msg()
+        details = {name.lower(): value for name, value in details.items()} if hasattr(details, "items") else {}
+        code = str(details.get("code") or details.get("x-cos-error-code") or "")
+        answer = f"{status} {code}".strip()
+        if status >= 500 or status == 429 or status < 300 or code in _TRANSIENT_CODES:
+            return self._error(action, key, f"COS cannot answer {action} now ({answer})", status, code), True
+        if status == _MISDIRECTED:
+            region = getattr(self._answer, "region", "")
+            where = f"in {region}" if region else "in another region"
+            text = f"the bucket lies {where}, not in {self.region}: name its region"
+        elif code == "NoSuchBucket":
+            text = f"there is no bucket {self.name} in {self.region}: check its name and its region"
+        elif status == 404:
+            text = "there is no such object" if code != "NoSuchUpload" else "the upload was given up or completed"
+        elif status == 412:
+            text = "the object was written again while it was read"
+        elif status == 409:
+            text = f"it is there already ({answer})"
+        elif code in ("InvalidAccessKeyId", "SignatureDoesNotMatch"):
+            text = f"COS does not accept the credentials ({answer}): check SecretId and SecretKey"
+        elif code in ("ExpiredToken", "InvalidToken"):
+            text = f"COS does not accept the token ({answer}): it has expired, or belongs to other keys"
+        elif code in ("RequestTimeTooSkewed", "RequestIsExpired"):
+            text = f"COS does not accept the time ({answer}): set this machine's clock"
+        elif status == 403:
+            text = f"COS refuses {action} ({answer}): the credentials need the permission name/cos:{action} for it"
+        else:
+            text = f"COS refuses {action} ({answer}): {details.get('message', '')}"
+        return self._error(action, key, text, status, code), False
+
+    def _has(self, key: str, size: int, crc64: int | None) -> bool:
+        """Whether an object is there with these bytes."""
+        entry = self.find(key)
+        return entry is not None and entry.size == size and None not in (crc64, entry.crc64) and entry.crc64 == crc64
+
+    def _check_crc64(self, action: str, key: str, answer: Any, crc64: int | None) -> None:
+        """Compare what COS has with what was sent."""
+        theirs = _lower(answer).get("x-cos-hash-crc64ecma")
+        if theirs is not None and crc64 is not None and int(theirs) != crc64:
+            raise self._error(action, key, "COS has other bytes than were sent (CRC-64): send them again")
+
+
+class _Reader:
+    """Some bytes of an object, in order; a connection that is cut is begun again at the same byte."""
+
+    def __init__(self, bucket: Bucket, key: str, etag: str, start: int, end: int | None) -> None:
+        self._bucket = bucket
+        self._key = key
+        self._etag = etag
+        self.place = start
+        self.end = end
+        self._stream: Any = None
+        self._failures = 0
+
+    def read(self, size: int) -> bytes:
+        """At most so many bytes; b"" at the end."""
+        while True:
+            if self.end is not None:
+                size = min(size, self.end - self.place)
+                if size <= 0:
+                    return b""
+            try:
+                if self._stream is None:
+                    self._open()
+                data = self._stream.read(size)
+            except CosSignError:
+                raise
+            except Exception as error:  # urllib3's: the connection was cut
+                self._again(f"the connection was cut: {error}")
+                continue
+            if not data and self.end is not None:
+                self._again("the answer was too short")
+                continue
+            self._failures = 0
+            self.place += len(data)
+            return bytes(data)
+
+    def read_all(self) -> bytes:
+        return b"".join(iter(lambda: self.read(1 << 20), b""))
+
+    def close(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with contextlib.suppress(Exception):
+                stream.close()
+
+    def _open(self) -> None:
+        last = "" if self.end is None else self.end - 1
+        match = {"IfMatch": self._etag} if self._etag else {}
+        span = {} if self.place == 0 and self.end is None else {"Range": f"bytes={self.place}-{last}"}
+        bucket = self._bucket
+        answer = bucket._call(
+            "GetObject", self._key, "get_object", Key=self._key, KeySimplifyCheck=False, **match, **span
+        )
+        headers = _lower(answer)
+        content_range = headers.get("content-range", "")
+        if span and not content_range.startswith(f"bytes {self.place}-"):
+            raise bucket._error(
+                "GetObject", self._key, f"COS did not give the range that was asked for: {content_range!r}"
+            )
+        if self.end is None:
+            self.end = self.place + int(headers["content-length"])
+        self._stream = answer["Body"].get_raw_stream()
+
+    def _again(self, why: str) -> None:
+        """Wait for a moment before the object is asked for again, or give up."""
+        self.close()
+        self._failures += 1
+        if self._failures >= self._bucket._attempts:
+            raise self._bucket._error("GetObject", self._key, f"it cannot be read to its end: {why}")
+        time.sleep(_pause(self._failures))
+
+
+class _ObjectFile(io.RawIOBase):
+    """An object as a file that is read."""
+
+    def __init__(self, bucket: Bucket, entry: Object) -> None:
+        self._bucket = bucket
+        self._entry = entry
+        self._place = 0
+        self._reader: _Reader | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._entry.size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"a place in a file is not negative: {base + offset}")
+        self._place = base + offset
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        size = min(len(view), self._entry.size - self._place)
+        if size <= 0:
+            return 0
+        reader = self._reader
+        if reader is None or reader.place != self._place or (reader.end is not None and reader.place >= reader.end):
+            # What is read from the beginning, or goes on where it was, is likely to be read to the end.
+            goes_on = self._place == 0 if reader is None else reader.place == self._place
+            if reader is not None:
+                reader.close()
+            end = self._entry.size if goes_on else min(self._entry.size, self._place + max(size, _SMALLEST_READ))
+            self._reader = reader = _Reader(self._bucket, self._entry.key, self._entry.etag, self._place, end)
+        data = reader.read(size)
+        view[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        super().close()
+
+
+class Upload(io.RawIOBase):
+    """A file that becomes an object at the end of its ``with`` block. If the block fails, nothing of it stays.
+
+    It is sent in parts while it is written, by a thread of its own; at most two parts wait in memory.
+    """
+
+    def __init__(self, bucket: Bucket, key: str, replace: bool) -> None:
+        self._bucket = bucket
+        self._key = key
+        self._replace = replace
+        self._buffer = bytearray()
+        self._size = 0
+        self._upload_id = ""
+        self._parts: list[dict[str, Any]] = []
+        self._crc64: int | None = 0
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._size
+
+    def write(self, data: Any) -> int:
+        """Take bytes.
+
+        Raises:
+            StorageError: an earlier part could not be sent.
+        """
+        view = memoryview(data).cast("B")
+        self._buffer += view
+        self._size += len(view)
+        limit = _PART_SIZE << len(self._parts) // _PARTS_PER_SIZE
+        if len(self._buffer) >= limit:
+            self._send()
+        return len(view)
+
+    def __enter__(self) -> Upload:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            try:
+                self.complete()
+            except BaseException:
+                self.discard()
+                raise
+        else:
+            self.discard()
+        super().close()
+
+    def complete(self) -> None:
+        """Make the object of what was written.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        if not self._upload_id:
+            self._bucket.put(self._key, bytes(self._buffer), replace=self._replace)
+            return
+        if self._buffer:
+            self._send()
+        self._wait()
+        headers = {} if self._replace else _FORBID_OVERWRITE
+        answer: Any = {}
+        try:
+            answer = self._bucket._call(
+                "CompleteMultipartUpload", self._key, "complete_multipart_upload", Key=self._key,
+                UploadId=self._upload_id, MultipartUpload={"Part": self._parts}, **headers,
+            )  # fmt: skip
+        except StorageError as error:
+            # An answer that was lost: the attempt after it finds no upload, and the object.
+            is_done = error.code == "NoSuchUpload" and self._bucket._has(self._key, self._size, self._crc64)
+            if not is_done:
+                raise
+        self._upload_id = ""
+        self._bucket._check_crc64("CompleteMultipartUpload", self._key, answer, self._crc64)
+
+    def discard(self) -> None:
+        """Leave nothing of it; what cannot be given up now is found by `Bucket.unfinished`."""
+        with contextlib.suppress(BaseException):
+            self._wait()
+        upload_id, self._upload_id = self._upload_id, ""
+        self._buffer.clear()
+        if upload_id:
+            with contextlib.suppress(StorageError):
+                self._bucket.abort(self._key, upload_id)
+
+    def _send(self) -> None:
+        """Have a thread send a part, when the one before it was sent."""
+        self._wait()
+        data, self._buffer = self._buffer, bytearray()
+        if not self._upload_id:
+            answer = self._bucket._call("InitiateMultipartUpload", self._key, "create_multipart_upload", Key=self._key)
+            self._upload_id = answer["UploadId"]
+        number = len(self._parts) + 1
+        self._parts.append({"PartNumber": number})
+        self._thread = threading.Thread(
+            target=self._send_part, args=(number, bytes(data)), name="cossign-upload", daemon=True
+        )
+        self._thread.start()
+
+    def _send_part(self, number: int, data: bytes) -> None:
+        try:
+            answer = self._bucket._call(
+                "UploadPart", self._key, "upload_part", Key=self._key, Body=data, PartNumber=number,
+                UploadId=self._upload_id, EnableMD5=True,
+            )  # fmt: skip
+            self._bucket._check_crc64("UploadPart", self._key, answer, _crc64(data))
+            self._crc64 = _crc64(data, self._crc64)
+            self._parts[number - 1]["ETag"] = _lower(answer)["etag"]
+        except BaseException as error:
+            self._failure = error
+
+    def _wait(self) -> None:
+        """Wait for the part that is being sent."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._failure is not None:
+            raise self._failure
+
+
+def _import_sdk() -> Any:
+    try:
+        return importlib.import_module("qcloud_cos")
+    except ImportError:
+        raise StorageError("a bucket is read and written by Tencent's SDK: pip install cos-python-sdk-v5") from None
+
+
+def _connection(region: str, endpoint: str | None) -> dict[str, Any]:
+    """The SDK's settings of where requests go."""
+    if endpoint is None:
+        return {"Scheme": "https", "Endpoint": f"cos.{region}.myqcloud.com"}
+    parts = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
+    has_more = parts.path.strip("/") or parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or has_more:
+        raise ParameterError("endpoint", "must be a host, such as cos-internal.ap-beijing.tencentcos.cn")
+    try:
+        ipaddress.ip_address(parts.hostname)
+    except ValueError:
+        return {"Scheme": parts.scheme, "Endpoint": parts.netloc}
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return {"Scheme": parts.scheme, "Endpoint": f"cos.{region}.myqcloud.com", "IP": parts.hostname, "Port": port}
+
+
+def _region_of(response: Any) -> str:
+    """The region in the host that a redirect leads to, or names."""
+    text = response.headers.get("Location", "") + response.text[:4096]
+    labels = text.partition(".cos.")[2].split(".", 1)
+    return labels[0] if len(labels) == 2 and len(labels[0]) < 40 else ""
+
+
+def _object_of(entry: Any) -> Object:
+    """An object of a list."""
+    return Object(
+        entry["Key"], int(entry.get("Size") or 0), entry.get("ETag") or "", entry.get("LastModified") or "",
+        entry.get("StorageClass") or "",
+    )  # fmt: skip
+
+
+def _lower(headers: Any) -> dict[str, Any]:
+    return {str(name).lower(): value for name, value in headers.items()}
+
+
+def _pause(attempt: int) -> float:
+    """Seconds before the attempt after this one."""
+    return min(_LONGEST_PAUSE, 0.2 * 2.0 ** (attempt - 1)) * random.uniform(0.5, 1)  # noqa: S311
+
+
+def _crc64(data: bytes, crc: int | None = 0) -> int | None:
+    """The CRC-64 of COS (ECMA-182, as XZ has it); None where nothing computes it fast.
+
+    Source: page 45260 of product 436.
+    """
+    function = _crc64_function()
+    return None if function is None or crc is None else int(function(data, crc))
+
+
+def _crc64_function() -> Callable[[bytes, int], int] | None:
+    global _crc64_module
+    if _crc64_module is None:
+        try:
+            crcmod = importlib.import_module("crcmod")
+            importlib.import_module("crcmod._crcfunext")  # its Python takes a second a megabyte
+            _crc64_module = crcmod.mkCrcFun(0x142F0E1EBA9EA3693, initCrc=0, xorOut=0xFFFFFFFFFFFFFFFF, rev=True)
+        except ImportError:
+            _crc64_module = False
+    return _crc64_module or None
+
+
+_crc64_module: Any = None
