@@ -436,9 +436,8 @@ class _Reader:
                 if size <= 0:
                     return b""
             try:
-                if self._stream is None:
-                    self._open()
-                data = self._stream.read(size)
+                stream = self._open() if self._stream is None else self._stream
+                data = stream.read(size)
             except CosSignError:
                 raise
             except Exception as error:  # urllib3's: the connection was cut
@@ -460,7 +459,7 @@ class _Reader:
             with contextlib.suppress(Exception):
                 stream.close()
 
-    def _open(self) -> None:
+    def _open(self) -> Any:
         last = "" if self.end is None else self.end - 1
         match = {"IfMatch": self._etag} if self._etag else {}
         span = {} if self.place == 0 and self.end is None else {"Range": f"bytes={self.place}-{last}"}
@@ -474,9 +473,10 @@ class _Reader:
             raise bucket._error(
                 "GetObject", self._key, f"COS did not give the range that was asked for: {content_range!r}"
             )
-        if self.end is None:
-            self.end = self.place + int(headers["content-length"])
+        size = self.place + int(headers["content-length"])
+        self.end = size if self.end is None else min(self.end, size)
         self._stream = answer["Body"].get_raw_stream()
+        return self._stream
 
     def _again(self, why: str) -> None:
         """Wait for a moment before the object is asked for again, or give up."""

@@ -173,7 +173,7 @@ def test_bucket_and_region_are_the_manifests(signer: Signer, capsys: pytest.Capt
     assert main(["presign", manifest, "-o", "urls.txt", "--start", str(START)]) == 0
     assert keys_of(signer) == ["a"]
     assert main(["presign", manifest, "-o", "urls.txt", "-b", "other-1250000000", "-r", REGION]) == 0
-    assert f"the inventory lists the bucket {BUCKET}, and the URLs are for other-1250000000" in capsys.readouterr().err
+    assert f"the list is of the bucket {BUCKET}, and the URLs are for other-1250000000" in capsys.readouterr().err
     other = str(inventory("other", objects("a"), sourceBucket="another"))
     assert main(["presign", manifest, other, "-r", REGION]) == 2
     assert "sign each alone" in capsys.readouterr().err

@@ -530,7 +530,7 @@ def test_a_part_that_cannot_be_written_again_as_it_was(signer: Signer, monkeypat
     job = a_job(signer)
     begun(job, 2)
     Path("out/part-00000.txt").write_bytes(b"")
-    monkeypatch.setattr("cossign.batch.resume._check_inputs", lambda plan, last: None)
+    monkeypatch.setattr("cossign.batch.resume._check_inputs", lambda *arguments: None)
     Path("keys.txt").write_text(Path("keys.txt").read_text().replace("key0", "KEY0"))
     with pytest.raises(ParameterError, match=r"cannot write part-00000\.txt again: its rows are not as they were"):
         run(replace(job, resume=True))
@@ -614,7 +614,7 @@ def test_a_part_with_other_rows_is_not_written_again_by_other_credentials(
     begun(job, 1)
     Path("out/part-00000.txt").write_bytes(b"")
     Path("k.csv").write_bytes(Path("k.csv").read_bytes().replace(b"key1\r", b"KEY0\r"))
-    monkeypatch.setattr("cossign.batch.resume._check_inputs", lambda plan, last: None)
+    monkeypatch.setattr("cossign.batch.resume._check_inputs", lambda *arguments: None)
     other = Signer(Credentials("AKIDanother", "another-key"), bucket=BUCKET, region=REGION)
     with pytest.raises(ParameterError, match="its rows are not as they were"):
         run(replace(job, resume=True, new_credentials=True, signer=other))

@@ -31,7 +31,8 @@ class Job:
         query_columns: parameters whose values are columns of the input: parameter to column.
         method_column: the column of the methods, which then differ by row.
         expires_column: the column of the seconds that a row's signature holds.
-        input_format: "txt", "csv", "jsonl", "parquet", "arrow", "orc" or "inventory"; None to go by each suffix.
+        input_format: "txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory" or "list" (a bucket's objects);
+            None to go by each suffix.
         output_format: "txt", "csv", "jsonl", "parquet" or "arrow", with ".gz" or ".zst" after it or not; None to go
             by the suffix. Text has the URLs alone; all others have columns.
         delimiter: what is between the fields of CSV that is read, one character; None for a comma, and for a tab in
@@ -59,6 +60,7 @@ class Job:
         errors: the file, pipe or device that lists bad rows, as JSON lines; None for ``errors.jsonl`` in a directory
             and ``OUT.errors.jsonl`` beside a file. A file appears only if there are any; an earlier one becomes empty.
         report: the file, pipe or device that gets the report as JSON when the job is done.
+        endpoint: where a bucket that is read is asked, instead of ``cos.REGION.myqcloud.com``; as in `storage.Bucket`.
         threads: how many threads sign; None for one a core, at most 4.
         check_space: whether a job that would fill the disk is refused.
 
@@ -94,6 +96,7 @@ class Job:
     on_error: str = "fail"
     errors: str | os.PathLike[str] | None = None
     report: str | os.PathLike[str] | None = None
+    endpoint: str | None = None
     threads: int | None = None
     check_space: bool = True
 

@@ -64,8 +64,11 @@ class Part(NamedTuple):
             ValueError, TypeError, KeyError: it is not as it was written.
         """
         part = cls(**{**entry, "end": Position(*entry["end"])})
-        numbers = (*part.end, *(getattr(part, name) for name in _NUMBERS), *part.counts.values())
-        if not all(type(number) is int and number >= 0 for number in numbers) or not isinstance(part.secret_id, str):
+        numbers = (*part.end[:2], *(getattr(part, name) for name in _NUMBERS), *part.counts.values())
+        texts = (part.secret_id, part.end.key)
+        if not all(type(number) is int and number >= 0 for number in numbers):
+            raise ValueError
+        if not all(isinstance(text, str) for text in texts):
             raise ValueError
         return part
 
@@ -138,7 +141,8 @@ class Journal:
         """Write that a part is complete, or was written again."""
         self.parts[index : index + 1] = [part]
         self.is_done = False
-        self._write({"part": part._asdict()})
+        end = part.end if part.end.key else part.end[:2]  # as it was before there were lists
+        self._write({"part": {**part._asdict(), "end": end}})
 
     def end(self) -> None:
         """Write that the job is done."""
@@ -221,12 +225,13 @@ def job_record(job: Job, inputs: list[Input], versions: dict[str, str], suffix: 
         "versions": versions,
         "inputs": [
             {
-                "path": os.path.realpath(each.path),
+                "path": os.path.realpath(each.path) if each.bucket is None else each.path,
                 "form": each.form,
                 "size": each.size,
                 "mtime_ns": each.mtime_ns,
                 "inode": each.inode,
                 "md5": each.md5,
+                **({} if each.etag is None else {"etag": each.etag}),
             }
             for each in inputs
         ],
@@ -307,6 +312,6 @@ def _name(entry: dict[str, Any]) -> str:
 def same_inputs(before: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether the inputs are those that were read before, by their places and times, or by the manifest's MD5s."""
     return all(
-        old == new or (old["md5"] is not None and old["md5"] == new["md5"])
+        old == new or any(old.get(name) is not None and old.get(name) == new.get(name) for name in ("md5", "etag"))
         for old, new in zip(before["inputs"], now["inputs"], strict=True)
     )

@@ -17,6 +17,7 @@ from cossign.batch.packing import GZIP, pyarrow
 from cossign.batch.signing import LineSigner, RowSigner
 from cossign.batch.warnings import Keys, count_warnings
 from cossign.errors import ParameterError
+from cossign.storage import Bucket
 
 _ROWS_PER_PART = 1_000_000
 
@@ -46,6 +47,8 @@ class Plan:
         self._check_choices()
         self.has_filters = bool(job.include or job.exclude or job.where or job.latest)
         self.inputs = [os.fspath(each) for each in _input_list(job.inputs)]
+        self._credentials = job.signer.valid_credentials  # of now, whenever it is called: a bucket is asked for hours
+        self._buckets: dict[str, Bucket] = {}
         self.source = self.new_source()
         self.format = output_format(self.output, job.output_format, self.is_directory)
         self._check_encoding()
@@ -86,14 +89,33 @@ class Plan:
     def new_source(self) -> Source:
         """The inputs, from their beginning."""
         job = self.job
-        return Source(self.inputs, job.input_format, delimiter=job.delimiter, encoding=job.encoding)
+        return Source(
+            self.inputs,
+            job.input_format,
+            delimiter=job.delimiter,
+            encoding=job.encoding,
+            buckets=self.bucket,
+        )
+
+    def bucket(self, name: str) -> Bucket:
+        """A bucket that is read; it is taken to lie in the signer's region.
+
+        Raises:
+            ParameterError: the signer has no region.
+        """
+        if name not in self._buckets:
+            region = self.job.signer.region
+            if region is None:
+                raise ParameterError("inputs", f"cannot ask cos://{name}: the Signer has no `region`")
+            self._buckets[name] = Bucket(name, region, self._credentials, endpoint=self.job.endpoint)
+        return self._buckets[name]
 
     def notes(self) -> Iterator[str]:
         """Warnings of what was found before anything was read."""
         yield from self.source.notes
         report_bucket, bucket = self.source.bucket, self.job.signer.bucket
         if report_bucket and bucket and report_bucket != bucket:
-            yield f"the inventory lists the bucket {report_bucket}, and the URLs are for {bucket}"
+            yield f"the list is of the bucket {report_bucket}, and the URLs are for {bucket}"
 
     def count_warnings(self, counts: Mapping[str, int]) -> Iterator[str]:
         """Warnings of what was counted while rows were read."""
@@ -123,7 +145,7 @@ class Plan:
         """What the journal says of the job."""
         if self.job.resume:
             for each in self.source.inputs:
-                if each.size is None:
+                if each.size is None and each.bucket is None:
                     raise ParameterError("resume", f"cannot read {each.name} again: only files can be gone on with")
         return job_record(self.job, self.source.inputs, self.versions(), self.format.suffix)
 
@@ -195,6 +217,8 @@ class Plan:
             raise ParameterError("key_column", "cannot be chosen for an inventory, whose keys are in the column Key")
         if job.columns is not None and "csv" not in forms:
             raise ParameterError("columns", "is for CSV without a header, and no input is CSV")
+        if job.endpoint is not None and not any(each.bucket for each in self.source.inputs):
+            raise ParameterError("endpoint", "is for inputs that lie in a bucket, and none does: leave it out")
         if job.latest and "txt" in forms:
             raise ParameterError("latest", "is for inventories and tables, and an input is text, which has no columns")
 

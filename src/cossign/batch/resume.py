@@ -42,7 +42,7 @@ def resume(plan: Plan, journal: Journal, report: Report, warnings: Warnings) -> 
         )
     record = json.loads(json.dumps(plan.record()))
     if parts and not same_inputs(journal.record, record):
-        _check_inputs(plan, parts[-1])
+        _check_inputs(plan, parts[-1], journal.record)
     was_done = journal.is_done
     if record != journal.record:
         journal.begin(record)
@@ -85,9 +85,11 @@ def _check_job(plan: Plan, journal: Journal, report: Report) -> None:
         )
 
 
-def _check_inputs(plan: Plan, last: Part) -> None:
+def _check_inputs(plan: Plan, last: Part, record: dict[str, Any]) -> None:
     """See that inputs that were moved or touched still have the bytes that were read."""
-    if plan.source.crc32(0, last.input_bytes) != last.input_crc32:
+    etags = [each.etag for each in plan.source.inputs]
+    was_written = [each.get("etag") for each in record["inputs"]] != etags
+    if was_written or plan.source.crc32(0, last.input_bytes) != last.input_crc32:
         raise ParameterError(
             "resume", "cannot go on: an input was moved or written since, and has other bytes than those that were read"
         )

@@ -93,8 +93,9 @@ class TableSigner(RowSigner):
             self.read += batch.read
             self.kept_count += len(batch.keys)
             self.counts.update(batch.counts)
-            self.end = Position(batch.input, batch.end)
-            self._look(lambda: as_bytes(batch.keys[:1000]).drop_null().to_pylist())  # noqa: B023
+            self.end = Position(batch.input, batch.end, batch.last)
+            if not batch.last:  # a bucket's list has its keys as they are
+                self._look(lambda: as_bytes(batch.keys[:1000]).drop_null().to_pylist())  # noqa: B023
             if not len(batch.keys):
                 continue
             column = self._sign(batch)

@@ -16,11 +16,12 @@ from cossign.cli import words
 from cossign.cli.hints import address
 from cossign.errors import ParameterError
 
-INPUT_FORMATS = ("txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory")
+INPUT_FORMATS = ("txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory", "list")
 EPILOG = """\
 examples:
   cossign presign keys.txt -o urls.txt -b examplebucket-1250000000 -r ap-beijing
   cossign presign inventory/manifest.json -o urls.csv.gz --expires 7d
+  cossign presign cos://examplebucket-1250000000/photos/ -r ap-beijing -o urls.parquet
   find . -type f -printf '%P\\n' | cossign presign - | head
   cossign presign files.csv --key-column path --query-column response-content-type=type -o urls.jsonl
 """
@@ -40,7 +41,8 @@ def add(commands: Any) -> None:
         "keys",
         nargs="+",
         metavar="FILE",
-        help="files, directories, patterns, an inventory's manifest.json, or - for stdin",
+        help="files, directories, patterns, an inventory's manifest.json, or - for stdin; in a bucket: "
+        "cos://BUCKET/KEY for a file, cos://BUCKET/PREFIX/ for the objects whose keys begin so, or the newest report",
     )
     options.add_bucket(parser)
     signing = options.add_request(parser)
@@ -69,6 +71,12 @@ def _add_reading(reading: argparse._ArgumentGroup) -> None:
     )
     reading.add_argument(
         "--delimiter", metavar="CHARACTER", help="what is between the fields of CSV (default: a comma; a tab in .tsv)"
+    )
+    reading.add_argument(
+        "--endpoint",
+        metavar="HOST",
+        help="where a bucket that is read is asked, such as cos-internal.ap-beijing.tencentcos.cn "
+        "(default: cos.REGION.myqcloud.com)",
     )
     reading.add_argument("--encoding", help="of text, CSV and JSON lines, such as gbk or utf-16 (default: utf-8)")
     reading.add_argument(
@@ -170,7 +178,7 @@ def run(arguments: argparse.Namespace) -> int:
     from cossign import batch
     from cossign.cli.bucket import signer
 
-    _check_files(arguments.keys)
+    _check_files(arguments.keys, arguments.input_format)
     parameters = {
         name: getattr(arguments, name)
         for name in (
@@ -181,6 +189,7 @@ def run(arguments: argparse.Namespace) -> int:
             "method_column",
             "expires_column",
             "input_format",
+            "endpoint",
             "output_format",
             "encoding",
             "latest",
@@ -224,21 +233,40 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _inventory_bucket(arguments: argparse.Namespace) -> tuple[str | None, str | None]:
-    """The bucket and the region that an inventory among the inputs names, if they are of use."""
+    """The bucket and the region that a list among the inputs names, if they are of use."""
     from cossign.batch.inputs.source import Source
+    from cossign.cli.bucket import provider, resolve
+    from cossign.storage import Bucket
 
     if arguments.bucket or os.environ.get("COS_BUCKET"):
         return None, None
-    source = Source(arguments.keys, arguments.input_format)
+
+    def bucket_of(name: str) -> Bucket:
+        region = resolve(arguments, name)[1]
+        if region is None:  # a domain of one's own needs none
+            raise ParameterError("-r", f"is missing: give the region of {name}, which is read")
+        return Bucket(name, region, provider(arguments.profile).get, endpoint=arguments.endpoint)
+
+    source = Source(arguments.keys, arguments.input_format, buckets=bucket_of)
     return source.bucket, source.region
 
 
-def _check_files(files: list[str]) -> None:
+def _check_files(files: list[str], input_format: str | None) -> None:
     """Refuse a key or an address where a file of keys is expected, and say what signs it."""
     from cossign.batch import InputError
+    from cossign.batch.inputs.source import format_of
 
     for each in files:
         if each == "-" or os.path.exists(each):
+            continue
+        if each[:6].lower() == "cos://":
+            key = each[6:].partition("/")[2]
+            is_file = input_format is not None or key.endswith(".json") or format_of(key) is not None
+            if key and key[-1] != "/" and not is_file:
+                raise InputError(
+                    f"{each}: its suffix does not tell its format: name it with --from. If it is an object to sign, "
+                    f"cossign url {shlex.quote(each)} signs it; --from list signs all objects whose keys begin so"
+                )
             continue
         if what := address(each):
             raise InputError(f"{each} {what}; a job reads files of keys")

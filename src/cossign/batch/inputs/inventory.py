@@ -9,16 +9,18 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from cossign.batch.errors import InputError
 from cossign.errors import ParameterError
+from cossign.storage import Address, Bucket, Object
 
 FORMS = {"CSV": "csv", "PARQUET": "parquet", "ORC": "orc"}
 MANIFEST = "manifest.json"
-_DAY = re.compile(r"\d{8}|\d{4}-\d\d-\d\dT\d\d-\d\dZ$")  # COS: 20260601; S3: 2026-06-01T00-00Z
+DAY = re.compile(r"\d{8}|\d{4}-\d\d-\d\dT\d\d-\d\dZ$")  # COS: 20260601; S3: 2026-06-01T00-00Z
 _MOST_BYTES = 1 << 28  # of a manifest: a million data files
 
 
@@ -128,10 +130,19 @@ def read_report(manifest: Path) -> Report:
     inventory = parsed_manifest(data)
     checksum = manifest.with_name("manifest.checksum")
     if checksum.is_file():
-        expected = checksum.read_bytes()[:64].decode("ascii", "replace").split()
-        if expected and expected[0].lower() != hashlib.md5(data, usedforsecurity=False).hexdigest():
-            raise ValueError(f" has another MD5 than {checksum.name} says: one of them was altered; fetch both again")
+        check_manifest(data, checksum.read_bytes(), checksum.name)
     return Report(manifest, inventory, [data_file(manifest, key, size) for key, size, _ in inventory.files])
+
+
+def check_manifest(data: bytes, checksum: bytes, name: str) -> None:
+    """Compare a manifest with what the file beside it says of it.
+
+    Raises:
+        ValueError: its MD5 is another one; the message goes after the manifest's name.
+    """
+    expected = checksum[:64].decode("ascii", "replace").split()
+    if expected and expected[0].lower() != hashlib.md5(data, usedforsecurity=False).hexdigest():
+        raise ValueError(f" has another MD5 than {name} says: one of them was altered; fetch both again")
 
 
 def data_file(manifest: Path, name: str, size: int | None = None) -> Path:
@@ -189,7 +200,7 @@ def newest_report(manifests: list[Path]) -> Path | None:
     """The newest of several reports of one inventory, whose folders are named by their days; None if they are not."""
     folders = [path.parent for path in manifests]
     is_one_inventory = len({folder.parent for folder in folders}) == 1
-    if len(folders) > 1 and not (is_one_inventory and all(_DAY.match(folder.name) for folder in folders)):
+    if len(folders) > 1 and not (is_one_inventory and all(DAY.match(folder.name) for folder in folders)):
         return None
     return max(manifests, key=lambda path: path.parent.name)
 
@@ -230,10 +241,99 @@ def check_sizes(report: Inventory, sizes: Iterable[int | None]) -> None:
             raise ParameterError("manifest", f"lists {key}, which {problem}: fetch it again")
 
 
-def has_md5(path: str, md5: str) -> bool:
+def has_md5(data: IO[bytes], md5: str) -> bool:
     """Whether a file has an MD5, given in hex."""
     digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as data:
-        while block := data.read(1 << 20):
-            digest.update(block)
+    while block := data.read(1 << 20):
+        digest.update(block)
     return digest.hexdigest() == md5.lower()
+
+
+# --- Reports that lie in a bucket
+
+
+def newest_bucket_report(bucket: Bucket, folder: str, *, deep: bool) -> str | None:
+    """The manifest of the newest complete report in a folder; None if the folder holds none.
+
+    Args:
+        bucket: the bucket.
+        folder: what its keys begin with; "" for the bucket.
+        deep: whether it is looked for in folders below that are not called by a day, too.
+
+    Raises:
+        InputError: there are reports of several inventories.
+        StorageError: the bucket cannot be listed.
+    """
+    if _is_there(bucket, folder + MANIFEST):
+        return folder + MANIFEST
+    folders: list[str] = []
+    for page in bucket.pages(folder, delimiter="/"):
+        folders += page.prefixes
+        if not deep and not any(_is_day(each) for each in folders):
+            return None  # a folder of objects, which may be millions
+    for each in sorted(filter(_is_day, folders), reverse=True):
+        if _is_there(bucket, each + MANIFEST):  # it is written when the report is complete
+            return each + MANIFEST
+    if not deep:
+        return None
+    manifests = [newest_bucket_report(bucket, each, deep=True) for each in folders if not each.endswith("/data/")]
+    manifests = [each for each in manifests if each is not None]
+    if len(manifests) > 1:
+        names = ", ".join(str(Address(bucket.name, str(each).removesuffix(MANIFEST))) for each in manifests[:3])
+        raise InputError(
+            f"{Address(bucket.name, folder)} holds reports of {len(manifests)} inventories: name one, such as {names}"
+        )
+    return manifests[0] if manifests else None
+
+
+def _is_there(bucket: Bucket, key: str) -> bool:
+    """Whether an object is there, by a list, which needs no other permission than the list of all."""
+    page = next(bucket.pages(key))
+    return any(each.key == key for each in page.objects)
+
+
+def _is_day(folder: str) -> bool:
+    return DAY.fullmatch(folder.rstrip("/").rpartition("/")[2]) is not None
+
+
+def read_bucket_report(bucket: Bucket, key: str) -> tuple[Inventory, list[Object]]:
+    """What the manifest of a report says, and its data files, as they lie in the bucket.
+
+    Raises:
+        InputError: it is not a manifest, or a data file is missing, or has another size.
+        StorageError: the bucket cannot be read.
+    """
+    name = Address(bucket.name, key)
+    entry = bucket.look(key)
+    if entry.size > _MOST_BYTES:
+        raise InputError(f"{name} is not an inventory's manifest: it has more than {_MOST_BYTES >> 20} MiB")
+    data = bucket.read(key, etag=entry.etag)
+    checksum_key = key.removesuffix(MANIFEST) + "manifest.checksum"
+    checksum = bucket.read(checksum_key, 0, 64) if bucket.find(checksum_key) else b""
+    try:
+        check_manifest(data, checksum, "manifest.checksum")
+        inventory = parsed_manifest(data)
+    except ValueError as error:
+        raise InputError(f"{name}{error}") from None
+    keys = [each.lstrip("/") for each, _, _ in inventory.files]
+    objects = _objects(bucket, keys)
+    for each, (_, size, _) in zip(keys, inventory.files, strict=True):
+        if each not in objects:
+            raise InputError(f"{name}: the data file {Address(bucket.name, each)} is missing")
+        if objects[each].size != size:
+            raise InputError(
+                f"{Address(bucket.name, each)} has {objects[each].size} bytes, not the manifest's {size}: the report "
+                "is not whole; take an older one"
+            )
+    return inventory, [objects[each] for each in keys]
+
+
+def _objects(bucket: Bucket, keys: Sequence[str]) -> dict[str, Object]:
+    """The objects of some keys, by a list of the folders that they lie in."""
+    names = set(keys)
+    folders = sorted({key.rpartition("/")[0] for key in keys})
+    objects: dict[str, Object] = {}
+    for folder in folders:
+        for page in bucket.pages(f"{folder}/" if folder else "", delimiter="/"):
+            objects.update({each.key: each for each in page.objects if each.key in names})
+    return objects

@@ -8,14 +8,22 @@ import glob
 import io
 import os
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
 
 from cossign.batch.errors import InputError
-from cossign.batch.inputs.inventory import MANIFEST, manifests_in, newest_report, read_report
+from cossign.batch.inputs.inventory import (
+    MANIFEST,
+    manifests_in,
+    newest_bucket_report,
+    newest_report,
+    read_bucket_report,
+    read_report,
+)
 from cossign.batch.inputs.txt import line_count, split_lines, whole_lines
 from cossign.batch.packing import DAMAGE_ERRORS, PACKINGS, crc32, unpacked
+from cossign.storage import Address, Bucket, Object
 
 FORMATS = {
     ".txt": "txt", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".arrow": "arrow",
@@ -38,6 +46,8 @@ class Input(NamedTuple):
         is_certain: whether its format was named, or its suffix names one that has columns.
         delimiter: what is between the fields of CSV.
         encoding: of text; None for UTF-8.
+        bucket: where it lies, if its path is an address; None for a file.
+        etag: its ETag there.
     """
 
     path: str
@@ -51,6 +61,8 @@ class Input(NamedTuple):
     is_certain: bool = True
     delimiter: str = ","
     encoding: str | None = None
+    bucket: Bucket | None = None
+    etag: str | None = None
 
     @property
     def name(self) -> str:
@@ -58,10 +70,14 @@ class Input(NamedTuple):
 
 
 class Position(NamedTuple):
-    """A place between two rows: that many rows of that input, and all of those before it, were read."""
+    """A place between two rows: that many rows of that input, and all of those before it, were read.
+
+    Of a bucket's list, to which objects are added while the job waits to go on, `key` is the last one's.
+    """
 
     input: int = 0
     row: int = 0
+    key: str = ""
 
 
 class Note(Protocol):
@@ -98,13 +114,15 @@ class Source:
 
     Args:
         paths: files, directories, patterns such as ``keys/*.csv``, inventory manifests, folders that hold an inventory
-            report, or "-" for stdin.
-        form: "txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory", or None to go by each file's suffix.
+            report, addresses such as ``cos://BUCKET/KEY``, or "-" for stdin.
+        form: "txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory", "list", or None to go by the suffix.
         delimiter: what is between the fields of CSV; None for a comma, and for a tab in ``.tsv``.
         encoding: of text, CSV and JSON lines; None for UTF-8.
+        buckets: gives a bucket by its name; None if addresses are refused.
 
     Raises:
         InputError: an input does not exist, or has no known form.
+        StorageError: a bucket cannot be listed or read.
 
     Attributes:
         inputs: the files.
@@ -112,7 +130,7 @@ class Source:
         position: how many of those bytes were read.
         manifests: the inventories' manifests.
         counts: of each manifest: its name, the number of rows that it promises, and its data files.
-        bucket: the bucket whose objects the inventories list; None without one.
+        bucket: the bucket whose objects are listed; None without such an input.
         region: that bucket's region, if a manifest says it.
         notes: warnings of what was found.
         total: how many rows there are, by the manifests or the files' footers, once somebody has looked.
@@ -125,7 +143,9 @@ class Source:
         *,
         delimiter: str | None = None,
         encoding: str | None = None,
+        buckets: Callable[[str], Bucket] | None = None,
     ) -> None:
+        self._buckets = buckets
         self.inputs: list[Input] = []
         self.counts: list[tuple[str, int, range]] = []
         self.manifests: list[str] = []
@@ -216,7 +236,7 @@ class Source:
         """
         before = 0
         for each in self.inputs:
-            size = each.size or 0
+            size = 0 if each.bucket is not None else each.size or 0  # whose ETag says the same
             place, end = max(0, first - before), min(size, last - before)
             if place < end:
                 with open_input(each) as raw, read_errors(each.name):
@@ -250,6 +270,11 @@ class Source:
                 raise InputError("an inventory cannot come from stdin: give its manifest")
             self.inputs.append(Input("-", form or "txt", is_certain=form is not None))
             return
+        if path[:6].lower() == "cos://":
+            self._find_in_bucket(Address.parse(path, "inputs"), form)
+            return
+        if form == "list":
+            raise InputError(f"{path} is not a bucket's list: give its address, such as cos://BUCKET/photos/")
         location = Path(path)
         if location.is_dir():
             self._find_in(path, form)
@@ -299,6 +324,64 @@ class Source:
         for each in files:
             self._find(each, form)
 
+    def _find_in_bucket(self, address: Address, form: str | None) -> None:
+        """Add the objects that an address means: a list of them as rows, or those that hold keys."""
+        if self._buckets is None:
+            raise InputError(f"{address} lies in a bucket, which cannot be read here")
+        bucket = self._buckets(address.bucket)
+        if address.key and not address.key.endswith("/") and form != "list":
+            self._add_object(bucket, address, form)
+            return
+        manifest = None
+        if form in (None, "inventory"):
+            manifest = newest_bucket_report(bucket, address.key, deep=form == "inventory")
+            if manifest is None and form == "inventory":
+                raise InputError(f"{address} holds no manifest.json of an inventory")
+        if manifest is not None:
+            self._add_report_of(bucket, manifest)
+        elif form in (None, "list"):
+            self._check_bucket(str(address), bucket.name)
+            self.bucket, self.region = bucket.name, bucket.region
+            self.inputs.append(Input(str(address), "list", inventory=True, bucket=bucket))
+        else:
+            first = len(self.inputs)
+            for page in bucket.pages(address.key):
+                self.inputs += [_object_input(bucket, each, form) for each in page.objects if each.key[-1] != "/"]
+            if len(self.inputs) == first:
+                raise InputError(f"{address} holds no objects")
+
+    def _add_object(self, bucket: Bucket, address: Address, form: str | None) -> None:
+        """Add an object that holds keys, or the report whose manifest it is."""
+        entry = bucket.find(address.key)
+        if entry is None:
+            raise InputError(f"{address} is not there: to sign the objects whose keys begin so, end it with a slash")
+        form = form or ("inventory" if address.key.rpartition("/")[2] == MANIFEST else format_of(address.key))
+        if form is None:
+            raise InputError(f"{address}: its suffix does not tell its format: name it with `input_format`")
+        if form == "inventory":
+            self._add_report_of(bucket, address.key)
+        else:
+            self.inputs.append(_object_input(bucket, entry, form))
+
+    def _add_report_of(self, bucket: Bucket, manifest: str) -> None:
+        """Add the data files of a report that lies in a bucket."""
+        name = str(Address(bucket.name, manifest))
+        inventory, objects = read_bucket_report(bucket, manifest)
+        self._check_bucket(name, inventory.bucket)
+        self.manifests.append(name)
+        self.bucket, self.region = inventory.bucket or self.bucket, inventory.region or self.region
+        first = len(self.inputs)
+        for entry, (_, _, md5) in zip(objects, inventory.files, strict=True):
+            each = _object_input(bucket, entry, inventory.form)
+            self.inputs.append(each._replace(md5=md5, fields=inventory.fields, inventory=True))
+        if inventory.rows is not None:
+            self.counts.append((name, inventory.rows, range(first, len(self.inputs))))
+
+    def _check_bucket(self, name: str, bucket: str | None) -> None:
+        """Refuse lists of two buckets."""
+        if bucket is not None and self.bucket not in (None, bucket):
+            raise InputError(f"{name} lists the bucket {bucket}, and another input {self.bucket}: sign each alone")
+
     @staticmethod
     def _check_alone(folder: str, data_folders: set[str]) -> None:
         """Refuse a directory with a report and, elsewhere in it, lists of keys."""
@@ -319,10 +402,7 @@ class Source:
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}") from None
         inventory = report.inventory
-        if inventory.bucket is not None and self.bucket not in (None, inventory.bucket):
-            raise InputError(
-                f"{path} lists the bucket {inventory.bucket}, and another manifest {self.bucket}: sign each alone"
-            )
+        self._check_bucket(str(path), inventory.bucket)
         self.bucket, self.region = inventory.bucket or self.bucket, inventory.region or self.region
         first = len(self.inputs)
         for file, (_, size, md5) in zip(report.files, inventory.files, strict=True):
@@ -367,8 +447,15 @@ def _with_status(each: Input) -> Input:
     return each._replace(size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
 
 
+def _object_input(bucket: Bucket, entry: Object, form: str) -> Input:
+    path = str(Address(bucket.name, entry.key))
+    return Input(path, form, entry.size, bucket=bucket, etag=entry.etag)
+
+
 def open_input(each: Input) -> IO[bytes]:
     """An input's bytes as they are stored."""
+    if each.bucket is not None:
+        return each.bucket.open(Object(Address.parse(each.path).key, each.size or 0, each.etag or ""))
     if each.path == "-":
         return open(sys.stdin.fileno(), "rb", closefd=False)
     try:
@@ -378,8 +465,8 @@ def open_input(each: Input) -> IO[bytes]:
 
 
 def check_unchanged(each: Input, raw: IO[bytes]) -> None:
-    """Raise an InputError if an input is not the same any more as when the job began."""
-    if each.size is None:
+    """Raise an InputError if an input is not the same any more as when the job began; a bucket looks after its own."""
+    if each.size is None or each.bucket is not None:
         return
     now = os.stat(each.path) if raw.closed else os.fstat(raw.fileno())
     if (now.st_size, now.st_mtime_ns) != (each.size, each.mtime_ns):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import contextlib
 import gzip
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
@@ -15,15 +16,16 @@ from cossign._arrow import Lines
 from cossign.batch._rows import text_counts
 from cossign.batch.columns import as_bytes, as_strings, buffers_of
 from cossign.batch.errors import InputError
-from cossign.batch.inputs import arrow, csv, jsonl, orc, parquet
+from cossign.batch.inputs import arrow, csv, jsonl, listing, orc, parquet
 from cossign.batch.inputs.addresses import Addresses
 from cossign.batch.inputs.choice import ColumnChoice, Fault, Reading, ReadRows
 from cossign.batch.inputs.filters import Condition, any_pattern
 from cossign.batch.inputs.inventory import has_md5
-from cossign.batch.inputs.source import Input, Note, Position, Source, read_errors
+from cossign.batch.inputs.source import Input, Note, Position, Source, open_input, read_errors
 from cossign.batch.inputs.txt import check_list, whole_lines
 from cossign.batch.inputs.versions import Versions
 from cossign.batch.threads import read_ahead
+from cossign.storage import Address
 
 
 class Batch(NamedTuple):
@@ -39,6 +41,7 @@ class Batch(NamedTuple):
         faults: by their place in the batch, the rows that could not be read; their columns are null.
         read: how many rows were read for it.
         counts: what else was counted, as in `Report.counts`.
+        last: of a bucket's list, the last key that was read.
     """
 
     input: int
@@ -50,6 +53,7 @@ class Batch(NamedTuple):
     faults: Mapping[int, Fault]
     read: int
     counts: Mapping[str, int]
+    last: str = ""
 
     def split(self, rows: int) -> tuple[Batch, Batch]:
         """The first rows with all that was counted, and the others; a resumed job counts in the same way."""
@@ -60,6 +64,7 @@ class Batch(NamedTuple):
                 keys=self.keys[:rows],
                 table=self.table[:rows],
                 faults={place: each for place, each in self.faults.items() if place < rows},
+                last=str(self.keys[rows - 1]) if self.last and rows else self.last,
             ),
             self._replace(
                 numbers=self.numbers[rows:],
@@ -98,6 +103,7 @@ class Tables:
     ) -> None:
         self.source = source
         self.choice = choice._replace(others=list(dict.fromkeys([*choice.others, *(each.column for each in where)])))
+        self._include = include
         self.include = any_pattern("include", include)
         self.exclude = any_pattern("exclude", exclude)
         self.where = where
@@ -127,7 +133,7 @@ class Tables:
                 choice = choice._replace(key=_inventory_key(each), versions=True)
             elif self.latest:
                 choice = choice._replace(versions=True)
-            for rows in self._read(index, each, choice, skip):
+            for rows in self._read(index, each, choice, skip, at.key if index == at.input else ""):
                 end = rows.first + len(rows.table) if rows.end is None else rows.end
                 if skip and end <= skip:
                     continue
@@ -141,6 +147,7 @@ class Tables:
                     rows.faults,
                     len(rows.table),
                     rows.counts,
+                    str(rows.table.column(choice.key)[-1]) if each.form == "list" else "",
                 )
                 with _arrow_errors(each):
                     batch = self._choose(self._prepare(batch, each), each)
@@ -163,7 +170,11 @@ class Tables:
         self.source.position = 0
         return total
 
-    def _read(self, index: int, each: Input, choice: ColumnChoice, skip: int) -> Reading:
+    def _read(self, index: int, each: Input, choice: ColumnChoice, skip: int, after: str) -> Reading:
+        if each.form == "list":
+            prefix = listing.list_prefix(Address.parse(each.path).key, self._include)
+            yield from listing.read(each, choice, prefix, skip, after)
+            return
         with self.source.read(index) as (data, note), _arrow_errors(each):
             yield from READERS[each.form](data, note, each, choice, skip)
 
@@ -270,13 +281,24 @@ READERS: dict[str, Callable[[IO[bytes], Note, Input, ColumnChoice, int], Reading
 
 def _is_right(each: Input) -> bool:
     """Whether an inventory's data file is the one that its manifest means."""
-    with read_errors(each.name):
-        return each.md5 is None or has_md5(each.path, each.md5)
+    if each.md5 is None:
+        return True
+    is_right = _etag_is_right(each)
+    if is_right is None:
+        with read_errors(each.name), open_input(each) as data:
+            is_right = has_md5(data, each.md5)
+    return is_right
+
+
+def _etag_is_right(each: Input) -> bool | None:
+    """Whether an object is the one that a manifest means, by its ETag; None if that is not its MD5."""
+    etag = (each.etag or "").strip('"').lower()
+    return etag == (each.md5 or "").lower() if re.fullmatch("[0-9a-f]{32}", etag) else None
 
 
 def _inventory_key(each: Input) -> str:
-    """The column of an inventory's keys: Key in its CSV, key elsewhere."""
-    return "Key" if each.fields else "key"
+    """The column of an inventory's keys: Key in its CSV and in lists, key elsewhere."""
+    return "Key" if each.fields or each.form == "list" else "key"
 
 
 @contextlib.contextmanager
