@@ -7,11 +7,15 @@ CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/c
 BUILT := $(foreach name,$(EXTENSIONS),src/cossign/$(name).c src/cossign/$(name).*.so)
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo test test-long check bench docs dist lock report man soak soak-gateway attack-gateway coverage fuzz fuzz-c fuzz-python golden clean
+.PHONY: demo demo-bucket test test-long check bench docs dist lock report man soak soak-gateway attack-gateway coverage fuzz fuzz-c fuzz-python golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
 	$(BIN)/python bench/demo.py
+
+# 100,000 objects of one bucket become URLs in another, on a server of the tests that judges every request.
+demo-bucket: $(VENV)/test.stamp
+	$(BIN)/python -m bench.demo_bucket
 
 # The tests, in at most ten minutes on two cores. What a test needs that is not installed is named at the end.
 PYTEST := $(BIN)/python -m pytest -n auto

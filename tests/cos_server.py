@@ -272,7 +272,7 @@ class Store:
         return self._list(names)
 
     def _list(self, names: dict[str, bytes]) -> Reply:
-        if len(self._sorted_keys) != len(self.objects):
+        if len(self.objects) < 10_000 or len(self._sorted_keys) != len(self.objects):
             self._sorted_keys = sorted(self.objects)
         keys, prefix, marker = self._sorted_keys, names.get("prefix", b""), names.get("marker", b"")
         delimiter, most = names.get("delimiter", b""), min(int(names.get("max-keys", b"1000")), self.page_size)

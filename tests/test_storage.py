@@ -316,6 +316,16 @@ def test_a_list_that_does_not_go_on(server: CosServer, bucket: Bucket) -> None:
         list(bucket.pages())
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["", "<", "<A><Contents><Size>1</Size></Contents></A>", "<A><Contents><Key>a</Key><Size>x</Size></Contents></A>", "<A><Contents><Key>%ff</Key></Contents></A>"],
+)  # fmt: skip
+def test_a_list_that_cannot_be_read(text: str, server: CosServer, bucket: Bucket) -> None:
+    server.plan = failing(10, Fault((200, text.encode(), {"Content-Type": "application/xml"})))
+    with pytest.raises(StorageError, match="cos://examplebucket-1250000000/p/: the list cannot be read"):
+        list(bucket.pages("p/"))
+
+
 def test_credentials_are_asked_for_before_each_request(server: CosServer, store: Store) -> None:
     store.objects = {b"a": b"1"}
     secrets = [("AKIDone", "1", None), ("AKIDtwo", "2", "token")]

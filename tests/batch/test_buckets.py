@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cossign import Credentials, ParameterError, Signer
-from cossign.batch import InputError, Job, Report, dry_run, run
+from cossign.batch import InputError, Job, Report, abort, dry_run, run
 from cossign.batch.inputs.listing import list_prefix
 from cossign.cli import main
 from cossign.errors import StorageError
@@ -129,7 +130,7 @@ def test_nothing_is_there(server: CosServer, store: Store, signer: Signer) -> No
     with pytest.raises(ParameterError, match="inputs must be <BucketName>-<APPID>"):
         done(server, signer, "cos://b/a")
     Path("keys.txt").write_text("a\n")
-    with pytest.raises(ParameterError, match="endpoint is for inputs that lie in a bucket"):
+    with pytest.raises(ParameterError, match="endpoint is for what lies in a bucket"):
         done(server, signer, "keys.txt")
 
 
@@ -276,12 +277,222 @@ def test_a_report_that_is_not_whole(server: CosServer, reports: Store, signer: S
         done(server, signer, folder)
 
 
+# --- Outputs in a bucket
+
+
+def part_keys(store: Store, prefix: str = "urls/") -> list[str]:
+    return [key.decode() for key in sorted(store.objects) if key.decode().startswith(f"{prefix}part-")]
+
+
+def urls_in(store: Store, prefix: str = "urls/") -> list[str]:
+    return [line for key in part_keys(store, prefix) for line in store.objects[key.encode()].decode().splitlines()]
+
+
+@pytest.mark.parametrize(
+    "name", ["urls.txt", "urls.txt.gz", "urls.parquet", "urls.jsonl.zst", "urls.csv", "urls.arrow"]
+)
+def test_one_object(name: str, server: CosServer, store: Store, reports: Store, signer: Signer) -> None:
+    report = done(server, signer, f"cos://{BUCKET}/", f"cos://{REPORTS}/a b/{name}")
+    assert (report.rows, report.output, report.errors) == (8, f"cos://{REPORTS}/a b/{name}", None)
+    done(server, signer, f"cos://{BUCKET}/", name)
+    assert {key.decode(): content for key, content in reports.objects.items()} == {
+        f"a b/{name}": Path(name).read_bytes()
+    }
+
+
+def test_parts_in_a_bucket(server: CosServer, store: Store, reports: Store, signer: Signer) -> None:
+    for output, named in (
+        (f"cos://{REPORTS}/urls/", {}),
+        (f"cos://{REPORTS}/csv", {"output_format": "csv.gz"}),
+        (f"cos://{REPORTS}/all/", {}),
+    ):
+        report = done(server, signer, f"cos://{BUCKET}/", output, rows_per_part=3, **named)
+        assert (report.rows, report.parts) == (8, 3)
+    assert part_keys(reports) == [f"urls/part-0000{number}.txt" for number in range(3)]
+    assert part_keys(reports, "csv/") == [f"csv/part-0000{number}.csv.gz" for number in range(3)]
+    assert sorted(urls_in(reports)) == sorted(signer.presign_many(sorted(KEYS), key_time=(START, START + 900)))
+    assert reports.uploads == {}
+    with pytest.raises(
+        ParameterError, match="is not empty: use `resume=True` to continue the job in it, or choose another folder"
+    ):
+        done(server, signer, f"cos://{BUCKET}/", f"cos://{REPORTS}/urls/", rows_per_part=3)
+    reports.objects[b"other/file"] = b""
+    for resume in (False, True):
+        with pytest.raises(ParameterError, match="other/ is not empty"):
+            done(server, signer, f"cos://{BUCKET}/", f"cos://{REPORTS}/other/", rows_per_part=3, resume=resume)
+
+
+def test_bad_rows_in_a_bucket(server: CosServer, reports: Store, signer: Signer) -> None:
+    Path("keys.txt").write_text("a\n/bad\nb\nc\nd\n/worse\n")
+    report = done(server, signer, "keys.txt", f"cos://{REPORTS}/urls/", rows_per_part=2, on_error="skip")
+    assert (report.rows, report.bad, report.errors) == (6, 2, f"cos://{REPORTS}/urls/_errors/")
+    lists = {key.decode(): content for key, content in reports.objects.items() if b"_errors/" in key}
+    assert list(lists) == ["urls/_errors/part-00000.jsonl", "urls/_errors/part-00002.jsonl"]
+    assert json.loads(lists["urls/_errors/part-00002.jsonl"])["key"] == "/worse"
+    one = f"cos://{REPORTS}/one.txt"
+    assert done(server, signer, "keys.txt", one, on_error="skip").errors == f"{one}.errors.jsonl"
+    assert reports.objects[b"one.txt.errors.jsonl"].count(b"\n") == 2
+    Path("keys.txt").write_text("a\n")
+    assert done(server, signer, "keys.txt", one).errors is None
+    assert b"one.txt.errors.jsonl" not in reports.objects
+    Path("keys.txt").write_text("a\n/bad\n")
+    done(server, signer, "keys.txt", one, on_error="null", errors="here.jsonl")
+    assert Path("here.jsonl").read_text().count("\n") == 1
+    for named in ({"errors": f"cos://{REPORTS}/e"}, {"report": f"cos://{REPORTS}/r"}):
+        with pytest.raises(ParameterError, match="cannot lie in a bucket"):
+            done(server, signer, "keys.txt", one, **named)
+
+
+def test_an_output_that_is_an_input(server: CosServer, store: Store, reports: Store, signer: Signer) -> None:
+    reports.objects[b"lists/keys.txt"] = b"a\n"
+    for inputs, output in (
+        (f"cos://{BUCKET}/", f"cos://{BUCKET}/urls/"), (f"cos://{BUCKET}/photos/", f"cos://{BUCKET}/photos/urls.txt"),
+        (f"cos://{REPORTS}/lists/keys.txt", f"cos://{REPORTS}/lists/keys.txt"),
+    ):  # fmt: skip
+        with pytest.raises(ParameterError, match="choose another"):
+            done(server, signer, inputs, output)
+    done(server, signer, f"cos://{BUCKET}/photos/", f"cos://{BUCKET}/urls/")
+    assert len(urls_in(store)) == 5
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_job_that_is_cut_off_goes_on_elsewhere(
+    seed: int,
+    server: CosServer,
+    store: Store,
+    reports: Store,
+    signer: Signer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At any request, before it was done or after; by another machine, which has nothing but the bucket."""
+    store.page_size = 2
+    wanted = signer.presign_many(sorted(KEYS), key_time=(START, START + 900))
+    shuffle = random.Random(seed)
+    count = [0]
+    real_answer = server.answer
+
+    def answer(request: Request) -> Any:
+        count[0] -= 1
+        if count[0] == 0:
+            if shuffle.random() < 0.5:
+                real_answer(request)  # it was done, and nobody heard of it
+            return error_reply(403, "AccessDenied")
+        return real_answer(request)
+
+    server.answer = answer  # type: ignore[method-assign]
+    named: dict[str, Any] = {"rows_per_part": 2, "resume": False}
+    for attempt in range(50):
+        (tmp_path / str(attempt)).mkdir()
+        monkeypatch.chdir(tmp_path / str(attempt))
+        count[0] = shuffle.randrange(1, 20)
+        try:
+            report = done(server, signer, f"cos://{BUCKET}/", f"cos://{REPORTS}/urls/", **named)
+        except StorageError:
+            named["resume"] = any(key.startswith(b"urls/.journal/") for key in reports.objects)
+            continue
+        break
+    assert (report.rows, report.parts) == (8, 4)
+    assert urls_in(reports) == wanted
+    assert reports.uploads == {}
+
+
+def test_two_jobs_in_one_folder(
+    server: CosServer, reports: Store, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("keys.txt").write_text("a\nb\nc\nd\n")
+    output = f"cos://{REPORTS}/urls/"
+    begun: list[Report] = []
+
+    def second(progress: Any) -> None:
+        if not begun and progress.parts == 1:
+            begun.append(done(server, signer, "keys.txt", output, rows_per_part=1, resume=True))
+
+    job = Job(inputs="keys.txt", output=output, signer=signer, start=START, endpoint=server.url, rows_per_part=1)
+    monotonic = [0.0]
+
+    def tick() -> float:
+        monotonic[0] += 1
+        return monotonic[0]
+
+    monkeypatch.setattr("cossign.batch.runner.time.monotonic", tick)  # so that progress is told after each piece
+    with pytest.raises(ParameterError, match="is being written by another job"):
+        run(job, progress=second)
+    assert begun[0].rows == 4
+    assert len(urls_in(reports)) == 4
+
+
+def test_a_journal_in_a_bucket_that_was_edited(server: CosServer, reports: Store, signer: Signer) -> None:
+    Path("keys.txt").write_text("a\nb\nc\nd\n")
+    output = f"cos://{REPORTS}/urls/"
+    done(server, signer, "keys.txt", output, rows_per_part=1)
+    lines = sorted(key for key in reports.objects if b".journal/" in key)
+    assert len(lines) == 6
+    whole = dict(reports.objects)
+    for change in (lines[2:3], lines[:1]):
+        reports.objects.clear()
+        reports.objects.update({key: content for key, content in whole.items() if key not in change})
+        with pytest.raises(ParameterError, match="was altered"):
+            done(server, signer, "keys.txt", output, rows_per_part=1, resume=True)
+    reports.objects.clear()
+    reports.objects.update(whole)
+    reports.objects[b"urls/part-00001.txt"] = b"damaged\n"
+    del reports.objects[b"urls/part-00003.txt"]
+    report = done(server, signer, "keys.txt", output, rows_per_part=1, resume=True)
+    assert [text for text in report.warnings if "written again" in text] == [
+        f"part-0000{number}.txt was missing or damaged, and was written again" for number in (1, 3)
+    ]
+    assert {key: content for key, content in reports.objects.items() if b".journal" not in key} == {
+        key: content for key, content in whole.items() if b".journal" not in key
+    }
+    assert done(server, signer, "keys.txt", output, rows_per_part=1, resume=True).rows == 4
+
+
+def test_an_interrupt_leaves_no_upload(server: CosServer, reports: Store, signer: Signer) -> None:
+    Path("keys.txt").write_text("".join(f"photos/{number}.jpg\n" for number in range(200_000)))
+
+    def interrupt(progress: Any) -> None:
+        if progress.written > 20_000_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            Job(inputs="keys.txt", output=f"cos://{REPORTS}/urls.txt", signer=signer, endpoint=server.url),
+            progress=interrupt,
+        )
+    assert (reports.objects, reports.uploads) == ({}, {})
+
+
+def test_uploads_of_a_killed_job_are_given_up(
+    server: CosServer, reports: Store, signer: Signer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number, key in enumerate(
+        ("urls/part-00003.txt", "urls/_errors/part-00001.jsonl", "urls/mine", "urls.txt", "urls.txt.2")
+    ):
+        reports.uploads[f"upload-{number}"] = (key.encode(), {})
+    job = Job(inputs="none", output=f"cos://{REPORTS}/urls/", signer=signer, endpoint=server.url)
+    assert abort(job) == 2
+    assert abort(job) == 0
+    where = ["-r", REGION, "--endpoint", server.url]
+    assert main(["presign", "none", "-o", f"cos://{REPORTS}/urls.txt", "--abort", *where]) == 0
+    assert capfd.readouterr().err == f"cossign: 1 unfinished upload given up in cos://{REPORTS}/urls.txt\n"
+    assert [key for key, _ in reports.uploads.values()] == [b"urls/mine", b"urls.txt.2"]
+    with pytest.raises(ParameterError, match="does not lie in a bucket"):
+        abort(Job(inputs="none", output="urls.txt", signer=signer))
+
+
 # --- The command
 
 
 def test_the_command(server: CosServer, store: Store, reports: Store, capfd: pytest.CaptureFixture[str]) -> None:
     where = ["-r", REGION, "--endpoint", server.url, "--start", str(START), "-o", "urls.txt"]
     assert main(["presign", f"cos://{BUCKET}/photos/", *where]) == 0
+    into = [*where[:-1], f"cos://{REPORTS}/urls/"]
+    assert main(["presign", f"cos://{BUCKET}/photos/", *into]) == 0
+    assert f"5 URLs to cos://{REPORTS}/urls/ in 1 part in" in capfd.readouterr().err
+    assert main(["presign", f"cos://{BUCKET}/photos/", *into]) == 2
+    assert "use --resume to continue the job in it" in capfd.readouterr().err
+    assert main(["presign", f"cos://{BUCKET}/photos/", *into, "--resume"]) == 0
     assert len(Path("urls.txt").read_text().splitlines()) == 5
     assert f"https://{BUCKET}.cos.{REGION}" in Path("urls.txt").read_text()
     inventory("prefix/1250000000/examplebucket/daily/20260601", objects("a"), data="../data")

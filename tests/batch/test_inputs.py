@@ -34,7 +34,7 @@ from cossign.batch.inputs import jsonl as jsonl_inputs
 from cossign.batch.inputs.choice import ColumnChoice
 from cossign.batch.inputs.source import Input
 from cossign.batch.inputs.tables import Tables
-from cossign.batch.journal import Journal
+from cossign.batch.journal import FolderJournal
 from cossign.cli import main
 from tests.batch.test_job import write
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
@@ -790,14 +790,14 @@ def test_empty_lines_at_the_end_make_no_part(name: str, signer: Signer) -> None:
     report = done(signer, name, "whole/", **named)
     assert (report.parts, report.counts) == (5, {"empty_lines": 1 << 20})
     with pytest.MonkeyPatch.context() as patch:
-        add = Journal.add
+        add = FolderJournal.add
 
-        def and_end(journal: Journal, index: int, part: Any) -> None:
+        def and_end(journal: FolderJournal, index: int, part: Any) -> None:
             add(journal, index, part)
             if len(journal.parts) == 5:
                 raise KeyboardInterrupt
 
-        patch.setattr(Journal, "add", and_end)
+        patch.setattr(FolderJournal, "add", and_end)
         with pytest.raises(KeyboardInterrupt):
             done(signer, name, "out/", **named)
     report = done(signer, name, "out/", resume=True, **named)

@@ -46,16 +46,16 @@ class Ended(Exception):
 
 def end_behind(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """End the next job when that many parts are in its journal."""
-    from cossign.batch.journal import Journal, Part
+    from cossign.batch.journal import FolderJournal, Part
 
-    add = Journal.add
+    add = FolderJournal.add
 
-    def and_end(journal: Journal, index: int, part: Part) -> None:
+    def and_end(journal: FolderJournal, index: int, part: Part) -> None:
         add(journal, index, part)
         if len(journal.parts) == parts:
             raise Ended
 
-    monkeypatch.setattr(Journal, "add", and_end)
+    monkeypatch.setattr(FolderJournal, "add", and_end)
 
 
 def begun(job: Job, parts: int = 1) -> None:
@@ -573,18 +573,18 @@ def test_a_directory_that_is_moved_while_a_job_is_at_work(signer: Signer, monkey
 
 
 def test_a_directory_that_is_moved_between_two_parts(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from cossign.batch.journal import Journal, Part
+    from cossign.batch.journal import FolderJournal, Part
 
-    add = Journal.add
+    add = FolderJournal.add
 
-    def and_move(journal: Journal, index: int, part: Part) -> None:
+    def and_move(journal: FolderJournal, index: int, part: Part) -> None:
         add(journal, index, part)
         if index == 0:
             os.rename("out", "elsewhere")
             Path("out").mkdir()
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "add", and_move)
+        patch.setattr(FolderJournal, "add", and_move)
         with pytest.raises(ParameterError, match="was moved or removed while the job was at work"):
             run(a_job(signer))
     assert os.listdir("out") == []
@@ -594,11 +594,11 @@ def test_a_directory_that_is_moved_between_two_parts(signer: Signer, monkeypatch
 def test_parts_whose_ends_do_not_ascend(signer: Signer) -> None:
     """A journal with right digests and wrong contents, as no job writes it."""
     from cossign.batch.inputs.source import Position
-    from cossign.batch.journal import Journal
+    from cossign.batch.journal import FolderJournal
 
     job = a_job(signer)
     begun(job, 2)
-    with contextlib.closing(Journal(Path("out"), True, print)) as journal:
+    with contextlib.closing(FolderJournal(Path("out"), True, print)) as journal:
         last = journal.parts[-1]
         journal.add(2, last._replace(name="part-00002.txt", end=Position(0, 5)))
     with pytest.raises(ParameterError, match=r"\.journal\.jsonl was altered"):

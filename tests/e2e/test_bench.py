@@ -30,6 +30,13 @@ def test_jobs(more: list[str], rows: int, tmp_path: Path) -> None:
     assert len(re.findall(r"^\| (?:keys|inventory).* \| [\d.]+ \|", done.stdout, re.M)) == rows, done.stdout
 
 
+def test_the_demo_with_buckets() -> None:
+    command = [sys.executable, "-m", "bench.demo_bucket", "--objects", "3000"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "3,000 URLs in 1 parts" in done.stdout
+    assert "refused by the judge: 0" in done.stdout
+
+
 @pytest.mark.long
 def test_clients() -> None:
     command = [sys.executable, "-m", "bench.clients", "--rounds", "2"]

@@ -2,6 +2,6 @@
 
 from cossign.batch.errors import InputError, RowError, SpaceError
 from cossign.batch.job import Estimate, Job, Progress, Report
-from cossign.batch.runner import dry_run, run
+from cossign.batch.runner import abort, dry_run, run
 
-__all__ = ["Estimate", "InputError", "Job", "Progress", "Report", "RowError", "SpaceError", "dry_run", "run"]
+__all__ = ["Estimate", "InputError", "Job", "Progress", "Report", "RowError", "SpaceError", "abort", "dry_run", "run"]

@@ -62,7 +62,8 @@ def estimate(plan: Plan, warnings: Warnings | None = None, sample: int = _SAMPLE
     if warnings:
         for text in plan.count_warnings(rows.counts):
             warnings.add(text)
-    free = None if is_stream(plan.output) else shutil.disk_usage(_existing_folder(plan.output)).free
+    is_here = plan.address is None and not is_stream(plan.output)
+    free = None if not is_here else shutil.disk_usage(_existing_folder(plan.output)).free
     scale = None if output_rows is None else output_rows / max(1, row_count)
     size = None if scale is None else round(file.size * scale)
     duration = None if output_rows is None else output_rows * seconds / max(1, row_count - first_count)
@@ -92,7 +93,7 @@ def check_space(plan: Plan, bytes_before: int) -> None:
     Raises:
         SpaceError: it would.
     """
-    if not plan.job.check_space or is_stream(plan.output) or plan.source.size is None:
+    if not plan.job.check_space or is_stream(plan.output) or plan.address is not None or plan.source.size is None:
         return
     try:
         expected = estimate(plan, None, _SHORT_SAMPLE)

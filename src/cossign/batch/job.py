@@ -21,7 +21,8 @@ class Job:
         inputs: files, directories, patterns, inventory manifests, folders that hold an inventory report, or "-" for
             stdin; see `Source`. In the place of a key they may have an address of the Signer's bucket:
             ``cos://BUCKET/KEY`` or ``https://HOST/KEY``.
-        output: a file; a directory, of parts; "-" for stdout; a pipe or a device.
+        output: a file; a directory, of parts; "-" for stdout; a pipe or a device; ``cos://BUCKET/KEY``, or of parts
+            ``cos://BUCKET/PREFIX/``.
         signer: what signs.
         expires: how long the signatures hold, in seconds.
         start: when they begin, Unix seconds; None for now, or, when resumed, for when the job began.
@@ -60,7 +61,8 @@ class Job:
         errors: the file, pipe or device that lists bad rows, as JSON lines; None for ``errors.jsonl`` in a directory
             and ``OUT.errors.jsonl`` beside a file. A file appears only if there are any; an earlier one becomes empty.
         report: the file, pipe or device that gets the report as JSON when the job is done.
-        endpoint: where a bucket that is read is asked, instead of ``cos.REGION.myqcloud.com``; as in `storage.Bucket`.
+        endpoint: where a bucket that is read or written is asked, instead of ``cos.REGION.myqcloud.com``; as in
+            `storage.Bucket`.
         threads: how many threads sign; None for one a core, at most 4.
         check_space: whether a job that would fill the disk is refused.
 

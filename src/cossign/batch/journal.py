@@ -1,26 +1,33 @@
 """A job's journal: what was asked for, and which parts are done, so that a job that was ended can go on.
 
 A directory of parts holds, beside them, `.journal.jsonl`: a line that says what the job is, then one for each part that
-is complete and on the disk. It holds no secret: SecretKey, token and headers' values go into it as one SHA-256 of a URL
-that they signed.
+is complete and on the disk. In a bucket each line is an object. It holds no secret: SecretKey, token and headers'
+values go into it as one SHA-256 of a URL that they signed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from cossign.batch.inputs.source import Input, Position
 from cossign.batch.job import Job
-from cossign.batch.outputs.files import lock, named_errors, own_file, sync, sync_directory
-from cossign.errors import ParameterError
+from cossign.batch.outputs.files import complete_file, lock, named_errors, own_file, sync, sync_directory
+from cossign.batch.packing import crc32
+from cossign.errors import ParameterError, StorageError
+from cossign.storage import Address, Bucket
 
 NAME = ".journal.jsonl"
+_LINES = ".journal/"  # of a folder in a bucket: what the objects of the lines begin with
+_READERS = 16  # threads that read them
 
 
 class Part(NamedTuple):
@@ -40,6 +47,7 @@ class Part(NamedTuple):
         input_crc32: the CRC-32 of those.
         counts: what else was counted of its rows, as in `Report.counts`.
         secret_id: the SecretId that signed it.
+        etag: its ETag, if it lies in a bucket.
     """
 
     name: str
@@ -55,6 +63,7 @@ class Part(NamedTuple):
     input_crc32: int
     counts: dict[str, int]
     secret_id: str
+    etag: str = ""
 
     @classmethod
     def parse(cls, entry: dict[str, Any]) -> Part:
@@ -65,7 +74,7 @@ class Part(NamedTuple):
         """
         part = cls(**{**entry, "end": Position(*entry["end"])})
         numbers = (*part.end[:2], *(getattr(part, name) for name in _NUMBERS), *part.counts.values())
-        texts = (part.secret_id, part.end.key)
+        texts = (part.secret_id, part.end.key, part.etag)
         if not all(type(number) is int and number >= 0 for number in numbers):
             raise ValueError
         if not all(isinstance(text, str) for text in texts):
@@ -83,107 +92,79 @@ def part_name(index: int, suffix: str) -> str:
 
 
 class Journal:
-    """The journal of an output directory, which it locks.
+    """A journal, and the place whose parts it lists.
 
     Args:
-        folder: the directory, which is made if need be.
-        resume: whether a job may have begun in it.
-        warn: called with what the directory's file system cannot do.
-
-    Raises:
-        ParameterError: another job is at work there, or the directory is not empty, or holds no job to resume, or the
-            journal is not as it was written.
+        name: the place's name.
 
     Attributes:
+        name: the place's name.
         record: what the job that was begun is; None if there is none.
         parts: those that are complete.
         is_done: whether the job was ended.
     """
 
-    def __init__(self, folder: Path, resume: bool, warn: Callable[[str], object]) -> None:
-        self.folder = folder
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.record: dict[str, Any] | None = None
         self.parts: list[Part] = []
         self.is_done = False
-        self._warn = warn
         self._digest = ""  # of all lines
-        if not folder.is_dir():
-            folder.mkdir()
-            sync_directory(folder.parent, warn, folder)
-        path = folder / NAME
-        is_new = not os.path.lexists(path)
-        self._descriptor = own_file(path, create=True)
-        try:
-            lock(self._descriptor, str(folder), warn)
-            # A job that was ended before its first part has left nothing but hidden files: there is nothing to lose.
-            names = [name for name in os.listdir(folder) if name != NAME and not re.fullmatch(r"\..*\.part", name)]
-            if not resume and not names:
-                os.ftruncate(self._descriptor, 0)
-            self._read()
-            if names and (not resume or self.record is None):
-                if is_new:
-                    path.unlink()
-                what = ", and holds no job to resume" if resume else ""
-                more = "" if is_new or resume else "use `resume=True` to continue the job in it, or "
-                raise ParameterError("output", f"the directory {folder} is not empty{what}: {more}choose another one")
-        except BaseException:
-            self.close()
-            raise
 
     def begin(self, record: dict[str, Any]) -> None:
         """Write what the job is; once more, if it goes on with other credentials, or with inputs that were moved."""
         self.record = record
         self.is_done = False
-        self._write({"job": record})
-        sync_directory(self.folder, self._warn)
+        self._add_line({"job": record})
 
     def add(self, index: int, part: Part) -> None:
         """Write that a part is complete, or was written again."""
         self.parts[index : index + 1] = [part]
         self.is_done = False
+        fields = {name: value for name, value in part._asdict().items() if value or name != "etag"}
         end = part.end if part.end.key else part.end[:2]  # as it was before there were lists
-        self._write({"part": {**part._asdict(), "end": end}})
+        self._add_line({"part": {**fields, "end": end}})
 
     def end(self) -> None:
         """Write that the job is done."""
         self.is_done = True
-        self._write({"done": True})
+        self._add_line({"done": True})
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        """Let other jobs have the place."""
+        raise NotImplementedError
 
     def check_place(self) -> None:
-        """Raise a ParameterError if the directory is not the one that was locked: it was moved, and made anew."""
-        try:
-            is_same = os.path.samestat(os.fstat(self._descriptor), os.stat(self.folder / NAME))
-        except OSError:
-            is_same = False
-        if not is_same:
-            raise ParameterError(
-                "output", f"{self.folder} was moved or removed while the job was at work: resume it where it is now"
-            )
+        """Raise a ParameterError if the place is not the one that was opened."""
+        raise NotImplementedError
 
-    def _write(self, line: dict[str, Any]) -> None:
+    def write(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """A part for a ``with`` block: it gets its name at the end, or leaves nothing."""
+        raise NotImplementedError
+
+    def is_whole(self, part: Part) -> bool:
+        """Whether a part is there with the bytes that were written."""
+        raise NotImplementedError
+
+    def _append(self, data: bytes) -> None:
+        """Write a line, for good."""
+        raise NotImplementedError
+
+    def _add_line(self, line: dict[str, Any]) -> None:
         self._digest = _chained(self._digest, line)
-        data = json.dumps({**line, "digest": self._digest}, sort_keys=True).encode() + b"\n"
-        with named_errors(self.folder / NAME):
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-            sync(self._descriptor, self.folder / NAME, self._warn)
+        self._append(json.dumps({**line, "digest": self._digest}, sort_keys=True).encode() + b"\n")
 
-    def _read(self) -> None:
-        """What is in it; a last line that a power cut has torn is cut off."""
-        data = (self.folder / NAME).read_bytes()
-        whole_lines = data[: data.rfind(b"\n") + 1]
+    def _read_lines(self, lines: Iterable[bytes], file: str, what: str) -> None:
+        """Take lines over.
+
+        Raises:
+            ParameterError: they are not as they were written.
+        """
         try:
-            for line in whole_lines.splitlines():
+            for line in lines:
                 self._take(json.loads(line))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise ParameterError(
-                "output", f"{self.folder / NAME} was altered: remove the directory, and begin again"
-            ) from None
-        os.ftruncate(self._descriptor, len(whole_lines))
-        os.lseek(self._descriptor, 0, os.SEEK_END)
+            raise ParameterError("output", f"{file} was altered: remove {what}, and begin again") from None
 
     def _take(self, entry: dict[str, Any]) -> None:
         """Take a line over, if it follows those before it.
@@ -209,6 +190,178 @@ class Journal:
             self.parts[index : index + 1] = [part]
         elif entry["done"] is not True:
             raise ValueError
+
+
+class FolderJournal(Journal):
+    """The journal of a directory, which it locks: a line for each entry, in a file.
+
+    Args:
+        folder: the directory, which is made if need be.
+        resume: whether a job may have begun in it.
+        warn: called with what the directory's file system cannot do.
+
+    Raises:
+        ParameterError: another job is at work there, or the directory is not empty, or holds no job to resume, or the
+            journal is not as it was written.
+    """
+
+    def __init__(self, folder: Path, resume: bool, warn: Callable[[str], object]) -> None:
+        super().__init__(str(folder))
+        self.folder = folder
+        self._warn = warn
+        if not folder.is_dir():
+            folder.mkdir()
+            sync_directory(folder.parent, warn, folder)
+        path = folder / NAME
+        is_new = not os.path.lexists(path)
+        self._descriptor = own_file(path, create=True)
+        try:
+            lock(self._descriptor, str(folder), warn)
+            # A job that was ended before its first part has left nothing but hidden files: there is nothing to lose.
+            names = [name for name in os.listdir(folder) if name != NAME and not re.fullmatch(r"\..*\.part", name)]
+            if not resume and not names:
+                os.ftruncate(self._descriptor, 0)
+            self._read()
+            if names and (not resume or self.record is None):
+                if is_new:
+                    path.unlink()
+                what = ", and holds no job to resume" if resume else ""
+                more = "" if is_new or resume else "use `resume=True` to continue the job in it, or "
+                raise ParameterError("output", f"the directory {folder} is not empty{what}: {more}choose another one")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+    def check_place(self) -> None:
+        # One that was moved, and made anew, is another one.
+        try:
+            is_same = os.path.samestat(os.fstat(self._descriptor), os.stat(self.folder / NAME))
+        except OSError:
+            is_same = False
+        if not is_same:
+            raise ParameterError(
+                "output", f"{self.folder} was moved or removed while the job was at work: resume it where it is now"
+            )
+
+    @contextlib.contextmanager
+    def write(self, name: str) -> Iterator[IO[bytes]]:
+        with complete_file(self.folder / name, self._warn) as raw:
+            yield raw
+
+    def is_whole(self, part: Part) -> bool:
+        path = self.folder / part.name
+        if path.is_dir():
+            raise ParameterError("output", f"{path} is a directory, where a part belongs: remove it")
+        crc, size = 0, 0
+        with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                crc, size = crc32(block, crc), size + len(block)
+        return (size, crc) == (part.size, part.crc32)
+
+    def _append(self, data: bytes) -> None:
+        with named_errors(self.folder / NAME):
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+            sync(self._descriptor, self.folder / NAME, self._warn)
+        if self.parts == []:
+            sync_directory(self.folder, self._warn)
+
+    def _read(self) -> None:
+        """What is in it; a last line that a power cut has torn is cut off."""
+        data = (self.folder / NAME).read_bytes()
+        whole_lines = data[: data.rfind(b"\n") + 1]
+        self._read_lines(whole_lines.splitlines(), str(self.folder / NAME), "the directory")
+        os.ftruncate(self._descriptor, len(whole_lines))
+        os.lseek(self._descriptor, 0, os.SEEK_END)
+
+
+class BucketJournal(Journal):
+    """The journal of a folder of a bucket: an object for each line.
+
+    No line replaces another one: of two jobs that are at work in one folder, the later one is refused. In a bucket with
+    versions COS does not look at that.
+
+    Args:
+        bucket: the bucket.
+        prefix: what the folder's keys begin with.
+        resume: whether a job may have begun in it.
+
+    Raises:
+        ParameterError: the folder is not empty, or holds no job to resume, or the journal is not as it was written.
+        StorageError: the bucket cannot be read.
+    """
+
+    def __init__(self, bucket: Bucket, prefix: str, resume: bool) -> None:
+        super().__init__(str(Address(bucket.name, prefix)))
+        self._bucket = bucket
+        self._prefix = prefix
+        self._etags: dict[str, str] = {}
+        self._line_count = 0
+        lines = [each.key for page in bucket.pages(f"{prefix}{_LINES}") for each in page.objects]
+        other = next((each.key for each in next(bucket.pages(prefix)).objects if each.key not in lines), None)
+        if (lines and not resume) or (other and not lines):
+            what = ", and holds no job to resume" if resume else ""
+            more = "use `resume=True` to continue the job in it, or " if lines else ""
+            raise ParameterError("output", f"{self.name} is not empty{what}: {more}choose another folder")
+        with ThreadPoolExecutor(_READERS) as pool:
+            texts = list(pool.map(bucket.read, lines))
+        self._read_lines(texts, f"{self.name}{_LINES}", "the folder")
+        if resume:
+            abort_uploads(bucket, prefix)
+
+    def _take(self, entry: dict[str, Any]) -> None:
+        super()._take(entry)
+        self._line_count += 1
+
+    def close(self) -> None:
+        pass
+
+    def check_place(self) -> None:
+        pass
+
+    @contextlib.contextmanager
+    def write(self, name: str) -> Iterator[IO[bytes]]:
+        with self._bucket.write(self._prefix + name) as upload:
+            yield upload  # type: ignore[misc]
+        self._etags[name] = upload.etag
+
+    def add(self, index: int, part: Part) -> None:
+        super().add(index, part._replace(etag=self._etags.pop(part.name, part.etag)))
+
+    def is_whole(self, part: Part) -> bool:
+        entry = self._bucket.find(self._prefix + part.name)
+        return entry is not None and (entry.size, entry.etag) == (part.size, part.etag)
+
+    def _append(self, data: bytes) -> None:
+        try:
+            self._bucket.put(f"{self._prefix}{_LINES}{self._line_count:08d}.json", data, replace=False)
+        except StorageError as error:
+            if error.status != 409:
+                raise
+            raise ParameterError(
+                "output", f"{self.name} is being written by another job: choose another folder"
+            ) from None
+        self._line_count += 1
+
+
+def abort_uploads(bucket: Bucket, key: str) -> int:
+    """Give up what killed jobs were uploading; returns how many uploads that were.
+
+    Args:
+        bucket: the bucket.
+        key: the object's key, or what a folder's keys begin with, with its slash.
+
+    Raises:
+        StorageError: COS refuses it.
+    """
+    names = re.compile(r"(_errors/)?part-.*" if not key or key.endswith("/") else r"(\.errors\.jsonl)?", re.DOTALL)
+    uploads = [each for each in bucket.unfinished(key) if names.fullmatch(each[0][len(key) :])]
+    for name, upload_id in uploads:
+        bucket.abort(name, upload_id)
+    return len(uploads)
 
 
 def _chained(digest: str, line: dict[str, Any]) -> str:

@@ -12,12 +12,12 @@ from cossign.batch.inputs.source import Position, Source
 from cossign.batch.job import Job
 from cossign.batch.journal import job_record
 from cossign.batch.outputs.formats import output_format
-from cossign.batch.outputs.paths import check_folder, check_outputs, is_directory, is_stream
+from cossign.batch.outputs.paths import check_folder, check_outputs, is_address, is_directory, is_stream
 from cossign.batch.packing import GZIP, pyarrow
 from cossign.batch.signing import LineSigner, RowSigner
 from cossign.batch.warnings import Keys, count_warnings
 from cossign.errors import ParameterError
-from cossign.storage import Bucket
+from cossign.storage import Address, Bucket
 
 _ROWS_PER_PART = 1_000_000
 
@@ -32,6 +32,7 @@ class Plan:
     Attributes:
         job: the job; its Signer has one SecretKey for all rows.
         output: where it writes.
+        address: that place, if it lies in a bucket.
         is_directory: whether that is a directory of parts.
         inputs: what it reads, as it was given.
         source: the inputs.
@@ -43,7 +44,14 @@ class Plan:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.output = os.fspath(job.output)
-        self.is_directory = not is_stream(self.output) and (job.rows_per_part is not None or is_directory(self.output))
+        self.address = Address.parse(self.output, "output") if is_address(self.output) else None
+        is_folder = job.rows_per_part is not None or is_directory(self.output)
+        if self.address is not None:
+            is_folder = is_folder or not self.address.key
+            if is_folder and self.address.key and not self.address.key.endswith("/"):
+                self.address = self.address._replace(key=f"{self.address.key}/")
+            self.output = str(self.address)
+        self.is_directory = not is_stream(self.output) and is_folder
         self._check_choices()
         self.has_filters = bool(job.include or job.exclude or job.where or job.latest)
         self.inputs = [os.fspath(each) for each in _input_list(job.inputs)]
@@ -79,9 +87,11 @@ class Plan:
 
     @property
     def errors_file(self) -> str | None:
-        """The list of bad rows."""
+        """The list of bad rows; of a folder in a bucket, what the lists' keys begin with."""
         if self.job.errors is not None:
             return os.fspath(self.job.errors)
+        if self.address is not None:
+            return f"{self.output}_errors/" if self.is_directory else f"{self.output}.errors.jsonl"
         if self.is_directory:
             return os.path.join(self.output, "errors.jsonl")
         return None if is_stream(self.output) else f"{self.output}.errors.jsonl"
@@ -98,7 +108,7 @@ class Plan:
         )
 
     def bucket(self, name: str) -> Bucket:
-        """A bucket that is read; it is taken to lie in the signer's region.
+        """A bucket that is read or written; it is taken to lie in the signer's region.
 
         Raises:
             ParameterError: the signer has no region.
@@ -106,7 +116,7 @@ class Plan:
         if name not in self._buckets:
             region = self.job.signer.region
             if region is None:
-                raise ParameterError("inputs", f"cannot ask cos://{name}: the Signer has no `region`")
+                raise ParameterError("endpoint", f"cannot ask cos://{name}: the Signer has no `region`")
             self._buckets[name] = Bucket(name, region, self._credentials, endpoint=self.job.endpoint)
         return self._buckets[name]
 
@@ -217,8 +227,8 @@ class Plan:
             raise ParameterError("key_column", "cannot be chosen for an inventory, whose keys are in the column Key")
         if job.columns is not None and "csv" not in forms:
             raise ParameterError("columns", "is for CSV without a header, and no input is CSV")
-        if job.endpoint is not None and not any(each.bucket for each in self.source.inputs):
-            raise ParameterError("endpoint", "is for inputs that lie in a bucket, and none does: leave it out")
+        if job.endpoint is not None and self.address is None and not any(each.bucket for each in self.source.inputs):
+            raise ParameterError("endpoint", "is for what lies in a bucket, and nothing does: leave it out")
         if job.latest and "txt" in forms:
             raise ParameterError("latest", "is for inventories and tables, and an input is text, which has no columns")
 
@@ -230,13 +240,35 @@ class Plan:
 
     def _check_output(self) -> None:
         report = None if self.job.report is None else os.fspath(self.job.report)
+        errors = self.errors_file
+        for name, path in (("errors", self.job.errors), ("report", report)):
+            if path is not None and is_address(os.fspath(path)):
+                raise ParameterError(name, "cannot lie in a bucket: name a file")
+        is_here = self.address is None
         check_outputs(
-            {"output": None if self.is_directory else self.output, "errors": self.errors_file, "report": report},
+            {
+                "output": self.output if is_here and not self.is_directory else None,
+                "errors": errors if errors is None or not is_address(errors) else None,
+                "report": report,
+            },
             [*(each.path for each in self.source.inputs), *self.source.manifests],
-            self.output if self.is_directory else None,
+            self.output if is_here and self.is_directory else None,
         )
-        if self.is_directory:
+        if self.address is not None:
+            self._check_address(self.address)
+        elif self.is_directory:
             check_folder(self.output, self.inputs)
+
+    def _check_address(self, output: Address) -> None:
+        """Refuse an output that is an input, or one of the objects that are listed."""
+        for each in self.source.inputs:
+            if each.bucket is None or each.bucket.name != output.bucket:
+                continue
+            address = Address.parse(each.path)
+            if each.form == "list" and output.key.startswith(address.key):
+                raise ParameterError("output", f"{output} lies in the list {address}: choose another place")
+            if address.key == output.key or (self.is_directory and address.key.startswith(f"{output.key}part-")):
+                raise ParameterError("output", f"{output} would replace the input {address}: choose another name")
 
 
 def _input_list(inputs: Any) -> list[Any]:

@@ -12,10 +12,8 @@ from cossign.batch.inputs.source import Position
 from cossign.batch.job import Report
 from cossign.batch.journal import Journal, Part, changes, same_inputs
 from cossign.batch.outputs.bad_rows import check_list, first_bad_row
-from cossign.batch.outputs.files import complete_file
 from cossign.batch.outputs.formats import CountedFile, open_sink
-from cossign.batch.outputs.paths import is_stream
-from cossign.batch.packing import crc32
+from cossign.batch.outputs.paths import is_address, is_stream
 from cossign.batch.plan import Plan
 from cossign.batch.warnings import Warnings
 from cossign.errors import ParameterError
@@ -38,7 +36,7 @@ def resume(plan: Plan, journal: Journal, report: Report, warnings: Warnings) -> 
     parts = journal.parts
     if parts and parts[-1].end.input >= len(plan.source.inputs):
         raise ParameterError(
-            "output", f"{journal.folder}: the journal was altered: remove the directory, and begin again"
+            "output", f"{journal.name}: the journal was altered: remove the directory, and begin again"
         )
     record = json.loads(json.dumps(plan.record()))
     if parts and not same_inputs(journal.record, record):
@@ -47,7 +45,7 @@ def resume(plan: Plan, journal: Journal, report: Report, warnings: Warnings) -> 
     if record != journal.record:
         journal.begin(record)
     for index, part in enumerate(list(parts)):
-        if not _is_whole(journal.folder / part.name, part):
+        if not journal.is_whole(part):
             warnings.add(f"{part.name} was missing or damaged, and was written again")
             _write_again(plan, journal, index, warnings)
     if was_done and not journal.is_done:
@@ -60,7 +58,7 @@ def resume(plan: Plan, journal: Journal, report: Report, warnings: Warnings) -> 
     report.secret_ids = dict(Counter(part.secret_id for part in parts))
     report.written = sum(part.size for part in parts)
     if report.bad and plan.errors_file is not None:
-        if journal.is_done and not is_stream(plan.errors_file):
+        if journal.is_done and not is_stream(plan.errors_file) and not is_address(plan.errors_file):
             check_list(Path(plan.errors_file), parts[-1].errors, parts[-1].errors_crc32)
         report.first_error = first_bad_row(plan.errors_file)
 
@@ -95,24 +93,13 @@ def _check_inputs(plan: Plan, last: Part, record: dict[str, Any]) -> None:
         )
 
 
-def _is_whole(path: Path, part: Part) -> bool:
-    """Whether a part has the bytes that were written."""
-    if path.is_dir():
-        raise ParameterError("output", f"{path} is a directory, where a part belongs: remove it")
-    crc, size = 0, 0
-    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            crc, size = crc32(block, crc), size + len(block)
-    return (size, crc) == (part.size, part.crc32)
-
-
 def _write_again(plan: Plan, journal: Journal, index: int, warnings: Warnings) -> None:
     part = journal.parts[index]
     at = journal.parts[index - 1].end if index else Position()
     source = plan.new_source()
     with (
         contextlib.closing(plan.signer_of_rows(source, at, plan.job.threads, lambda keys: None)) as rows,
-        complete_file(journal.folder / part.name, warnings.add) as raw,
+        journal.write(part.name) as raw,
     ):
         file = CountedFile(raw, part.name, has_crc32=True)
         with open_sink(file, plan.format, plan.output_columns) as sink:

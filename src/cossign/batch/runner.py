@@ -8,20 +8,23 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from cossign.batch.errors import RowError
 from cossign.batch.estimate import check_space, estimate
 from cossign.batch.inputs.source import Position
 from cossign.batch.job import Estimate, Job, Progress, Report
-from cossign.batch.journal import Journal, Part, part_name
-from cossign.batch.outputs.bad_rows import BadRows
-from cossign.batch.outputs.files import complete_file, named_errors, output_file
+from cossign.batch.journal import BucketJournal, FolderJournal, Journal, Part, abort_uploads, part_name
+from cossign.batch.outputs.bad_rows import BadRows, BucketBadRows
+from cossign.batch.outputs.files import named_errors, output_file
 from cossign.batch.outputs.formats import CountedFile, open_sink
+from cossign.batch.outputs.paths import is_address
 from cossign.batch.plan import Plan
 from cossign.batch.resume import resume
 from cossign.batch.signing import CORES, Piece, RowSigner
 from cossign.batch.warnings import Oddities, Warnings, credentials_warning, expired_warning, utc
+from cossign.errors import ParameterError
+from cossign.storage import Address, Bucket
 
 
 def run(
@@ -80,6 +83,32 @@ def dry_run(job: Job) -> Estimate:
     return estimate(plan, warnings)
 
 
+def abort(job: Job) -> int:
+    """Give up what a job that was killed was uploading into a bucket, as COS charges for unfinished uploads.
+
+    Parts and a journal stay, so the job can still be resumed.
+
+    Args:
+        job: its `output`, `signer` and `endpoint` count.
+
+    Returns:
+        How many uploads were given up.
+
+    Raises:
+        ParameterError: the output does not lie in a bucket.
+        StorageError: the bucket refuses it.
+    """
+    output = os.fspath(job.output)
+    if not is_address(output):
+        raise ParameterError("output", f"{output} does not lie in a bucket, so there are no uploads to give up")
+    address = Address.parse(output, "output")
+    if job.signer.region is None:
+        raise ParameterError("output", "cannot be asked for: the Signer has no `region`")
+    bucket = Bucket(address.bucket, job.signer.region, job.signer.valid_credentials, endpoint=job.endpoint)
+    is_folder = job.rows_per_part is not None and address.key and not address.key.endswith("/")
+    return abort_uploads(bucket, f"{address.key}/" if is_folder else address.key)
+
+
 def _warn(plan: Plan, warnings: Warnings) -> bool:
     """Warn of what is known before anything is read, and of URLs and credentials that end too soon.
 
@@ -92,6 +121,34 @@ def _warn(plan: Plan, warnings: Warnings) -> bool:
     warnings.add(expired)
     warnings.add(credentials_warning(plan.job.signer, end))
     return bool(expired)
+
+
+def _open_journal(plan: Plan, warn: Callable[[str], object]) -> Journal:
+    if plan.address is None:
+        return FolderJournal(Path(plan.output), plan.job.resume, warn)
+    return BucketJournal(plan.bucket(plan.address.bucket), plan.address.key, plan.job.resume)
+
+
+def _output(plan: Plan, warn: Callable[[str], object]) -> contextlib.AbstractContextManager[Any]:
+    """The only output, for a ``with`` block at whose end it is complete."""
+    if plan.address is None:
+        return output_file(plan.output, warn)
+    return plan.bucket(plan.address.bucket).write(plan.address.key)
+
+
+def _bad_rows(plan: Plan, warn: Callable[[str], object], last: Part | None, parts: int) -> BadRows | BucketBadRows:
+    """The list of bad rows, which goes on after the last complete part."""
+    list_before = (last.errors, last.errors_crc32) if last else (0, 0)
+    if plan.address is None or plan.job.errors is not None:
+        return BadRows(plan.errors_file, warn, *list_before, plan.job.errors is not None)
+    key = plan.address.key
+
+    def name(part: int) -> str:
+        if not plan.is_directory:
+            return f"{key}.errors.jsonl"
+        return f"{key}_errors/" if part < 0 else f"{key}_errors/{part_name(part, '.jsonl')}"
+
+    return BucketBadRows(plan.bucket(plan.address.bucket), name, parts, list_before[0])
 
 
 class _Meter:
@@ -183,7 +240,7 @@ class _Run:
         with contextlib.ExitStack() as outer, contextlib.ExitStack() as stack:
             journal = None
             if self.plan.is_directory:
-                journal = Journal(Path(self.plan.output), job.resume, self._warnings.add)
+                journal = _open_journal(self.plan, self._warnings.add)
                 stack.callback(journal.close)
             report_file = None
             if job.report is not None:
@@ -206,10 +263,9 @@ class _Run:
         last = journal.parts[-1] if journal and journal.parts else None
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(contextlib.ExitStack())
-            raw = None if journal is not None else output.enter_context(output_file(plan.output, warn))
-            is_requested = plan.job.errors is not None
-            list_before = (last.errors, last.errors_crc32) if last else (0, 0)
-            errors = stack.enter_context(BadRows(plan.errors_file, warn, *list_before, is_requested))
+            raw = None if journal is not None else output.enter_context(_output(plan, warn))
+            errors = _bad_rows(plan, warn, last, len(journal.parts) if journal else 0)
+            stack.enter_context(errors)
             at = last.end if last else Position()
             rows = plan.signer_of_rows(plan.source, at, plan.job.threads, self._oddities.look)
             with contextlib.closing(rows):
@@ -225,7 +281,7 @@ class _Run:
             if journal is not None:
                 journal.end()
 
-    def _write_parts(self, journal: Journal, rows: RowSigner, errors: BadRows) -> None:
+    def _write_parts(self, journal: Journal, rows: RowSigner, errors: BadRows | BucketBadRows) -> None:
         """The parts that are not yet there."""
         plan, report = self.plan, self.report
         secret_id = plan.job.signer.valid_credentials().secret_id
@@ -236,7 +292,7 @@ class _Run:
             name = part_name(len(journal.parts), plan.format.suffix)
             read, rows_before, bad, counts = rows.read, report.rows, report.bad, rows.counts.copy()
             journal.check_place()
-            with complete_file(journal.folder / name, self._warnings.add) as raw:
+            with journal.write(name) as raw:
                 file = CountedFile(raw, os.path.join(plan.output, name), has_crc32=True)
                 self._write(file, rows, plan.rows_per_part, errors)
             errors.flush()
@@ -261,7 +317,7 @@ class _Run:
             report.parts = len(journal.parts)
             report.secret_ids[secret_id] = report.secret_ids.get(secret_id, 0) + 1
 
-    def _write(self, file: CountedFile, rows: RowSigner, limit: int | None, errors: BadRows) -> None:
+    def _write(self, file: CountedFile, rows: RowSigner, limit: int | None, errors: BadRows | BucketBadRows) -> None:
         """Some rows into one file."""
         report, job = self.report, self.plan.job
         written = report.written

@@ -21,7 +21,7 @@ EPILOG = """\
 examples:
   cossign presign keys.txt -o urls.txt -b examplebucket-1250000000 -r ap-beijing
   cossign presign inventory/manifest.json -o urls.csv.gz --expires 7d
-  cossign presign cos://examplebucket-1250000000/photos/ -r ap-beijing -o urls.parquet
+  cossign presign cos://examplebucket-1250000000/photos/ -r ap-beijing -o cos://reports-1250000000/urls/
   find . -type f -printf '%P\\n' | cossign presign - | head
   cossign presign files.csv --key-column path --query-column response-content-type=type -o urls.jsonl
 """
@@ -75,7 +75,7 @@ def _add_reading(reading: argparse._ArgumentGroup) -> None:
     reading.add_argument(
         "--endpoint",
         metavar="HOST",
-        help="where a bucket that is read is asked, such as cos-internal.ap-beijing.tencentcos.cn "
+        help="where a bucket that is read or written is asked, such as cos-internal.ap-beijing.tencentcos.cn "
         "(default: cos.REGION.myqcloud.com)",
     )
     reading.add_argument("--encoding", help="of text, CSV and JSON lines, such as gbk or utf-16 (default: utf-8)")
@@ -119,7 +119,8 @@ def _add_writing(writing: argparse._ArgumentGroup) -> None:
         "--output",
         default="-",
         metavar="OUT",
-        help="a file, a directory (see --rows-per-part), or - for stdout (default)",
+        help="a file, a directory (see --rows-per-part), or - for stdout (default); in a bucket: cos://BUCKET/KEY, "
+        "or cos://BUCKET/PREFIX/ for parts",
     )
     writing.add_argument(
         "--to",
@@ -142,6 +143,11 @@ def _add_writing(writing: argparse._ArgumentGroup) -> None:
         help="write OUT as a directory of part-00000..., each with N rows (default: 1000000)",
     )
     writing.add_argument("--resume", action="store_true", help="continue the job that was begun in the directory OUT")
+    writing.add_argument(
+        "--abort",
+        action="store_true",
+        help="do nothing but give up what a job that was killed was uploading to OUT, which costs storage otherwise",
+    )
     writing.add_argument(
         "--new-credentials", action="store_true", help="with --resume: continue with other credentials than before"
     )
@@ -178,7 +184,8 @@ def run(arguments: argparse.Namespace) -> int:
     from cossign import batch
     from cossign.cli.bucket import signer
 
-    _check_files(arguments.keys, arguments.input_format)
+    if not arguments.abort:
+        _check_files(arguments.keys, arguments.input_format)
     parameters = {
         name: getattr(arguments, name)
         for name in (
@@ -212,7 +219,7 @@ def run(arguments: argparse.Namespace) -> int:
         parameters["threads"] = arguments.threads
     job = batch.Job(
         inputs=arguments.keys,
-        signer=signer(arguments, inventory=_inventory_bucket(arguments)),
+        signer=signer(arguments, inventory=_default_bucket(arguments)),
         delimiter={"\\t": "\t", "tab": "\t"}.get(arguments.delimiter, arguments.delimiter),
         query=options.pairs("--query", arguments.query),
         headers=options.pairs("-H", arguments.header),
@@ -220,6 +227,9 @@ def run(arguments: argparse.Namespace) -> int:
         check_space=not arguments.no_space_check,
         **parameters,
     )
+    if arguments.abort:
+        words.say(f"{words.count(batch.abort(job), 'unfinished upload')} given up in {arguments.output}")
+        return 0
     if arguments.dry_run:
         for option in ("report", "errors"):
             if getattr(arguments, option) is not None:
@@ -232,7 +242,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if report.bad or not report.complete else 0
 
 
-def _inventory_bucket(arguments: argparse.Namespace) -> tuple[str | None, str | None]:
+def _default_bucket(arguments: argparse.Namespace) -> tuple[str | None, str | None]:
     """The bucket and the region that a list among the inputs names, if they are of use."""
     from cossign.batch.inputs.source import Source
     from cossign.cli.bucket import provider, resolve
@@ -240,6 +250,8 @@ def _inventory_bucket(arguments: argparse.Namespace) -> tuple[str | None, str | 
 
     if arguments.bucket or os.environ.get("COS_BUCKET"):
         return None, None
+    if arguments.abort and arguments.output.startswith("cos://"):  # nothing is read
+        return arguments.output[6:].partition("/")[0], None
 
     def bucket_of(name: str) -> Bucket:
         region = resolve(arguments, name)[1]

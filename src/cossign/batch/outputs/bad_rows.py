@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -12,6 +13,7 @@ from cossign.batch.outputs.files import Warn, discard, give_name, named_errors, 
 from cossign.batch.outputs.paths import is_stream, temporary
 from cossign.batch.packing import crc32
 from cossign.errors import ParameterError
+from cossign.storage import Address, Bucket, Upload
 
 
 class BadRow(NamedTuple):
@@ -120,6 +122,59 @@ class BadRows:
         if self._file is not None and self._final is not None and (self.size == 0 or not self._keep):
             discard(self._file, self._final)
         self._closing.close()
+
+
+class BucketBadRows:
+    """The lists of bad rows in a bucket: an object for each part that has any.
+
+    Args:
+        bucket: the bucket.
+        name: gives the key of the list of a part, by the part's number.
+        part: the number of the first part.
+        size: how many bytes the lists of the parts before it have.
+    """
+
+    def __init__(self, bucket: Bucket, name: Callable[[int], str], part: int = 0, size: int = 0) -> None:
+        self._bucket = bucket
+        self._name = name
+        self._part = part
+        self._upload: Upload | None = None
+        self._may_have_old = (
+            True  # whether there may be a list of an earlier job, or of the part that was not completed
+        )
+        self.size = size
+        self.crc32 = 0
+
+    def __enter__(self) -> BucketBadRows:
+        return self
+
+    def write(self, bad: list[BadRow]) -> None:
+        if self._upload is None:
+            self._upload = self._bucket.write(self._name(self._part))
+        data = "".join(json.dumps(each._asdict()) + "\n" for each in bad).encode()
+        self._upload.write(data)
+        self.size += len(data)
+
+    def flush(self) -> None:
+        """Make the object of a part that is complete."""
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            with upload:
+                pass
+        elif self._may_have_old and self._bucket.find(self._name(self._part)) is not None:
+            self._bucket.remove(self._name(self._part))
+        self._may_have_old = False
+        self._part += 1
+
+    def complete(self) -> str | None:
+        """Make the last one; returns where they are."""
+        if self._upload is not None or self._may_have_old:
+            self.flush()
+        return str(Address(self._bucket.name, self._name(-1))) if self.size else None
+
+    def __exit__(self, *error: object) -> None:
+        if self._upload is not None:
+            self._upload.discard()
 
 
 def _has_changed(before: os.stat_result, now: os.stat_result) -> bool:
