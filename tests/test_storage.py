@@ -251,9 +251,24 @@ def test_other_bytes_than_were_sent(server: CosServer, bucket: Bucket, store: St
         server.plan = failing(
             1, Fault((200, b"", {"ETag": '"1"', "x-cos-hash-crc64ecma": "1"})), lambda request: request.method == b"PUT"
         )
-        with pytest.raises(StorageError, match="COS has other bytes than were sent"), bucket.write("a") as file:
+        with pytest.raises(StorageError, match="COS had other bytes than were sent"), bucket.write("a") as file:
             file.write(bytes(size))
         assert (store.objects, store.uploads) == ({}, {})
+
+
+def test_what_came_wrong_is_removed(server: CosServer, bucket: Bucket, store: Store) -> None:
+    real_answer = server.answer
+
+    def answer(request: Request) -> Any:
+        status, text, headers = real_answer(request)
+        is_end = request.method == b"POST" and b"uploads" not in request.target
+        told = {**headers, "x-cos-hash-crc64ecma": "1"} if is_end else headers
+        return status, text, told
+
+    server.answer = answer  # type: ignore[method-assign]
+    with pytest.raises(StorageError, match="and they were dropped"), bucket.write("a") as file:
+        file.write(bytes(9_000_000))
+    assert (store.objects, store.uploads) == ({}, {})
 
 
 def test_uploads_that_a_killed_job_left(bucket: Bucket, store: Store) -> None:
@@ -359,7 +374,10 @@ def test_endpoints(endpoint: str | None, url: str) -> None:
     assert found._client().get_conf().uri(BUCKET, "a") == url
 
 
-@pytest.mark.parametrize("endpoint", ["ftp://a", "https://", "a/b", "a?b", ""])
+@pytest.mark.parametrize(
+    "endpoint",
+    ["ftp://a", "https://", "a/b", "a?b", "", "http://127.0.0.1:99999", "http://[::1", f"{BUCKET}.cos.ap-beijing.myqcloud.com"],
+)  # fmt: skip
 def test_endpoints_that_are_refused(endpoint: str) -> None:
     with pytest.raises(ParameterError, match="endpoint"):
         Bucket(BUCKET, "ap-beijing", lambda: Credentials(SECRET_ID, SECRET_KEY), endpoint=endpoint)

@@ -22,6 +22,7 @@ from cossign.errors import (
     SignatureNotYetValid,
     SignatureRefused,
     SignatureRevoked,
+    StorageError,
     UnknownSecretId,
     UnsignedHeaderWarning,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "SignatureRevoked",
     "SignedColumn",
     "Signer",
+    "StorageError",
     "StsCredentials",
     "UnknownSecretId",
     "UnsignedHeaderWarning",

@@ -18,13 +18,14 @@ from xml.etree import ElementTree
 
 from cossign.credentials import Credentials
 from cossign.endpoint import check_bucket, check_region
-from cossign.errors import CosSignError, ParameterError, StorageError
+from cossign.errors import ParameterError, StorageError
 
 __all__ = ["Address", "Bucket", "Object", "Page", "Upload"]
 
 _ATTEMPTS = 6  # of a request; the pauses between them add up to some six seconds
 _LONGEST_PAUSE = 8.0  # seconds
 _TIMEOUTS = (10, 60)  # seconds to connect, and between two bytes of an answer
+_SLOW_TIMEOUTS = (10, 1200)  # while COS puts the parts of an object together
 _KEYS_PER_PAGE = 1000  # which is COS's limit
 _SMALLEST_READ = 1 << 20  # bytes that are asked for where reading begins anew
 _PART_SIZE = 8 << 20  # bytes of an upload's first parts; they grow, as there may be 10,000
@@ -135,13 +136,13 @@ class Bucket:
         self._credentials = credentials
         self._attempts = attempts
         self._sdk = _import_sdk()
-        self._settings = _connection(self.region, endpoint)
+        self._settings = _connection(self.name, self.region, endpoint)
         self._answer = threading.local()  # the headers of a redirect
         self._session = importlib.import_module("requests").Session()
         adapter = importlib.import_module("requests.adapters").HTTPAdapter(pool_connections=4, pool_maxsize=64)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
-        self._session.trust_env = False  # netrc would replace the signature
+        self.cut_errors = (OSError, importlib.import_module("urllib3.exceptions").HTTPError)
         self._session.hooks["response"].append(self._note_redirect)
 
     def __repr__(self) -> str:
@@ -287,7 +288,7 @@ class Bucket:
             answer = self._call("PutObject", key, "put_object", Key=key, Body=data, EnableMD5=True, **headers)
         except StorageError as error:
             # An answer that was lost: the attempt after it finds what this one has written.
-            if error.status != 409 or not error.was_repeated or not self._has(key, len(data), _crc64(data)):
+            if error.status != 409 or not error.was_repeated or self.read(key, 0, len(data) + 1) != data:
                 raise
             return self.look(key).etag
         self._check_crc64("PutObject", key, answer, _crc64(data))
@@ -364,7 +365,7 @@ class Bucket:
         attempt = 1
         while True:
             try:
-                return ask(self._client())
+                return ask(self._client(_SLOW_TIMEOUTS if action == "CompleteMultipartUpload" else _TIMEOUTS))
             except self._sdk.CosServiceError as error:
                 problem, is_transient = self._refusal(action, key, error)
             except self._sdk.CosClientError as error:
@@ -376,12 +377,12 @@ class Bucket:
             time.sleep(_pause(attempt))
             attempt += 1
 
-    def _client(self) -> Any:
+    def _client(self, timeouts: tuple[int, int] = _TIMEOUTS) -> Any:
         """A client with the credentials of now: those that are renewed are never mixed."""
         credentials = self._credentials()
         settings = self._sdk.CosConfig(
             Region=self.region, SecretId=credentials.secret_id, SecretKey=credentials.secret_key,
-            Token=credentials.token, Timeout=_TIMEOUTS, AutoSwitchDomainOnRetry=False, **self._settings,
+            Token=credentials.token, Timeout=timeouts, AutoSwitchDomainOnRetry=False, **self._settings,
         )  # fmt: skip
         return self._sdk.CosS3Client(settings, retry=0, session=self._session)
 
@@ -436,7 +437,11 @@ class Bucket:
         """Compare what COS has with what was sent."""
         theirs = _lower(answer).get("x-cos-hash-crc64ecma")
         if theirs is not None and crc64 is not None and int(theirs) != crc64:
-            raise self._error(action, key, "COS has other bytes than were sent (CRC-64): send them again")
+            if action != "UploadPart":
+                self.remove(key)
+            raise self._error(
+                action, key, "COS had other bytes than were sent (CRC-64), and they were dropped: try again"
+            )
 
 
 class _Reader:
@@ -461,12 +466,12 @@ class _Reader:
             try:
                 stream = self._open() if self._stream is None else self._stream
                 data = stream.read(size)
-            except CosSignError:
-                raise
-            except Exception as error:  # urllib3's: the connection was cut
+            except self._bucket.cut_errors as error:
                 self._again(f"the connection was cut: {error}")
                 continue
             if not data and self.end is not None:
+                if self.place >= self.end:
+                    return b""
                 self._again("the answer was too short")
                 continue
             self._failures = 0
@@ -697,11 +702,17 @@ def _import_sdk() -> Any:
         raise StorageError("a bucket is read and written by Tencent's SDK: pip install cos-python-sdk-v5") from None
 
 
-def _connection(region: str, endpoint: str | None) -> dict[str, Any]:
+def _connection(bucket: str, region: str, endpoint: str | None) -> dict[str, Any]:
     """The SDK's settings of where requests go."""
     if endpoint is None:
         return {"Scheme": "https", "Endpoint": f"cos.{region}.myqcloud.com"}
-    parts = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
+    try:
+        parts = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
+        port = parts.port
+    except ValueError as error:
+        raise ParameterError("endpoint", f"is not a host: {error}") from None
+    if (parts.hostname or "").startswith(f"{bucket}."):
+        raise ParameterError("endpoint", f"must be without the bucket: {parts.netloc.partition('.')[2]}")
     has_more = parts.path.strip("/") or parts.query or parts.fragment
     if parts.scheme not in ("http", "https") or not parts.hostname or has_more:
         raise ParameterError("endpoint", "must be a host, such as cos-internal.ap-beijing.tencentcos.cn")
@@ -709,7 +720,7 @@ def _connection(region: str, endpoint: str | None) -> dict[str, Any]:
         ipaddress.ip_address(parts.hostname)
     except ValueError:
         return {"Scheme": parts.scheme, "Endpoint": parts.netloc}
-    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    port = port or {"http": 80, "https": 443}[parts.scheme]
     return {"Scheme": parts.scheme, "Endpoint": f"cos.{region}.myqcloud.com", "IP": parts.hostname, "Port": port}
 
 

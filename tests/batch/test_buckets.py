@@ -6,6 +6,8 @@ import gzip
 import io
 import json
 import random
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import pytest
 from cossign import Credentials, ParameterError, Signer
 from cossign.batch import InputError, Job, Report, abort, dry_run, run
 from cossign.batch.inputs.listing import list_prefix
+from cossign.batch.plan import Plan
 from cossign.cli import main
 from cossign.errors import StorageError
 from tests.batch.test_inputs import START, inventory, keys_of, objects
@@ -119,7 +122,7 @@ def test_nothing_is_there(server: CosServer, store: Store, signer: Signer) -> No
     assert done(server, signer, f"cos://{BUCKET}/none/").rows == 0
     assert Path("urls.txt").read_bytes() == b""
     for path, named, message in (
-        (f"cos://{BUCKET}/none.txt", {}, "none.txt is not there: to sign the objects whose keys begin so, end it"),
+        (f"cos://{BUCKET}/none.txt", {}, "none.txt is not there: check the bucket and the region. To sign the objects"),
         (f"cos://{BUCKET}/photos/1.jpg", {}, "its suffix does not tell its format"),
         (f"cos://{BUCKET}/none/", {"input_format": "csv"}, "holds no objects"),
         (f"cos://{BUCKET}/", {"input_format": "inventory"}, r"holds no manifest\.json"),
@@ -479,6 +482,165 @@ def test_uploads_of_a_killed_job_are_given_up(
     assert [key for key, _ in reports.uploads.values()] == [b"urls/mine", b"urls.txt.2"]
     with pytest.raises(ParameterError, match="does not lie in a bucket"):
         abort(Job(inputs="none", output="urls.txt", signer=signer))
+
+
+# --- What a reader of the code found
+
+
+def test_no_input_is_lost(server: CosServer, reports: Store, signer: Signer) -> None:
+    """Neither as the list of bad rows, nor as a manifest, nor in a folder that is read."""
+    inventory("daily/20260601", objects("a"), data="../data")
+    upload(reports, Path("daily"), "prefix/1250000000/examplebucket/daily/")
+    daily = f"cos://{REPORTS}/prefix/1250000000/examplebucket/daily/"
+    for key in ("urls.txt.errors.jsonl", "urls/_errors/part-00000.jsonl", "urls/part-00007.jsonl", "lists/a.jsonl"):
+        reports.objects[key.encode()] = b'{"key": "a"}\n'
+    before = dict(reports.objects)
+    for inputs, output, named in (
+        (f"cos://{REPORTS}/urls.txt.errors.jsonl", f"cos://{REPORTS}/urls.txt", {}),
+        (f"cos://{REPORTS}/urls/_errors/part-00000.jsonl", f"cos://{REPORTS}/urls/", {}),
+        (f"cos://{REPORTS}/urls/part-00007.jsonl", f"cos://{REPORTS}/urls/", {}),
+        (f"{daily}20260601/manifest.json", f"{daily}20260601/manifest.json", {"output_format": "txt"}),
+        (f"cos://{REPORTS}/lists/", f"cos://{REPORTS}/lists/urls/", {"input_format": "jsonl"}),
+        ("keys.txt", f"cos://{REPORTS}/{'x' * 840}", {"output_format": "txt"}),
+    ):  # fmt: skip
+        Path("keys.txt").write_text("a\n")
+        with pytest.raises(ParameterError, match="output"):
+            done(server, signer, inputs, output, **named)
+    assert reports.objects == before
+
+
+def test_hidden_objects_are_not_files_of_keys(server: CosServer, reports: Store, signer: Signer) -> None:
+    Path("keys.txt").write_text("a\n/bad\n")
+    done(server, signer, "keys.txt", f"cos://{REPORTS}/urls/", rows_per_part=1, on_error="skip")
+    for key in ("urls/_SUCCESS", "urls/.hidden.txt", "urls/", "urls/sub/_more.txt"):
+        reports.objects[key.encode()] = b"never\n"
+    plan = Plan(Job(inputs=f"cos://{REPORTS}/urls/", signer=signer, endpoint=server.url, input_format="txt"))
+    names = [each.path.removeprefix(f"cos://{REPORTS}/urls/") for each in plan.source.inputs]
+    assert names == ["part-00000.txt", "part-00001.txt", "sub/_more.txt"]
+
+
+def test_a_folder_that_a_console_made(server: CosServer, reports: Store, signer: Signer) -> None:
+    Path("keys.txt").write_text("a\nb\n")
+    reports.objects.update({b"urls/": b"", b"urls/.journal/": b""})
+    assert done(server, signer, "keys.txt", f"cos://{REPORTS}/urls/", rows_per_part=1).parts == 2
+    assert done(server, signer, "keys.txt", f"cos://{REPORTS}/urls/", rows_per_part=1, resume=True).rows == 2
+
+
+def test_manifests_of_web_applications(server: CosServer, store: Store, signer: Signer) -> None:
+    store.objects.clear()
+    store.objects.update(
+        {b"site/manifest.json": b'{"name": "app"}', b"site/20260601/manifest.json": b"[]", b"site/a": b""}
+    )
+    done(server, signer, f"cos://{BUCKET}/site/")
+    assert keys_of(signer) == ["site/20260601/manifest.json", "site/a", "site/manifest.json"]
+    inventory("daily/20260601", objects("b"), data="../data")
+    upload(store, Path("daily"), "prefix/1250000000/examplebucket/daily/")
+    store.objects.update({f"prefix/1250000000/examplebucket/daily/1{number}".encode(): b"" for number in range(30)})
+    store.page_size = 10
+    done(server, signer, f"cos://{BUCKET}/prefix/1250000000/examplebucket/daily/")
+    assert keys_of(signer) == ["b"]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_parts_of_a_list_do_not_depend_on_its_pages(seed: int, server: CosServer, store: Store, signer: Signer) -> None:
+    """Each part ends at a key, so that it can be written again, and a resumed job writes and counts the same."""
+    shuffle = random.Random(seed)
+    store.objects.clear()
+    store.objects.update(
+        {f"{shuffle.choice('abc')}{number:02d}{shuffle.choice('xy')}".encode(): b"" for number in range(40)}
+    )
+    named: dict[str, Any] = {
+        "rows_per_part": shuffle.randrange(1, 8),
+        "include": shuffle.choice([[], ["*x"], ["b*x", "a*"], ["c*"]]),
+    }
+    store.page_size = shuffle.randrange(1, 9)
+    whole = done(server, signer, f"cos://{BUCKET}/", "whole/", **named)
+    journal = Path("whole/.journal.jsonl").read_text().splitlines(keepends=True)
+    texts = {path.name: path.read_bytes() for path in Path("whole").glob("part-*")}
+    for kept in range(1, len(journal)):
+        store.page_size = shuffle.randrange(1, 9)
+        shutil.rmtree("part", ignore_errors=True)
+        shutil.copytree("whole", "part")
+        Path("part/.journal.jsonl").write_text("".join(journal[:kept]))
+        for path in Path("part").glob("part-*"):
+            if int(path.name[5:10]) >= kept - 1 or shuffle.random() < 0.5:
+                path.unlink()  # was not written yet, or is damaged
+        report = done(server, signer, f"cos://{BUCKET}/", "part/", **named, resume=True)
+        assert {path.name: path.read_bytes() for path in Path("part").glob("part-*")} == texts
+        assert (report.rows, report.read, report.parts) == (whole.rows, whole.read, whole.parts)
+    store.objects[b"zz-new"] = b""
+    Path("whole", max(texts)).unlink()
+    done(server, signer, f"cos://{BUCKET}/", "whole/", **named, resume=True)
+    assert Path("whole", max(texts)).read_bytes() == texts[max(texts)]
+
+
+def test_a_part_that_was_not_written_down_is_not_kept(
+    server: CosServer, store: Store, reports: Store, signer: Signer
+) -> None:
+    """Its objects may have gone before the job is resumed."""
+    output = f"cos://{REPORTS}/urls/"
+    server.plan = lambda request: (
+        Fault(error_reply(403, "AccessDenied")) if b"00000002.json" in request.target else None
+    )
+    with pytest.raises(StorageError, match="PutObject"):
+        done(server, signer, f"cos://{BUCKET}/", output, rows_per_part=4)
+    assert part_keys(reports) == ["urls/part-00000.txt", "urls/part-00001.txt"]
+    server.plan = None
+    for key in sorted(KEYS)[4:]:
+        del store.objects[key.encode()]
+    assert done(server, signer, f"cos://{BUCKET}/", output, rows_per_part=4, resume=True).rows == 4
+    assert part_keys(reports) == ["urls/part-00000.txt"]
+
+
+def test_a_job_that_was_overtaken_replaces_nothing(
+    server: CosServer, store: Store, reports: Store, signer: Signer
+) -> None:
+    output = f"cos://{REPORTS}/urls/"
+    real_answer = server.answer
+    is_first = [True]
+
+    def answer(request: Request) -> Any:
+        if is_first[0] and b"part-00001.txt" in request.target and request.method == b"PUT":
+            is_first[0] = False
+            del store.objects[b"photos/1.jpg"]  # the other job's parts have other rows
+            assert done(server, signer, f"cos://{BUCKET}/", output, rows_per_part=2, resume=True).parts == 4
+        return real_answer(request)
+
+    server.answer = answer  # type: ignore[method-assign]
+    with pytest.raises(ParameterError, match="is being written by another job"):
+        done(server, signer, f"cos://{BUCKET}/", output, rows_per_part=2)
+    server.answer = real_answer  # type: ignore[method-assign]
+    before = dict(reports.objects)
+    report = done(server, signer, f"cos://{BUCKET}/", output, rows_per_part=2, resume=True)
+    assert (report.rows, [text for text in report.warnings if "written again" in text]) == (7, [])
+    assert reports.objects == before
+
+
+def test_data_files_whose_etag_is_not_their_md5(server: CosServer, reports: Store, signer: Signer) -> None:
+    """As those of parts, or that are encrypted: they are read to be compared."""
+    inventory("daily/20260601", objects("a"), data="../data")
+    upload(reports, Path("daily"), "prefix/1250000000/examplebucket/daily/")
+    real_answer = server.answer
+
+    def answer(request: Request) -> Any:
+        status, text, headers = real_answer(request)
+        changed = {**headers, **({"ETag": '"0123456789abcdef0123456789abcdef"'} if "ETag" in headers else {})}
+        return (
+            status,
+            re.sub(rb"&quot;[0-9a-f]{32}&quot;", b"&quot;0123456789abcdef0123456789abcdef&quot;", text),
+            changed,
+        )
+
+    server.answer = answer  # type: ignore[method-assign]
+    server.plan = None
+    store_answer = reports.answer
+    reports.answer = lambda request, key: store_answer(  # type: ignore[method-assign]
+        Request(
+            request.method, request.target, [each for each in request.headers if each[0].lower() != b"if-match"], b""
+        ),
+        key,
+    )
+    assert done(server, signer, f"cos://{REPORTS}/prefix/1250000000/examplebucket/daily/").rows == 1
 
 
 # --- The command

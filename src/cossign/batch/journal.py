@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -23,7 +23,7 @@ from cossign.batch.job import Job
 from cossign.batch.outputs.files import complete_file, lock, named_errors, own_file, sync, sync_directory
 from cossign.batch.packing import crc32
 from cossign.errors import ParameterError, StorageError
-from cossign.storage import Address, Bucket
+from cossign.storage import Address, Bucket, Object
 
 NAME = ".journal.jsonl"
 _LINES = ".journal/"  # of a folder in a bucket: what the objects of the lines begin with
@@ -138,8 +138,13 @@ class Journal:
         """Raise a ParameterError if the place is not the one that was opened."""
         raise NotImplementedError
 
-    def write(self, name: str) -> AbstractContextManager[IO[bytes]]:
-        """A part for a ``with`` block: it gets its name at the end, or leaves nothing."""
+    def write(self, name: str, *, replace: bool = False) -> AbstractContextManager[IO[bytes]]:
+        """A part for a ``with`` block: it gets its name at the end, or leaves nothing.
+
+        Args:
+            name: the part's name.
+            replace: whether it is a damaged part, which may be there.
+        """
         raise NotImplementedError
 
     def is_whole(self, part: Part) -> bool:
@@ -247,7 +252,7 @@ class FolderJournal(Journal):
             )
 
     @contextlib.contextmanager
-    def write(self, name: str) -> Iterator[IO[bytes]]:
+    def write(self, name: str, *, replace: bool = False) -> Iterator[IO[bytes]]:
         with complete_file(self.folder / name, self._warn) as raw:
             yield raw
 
@@ -299,10 +304,11 @@ class BucketJournal(Journal):
         self._bucket = bucket
         self._prefix = prefix
         self._etags: dict[str, str] = {}
+        self._objects: dict[str, Object] = {}  # the parts that were there
         self._line_count = 0
-        lines = [each.key for page in bucket.pages(f"{prefix}{_LINES}") for each in page.objects]
-        other = next((each.key for each in next(bucket.pages(prefix)).objects if each.key not in lines), None)
-        if (lines and not resume) or (other and not lines):
+        keys = [each.key for page in bucket.pages(f"{prefix}{_LINES}") for each in page.objects]
+        lines = [key for key in keys if re.fullmatch(r"\d{8,}\.json", key[len(prefix) + len(_LINES) :])]
+        if (lines and not resume) or (not lines and self._has_others(keys)):
             what = ", and holds no job to resume" if resume else ""
             more = "use `resume=True` to continue the job in it, or " if lines else ""
             raise ParameterError("output", f"{self.name} is not empty{what}: {more}choose another folder")
@@ -311,6 +317,23 @@ class BucketJournal(Journal):
         self._read_lines(texts, f"{self.name}{_LINES}", "the folder")
         if resume:
             abort_uploads(bucket, prefix)
+            self._look_at_parts()
+
+    def _has_others(self, lines: Sequence[str]) -> bool:
+        """Whether the folder has objects, but for what a console makes of an empty one."""
+        own = {self._prefix, *lines}
+        return any(each.key not in own for each in next(self._bucket.pages(self._prefix)).objects)
+
+    def _look_at_parts(self) -> None:
+        """Note which parts are there, and remove those that were not written down: their rows are signed again."""
+        names = {part.name for part in self.parts}
+        for page in self._bucket.pages(f"{self._prefix}part-"):
+            for each in page.objects:
+                name = each.key[len(self._prefix) :]
+                if name in names:
+                    self._objects[name] = each
+                elif re.fullmatch(r"part-[a-z]?\d{5,}\..*", name):
+                    self._bucket.remove(each.key)
 
     def _take(self, entry: dict[str, Any]) -> None:
         super()._take(entry)
@@ -323,8 +346,8 @@ class BucketJournal(Journal):
         pass
 
     @contextlib.contextmanager
-    def write(self, name: str) -> Iterator[IO[bytes]]:
-        with self._bucket.write(self._prefix + name) as upload:
+    def write(self, name: str, *, replace: bool = False) -> Iterator[IO[bytes]]:
+        with self._refusing(), self._bucket.write(self._prefix + name, replace=replace) as upload:
             yield upload  # type: ignore[misc]
         self._etags[name] = upload.etag
 
@@ -332,19 +355,25 @@ class BucketJournal(Journal):
         super().add(index, part._replace(etag=self._etags.pop(part.name, part.etag)))
 
     def is_whole(self, part: Part) -> bool:
-        entry = self._bucket.find(self._prefix + part.name)
+        entry = self._objects.get(part.name)
         return entry is not None and (entry.size, entry.etag) == (part.size, part.etag)
 
     def _append(self, data: bytes) -> None:
-        try:
+        with self._refusing():
             self._bucket.put(f"{self._prefix}{_LINES}{self._line_count:08d}.json", data, replace=False)
+        self._line_count += 1
+
+    @contextlib.contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Say what it means that a line or a part is there already."""
+        try:
+            yield
         except StorageError as error:
             if error.status != 409:
                 raise
             raise ParameterError(
-                "output", f"{self.name} is being written by another job: choose another folder"
+                "output", f"{self.name} is being written by another job: wait for it, or choose another folder"
             ) from None
-        self._line_count += 1
 
 
 def abort_uploads(bucket: Bucket, key: str) -> int:

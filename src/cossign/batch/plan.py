@@ -260,14 +260,27 @@ class Plan:
             check_folder(self.output, self.inputs)
 
     def _check_address(self, output: Address) -> None:
-        """Refuse an output that is an input, or one of the objects that are listed."""
-        for each in self.source.inputs:
-            if each.bucket is None or each.bucket.name != output.bucket:
-                continue
-            address = Address.parse(each.path)
-            if each.form == "list" and output.key.startswith(address.key):
-                raise ParameterError("output", f"{output} lies in the list {address}: choose another place")
-            if address.key == output.key or (self.is_directory and address.key.startswith(f"{output.key}part-")):
+        """Refuse an output that is an input, or lies among the inputs, or has too long a key."""
+        longest = f"{output.key}_errors/part-00000.jsonl" if self.is_directory else f"{output.key}.errors.jsonl"
+        if len(longest.encode("utf-8", "surrogatepass")) > 850:
+            raise ParameterError(
+                "output", f"{output} is too long: with the names of its lists, a key has at most 850 bytes"
+            )
+        inputs = [each for each in self.inputs if is_address(each)]
+        for text in inputs:
+            address = Address.parse(text, "inputs")
+            is_folder = self.job.input_format == "list" or not address.key or address.key.endswith("/")
+            if is_folder and address.bucket == output.bucket and output.key.startswith(address.key):
+                raise ParameterError("output", f"{output} lies in the input {address}: choose another place")
+        own = [f"{output.key}{name}" for name in (("part-", "_errors/", ".journal/") if self.is_directory else ())]
+        for text in (
+            *(each.path for each in self.source.inputs if each.bucket),
+            *filter(is_address, self.source.manifests),
+        ):
+            address = Address.parse(text)
+            if address.bucket == output.bucket and (
+                address.key in (output.key, longest) or address.key.startswith(tuple(own))
+            ):
                 raise ParameterError("output", f"{output} would replace the input {address}: choose another name")
 
 

@@ -97,9 +97,10 @@ def _write_again(plan: Plan, journal: Journal, index: int, warnings: Warnings) -
     part = journal.parts[index]
     at = journal.parts[index - 1].end if index else Position()
     source = plan.new_source()
+    source.until = part.end if part.end.key else None
     with (
         contextlib.closing(plan.signer_of_rows(source, at, plan.job.threads, lambda keys: None)) as rows,
-        journal.write(part.name) as raw,
+        journal.write(part.name, replace=True) as raw,
     ):
         file = CountedFile(raw, part.name, has_crc32=True)
         with open_sink(file, plan.format, plan.output_columns) as sink:
@@ -108,5 +109,5 @@ def _write_again(plan: Plan, journal: Journal, index: int, warnings: Warnings) -
         is_same = (file.size, file.crc32) == (part.size, part.crc32)
         if rows.end != part.end or (not is_same and secret_id == part.secret_id):
             raise ParameterError("resume", f"cannot write {part.name} again: its rows are not as they were")
-    if not is_same:
+    if not is_same or part.etag:
         journal.add(index, part._replace(size=file.size, crc32=file.crc32, secret_id=secret_id))

@@ -105,8 +105,8 @@ def abort(job: Job) -> int:
     if job.signer.region is None:
         raise ParameterError("output", "cannot be asked for: the Signer has no `region`")
     bucket = Bucket(address.bucket, job.signer.region, job.signer.valid_credentials, endpoint=job.endpoint)
-    is_folder = job.rows_per_part is not None and address.key and not address.key.endswith("/")
-    return abort_uploads(bucket, f"{address.key}/" if is_folder else address.key)
+    count = abort_uploads(bucket, address.key)
+    return count if not address.key or address.key.endswith("/") else count + abort_uploads(bucket, f"{address.key}/")
 
 
 def _warn(plan: Plan, warnings: Warnings) -> bool:
@@ -316,6 +316,7 @@ class _Run:
             journal.add(len(journal.parts), part)
             report.parts = len(journal.parts)
             report.secret_ids[secret_id] = report.secret_ids.get(secret_id, 0) + 1
+        report.read += rows.skipped
 
     def _write(self, file: CountedFile, rows: RowSigner, limit: int | None, errors: BadRows | BucketBadRows) -> None:
         """Some rows into one file."""
@@ -339,6 +340,8 @@ class _Run:
 
         with open_sink(file, self.plan.format, self.plan.output_columns) as sink:
             rows.write(sink, limit, note)
+        if limit is None:
+            rows.read, rows.skipped = rows.read + rows.skipped, 0
         report.written = written + file.size
         report.read = read + rows.read
         counts.update(rows.counts)

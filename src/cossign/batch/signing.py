@@ -47,6 +47,7 @@ class RowSigner:
         direct: whether pieces must be written as soon as they are given, as their memory is used again.
         end: the place after the rows that were given.
         read: how many rows were read for them.
+        skipped: how many were read since, and left out.
         kept_count: how many of those no filter has left out.
         counts: what else was counted, as in `Report.counts`.
     """
@@ -61,7 +62,7 @@ class RowSigner:
         self._rest: Any = None
         self._look = look
         self.end = at
-        self.read = self.kept_count = 0
+        self.read = self.kept_count = self.skipped = 0
         self.counts: Counter[str] = Counter()
 
     def has_more(self) -> bool:

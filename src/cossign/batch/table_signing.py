@@ -77,8 +77,9 @@ class TableSigner(RowSigner):
 
     def has_more(self) -> bool:
         # What was counted after a part's last row belongs to that part.
-        while super().has_more() and not self._rest.read and not len(self._rest.keys):
+        while super().has_more() and not len(self._rest.keys) and (not self._rest.read or self._rest.last):
             self.counts.update(self._rest.counts)
+            self.skipped += self._rest.read  # of a list, where no part begins with rows that are left out
             self._rest = None
         return self._rest is not None
 
@@ -87,10 +88,13 @@ class TableSigner(RowSigner):
         while self.has_more() and (limit is None or taken_rows < limit):
             batch: Batch = self._rest
             self._rest = None
-            if limit is not None and taken_rows + len(batch.keys) > limit:
+            # A part of a list ends at its last key, not where a page does.
+            is_full = limit is not None and taken_rows + len(batch.keys) >= limit
+            if limit is not None and is_full and (batch.last or taken_rows + len(batch.keys) > limit):
                 batch, self._rest = batch.split(limit - taken_rows)
             taken_rows += len(batch.keys)
-            self.read += batch.read
+            self.read += batch.read + self.skipped
+            self.skipped = 0
             self.kept_count += len(batch.keys)
             self.counts.update(batch.counts)
             self.end = Position(batch.input, batch.end, batch.last)

@@ -17,6 +17,12 @@ from cossign.cli.hints import address
 from cossign.errors import ParameterError
 
 INPUT_FORMATS = ("txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory", "list")
+# Those of a Job that are called as the options are.
+PARAMETERS = (
+    "output", "expires", "start", "method", "method_column", "expires_column", "input_format", "endpoint",
+    "output_format", "encoding", "latest", "key_column", "columns", "keep_columns", "url_column", "include",
+    "exclude", "where", "rows_per_part", "resume", "new_credentials", "on_error", "errors", "report",
+)  # fmt: skip
 EPILOG = """\
 examples:
   cossign presign keys.txt -o urls.txt -b examplebucket-1250000000 -r ap-beijing
@@ -182,39 +188,16 @@ def _add_doing(doing: argparse._ArgumentGroup) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the job, or show what it would do."""
     from cossign import batch
+    from cossign.batch.outputs.paths import is_address
     from cossign.cli.bucket import signer
 
+    if arguments.abort and not is_address(arguments.output):
+        raise ParameterError(
+            "output", f"{arguments.output} does not lie in a bucket, so there are no uploads to give up"
+        )
     if not arguments.abort:
         _check_files(arguments.keys, arguments.input_format)
-    parameters = {
-        name: getattr(arguments, name)
-        for name in (
-            "output",
-            "expires",
-            "start",
-            "method",
-            "method_column",
-            "expires_column",
-            "input_format",
-            "endpoint",
-            "output_format",
-            "encoding",
-            "latest",
-            "key_column",
-            "columns",
-            "keep_columns",
-            "url_column",
-            "include",
-            "exclude",
-            "where",
-            "rows_per_part",
-            "resume",
-            "new_credentials",
-            "on_error",
-            "errors",
-            "report",
-        )
-    }
+    parameters = {name: getattr(arguments, name) for name in PARAMETERS}
     if arguments.threads is not None:
         parameters["threads"] = arguments.threads
     job = batch.Job(
@@ -246,12 +229,12 @@ def _default_bucket(arguments: argparse.Namespace) -> tuple[str | None, str | No
     """The bucket and the region that a list among the inputs names, if they are of use."""
     from cossign.batch.inputs.source import Source
     from cossign.cli.bucket import provider, resolve
-    from cossign.storage import Bucket
+    from cossign.storage import Address, Bucket
 
     if arguments.bucket or os.environ.get("COS_BUCKET"):
         return None, None
-    if arguments.abort and arguments.output.startswith("cos://"):  # nothing is read
-        return arguments.output[6:].partition("/")[0], None
+    if arguments.abort:  # nothing is read
+        return Address.parse(arguments.output, "output").bucket, None
 
     def bucket_of(name: str) -> Bucket:
         region = resolve(arguments, name)[1]

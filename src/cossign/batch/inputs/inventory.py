@@ -190,8 +190,15 @@ def _walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
 def _is_manifest(folder: str) -> bool:
     """Whether a folder's manifest.json has a manifest's fields: other programs have files of that name, too."""
     try:
-        manifest = json.loads(Path(folder, MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return _has_manifest_fields(Path(folder, MANIFEST).read_bytes())
+    except OSError:
+        return False
+
+
+def _has_manifest_fields(data: bytes) -> bool:
+    try:
+        manifest = json.loads(data)
+    except (ValueError, RecursionError):
         return False
     return isinstance(manifest, dict) and "files" in manifest and ("fileFormat" in manifest or "fileSchema" in manifest)
 
@@ -264,18 +271,15 @@ def newest_bucket_report(bucket: Bucket, folder: str, *, deep: bool) -> str | No
         InputError: there are reports of several inventories.
         StorageError: the bucket cannot be listed.
     """
-    if _is_there(bucket, folder + MANIFEST):
+    if _is_bucket_manifest(bucket, folder + MANIFEST):
         return folder + MANIFEST
-    folders: list[str] = []
-    for page in bucket.pages(folder, delimiter="/"):
-        folders += page.prefixes
-        if not deep and not any(_is_day(each) for each in folders):
-            return None  # a folder of objects, which may be millions
-    for each in sorted(filter(_is_day, folders), reverse=True):
-        if _is_there(bucket, each + MANIFEST):  # it is written when the report is complete
+    days = [each for page in bucket.pages(f"{folder}20", delimiter="/") for each in page.prefixes if _is_day(each)]
+    for each in sorted(days, reverse=True):
+        if _is_bucket_manifest(bucket, each + MANIFEST):  # it is written when the report is complete
             return each + MANIFEST
     if not deep:
         return None
+    folders = [each for page in bucket.pages(folder, delimiter="/") for each in page.prefixes]
     manifests = [newest_bucket_report(bucket, each, deep=True) for each in folders if not each.endswith("/data/")]
     manifests = [each for each in manifests if each is not None]
     if len(manifests) > 1:
@@ -286,10 +290,10 @@ def newest_bucket_report(bucket: Bucket, folder: str, *, deep: bool) -> str | No
     return manifests[0] if manifests else None
 
 
-def _is_there(bucket: Bucket, key: str) -> bool:
-    """Whether an object is there, by a list, which needs no other permission than the list of all."""
-    page = next(bucket.pages(key))
-    return any(each.key == key for each in page.objects)
+def _is_bucket_manifest(bucket: Bucket, key: str) -> bool:
+    """Whether an object is there, and has a manifest's fields. The list needs no other permission than that of all."""
+    entry = next((each for each in next(bucket.pages(key)).objects if each.key == key), None)
+    return entry is not None and entry.size <= _MOST_BYTES and _has_manifest_fields(bucket.read(key))
 
 
 def _is_day(folder: str) -> bool:

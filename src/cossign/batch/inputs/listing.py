@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from cossign.batch.columns import select_columns
 from cossign.batch.inputs.choice import ColumnChoice, Reading, ReadRows
-from cossign.batch.inputs.source import Input
+from cossign.batch.inputs.source import Input, Position
 from cossign.storage import Bucket, Object
 
 # As a report of an inventory calls them.
@@ -30,19 +30,20 @@ def list_prefix(key: str, include: Sequence[str]) -> str:
     return first[:size] if first[:size].startswith(key) else key
 
 
-def read(each: Input, choice: ColumnChoice, prefix: str, row: int, after: str) -> Reading:
+def read(each: Input, choice: ColumnChoice, prefix: str, at: Position, last: str = "") -> Reading:
     """The objects of a bucket, as rows of an inventory.
 
     Args:
         each: the input.
         choice: the columns.
         prefix: what the keys begin with.
-        row: how many rows there are before.
-        after: the key of the last of them.
+        at: where they begin: behind so many rows, and a key.
+        last: the key of the last one; "" for all.
     """
+    row = at.row
     assert each.bucket is not None
     names = choice.names(each, COLUMNS)
-    for objects in _pages(each.bucket, prefix, after):
+    for objects in _pages(each.bucket, prefix, at.key, last):
         columns = [
             pa.array([entry.key for entry in objects], pa.string()),
             pa.array([entry.size for entry in objects], pa.int64()),
@@ -54,7 +55,10 @@ def read(each: Input, choice: ColumnChoice, prefix: str, row: int, after: str) -
         row += len(objects)
 
 
-def _pages(bucket: Bucket, prefix: str, after: str) -> Iterator[list[Object]]:
+def _pages(bucket: Bucket, prefix: str, after: str, last: str) -> Iterator[list[Object]]:
     for page in bucket.pages(prefix, after=after):
-        if page.objects:
-            yield page.objects
+        objects = [entry for entry in page.objects if not last or entry.key <= last]
+        if objects:
+            yield objects
+        if len(objects) < len(page.objects):
+            return

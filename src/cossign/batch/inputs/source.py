@@ -134,6 +134,7 @@ class Source:
         region: that bucket's region, if a manifest says it.
         notes: warnings of what was found.
         total: how many rows there are, by the manifests or the files' footers, once somebody has looked.
+        until: where reading ends; None to read everything.
     """
 
     def __init__(
@@ -154,6 +155,7 @@ class Source:
         self.notes: list[str] = []
         self.position = 0
         self.total: int | None = None
+        self.until: Position | None = None
         for path in paths:
             self._find(path, form)
         if len([each for each in self.inputs if each.path == "-"]) > 1:
@@ -346,7 +348,10 @@ class Source:
         else:
             first = len(self.inputs)
             for page in bucket.pages(address.key):
-                self.inputs += [_object_input(bucket, each, form) for each in page.objects if each.key[-1] != "/"]
+                keys_after = len(address.key)
+                self.inputs += [
+                    _object_input(bucket, each, form) for each in page.objects if _is_file(each.key[keys_after:])
+                ]
             if len(self.inputs) == first:
                 raise InputError(f"{address} holds no objects")
 
@@ -354,7 +359,10 @@ class Source:
         """Add an object that holds keys, or the report whose manifest it is."""
         entry = bucket.find(address.key)
         if entry is None:
-            raise InputError(f"{address} is not there: to sign the objects whose keys begin so, end it with a slash")
+            raise InputError(
+                f"{address} is not there: check the bucket and the region. To sign the objects whose keys begin so, "
+                "end it with a slash; for patterns use `include`"
+            )
         form = form or ("inventory" if address.key.rpartition("/")[2] == MANIFEST else format_of(address.key))
         if form is None:
             raise InputError(f"{address}: its suffix does not tell its format: name it with `input_format`")
@@ -445,6 +453,14 @@ def _with_status(each: Input) -> Input:
     if not is_regular:
         return each
     return each._replace(size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
+
+
+def _is_file(name: str) -> bool:
+    """Whether an object of a folder is a file, and not hidden, as `_list_files` has it."""
+    *folders, last = name.split("/")
+    if not last or any(each.startswith((".", "_")) for each in folders) or last.startswith("."):
+        return False
+    return not last.startswith("_") or format_of(last) is not None
 
 
 def _object_input(bucket: Bucket, entry: Object, form: str) -> Input:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bisect
 import contextlib
 import gzip
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
@@ -56,7 +55,11 @@ class Batch(NamedTuple):
     last: str = ""
 
     def split(self, rows: int) -> tuple[Batch, Batch]:
-        """The first rows with all that was counted, and the others; a resumed job counts in the same way."""
+        """The first rows with all that was counted, and the others; a resumed job counts in the same way.
+
+        Of a bucket's list, the first ones end at the last of their keys: a resumed job lists what comes after it.
+        """
+        read = self.numbers[rows - 1] - (self.end - self.read) if self.last and rows else self.read
         return (
             self._replace(
                 numbers=self.numbers[:rows],
@@ -64,6 +67,7 @@ class Batch(NamedTuple):
                 keys=self.keys[:rows],
                 table=self.table[:rows],
                 faults={place: each for place, each in self.faults.items() if place < rows},
+                read=read,
                 last=str(self.keys[rows - 1]) if self.last and rows else self.last,
             ),
             self._replace(
@@ -71,7 +75,7 @@ class Batch(NamedTuple):
                 keys=self.keys[rows:],
                 table=self.table[rows:],
                 faults={place - rows: each for place, each in self.faults.items() if place >= rows},
-                read=0,
+                read=self.read - read,
                 counts={},
             ),
         )
@@ -122,8 +126,8 @@ class Tables:
             yield from self._batches(at, checks)
 
     def _batches(self, at: Position, checks: Iterator[bool]) -> Iterator[Batch]:
-        inputs = self.source.inputs
-        for index in range(at.input, len(inputs)):
+        inputs, until = self.source.inputs, self.source.until
+        for index in range(at.input, len(inputs) if until is None else until.input + 1):
             each = inputs[index]
             if not next(checks):
                 raise InputError(f"{each.path} has another MD5 than the manifest's: it was altered; fetch it again")
@@ -173,7 +177,9 @@ class Tables:
     def _read(self, index: int, each: Input, choice: ColumnChoice, skip: int, after: str) -> Reading:
         if each.form == "list":
             prefix = listing.list_prefix(Address.parse(each.path).key, self._include)
-            yield from listing.read(each, choice, prefix, skip, after)
+            until = self.source.until
+            last = until.key if until is not None and until.input == index else ""
+            yield from listing.read(each, choice, prefix, Position(index, skip, after), last)
             return
         with self.source.read(index) as (data, note), _arrow_errors(each):
             yield from READERS[each.form](data, note, each, choice, skip)
@@ -291,9 +297,9 @@ def _is_right(each: Input) -> bool:
 
 
 def _etag_is_right(each: Input) -> bool | None:
-    """Whether an object is the one that a manifest means, by its ETag; None if that is not its MD5."""
+    """Whether an object is the one that a manifest means, by its ETag; None if that does not tell."""
     etag = (each.etag or "").strip('"').lower()
-    return etag == (each.md5 or "").lower() if re.fullmatch("[0-9a-f]{32}", etag) else None
+    return True if etag == (each.md5 or "").lower() else None
 
 
 def _inventory_key(each: Input) -> str:
