@@ -92,6 +92,7 @@ man: $(VENV)/check.stamp
 # Batch jobs of every format, ended by signals at random moments, resumed, and compared byte by byte: some ten minutes.
 soak: $(VENV)/test.stamp
 	$(BIN)/python -m tests.batch.soak
+	$(BIN)/python -m tests.batch.bucket_soak
 
 # The gateway at full rate while its clients misbehave, its configuration and credentials changing every second: ten minutes.
 soak-gateway: $(VENV)/test.stamp

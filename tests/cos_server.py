@@ -311,7 +311,9 @@ class Store:
         ]
         entries = sorted([*entries, *self.versions], key=lambda each: (each.key, not each.is_latest, each.version_id))
         entries = [each for each in entries if each.key.startswith(names.get("prefix", b""))]
-        first = int(names.get("version-id-marker", b"") or b"0")
+        after = (names.get("key-marker", b""), names.get("version-id-marker", b"").decode())
+        places = [(each.key, each.version_id) for each in entries]
+        first = places.index(after) + 1 if after in places else sum(key <= after[0] for key, _ in places if after[0])
         page = entries[first : first + self.page_size]
         is_truncated = first + len(page) < len(entries)
         texts = [
@@ -322,7 +324,7 @@ class Store:
             for kind in ("DeleteMarker" if each.content is None else "Version",)
         ]
         after = f"<NextKeyMarker>{listed(page[-1].key, names)}</NextKeyMarker>" if is_truncated else ""
-        after += f"<NextVersionIdMarker>{first + len(page)}</NextVersionIdMarker>" if is_truncated else ""
+        after += f"<NextVersionIdMarker>{page[-1].version_id}</NextVersionIdMarker>" if is_truncated else ""
         text = f"<ListVersionsResult><IsTruncated>{str(is_truncated).lower()}</IsTruncated>{after}{''.join(texts)}</ListVersionsResult>"
         return 200, text.encode(), XML
 

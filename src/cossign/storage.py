@@ -166,11 +166,11 @@ class Bucket:
             StorageError: the bucket cannot be listed.
         """
         while True:
-            fields, lists = self._list(
+            fields, entries = self._list(
                 "GetBucket", prefix, {"marker": after, "delimiter": delimiter, "max-keys": str(_KEYS_PER_PAGE)}
             )
-            objects = [_object_of(each) for each in lists.get("Contents", [])]
-            prefixes = [each["Prefix"] for each in lists.get("CommonPrefixes", [])]
+            objects = [_object_of(name, each) for name, each in entries if name in _OBJECTS]
+            prefixes = [each["Prefix"] for name, each in entries if name == "CommonPrefixes"]
             yield Page(objects, prefixes)
             if fields.get("IsTruncated") != "true":
                 return
@@ -180,28 +180,22 @@ class Bucket:
                 raise self._error("GetBucket", prefix, f"the list does not go on after {after!r}")
             after = marker
 
-    def versions(self, prefix: str = "") -> Iterator[list[Object]]:
+    def versions(self, prefix: str = "", *, after: tuple[str, str] = ("", "")) -> Iterator[list[Object]]:
         """All versions of the objects whose keys begin so, and delete markers, in the order of their keys.
+
+        Args:
+            prefix: what the keys begin with.
+            after: only versions after this one, a key and a VersionId.
 
         Raises:
             StorageError: the versions cannot be listed.
         """
-        markers = {"key-marker": "", "version-id-marker": ""}
+        markers = {"key-marker": after[0], "version-id-marker": after[1]}
         while True:
-            fields, lists = self._list(
+            fields, entries = self._list(
                 "GetBucketObjectVersions", prefix, {"versions": "", **markers, "max-keys": str(_KEYS_PER_PAGE)}
             )
-            entries = [(each, False) for each in lists.get("Version", [])]
-            entries += [(each, True) for each in lists.get("DeleteMarker", [])]
-            entries.sort(key=lambda entry: (entry[0]["Key"], entry[0].get("IsLatest") != "true"))
-            yield [
-                _object_of(each)._replace(
-                    version_id=each.get("VersionId", ""),
-                    is_latest=each.get("IsLatest") == "true",
-                    is_delete_marker=is_marker,
-                )
-                for each, is_marker in entries
-            ]
+            yield [_object_of(name, each) for name, each in entries if name in _OBJECTS]
             if fields.get("IsTruncated") != "true":
                 return
             before = markers
@@ -310,8 +304,8 @@ class Bucket:
         """
         markers = {"key-marker": "", "upload-id-marker": ""}
         while True:
-            fields, lists = self._list("ListMultipartUploads", prefix, {"uploads": "", **markers})
-            yield from [(each["Key"], each["UploadId"]) for each in lists.get("Upload", [])]
+            fields, entries = self._list("ListMultipartUploads", prefix, {"uploads": "", **markers})
+            yield from [(each["Key"], each["UploadId"]) for name, each in entries if name == "Upload"]
             if fields.get("IsTruncated") != "true":
                 return
             before = markers
@@ -334,8 +328,8 @@ class Bucket:
 
     # --- Requests
 
-    def _list(self, action: str, prefix: str, parameters: dict[str, str]) -> tuple[Fields, dict[str, list[Fields]]]:
-        """A list's answer: its own fields, and those of its entries by their names.
+    def _list(self, action: str, prefix: str, parameters: dict[str, str]) -> tuple[Fields, list[tuple[str, Fields]]]:
+        """A list's answer: its own fields, and its entries, each with its name.
 
         The SDK's requests, and not its reading of the answer, which takes five times as long as all else.
         """
@@ -731,19 +725,19 @@ def _region_of(response: Any) -> str:
     return labels[0] if len(labels) == 2 and len(labels[0]) < 40 else ""
 
 
-def _read_list(content: bytes) -> tuple[Fields, dict[str, list[Fields]]]:
+def _read_list(content: bytes) -> tuple[Fields, list[tuple[str, Fields]]]:
     """A list taken apart, its keys decoded.
 
     >>> _read_list(b"<A><IsTruncated>true</IsTruncated><Contents><Key>a%20b</Key></Contents></A>")
-    ({'IsTruncated': 'true'}, {'Contents': [{'Key': 'a b'}]})
+    ({'IsTruncated': 'true'}, [('Contents', {'Key': 'a b'})])
     """
     fields: Fields = {}
-    lists: dict[str, list[Fields]] = {}
+    entries: list[tuple[str, Fields]] = []
     for each in ElementTree.fromstring(content):  # noqa: S314  (expat bounds what entities grow to)
         name = each.tag.rpartition("}")[2]
         if len(each):
             entry = {field.tag.rpartition("}")[2]: field.text or "" for field in each}
-            lists.setdefault(name, []).append(entry)
+            entries.append((name, entry))
             if name in _OBJECTS and ("Key" not in entry or not (entry.get("Size") or "0").isdecimal()):
                 raise ElementTree.ParseError(f"an entry {name} has no Key, or a Size that is not a number")
             for field in ("Key", "Prefix"):
@@ -751,14 +745,15 @@ def _read_list(content: bytes) -> tuple[Fields, dict[str, list[Fields]]]:
                     entry[field] = unquote(entry[field], errors="strict")
         else:
             fields[name] = unquote(each.text or "", errors="strict") if name in _MARKERS else each.text or ""
-    return fields, lists
+    return fields, entries
 
 
-def _object_of(entry: Fields) -> Object:
-    """An object of a list."""
+def _object_of(name: str, entry: Fields) -> Object:
+    """An entry of a list."""
     return Object(
         entry["Key"], int(entry.get("Size") or 0), entry.get("ETag", ""), entry.get("LastModified", ""),
-        entry.get("StorageClass", ""),
+        entry.get("StorageClass", ""), entry.get("VersionId", ""), entry.get("IsLatest", "true") == "true",
+        name == "DeleteMarker",
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import json
 import random
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ from cossign.batch.inputs.listing import list_prefix
 from cossign.batch.plan import Plan
 from cossign.cli import main
 from cossign.errors import StorageError
+from tests.batch import bucket_soak
 from tests.batch.test_inputs import START, inventory, keys_of, objects
-from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
-from tests.cos_server import CosServer, Fault, Request, Store, error_reply, running
+from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY, scaled
+from tests.cos_server import CosServer, Fault, Request, Store, Version, error_reply, running
 
 pytest.importorskip("qcloud_cos")
 
@@ -167,6 +169,38 @@ def test_a_job_of_a_list_goes_on_after_its_last_key(server: CosServer, store: St
     Path("part/part-00001.txt").unlink()
     done(server, signer, f"cos://{BUCKET}/", "part/", rows_per_part=2, resume=True)
     assert keys_of(signer, "part/part-00001.txt") == sorted(KEYS)[2:4]
+
+
+def test_versions_of_objects(server: CosServer, store: Store, signer: Signer) -> None:
+    store.objects.clear()
+    store.objects.update({b"a": b"new", b"b": b"1"})
+    store.versions = [
+        Version(b"a", "v0", b"old"), Version(b"c", "m1", None, is_latest=True), Version(b"c", "v2", b"12345"), Version(b"c", "v1", b"1"),
+    ]  # fmt: skip
+    address = f"cos://{BUCKET}/"
+    report = done(
+        server,
+        signer,
+        address,
+        "all.parquet",
+        input_format="versions",
+        keep_columns=["all"],
+        query_columns={"versionId": "VersionId"},
+    )
+    table = pq.read_table("all.parquet")
+    rows = table.select(["Key", "VersionId", "IsLatest", "IsDeleteMarker"]).to_pylist()
+    assert [tuple(row.values()) for row in rows] == [
+        ("a", "v-3", True, False), ("a", "v0", False, False), ("b", "v-1", True, False), ("c", "m1", True, True),
+        ("c", "v1", False, False), ("c", "v2", False, False),
+    ]  # fmt: skip
+    assert ["versionId=v0" in url for url in table["url"].to_pylist()].count(True) == 1
+    report = done(server, signer, address, input_format="versions", latest=True)
+    assert keys_of(signer) == ["a", "b"]
+    assert (report.counts["old_versions"], report.counts["delete_markers"]) == (3, 1)
+    assert any(
+        "3 rows are old versions of objects" in text
+        for text in done(server, signer, address, input_format="versions").warnings
+    )
 
 
 # --- Files of keys
@@ -484,6 +518,14 @@ def test_uploads_of_a_killed_job_are_given_up(
         abort(Job(inputs="none", output="urls.txt", signer=signer))
 
 
+@scaled("cuts", 2, 20)
+def test_cut_off_at_random_moments(cuts: int) -> None:
+    """As `python -m tests.batch.bucket_soak`, which goes on for longer."""
+    seed = time.time_ns()
+    print(f"seed {seed}")
+    bucket_soak.soak(cuts, 400 * cuts, seed)
+
+
 # --- What a reader of the code found
 
 
@@ -541,8 +583,11 @@ def test_manifests_of_web_applications(server: CosServer, store: Store, signer: 
     assert keys_of(signer) == ["b"]
 
 
+@pytest.mark.parametrize("form", ["list", "versions"])
 @pytest.mark.parametrize("seed", range(12))
-def test_parts_of_a_list_do_not_depend_on_its_pages(seed: int, server: CosServer, store: Store, signer: Signer) -> None:
+def test_parts_of_a_list_do_not_depend_on_its_pages(
+    form: str, seed: int, server: CosServer, store: Store, signer: Signer
+) -> None:
     """Each part ends at a key, so that it can be written again, and a resumed job writes and counts the same."""
     shuffle = random.Random(seed)
     store.objects.clear()
@@ -553,6 +598,11 @@ def test_parts_of_a_list_do_not_depend_on_its_pages(seed: int, server: CosServer
         "rows_per_part": shuffle.randrange(1, 8),
         "include": shuffle.choice([[], ["*x"], ["b*x", "a*"], ["c*"]]),
     }
+    named["input_format"] = form
+    store.versions = [
+        Version(key, f"v{number}", None if number == 2 else b"")
+        for key in shuffle.sample(sorted(store.objects), 9) for number in range(3)
+    ]  # fmt: skip
     store.page_size = shuffle.randrange(1, 9)
     whole = done(server, signer, f"cos://{BUCKET}/", "whole/", **named)
     journal = Path("whole/.journal.jsonl").read_text().splitlines(keepends=True)

@@ -32,7 +32,8 @@ class Job:
         query_columns: parameters whose values are columns of the input: parameter to column.
         method_column: the column of the methods, which then differ by row.
         expires_column: the column of the seconds that a row's signature holds.
-        input_format: "txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory" or "list" (a bucket's objects);
+        input_format: "txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory", "list" (a bucket's objects) or
+            "versions" (all of them, and delete markers);
             None to go by each suffix.
         output_format: "txt", "csv", "jsonl", "parquet" or "arrow", with ".gz" or ".zst" after it or not; None to go
             by the suffix. Text has the URLs alone; all others have columns.

@@ -269,7 +269,7 @@ class Plan:
         inputs = [each for each in self.inputs if is_address(each)]
         for text in inputs:
             address = Address.parse(text, "inputs")
-            is_folder = self.job.input_format == "list" or not address.key or address.key.endswith("/")
+            is_folder = self.job.input_format in ("list", "versions") or not address.key or address.key.endswith("/")
             if is_folder and address.bucket == output.bucket and output.key.startswith(address.key):
                 raise ParameterError("output", f"{output} lies in the input {address}: choose another place")
         own = [f"{output.key}{name}" for name in (("part-", "_errors/", ".journal/") if self.is_directory else ())]

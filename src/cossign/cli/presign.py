@@ -16,7 +16,7 @@ from cossign.cli import words
 from cossign.cli.hints import address
 from cossign.errors import ParameterError
 
-INPUT_FORMATS = ("txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory", "list")
+INPUT_FORMATS = ("txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory", "list", "versions")
 # Those of a Job that are called as the options are.
 PARAMETERS = (
     "output", "expires", "start", "method", "method_column", "expires_column", "input_format", "endpoint",

@@ -115,7 +115,7 @@ class Source:
     Args:
         paths: files, directories, patterns such as ``keys/*.csv``, inventory manifests, folders that hold an inventory
             report, addresses such as ``cos://BUCKET/KEY``, or "-" for stdin.
-        form: "txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory", "list", or None to go by the suffix.
+        form: "txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory", "list" or "versions"; None for its suffix.
         delimiter: what is between the fields of CSV; None for a comma, and for a tab in ``.tsv``.
         encoding: of text, CSV and JSON lines; None for UTF-8.
         buckets: gives a bucket by its name; None if addresses are refused.
@@ -275,7 +275,7 @@ class Source:
         if path[:6].lower() == "cos://":
             self._find_in_bucket(Address.parse(path, "inputs"), form)
             return
-        if form == "list":
+        if form in ("list", "versions"):
             raise InputError(f"{path} is not a bucket's list: give its address, such as cos://BUCKET/photos/")
         location = Path(path)
         if location.is_dir():
@@ -331,7 +331,7 @@ class Source:
         if self._buckets is None:
             raise InputError(f"{address} lies in a bucket, which cannot be read here")
         bucket = self._buckets(address.bucket)
-        if address.key and not address.key.endswith("/") and form != "list":
+        if address.key and not address.key.endswith("/") and form not in ("list", "versions"):
             self._add_object(bucket, address, form)
             return
         manifest = None
@@ -341,10 +341,10 @@ class Source:
                 raise InputError(f"{address} holds no manifest.json of an inventory")
         if manifest is not None:
             self._add_report_of(bucket, manifest)
-        elif form in (None, "list"):
+        elif form in (None, "list", "versions"):
             self._check_bucket(str(address), bucket.name)
             self.bucket, self.region = bucket.name, bucket.region
-            self.inputs.append(Input(str(address), "list", inventory=True, bucket=bucket))
+            self.inputs.append(Input(str(address), form or "list", inventory=True, bucket=bucket))
         else:
             first = len(self.inputs)
             for page in bucket.pages(address.key):

@@ -68,7 +68,7 @@ class Batch(NamedTuple):
                 table=self.table[:rows],
                 faults={place: each for place, each in self.faults.items() if place < rows},
                 read=read,
-                last=str(self.keys[rows - 1]) if self.last and rows else self.last,
+                last=self._place(rows - 1) if self.last and rows else self.last,
             ),
             self._replace(
                 numbers=self.numbers[rows:],
@@ -79,6 +79,11 @@ class Batch(NamedTuple):
                 counts={},
             ),
         )
+
+    def _place(self, row: int) -> str:
+        """Where a bucket's list goes on behind a row."""
+        has_versions = "\0" in self.last
+        return listing.place(str(self.keys[row]), str(self.table.column("VersionId")[row]) if has_versions else None)
 
 
 class Tables:
@@ -137,6 +142,8 @@ class Tables:
                 choice = choice._replace(key=_inventory_key(each), versions=True)
             elif self.latest:
                 choice = choice._replace(versions=True)
+            if each.form == "versions":
+                choice = choice._replace(others=[*choice.others, "VersionId"])
             for rows in self._read(index, each, choice, skip, at.key if index == at.input else ""):
                 end = rows.first + len(rows.table) if rows.end is None else rows.end
                 if skip and end <= skip:
@@ -151,7 +158,7 @@ class Tables:
                     rows.faults,
                     len(rows.table),
                     rows.counts,
-                    str(rows.table.column(choice.key)[-1]) if each.form == "list" else "",
+                    _last_place(each, rows.table) if each.form in listing.LISTS else "",
                 )
                 with _arrow_errors(each):
                     batch = self._choose(self._prepare(batch, each), each)
@@ -175,7 +182,7 @@ class Tables:
         return total
 
     def _read(self, index: int, each: Input, choice: ColumnChoice, skip: int, after: str) -> Reading:
-        if each.form == "list":
+        if each.form in listing.LISTS:
             prefix = listing.list_prefix(Address.parse(each.path).key, self._include)
             until = self.source.until
             last = until.key if until is not None and until.input == index else ""
@@ -302,9 +309,15 @@ def _etag_is_right(each: Input) -> bool | None:
     return True if etag == (each.md5 or "").lower() else None
 
 
+def _last_place(each: Input, table: pa.RecordBatch) -> str:
+    """Where a bucket's list goes on behind some rows."""
+    version_id = str(table.column("VersionId")[-1]) if each.form == "versions" else None
+    return listing.place(str(table.column("Key")[-1]), version_id)
+
+
 def _inventory_key(each: Input) -> str:
     """The column of an inventory's keys: Key in its CSV and in lists, key elsewhere."""
-    return "Key" if each.fields or each.form == "list" else "key"
+    return "Key" if each.fields or each.form in listing.LISTS else "key"
 
 
 @contextlib.contextmanager
