@@ -38,6 +38,7 @@ KEYS = ["a", "a b+c", "photos/1.jpg", "photos/2026/ä.jpg", "photos/2026/头&?#.
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: None) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("cossign.storage._pause", lambda attempt: 0.001)
+    monkeypatch.setattr("cossign.batch.table_signing._LIST_ROWS", 2)
 
 
 @pytest.fixture
@@ -599,6 +600,7 @@ def test_parts_of_a_list_do_not_depend_on_its_pages(
         "include": shuffle.choice([[], ["*x"], ["b*x", "a*"], ["c*"]]),
     }
     named["input_format"] = form
+    named["output_format"] = shuffle.choice(["txt", "arrow", "parquet", "jsonl.gz"])
     store.versions = [
         Version(key, f"v{number}", None if number == 2 else b"")
         for key in shuffle.sample(sorted(store.objects), 9) for number in range(3)

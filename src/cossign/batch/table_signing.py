@@ -26,6 +26,8 @@ from cossign.errors import ParameterError
 # Of URLs that become a column: the larger a chunk, the less time is spent between chunks.
 _CHUNK = 1 << 22  # bytes
 _IDLE = 1 << 25
+_LIST_ROWS = 8192  # of a bucket's list that are signed at a time
+_END = object()
 
 
 class TableSigner(RowSigner):
@@ -69,6 +71,7 @@ class TableSigner(RowSigner):
         )
         # Reading takes a core, too, and is slower than signing.
         self._threads = max(1, CORES - 1) if threads is None else threads
+        self._next: Any = None  # a batch of a list that was read ahead
         self._memory = Memory() if text else Memory(_IDLE, _CHUNK)
         self.direct = text
 
@@ -77,21 +80,41 @@ class TableSigner(RowSigner):
 
     def has_more(self) -> bool:
         # What was counted after a part's last row belongs to that part.
-        while super().has_more() and not len(self._rest.keys) and (not self._rest.read or self._rest.last):
+        while self._fetch() and not len(self._rest.keys) and (not self._rest.read or self._rest.last):
             self.counts.update(self._rest.counts)
             self.skipped += self._rest.read  # of a list, where no part begins with rows that are left out
             self._rest = None
+        if self._rest is not None and self._rest.last:
+            self._join_pages()
         return self._rest is not None
+
+    def _fetch(self) -> bool:
+        """Whether there is a batch, of those that were read ahead first."""
+        if self._rest is None and self._next is not _END:
+            self._rest = next(self._items, None) if self._next is None else self._next
+            self._next = None
+        return self._rest is not None
+
+    def _join_pages(self) -> None:
+        """Have enough rows of a list for a batch: of how many pages they are must not show in the output."""
+        while len(self._rest.keys) < _LIST_ROWS and self._next is not _END:
+            if self._next is None:
+                self._next = next(self._items, _END)
+            if self._next is _END or self._next.input != self._rest.input:
+                return
+            self._rest, self._next = self._rest.joined_by(self._next), None
 
     def part(self, limit: int | None) -> Iterator[Piece]:
         taken_rows = 0
         while self.has_more() and (limit is None or taken_rows < limit):
             batch: Batch = self._rest
             self._rest = None
-            # A part of a list ends at its last key, not where a page does.
-            is_full = limit is not None and taken_rows + len(batch.keys) >= limit
-            if limit is not None and is_full and (batch.last or taken_rows + len(batch.keys) > limit):
-                batch, self._rest = batch.split(limit - taken_rows)
+            most = len(batch.keys) if limit is None else limit - taken_rows
+            if batch.last:  # a part of a list ends at its last key, not where a page does
+                batch, self._rest = batch.split(min(most, _LIST_ROWS, len(batch.keys)))
+                batch = batch.compact()
+            elif len(batch.keys) > most:
+                batch, self._rest = batch.split(most)
             taken_rows += len(batch.keys)
             self.read += batch.read + self.skipped
             self.skipped = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import contextlib
 import gzip
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
@@ -79,6 +80,26 @@ class Batch(NamedTuple):
                 counts={},
             ),
         )
+
+    def joined_by(self, other: Batch) -> Batch:
+        """These rows of a bucket's list, and those that come after them."""
+        table = pa.Table.from_batches([self.table, other.table]).combine_chunks()
+        return self._replace(
+            numbers=[*self.numbers, *other.numbers],
+            end=other.end,
+            keys=pa.concat_arrays([self.keys, other.keys]),
+            table=pa.record_batch([each.combine_chunks() for each in table.columns], table.schema.names),
+            read=self.read + other.read,
+            counts=Counter(self.counts) + Counter(other.counts),
+            last=other.last,
+        )
+
+    def compact(self) -> Batch:
+        """The same rows in memory of their own: Arrow's files have some of what lies behind a slice."""
+        places = pa.array(range(len(self.keys)), pa.int64())
+        columns = [each.take(places) for each in self.table.columns]
+        table = pa.record_batch(columns, self.table.schema.names)
+        return self._replace(keys=self.keys.take(places), table=table)
 
     def _place(self, row: int) -> str:
         """Where a bucket's list goes on behind a row."""
