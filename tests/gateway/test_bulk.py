@@ -338,6 +338,26 @@ def test_a_client_that_hardly_sends_loses_its_place(
     assert (events[0]["status"], json.loads(events[1]["body"])["error"]) == (408, "stalled")
 
 
+def test_a_client_that_reads_nothing_loses_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "_PATIENCE", 0.3)
+    path = tmp_path / "gateway.toml"
+    path.write_text(BULK.replace("127.0.0.1:0", "127.0.0.1:1"))
+    gateway = Gateway(path, credentials=Credentials(SECRET_ID, SECRET_KEY))
+    events: list[Any] = []
+
+    async def send(event: Any) -> None:
+        events.append(event)
+        if event["type"] == "http.response.body":
+            await asyncio.sleep(10 * PATIENCE)
+
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/presign", "query_string": b"",
+        "raw_path": b"/presign", "headers": [(b"host", b"gw")], "client": ("127.0.0.1", 1),
+    }  # fmt: skip
+    asyncio.run(asyncio.wait_for(gateway(scope, Receiving([b"p/a/1\n"]), send), PATIENCE))
+    assert [event["type"] for event in events] == ["http.response.start", "http.response.body"]  # without an end
+
+
 def test_arrow_that_would_grow(served: Served, client: httpx.Client) -> None:
     """A small body that would be gigabytes of keys."""
     before = peak(served)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.gateway import attacks
-from tests.gateway.serving import ALICE, BOB, HOST, POLICY, PROXY, Client, Served, children, head, request, serving
+from tests.gateway.serving import ALICE, BOB, POLICY, PROXY, Client, Served, children, head, request, serving
 from tests.gateway.sts import answering
 from tests.waiting import PATIENCE, until
 
@@ -48,7 +48,7 @@ class Attempt:
 
     def run(self, seconds: float) -> None:
         doings: tuple[Doing, ...] = (
-            self.send_attack, self.send_changed, self.send_body, self.send_long_head, self.hang, self.send_frames,
+            self.send_attack, self.send_changed, self.send_body, self.send_long_head, self.hang,
         )  # fmt: skip
         for number in range(300):  # what a worker takes before anybody attacks it, with pyarrow
             request(self.served.port, "GET", f"/img/alice/{number}", ALICE)
@@ -160,7 +160,7 @@ class Attempt:
         presign = head("POST", "/presign?route=img", {**ALICE, "Content-Length": str(len(body))})
         begun = (
             b"", b"GET /img", head("GET", "/img/bob/a", {**BOB, "X-A": "a" * 50_000})[:-4], presign, presign + body[:-1],
-            presign + body, head("POST", "/sdk/authorization", {**BOB, "Content-Length": "60000"}) + b"{" * 50_000,
+            presign + body, head("GET", "/img/bob/a", BOB) * 3000, head("POST", "/sdk/authorization", {**BOB, "Content-Length": "60000"}) + b"{" * 50_000,
         )  # fmt: skip
         with contextlib.ExitStack() as held:
             for _ in range(100):
@@ -169,35 +169,6 @@ class Attempt:
                 with contextlib.suppress(OSError):
                     connection.sendall(shuffle.choice(begun))
             self.ended.wait(shuffle.random() * 5)
-
-    def send_frames(self, shuffle: random.Random) -> None:
-        """HTTP/2: heads without an end, of growing size, streams that are reset, and pings."""
-        with Client(self.served.port).connect() as connection:
-            connection.settimeout(0.2)
-            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b""))
-            for stream in range(1, 2 * shuffle.randrange(2, 120), 2):
-                connection.sendall(b"".join(_frames(shuffle, stream)))
-            while connection.recv(65536):
-                pass
-
-
-def frame(kind: int, flags: int, stream: int, data: bytes) -> bytes:
-    """Of HTTP/2. Source: RFC 9113, section 4.1."""
-    return len(data).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + data
-
-
-def _frames(shuffle: random.Random, stream: int) -> Iterator[bytes]:
-    """A stream: one that is reset at once, or a head that goes on and on."""
-    field = b"\x00\x04x-aa\x7f\xe1\x7b" + b"a" * (127 + 0x61 + 0x7B * 128)  # a literal header of 16 KB
-    start = b"\x82\x86\x84\x41" + bytes([len(HOST)]) + HOST.encode()
-    if shuffle.random() < 0.5:
-        yield frame(1, 4, stream, start) + frame(0, 0, stream, b"a" * shuffle.randrange(16_000))
-        yield frame(3, 0, stream, struct.pack(">I", 8))
-        return
-    yield frame(1, 0, stream, start)
-    for _ in range(shuffle.randrange(8)):
-        yield frame(9, 0, stream, field)
-    yield frame(9, 4, stream, b"") + frame(6, 0, 0, b"12345678")
 
 
 def _bodies() -> Iterator[tuple[str, bytes]]:

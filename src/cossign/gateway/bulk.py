@@ -20,7 +20,7 @@ from typing import IO, Any
 from cossign._arrow import Lines, SignedColumn
 from cossign.bulk import Chunks
 from cossign.errors import CosSignError, CredentialsError, KeyNameError, ParameterError
-from cossign.gateway._gate import KeyFilter, Receive, Request, Scope, Send
+from cossign.gateway._gate import Event, KeyFilter, Receive, Request, Scope, Send
 from cossign.gateway.config import Bulk as Limits
 from cossign.gateway.policy import Policy
 from cossign.key_time import duration
@@ -63,6 +63,16 @@ def refusal_of(code: str, request: Request) -> Refusal:
     return Refusal(code)
 
 
+async def send_to_any(send: Send, code: str, *events: Event) -> None:
+    """Send an answer.
+
+    A client that has gone gets one, too: granian says the same of it as of one whose chunks have wrong sizes.
+    """
+    with contextlib.suppress(OSError) if code == "gone" else contextlib.nullcontext():
+        for event in events:
+            await send(event)
+
+
 class Bulk:
     """Answers requests for many signatures, a few at a time."""
 
@@ -96,14 +106,11 @@ class Bulk:
             # keep a body that nobody reads any more, and a client that sends it would wait for as long.
             refusal.__traceback__ = None
             code = refusal.code
-            if code == "gone":
-                return
             if answer.has_started:
                 return  # without the answer's end: the server breaks the connection off, and the client knows
             start, body = gate.refusal(request, code, refusal.more)
             start["headers"].append((b"connection", b"close"))  # the rest of the body is not read
-            await send(start)
-            await send(body)
+            await send_to_any(send, code, start, body)
         except BaseException:
             code = "failed"
             raise

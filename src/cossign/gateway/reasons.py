@@ -49,7 +49,7 @@ TABLE = (
     ("stalled", 408, "the client neither sends nor reads any more"),
     ("no_room", 507, "the gateway's disk has no room for the body"),
     ("stopping", 503, "the gateway is stopping"),
-    ("gone", 400, "the client has gone"),
+    ("gone", 400, "the client has gone, or its body is not framed as HTTP says"),
     ("failed", 500, "the gateway has failed"),
 )
 

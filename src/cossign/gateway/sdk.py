@@ -14,7 +14,7 @@ from cossign.credentials.base import get_credentials
 from cossign.endpoint import read_host
 from cossign.errors import CosSignError, CredentialsError
 from cossign.gateway._gate import Event, Receive, Request, Scope, Send
-from cossign.gateway.bulk import Refusal, refusal_of
+from cossign.gateway.bulk import Refusal, refusal_of, send_to_any
 from cossign.gateway.config import Config, Route
 from cossign.gateway.policy import Policy
 from cossign.gateway.reasons import CODES, json_answer
@@ -70,8 +70,6 @@ async def answer(policy: Policy, kind: str, scope: Scope, receive: Receive, send
     except (Refusal, asyncio.TimeoutError) as error:
         refusal = error if isinstance(error, Refusal) else Refusal("stalled")
         code = refusal.code
-        if code == "gone":
-            return
         events = gate.refusal(request, code, refusal.more)
     except BaseException:
         code = "failed"
@@ -80,8 +78,7 @@ async def answer(policy: Policy, kind: str, scope: Scope, receive: Receive, send
         gate.count(request, scope, code, time.monotonic_ns() - start_time, signature_count)
     if policy.cors is not None:
         events[0]["headers"] += policy.cors.headers(scope, _route_names(policy, kind, request) if code == "ok" else ())
-    await send(events[0])
-    await send(events[1])
+    await send_to_any(send, code, *events)
 
 
 def _route_names(policy: Policy, kind: str, request: Request) -> list[str]:

@@ -11,7 +11,9 @@ import ctypes
 import errno
 import gc
 import mmap
+import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -32,8 +34,10 @@ from cossign.gateway.temporary import warnings_of_keys
 
 _DIRECTORY = "COSSIGN_SERVE_DIRECTORY"  # the environment variable that tells workers where it is
 _HEADERS_TIMEOUT = 10  # seconds in which a request's head must have come
-_LONGEST_HEAD = 64 << 10  # bytes of a request's head; granian would keep 16 MiB of each HTTP/2 request
-_PING_INTERVAL = 30  # seconds; an HTTP/2 connection whose client does not answer the ping is closed
+_LONGEST_HEAD = 32 << 10  # bytes of a request's head; what is read at once may bring twice as many
+_CONNECTIONS = 4096  # of a worker at once; more wait until one of them is closed
+_OTHER_FILES = 256  # that a worker may have open beside its connections
+_UNREAD_TIMEOUT = 60  # seconds after which a client that reads nothing of its answers is cut off
 
 
 def _say(text: str) -> None:
@@ -65,13 +69,25 @@ def worker() -> Gateway:
     """The application of one worker process."""
     _spare_memory()
     directory = Path(os.environ[_DIRECTORY])
+    first = multiprocessing.parent_process()
     memory = _map_board(directory)
     board = Board(memory)
     generation = board.add(b"generation", 0)  # before the file is read: a later one is read again
-    gateway = Gateway(directory / "gateway.toml", memory=memory)
+    path = directory / "gateway.toml"
+    config = load(path)
+    gateway = Gateway(config, memory=memory)
+    is_limited = False
 
     async def watch() -> None:
-        nonlocal generation
+        nonlocal first, generation, is_limited
+        if not is_limited:
+            is_limited = _limit_unread_answers()
+        if first is not None and os.getppid() != first.pid:
+            first = None
+            if board.add(b"said_orphans", 1) == 1:
+                _say("the first process was killed: its workers end, too")
+            _end_orphan(directory, config.graceful_timeout)
+            return
         problems = gateway.problems()
         if problems and board.add(b"said_problems", 1) == 1:  # one worker says it
             for problem in problems:
@@ -80,7 +96,7 @@ def worker() -> Gateway:
         if now != generation:
             generation = now
             try:
-                await gateway.reload()
+                await gateway.reload(path)
             except ConfigError as error:  # it was good a moment ago, in another process
                 board.add(b"refused_reloads", 1)
                 _say(f"worker {os.getpid()} keeps its configuration: {error}")
@@ -89,6 +105,38 @@ def worker() -> Gateway:
     gc.collect()
     gc.freeze()  # what is there now stays: it need not be looked at again
     return gateway
+
+
+def _limit_unread_answers() -> bool:
+    """Have the system end connections whose client does not read: granian would wait for it without end.
+
+    Connections inherit the limit from the listening socket, which granian opens and does not hand out.
+
+    Returns:
+        Whether the socket listens; call it again until it does.
+
+    Source: tcp(7), TCP_USER_TIMEOUT.
+    """
+    if sys.platform != "linux":
+        return True
+    listens = False
+    for name in os.listdir("/proc/self/fd"):
+        if not Path("/proc/self/fd", name).is_socket():
+            continue
+        with socket.socket(fileno=os.dup(int(name))) as each:
+            if each.family != socket.AF_UNIX and each.type == socket.SOCK_STREAM:
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_TIMEOUT * 1000)
+            listens |= each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+    return listens
+
+
+def _end_orphan(directory: Path, graceful_timeout: float) -> None:
+    """End this worker, whose first process was killed: nothing would reload it, stop it or start it again."""
+    shutil.rmtree(directory, ignore_errors=True)
+    timer = threading.Timer(graceful_timeout, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+    os.kill(os.getpid(), signal.SIGTERM)  # granian finishes the requests under way
 
 
 # --- In the process that was started
@@ -261,6 +309,20 @@ def _pause(deaths: int) -> float:
     return min(_LONGEST_PAUSE, 0.1 * 2.0 ** min(deaths, 16)) if deaths > 1 else 0
 
 
+def _connections() -> int:
+    """How many connections a worker takes at once; the process is allowed as many files as they need."""
+    if sys.platform == "win32":
+        return _CONNECTIONS
+    import resource
+
+    files = _CONNECTIONS + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        soft = files if hard == resource.RLIM_INFINITY else min(files, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return _CONNECTIONS if soft == resource.RLIM_INFINITY else max(64, min(_CONNECTIONS, soft - _OTHER_FILES))
+
+
 def run(config: Config, target: str) -> None:
     """Run granian's workers at the configuration's address until a signal ends them.
 
@@ -268,8 +330,8 @@ def run(config: Config, target: str) -> None:
         config: its `listen`, `workers` and `graceful_timeout` count.
         target: "module:function"; in a worker, the function returns the ASGI application.
     """
-    from granian.constants import Interfaces, SSLProtocols
-    from granian.http import HTTP1Settings, HTTP2Settings
+    from granian.constants import HTTPModes, Interfaces, SSLProtocols
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
     from granian.server import Server
 
@@ -307,9 +369,10 @@ def run(config: Config, target: str) -> None:
         uds_permissions=0o660 if path else None,
         interface=Interfaces.ASGI,
         workers=config.workers,
+        backpressure=_connections(),
+        http=HTTPModes.http1,  # granian waits without end for the first byte if it may be HTTP/2's
         websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=_HEADERS_TIMEOUT * 1000, max_buffer_size=_LONGEST_HEAD),
-        http2_settings=HTTP2Settings(max_headers_size=_LONGEST_HEAD, keep_alive_interval=_PING_INTERVAL * 1000),
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         workers_kill_timeout=config.graceful_timeout,
