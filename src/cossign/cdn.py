@@ -209,9 +209,10 @@ class CdnSigner:
         if self.kind == "A":
             uid = self.uid
             rands = [rand] * len(raw_paths) if rand is not None else _random_texts(len(raw_paths))
+            start, signed_start, signed_end = f"?{name}={seconds}-", f"-{seconds}-", f"-{uid}-{key}"
             return [
-                f"{base}/{path}?{name}={seconds}-{each}-{uid}-"
-                f"{md5(f'/{path}-{seconds}-{each}-{uid}-{key}'.encode()).hexdigest()}{tail}"
+                f"{base}/{path}{start}{each}-{uid}-"
+                f"{md5(f'/{path}{signed_start}{each}{signed_end}'.encode()).hexdigest()}{tail}"
                 for path, each in zip(raw_paths, rands, strict=True)
             ]
         if self.kind == "B":
@@ -373,8 +374,8 @@ def _encode(paths: list[Any]) -> list[str]:
     may_have_dots = b"/." in whole_text or b"./" in whole_text or b"\n." in whole_text or whole_text[:1] == b"."
     if not whole_text or may_have_dots or whole_text.count(b"\n") != len(paths) - 1:
         return [_encode_one(path, place if len(paths) > 1 else None) for place, path in enumerate(paths)]
-    encoded_paths = encode_path(whole_text).decode().split("%0A")
-    return [path[1:] if path[:1] == "/" else path for path in encoded_paths]
+    encoded_text = encode_path(whole_text).decode().removeprefix("/")
+    return encoded_text.replace("%0A/", "%0A").split("%0A")
 
 
 def _encode_one(path: Any, place: int | None) -> str:
