@@ -200,14 +200,17 @@ class Store:
         objects: by their keys.
         uploads: by UploadId the key, and the parts that wait to be completed.
         versions: what a list of versions has besides the objects.
+        unlisted: keys that lists do not have yet.
     """
 
     def __init__(self) -> None:
         self.objects: dict[bytes, bytes] = {}
         self.uploads: dict[str, tuple[bytes, dict[int, bytes]]] = {}
         self.versions: list[Version] = []
+        self.unlisted: set[bytes] = set()
         self.page_size = 1000
         self._sorted_keys: list[bytes] = []
+        self._sorted_objects = (0, 0)  # which and how many they are
         self._upload_count = 0
         self._lock = threading.Lock()
 
@@ -272,8 +275,9 @@ class Store:
         return self._list(names)
 
     def _list(self, names: dict[str, bytes]) -> Reply:
-        if len(self.objects) < 10_000 or len(self._sorted_keys) != len(self.objects):
+        if len(self.objects) < 10_000 or self._sorted_objects != (id(self.objects), len(self.objects)):
             self._sorted_keys = sorted(self.objects)
+            self._sorted_objects = (id(self.objects), len(self.objects))
         keys, prefix, marker = self._sorted_keys, names.get("prefix", b""), names.get("marker", b"")
         delimiter, most = names.get("delimiter", b""), min(int(names.get("max-keys", b"1000")), self.page_size)
         place = max(bisect.bisect_left(keys, prefix), bisect.bisect_right(keys, marker))
@@ -283,6 +287,9 @@ class Store:
         last = b""
         while place < len(keys) and keys[place].startswith(prefix) and len(contents) + len(prefixes) < most:
             key = keys[place]
+            if key in self.unlisted:
+                place += 1
+                continue
             folder, found, _ = key[len(prefix) :].partition(delimiter) if delimiter else (b"", b"", b"")
             if found:
                 last = prefix + folder + delimiter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 
 from cossign import Credentials
 from cossign.errors import CredentialsError, ParameterError, StorageError
-from cossign.storage import Address, Bucket
-from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
+from cossign.storage import Address, Bucket, common_start
+from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY, scaled
 from tests.cos_server import CosServer, Fault, Request, Store, Version, crc64, error_reply, running
+from tests.waiting import until
 
 pytest.importorskip("qcloud_cos")
 
@@ -100,6 +102,92 @@ def test_a_list_in_order(bucket: Bucket, store: Store) -> None:
     assert [page.objects for page in bucket.pages()] == [[]]
 
 
+def key_lists(shuffle: random.Random) -> list[list[str]]:
+    """Keys as buckets have them."""
+    return [
+        [f"photos/{number * 7:08d}.jpg" for number in range(400)],
+        [f"img{number}" for number in range(400)],
+        [f"{2020 + number % 3}/{number % 12:02d}/{number}" for number in range(400)],
+        [f"{shuffle.getrandbits(64):016x}" for _ in range(400)],
+        [f"users/{number // 3}/{number % 3}" for number in range(400)],
+        ["\u56fe\u7247/" + chr(0x4E00 + number % 20) + chr(0x4E00 + number // 20) for number in range(400)],
+        ["".join(shuffle.choices("ab\ud7ff\ue000\U0010ffff/", k=shuffle.randrange(1, 8))) for _ in range(400)],
+        [*(f"a{number}" for number in range(5)), *(f"b/x/{shuffle.getrandbits(40)}" for _ in range(400)), "c"],
+        ODD_KEYS,
+        [],
+    ]  # fmt: skip
+
+
+@scaled("rounds", 1, 5)
+def test_a_list_by_several_requests(rounds: int, server: CosServer, bucket: Bucket, store: Store) -> None:
+    """The same objects in the same order as by one request after the other, wherever the list is cut."""
+    for _ in range(rounds):
+        seed = random.randrange(1 << 32)
+        shuffle = random.Random(seed)
+        server.plan = lambda request: Fault(delay=shuffle.random() * 0.004)  # noqa: B023
+        for keys in key_lists(shuffle):
+            store.objects = {key.encode(): b"" for key in keys}
+            store.page_size = shuffle.choice((1, 3, 10, 100))
+            wanted = sorted(set(keys))
+            after, last = sorted(shuffle.choices(["", *keys], k=2))
+            prefix = common_start(min(keys), max(keys))[: shuffle.randrange(10)] if keys else ""
+            for start, end in (("", ""), (after, ""), (after, last), (last, after)):
+                found = [each.key for page in bucket.objects(prefix, after=start, last=end) for each in page]
+                assert found == [key for key in wanted if key > start and (not end or key <= end)], (seed, start, end)
+
+
+@scaled("rounds", 1, 30)
+def test_versions_by_several_requests(rounds: int, server: CosServer, bucket: Bucket, store: Store) -> None:
+    for _ in range(rounds):
+        seed = random.randrange(1 << 32)
+        shuffle = random.Random(seed)
+        server.plan = lambda request: Fault(delay=shuffle.random() * 0.004)  # noqa: B023
+        keys = sorted({f"{shuffle.choice('abc')}/{number}" for number in range(60)})
+        store.objects = {key.encode(): b"" for key in keys}
+        store.versions = [
+            Version(key.encode(), f"w-{number}", shuffle.choice((None, b"1")))
+            for key in keys
+            for number in range(shuffle.randrange(5))
+        ]
+        store.page_size = shuffle.choice((2, 5, 20))
+        wanted = [(each.key, each.version_id) for page in bucket.objects(versions=True) for each in page]
+        assert sorted(wanted) == sorted(
+            [(key, "v-0") for key in keys] + [(each.key.decode(), each.version_id) for each in store.versions]
+        ), seed
+        assert [key for key, _ in wanted] == sorted(key for key, _ in wanted)
+        place = shuffle.randrange(len(wanted))
+        key, version = wanted[place]
+        found = [each for page in bucket.objects(versions=True, after=key, after_version=version) for each in page]
+        assert [(each.key, each.version_id) for each in found] == wanted[place + 1 :], seed
+
+
+def test_several_requests_ask_for_little_more(server: CosServer, bucket: Bucket, store: Store) -> None:
+    server.plan = lambda request: Fault(delay=0.02)
+    store.page_size = 10
+    for keys in key_lists(random.Random(1)):
+        store.objects = {key.encode(): b"" for key in keys}
+        server.requests.clear()
+        list(bucket.objects())
+        assert len(server.requests) <= 2.5 * max(1, len(set(keys)) / 10) + 8, keys[:3]
+
+
+def test_a_list_that_fails_on_the_way(server: CosServer, bucket: Bucket, store: Store) -> None:
+    """What comes before it is given; a list that nobody reads on asks for no more."""
+    store.page_size = 10
+    store.objects = {b"%04d" % number: b"" for number in range(1000)}
+    forbidden = error_reply(403, "AccessDenied")
+    server.plan = lambda request: Fault(forbidden) if b"marker=05" in request.target else None
+    found: list[str] = []
+    with pytest.raises(StorageError, match="permission name/cos:GetBucket"):
+        found.extend(each.key for page in bucket.objects() for each in page)
+    assert found == [f"{number:04d}" for number in range(len(found))]
+    assert 400 < len(found) <= 520
+    pages = bucket.objects()
+    next(pages)
+    pages.close()
+    until(lambda: not [each for each in threading.enumerate() if each.name.startswith("cossign-list")], "the end")
+
+
 def test_versions(bucket: Bucket, store: Store) -> None:
     store.objects = {b"a": b"new", b"b": b"1", b"d/x": b""}
     store.versions = [
@@ -109,7 +197,7 @@ def test_versions(bucket: Bucket, store: Store) -> None:
     ]
     for page_size in (1000, 2):
         store.page_size = page_size
-        found = [each for page in bucket.versions() for each in page]
+        found = [each for page in bucket.objects(versions=True) for each in page]
         assert [(each.key, each.is_latest, each.is_delete_marker) for each in found] == [
             ("a", True, False), ("a", False, False), ("b", True, False), ("c", True, True), ("c", False, False), ("d/x", True, False),
         ]  # fmt: skip
@@ -333,7 +421,8 @@ def test_a_list_that_does_not_go_on(server: CosServer, bucket: Bucket) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "<", "<A><Contents><Size>1</Size></Contents></A>", "<A><Contents><Key>a</Key><Size>x</Size></Contents></A>", "<A><Contents><Key>%ff</Key></Contents></A>"],
+    ["", "<", "<A><Contents><Size>1</Size></Contents></A>", "<A><Contents><Key>a</Key><Size>x</Size></Contents></A>", "<A><Contents><Key>%ff</Key></Contents></A>",
+     "<A><CommonPrefixes><P>a</P></CommonPrefixes></A>"],
 )  # fmt: skip
 def test_a_list_that_cannot_be_read(text: str, server: CosServer, bucket: Bucket) -> None:
     server.plan = failing(10, Fault((200, text.encode(), {"Content-Type": "application/xml"})))

@@ -8,8 +8,10 @@ import io
 import ipaddress
 import logging
 import random
+import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import IO, Any, NamedTuple, TypeAlias
@@ -20,13 +22,16 @@ from cossign.credentials import Credentials
 from cossign.endpoint import check_bucket, check_region
 from cossign.errors import ParameterError, StorageError
 
-__all__ = ["Address", "Bucket", "Object", "Page", "Upload"]
+__all__ = ["Address", "Bucket", "Object", "Page", "Upload", "common_start", "is_address"]
 
 _ATTEMPTS = 6  # of a request; the pauses between them add up to some six seconds
 _LONGEST_PAUSE = 8.0  # seconds
 _TIMEOUTS = (10, 60)  # seconds to connect, and between two bytes of an answer
 _SLOW_TIMEOUTS = (10, 1200)  # while COS puts the parts of an object together
 _KEYS_PER_PAGE = 1000  # which is COS's limit
+_LIST_CONNECTIONS = 8  # requests for one list at a time
+_PAGES_AHEAD = 64  # of a list that wait in memory, some 30 MB
+_PAGES_OF_RANGE = 8  # of these in a range that is not the first
 _SMALLEST_READ = 1 << 20  # bytes that are asked for where reading begins anew
 _PART_SIZE = 8 << 20  # bytes of an upload's first parts; they grow, as there may be 10,000
 _PARTS_PER_SIZE = 2000
@@ -34,6 +39,10 @@ _LONGEST_KEY = 850  # bytes
 _TRANSIENT_CODES = {"SlowDown", "RequestTimeout", "InternalError", "ServiceUnavailable", "RequestLimitExceeded"}
 _FORBID_OVERWRITE = {"Metadata": {"x-cos-forbid-overwrite": "true"}}  # the SDK's way to give any header
 _OBJECTS = ("Contents", "Version", "DeleteMarker")  # entries of lists that are objects
+_NEEDED_FIELDS = {
+    "Contents": ("Key",), "Version": ("Key", "VersionId", "IsLatest"), "DeleteMarker": ("Key", "VersionId", "IsLatest"),
+    "CommonPrefixes": ("Prefix",), "Upload": ("Key", "UploadId"),
+}  # fmt: skip
 _MARKERS = ("NextMarker", "NextKeyMarker")  # fields that are encoded as keys are
 _MISDIRECTED = 421  # the status that a redirect gets, as the SDK takes 3xx for success
 
@@ -41,6 +50,11 @@ logging.getLogger("qcloud_cos").addHandler(logging.NullHandler())  # errors are 
 
 
 Fields: TypeAlias = dict[str, str]
+
+
+def is_address(path: str) -> bool:
+    """Whether a path is one of a bucket."""
+    return path[:6].lower() == "cos://"
 
 
 class Address(NamedTuple):
@@ -59,9 +73,8 @@ class Address(NamedTuple):
         >>> Address.parse("cos://examplebucket-1250000000/photos/a b.jpg")
         Address(bucket='examplebucket-1250000000', key='photos/a b.jpg')
         """
-        scheme, separator, rest = text.partition("://")
-        bucket, _, key = rest.partition("/")
-        if scheme.lower() != "cos" or not separator:
+        bucket, _, key = text[6:].partition("/")
+        if not is_address(text):
             raise ParameterError(parameter, f"{text!r} must be cos://BUCKET/KEY")
         check_bucket(bucket, parameter)
         if key.startswith("/"):
@@ -137,7 +150,7 @@ class Bucket:
         self._attempts = attempts
         self._sdk = _import_sdk()
         self._settings = _connection(self.name, self.region, endpoint)
-        self._answer = threading.local()  # the headers of a redirect
+        self._redirect = threading.local()  # its `region`, of the last request of a thread
         self._session = importlib.import_module("requests").Session()
         adapter = importlib.import_module("requests.adapters").HTTPAdapter(pool_connections=4, pool_maxsize=64)
         self._session.mount("http://", adapter)
@@ -155,54 +168,44 @@ class Bucket:
     # --- What is there
 
     def pages(self, prefix: str = "", *, after: str = "", delimiter: str = "") -> Iterator[Page]:
-        """The objects whose keys begin so, in the order of their keys in UTF-8.
+        """The objects whose keys begin so, in the order of their keys in UTF-8, by one request after the other.
 
         Args:
             prefix: what the keys begin with.
             after: only keys after this one.
-            delimiter: keys with it behind the prefix are answer by their beginning alone, once.
+            delimiter: of keys that have it behind the prefix, only what comes before it is given, once.
 
         Raises:
             StorageError: the bucket cannot be listed.
         """
-        while True:
-            fields, entries = self._list(
-                "GetBucket", prefix, {"marker": after, "delimiter": delimiter, "max-keys": str(_KEYS_PER_PAGE)}
-            )
+        for entries in self._pages("GetBucket", prefix, {"delimiter": delimiter}, {"marker": after}):
             objects = [_object_of(name, each) for name, each in entries if name in _OBJECTS]
-            prefixes = [each["Prefix"] for name, each in entries if name == "CommonPrefixes"]
-            yield Page(objects, prefixes)
-            if fields.get("IsTruncated") != "true":
-                return
-            last = max([each.key for each in objects[-1:]] + prefixes[-1:], default="")
-            marker = fields.get("NextMarker") or last
-            if marker <= after:
-                raise self._error("GetBucket", prefix, f"the list does not go on after {after!r}")
-            after = marker
+            yield Page(objects, [each["Prefix"] for name, each in entries if name == "CommonPrefixes"])
 
-    def versions(self, prefix: str = "", *, after: tuple[str, str] = ("", "")) -> Iterator[list[Object]]:
-        """All versions of the objects whose keys begin so, and delete markers, in the order of their keys.
+    def objects(
+        self, prefix: str = "", *, after: str = "", last: str = "", versions: bool = False, after_version: str = ""
+    ) -> Iterator[list[Object]]:
+        """The objects whose keys begin so, in the order of their keys in UTF-8, by several requests at a time.
 
         Args:
             prefix: what the keys begin with.
-            after: only versions after this one, a key and a VersionId.
+            after: only keys after this one.
+            last: only keys up to this one; "" for all.
+            versions: whether all versions and delete markers are listed, those of one key from new to old.
+            after_version: of the key `after`, only versions after this one.
 
         Raises:
-            StorageError: the versions cannot be listed.
+            StorageError: the bucket cannot be listed.
         """
-        markers = {"key-marker": after[0], "version-id-marker": after[1]}
-        while True:
-            fields, entries = self._list(
-                "GetBucketObjectVersions", prefix, {"versions": "", **markers, "max-keys": str(_KEYS_PER_PAGE)}
-            )
-            yield [_object_of(name, each) for name, each in entries if name in _OBJECTS]
-            if fields.get("IsTruncated") != "true":
-                return
-            before = markers
-            version_id = fields.get("NextVersionIdMarker", "")
-            markers = {"key-marker": fields.get("NextKeyMarker", ""), "version-id-marker": version_id}
-            if markers == before:
-                raise self._error("GetBucketObjectVersions", prefix, "the list of versions does not go on")
+        action = "GetBucketObjectVersions" if versions else "GetBucket"
+        parameters: Fields = {"versions": ""} if versions else {}
+        markers = {"key-marker": after, "version-id-marker": after_version} if versions else {"marker": after}
+
+        def fetch(markers: Fields) -> tuple[list[Object], Fields | None]:
+            entries, following = self._page(action, prefix, parameters, markers)
+            return [_object_of(name, each) for name, each in entries if name in _OBJECTS], following
+
+        return _ParallelList(fetch, prefix, markers, last).pages()
 
     def find(self, key: str) -> Object | None:
         """An object; None if it is not there.
@@ -223,11 +226,13 @@ class Bucket:
         Raises:
             StorageError: it is not there, or cannot be asked for.
         """
-        headers = _lower(self._call("HeadObject", key, "head_object", Key=key))
+        answer = self._call("HeadObject", key, "head_object", Key=key)
+        headers = _lower(answer)
+        size, crc64 = self._field("HeadObject", key, answer, "Content-Length"), headers.get("x-cos-hash-crc64ecma")
         return Object(
-            key, int(headers["content-length"]), headers.get("etag", ""), headers.get("last-modified", ""),
+            key, int(size), headers.get("etag", ""), headers.get("last-modified", ""),
             headers.get("x-cos-storage-class", "STANDARD"), headers.get("x-cos-version-id", ""),
-            crc64=int(headers["x-cos-hash-crc64ecma"]) if "x-cos-hash-crc64ecma" in headers else None,
+            crc64=None if crc64 is None else int(crc64),
         )  # fmt: skip
 
     # --- Reading
@@ -303,16 +308,8 @@ class Bucket:
             StorageError: they cannot be listed.
         """
         markers = {"key-marker": "", "upload-id-marker": ""}
-        while True:
-            fields, entries = self._list("ListMultipartUploads", prefix, {"uploads": "", **markers})
+        for entries in self._pages("ListMultipartUploads", prefix, {"uploads": ""}, markers):
             yield from [(each["Key"], each["UploadId"]) for name, each in entries if name == "Upload"]
-            if fields.get("IsTruncated") != "true":
-                return
-            before = markers
-            upload_id = fields.get("NextUploadIdMarker", "")
-            markers = {"key-marker": fields.get("NextKeyMarker", ""), "upload-id-marker": upload_id}
-            if markers == before:
-                raise self._error("ListMultipartUploads", prefix, "the list of uploads does not go on")
 
     def abort(self, key: str, upload_id: str) -> None:
         """Give an upload up, and free what its parts take; it need not be there any more.
@@ -328,7 +325,32 @@ class Bucket:
 
     # --- Requests
 
-    def _list(self, action: str, prefix: str, parameters: dict[str, str]) -> tuple[Fields, list[tuple[str, Fields]]]:
+    def _pages(
+        self, action: str, prefix: str, parameters: Fields, markers: Fields
+    ) -> Iterator[list[tuple[str, Fields]]]:
+        """The entries of a list, page by page, each with its name."""
+        following: Fields | None = markers
+        while following is not None:
+            entries, following = self._page(action, prefix, parameters, following)
+            yield entries
+
+    def _page(
+        self, action: str, prefix: str, parameters: Fields, markers: Fields
+    ) -> tuple[list[tuple[str, Fields]], Fields | None]:
+        """A page of a list: its entries, and the markers behind which the next page begins; None after the last."""
+        parameters = {**parameters, **markers, "max-keys": str(_KEYS_PER_PAGE)}
+        fields, entries = self._list(action, prefix, parameters)
+        if fields.get("IsTruncated") != "true":
+            return entries, None
+        following = {name: fields.get(f"Next{name.title().replace('-', '')}", "") for name in markers}
+        name = next(iter(markers))  # the key's
+        if not following[name]:
+            following[name] = max((each.get("Key") or each.get("Prefix", "") for _, each in entries), default="")
+        if following == markers or following[name] < markers[name]:
+            raise self._error(action, prefix, f"the list does not go on after {markers[name]!r}")
+        return entries, following
+
+    def _list(self, action: str, prefix: str, parameters: Fields) -> tuple[Fields, list[tuple[str, Fields]]]:
         """A list's answer: its own fields, and its entries, each with its name.
 
         The SDK's requests, and not its reading of the answer, which takes five times as long as all else.
@@ -383,7 +405,7 @@ class Bucket:
     def _note_redirect(self, response: Any, *args: Any, **options: Any) -> None:
         """Make an error of a redirect, which a bucket answers to a request for another region."""
         if 300 <= response.status_code < 400 and response.status_code != 304:
-            self._answer.region = response.headers.get("x-cos-bucket-region") or _region_of(response)
+            self._redirect.region = response.headers.get("x-cos-bucket-region") or _region_of(response)
             response.status_code = _MISDIRECTED
 
     def _error(self, action: str, key: str, text: str, status: int = 0, code: str = "") -> StorageError:
@@ -399,7 +421,7 @@ class Bucket:
         if status >= 500 or status == 429 or status < 300 or code in _TRANSIENT_CODES:
             return self._error(action, key, f"COS cannot answer {action} now ({answer})", status, code), True
         if status == _MISDIRECTED:
-            region = getattr(self._answer, "region", "")
+            region = getattr(self._redirect, "region", "")
             where = f"in {region}" if region else "in another region"
             text = f"the bucket lies {where}, not in {self.region}: name its region"
         elif code == "NoSuchBucket":
@@ -431,11 +453,216 @@ class Bucket:
         """Compare what COS has with what was sent."""
         theirs = _lower(answer).get("x-cos-hash-crc64ecma")
         if theirs is not None and crc64 is not None and int(theirs) != crc64:
+            outcome = "they were dropped: try again"
             if action != "UploadPart":
-                self.remove(key)
-            raise self._error(
-                action, key, "COS had other bytes than were sent (CRC-64), and they were dropped: try again"
-            )
+                try:
+                    self.remove(key)
+                except StorageError as error:
+                    outcome = f"they are still there, as {error}"
+            raise self._error(action, key, f"COS had other bytes than were sent (CRC-64), and {outcome}")
+
+    def _field(self, action: str, key: str, answer: Any, name: str) -> str:
+        """A header or a field that an answer must have."""
+        value = _lower(answer).get(name.lower())
+        if not value:
+            raise self._error(action, key, f"the answer has no {name}")
+        return str(value)
+
+
+class _Range:
+    """A part of a list: what comes behind its markers, up to the key `last`, or to the list's end.
+
+    Attributes:
+        markers: behind which the next page begins.
+        last: the last key that may be in it; "" for no end.
+        pages: those that were fetched.
+        cuts: where it may be cut behind its last page, the nearest first.
+        fetched: how many pages were fetched since it was cut.
+        is_busy: whether a page is being fetched.
+        is_done: whether no page follows.
+        failure: why.
+    """
+
+    def __init__(self, markers: Fields, last: str) -> None:
+        self.markers = markers
+        self.last = last
+        self.pages: deque[list[Object]] = deque()
+        self.cuts: list[str] = []
+        self.fetched = 0
+        self.is_busy = False
+        self.is_done = False
+        self.failure: BaseException | None = None
+
+
+class _ParallelList:
+    """A list that comes in the order of its keys, and whose parts are fetched at the same time.
+
+    It is cut where the beginnings of keys change: while all keys of a page begin with ``photos/12/``, what follows
+    ``photos/120`` can be fetched beside what is left of ``photos/12/``. No request is needed to find such places, and
+    wherever it is cut, no key is lost or comes twice: a range has the keys up to one, and the next those behind it.
+
+    Args:
+        fetch: gives a page behind markers, and the next page's markers.
+        prefix: what all keys begin with.
+        markers: behind which the list begins.
+        last: the last key; "" for all.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[Fields], tuple[list[Object], Fields | None]],
+        prefix: str,
+        markers: Fields,
+        last: str,
+    ) -> None:
+        self._fetch = fetch
+        self._prefix = prefix
+        self._ranges = [_Range(markers, last)]
+        self._changed = threading.Condition()
+        self._is_over = False
+        self._connections = 1  # how many requests are worth while at a time, once the first page has shown it
+        self._is_first = True
+        self._distance = 0  # which of a range's cuts is tried first: the higher, the more pages it has
+
+    def pages(self) -> Iterator[list[Object]]:
+        for number in range(_LIST_CONNECTIONS):
+            threading.Thread(target=self._work, name=f"cossign-list-{number}", daemon=True).start()
+        try:
+            while self._ranges:
+                page = self._first_page()
+                if page is not None:
+                    yield page
+        finally:
+            with self._changed:
+                self._is_over = True
+                self._changed.notify_all()
+
+    def _first_page(self) -> list[Object] | None:
+        """The next page; None if the first range has ended."""
+        with self._changed:
+            first = self._ranges[0]
+            while not first.pages and not first.is_done:
+                self._changed.wait()
+            self._changed.notify_all()
+            if first.pages:
+                return first.pages.popleft()
+            if first.failure is not None:
+                raise first.failure
+            del self._ranges[0]
+            return None
+
+    def _work(self) -> None:
+        """Fetch pages, in a thread."""
+        while (each := self._take()) is not None:
+            wall_time, cpu_time = time.monotonic(), time.thread_time()
+            try:
+                objects, following = self._fetch(each.markers)
+            except BaseException as error:  # it is raised where its page would come
+                each.failure = error
+                objects, following = [], None
+            if self._is_first:
+                self._is_first = False
+                waiting = (time.monotonic() - wall_time) / max(1e-6, time.thread_time() - cpu_time)
+                self._connections = min(_LIST_CONNECTIONS, max(1, round(waiting)))
+            self._put(each, objects, following)
+
+    def _take(self) -> _Range | None:
+        """A range whose next page is to be fetched; None when the list is over."""
+        with self._changed:
+            while not self._is_over:
+                is_free = sum(each.is_busy for each in self._ranges) < self._connections
+                each = (self._idle_range() or self._new_range()) if is_free else None
+                if each is not None:
+                    each.is_busy = True
+                    return each
+                self._changed.wait()
+            return None
+
+    def _idle_range(self) -> _Range | None:
+        for place, each in enumerate(self._ranges):
+            limit = _PAGES_AHEAD if place == 0 else _PAGES_OF_RANGE
+            if not each.is_busy and not each.is_done and len(each.pages) < limit:
+                return each
+        return None
+
+    def _new_range(self) -> _Range | None:
+        """The end of the first range that can be cut."""
+        if sum(len(each.pages) for each in self._ranges) >= _PAGES_AHEAD:
+            return None
+        for place, each in enumerate(self._ranges):
+            if each.is_done or not each.cuts:
+                continue
+            name, *others = each.markers
+            farthest = min(self._distance, len(each.cuts) - 1)
+            nearest = 0 if each.fetched else farthest  # what was just cut is not cut into small pieces
+            for cut in each.cuts[nearest : farthest + 1][::-1]:
+                if cut > each.markers[name] and (not each.last or cut < each.last):
+                    new = _Range({name: cut, **dict.fromkeys(others, "")}, each.last)
+                    each.last, each.fetched = cut, 0
+                    self._ranges.insert(place + 1, new)
+                    return new
+        return None
+
+    def _put(self, each: _Range, objects: list[Object], following: Fields | None) -> None:
+        """Take what was fetched."""
+        with self._changed:
+            count = len(objects)
+            if each.last and objects and objects[-1].key > each.last:
+                objects = [entry for entry in objects if entry.key <= each.last]
+            if objects:
+                each.pages.append(objects)
+                each.cuts = list(_cuts(self._prefix, objects[0].key, objects[-1].key))
+            each.fetched += 1
+            each.is_busy = False
+            each.is_done = following is None or len(objects) < count or self._has_passed(following, each.last)
+            each.markers = each.markers if following is None else following
+            if each.is_done and each.last and each.fetched < 2:
+                self._distance = min(self._distance + 1, 64)
+            elif each.is_done and each.last and each.fetched > 2 * _PAGES_OF_RANGE:
+                self._distance = max(self._distance - 1, 0)
+            self._changed.notify_all()
+
+    @staticmethod
+    def _has_passed(markers: Fields, last: str) -> bool:
+        """Whether nothing up to a key comes behind these markers; of the key itself there may be more versions."""
+        key = next(iter(markers.values()))
+        return bool(last) and (key > last or (key == last and len(markers) == 1))
+
+
+def common_start(first: str, second: str) -> str:
+    """What two texts begin with."""
+    size = next((place for place, letter in enumerate(first) if letter != second[place : place + 1]), len(first))
+    return first[:size]
+
+
+def _cuts(prefix: str, first: str, last: str) -> Iterator[str]:
+    """Keys behind a page that may cut a list, the nearest first.
+
+    Args:
+        prefix: what all keys of the list begin with.
+        first: the page's first key.
+        last: its last one.
+
+    >>> list(_cuts("p/", "p/12/a.jpg", "p/12/c.jpg"))[:6]
+    ['p/12/k', 'p/120', 'p/123', 'p/12?', 'p/12o', 'p/13']
+    """
+    start = common_start(first, last)
+    if len(start) < len(last):
+        step = ord(last[len(start)]) - ord(first[len(start) : len(start) + 1] or "\0")
+        yield _behind(last[: len(start) + 1], 4 * step)
+    for size in range(len(start), len(prefix), -1):
+        for step in (1, 4, 16, 64):
+            yield _behind(start[:size], step)
+
+
+def _behind(start: str, step: int = 1) -> str:
+    """A text behind all that begin so: the last character is one that comes some steps later.
+
+    >>> _behind("photos/12/")
+    'photos/120'
+    """
+    letter = min(ord(start[-1]) + step, sys.maxunicode)
+    return start[:-1] + chr(0xE000 if 0xD800 <= letter < 0xE000 else letter)  # no surrogates
 
 
 class _Reader:
@@ -637,8 +864,8 @@ class Upload(io.RawIOBase):
             )  # fmt: skip
         except StorageError as error:
             # An answer that was lost: the attempt after it finds no upload, and the object.
-            is_done = error.code == "NoSuchUpload" and self._bucket._has(self._key, self._size, self._crc64)
-            if not is_done:
+            was_done = error.code == "NoSuchUpload" or (error.status == 409 and error.was_repeated)
+            if not was_done or not self._bucket._has(self._key, self._size, self._crc64):
                 raise
         self._upload_id = ""
         self._bucket._check_crc64("CompleteMultipartUpload", self._key, answer, self._crc64)
@@ -660,7 +887,7 @@ class Upload(io.RawIOBase):
         data, self._buffer = self._buffer, bytearray()
         if not self._upload_id:
             answer = self._bucket._call("InitiateMultipartUpload", self._key, "create_multipart_upload", Key=self._key)
-            self._upload_id = answer["UploadId"]
+            self._upload_id = self._bucket._field("InitiateMultipartUpload", self._key, answer, "UploadId")
         number = len(self._parts) + 1
         self._parts.append({"PartNumber": number})
         self._thread = threading.Thread(
@@ -676,7 +903,7 @@ class Upload(io.RawIOBase):
             )  # fmt: skip
             self._bucket._check_crc64("UploadPart", self._key, answer, _crc64(data))
             self._crc64 = _crc64(data, self._crc64)
-            self._parts[number - 1]["ETag"] = _lower(answer)["etag"]
+            self._parts[number - 1]["ETag"] = self._bucket._field("UploadPart", self._key, answer, "ETag")
         except BaseException as error:
             self._failure = error
 
@@ -738,8 +965,10 @@ def _read_list(content: bytes) -> tuple[Fields, list[tuple[str, Fields]]]:
         if len(each):
             entry = {field.tag.rpartition("}")[2]: field.text or "" for field in each}
             entries.append((name, entry))
-            if name in _OBJECTS and ("Key" not in entry or not (entry.get("Size") or "0").isdecimal()):
-                raise ElementTree.ParseError(f"an entry {name} has no Key, or a Size that is not a number")
+            missing = [field for field in _NEEDED_FIELDS.get(name, ()) if field not in entry]
+            if missing or not (entry.get("Size") or "0").isdecimal():
+                problem = f"no {missing[0]}" if missing else "a Size that is not a number"
+                raise ElementTree.ParseError(f"an entry {name} has {problem}")
             for field in ("Key", "Prefix"):
                 if field in entry:
                     entry[field] = unquote(entry[field], errors="strict")

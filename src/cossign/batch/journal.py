@@ -287,7 +287,8 @@ class BucketJournal(Journal):
     """The journal of a folder of a bucket: an object for each line.
 
     No line replaces another one: of two jobs that are at work in one folder, the later one is refused. In a bucket with
-    versions COS does not look at that.
+    versions COS does not look at that. A list of a bucket may lack what was written a moment ago, so the next line and
+    the parts that it lacks are asked for by their names.
 
     Args:
         bucket: the bucket.
@@ -307,20 +308,38 @@ class BucketJournal(Journal):
         self._objects: dict[str, Object] = {}  # the parts that were there
         self._line_count = 0
         keys = [each.key for page in bucket.pages(f"{prefix}{_LINES}") for each in page.objects]
-        lines = [key for key in keys if re.fullmatch(r"\d{8,}\.json", key[len(prefix) + len(_LINES) :])]
-        if (lines and not resume) or (not lines and self._has_others(keys)):
+        numbers = [int(key[len(prefix) + len(_LINES) : -5]) for key in keys if self._is_line(key)]
+        count = max(numbers, default=-1) + 1
+        while bucket.find(self._line_key(count)) is not None:
+            count += 1
+        if (count and not resume) or (not count and self._has_others(keys)):
             what = ", and holds no job to resume" if resume else ""
-            more = "use `resume=True` to continue the job in it, or " if lines else ""
+            more = "use `resume=True` to continue the job in it, or " if count else ""
             raise ParameterError("output", f"{self.name} is not empty{what}: {more}choose another folder")
         with ThreadPoolExecutor(_READERS) as pool:
-            texts = list(pool.map(bucket.read, lines))
+            texts = list(pool.map(self._read_line, range(count)))
         self._read_lines(texts, f"{self.name}{_LINES}", "the folder")
         if resume:
             abort_uploads(bucket, prefix)
             self._look_at_parts()
 
+    def _line_key(self, number: int) -> str:
+        return f"{self._prefix}{_LINES}{number:08d}.json"
+
+    def _read_line(self, number: int) -> bytes:
+        """A line; b"" if it is missing."""
+        try:
+            return self._bucket.read(self._line_key(number))
+        except StorageError as error:
+            if error.status != 404:
+                raise
+            return b""
+
+    def _is_line(self, key: str) -> bool:
+        return re.fullmatch(r"\d{8,}\.json", key[len(self._prefix) + len(_LINES) :]) is not None
+
     def _has_others(self, lines: Sequence[str]) -> bool:
-        """Whether the folder has objects, but for what a console makes of an empty one."""
+        """Whether the folder has objects other than the journal's; a console makes an object for an empty folder."""
         own = {self._prefix, *lines}
         return any(each.key not in own for each in next(self._bucket.pages(self._prefix)).objects)
 
@@ -334,6 +353,12 @@ class BucketJournal(Journal):
                     self._objects[name] = each
                 elif re.fullmatch(r"part-[a-z]?\d{5,}\..*", name):
                     self._bucket.remove(each.key)
+        for name in names - self._objects.keys():
+            entry = self._bucket.find(self._prefix + name)
+            if entry is not None:
+                self._objects[name] = entry
+        if self.record is not None:
+            self._bucket.remove(self._prefix + part_name(len(self.parts), str(self.record["format"])))
 
     def _take(self, entry: dict[str, Any]) -> None:
         super()._take(entry)
@@ -360,7 +385,7 @@ class BucketJournal(Journal):
 
     def _append(self, data: bytes) -> None:
         with self._refusing():
-            self._bucket.put(f"{self._prefix}{_LINES}{self._line_count:08d}.json", data, replace=False)
+            self._bucket.put(self._line_key(self._line_count), data, replace=False)
         self._line_count += 1
 
     @contextlib.contextmanager

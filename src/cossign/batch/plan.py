@@ -12,12 +12,13 @@ from cossign.batch.inputs.source import Position, Source
 from cossign.batch.job import Job
 from cossign.batch.journal import job_record
 from cossign.batch.outputs.formats import output_format
-from cossign.batch.outputs.paths import check_folder, check_outputs, is_address, is_directory, is_stream
+from cossign.batch.outputs.paths import check_folder, check_outputs, is_directory, is_stream
 from cossign.batch.packing import GZIP, pyarrow
 from cossign.batch.signing import LineSigner, RowSigner
 from cossign.batch.warnings import Keys, count_warnings
 from cossign.errors import ParameterError
-from cossign.storage import Address, Bucket
+from cossign.signer import Signer
+from cossign.storage import Address, Bucket, is_address
 
 _ROWS_PER_PART = 1_000_000
 
@@ -55,7 +56,7 @@ class Plan:
         self._check_choices()
         self.has_filters = bool(job.include or job.exclude or job.where or job.latest)
         self.inputs = [os.fspath(each) for each in _input_list(job.inputs)]
-        self._credentials = job.signer.valid_credentials  # of now, whenever it is called: a bucket is asked for hours
+        self._bucket_signer = job.signer  # whose credentials are renewed: a bucket is asked for hours
         self._buckets: dict[str, Bucket] = {}
         self.source = self.new_source()
         self.format = output_format(self.output, job.output_format, self.is_directory)
@@ -114,10 +115,7 @@ class Plan:
             ParameterError: the signer has no region.
         """
         if name not in self._buckets:
-            region = self.job.signer.region
-            if region is None:
-                raise ParameterError("endpoint", f"cannot ask cos://{name}: the Signer has no `region`")
-            self._buckets[name] = Bucket(name, region, self._credentials, endpoint=self.job.endpoint)
+            self._buckets[name] = open_bucket(name, self._bucket_signer, self.job.endpoint)
         return self._buckets[name]
 
     def notes(self) -> Iterator[str]:
@@ -282,6 +280,17 @@ class Plan:
                 address.key in (output.key, longest) or address.key.startswith(tuple(own))
             ):
                 raise ParameterError("output", f"{output} would replace the input {address}: choose another name")
+
+
+def open_bucket(name: str, signer: Signer, endpoint: str | None) -> Bucket:
+    """A bucket in the signer's region, with its credentials.
+
+    Raises:
+        ParameterError: the signer has no region.
+    """
+    if signer.region is None:
+        raise ParameterError("signer", f"has no `region`, which cos://{name} needs")
+    return Bucket(name, signer.region, signer.valid_credentials, endpoint=endpoint)
 
 
 def _input_list(inputs: Any) -> list[Any]:

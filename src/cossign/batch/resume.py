@@ -13,10 +13,11 @@ from cossign.batch.job import Report
 from cossign.batch.journal import Journal, Part, changes, same_inputs
 from cossign.batch.outputs.bad_rows import check_list, first_bad_row
 from cossign.batch.outputs.formats import CountedFile, open_sink
-from cossign.batch.outputs.paths import is_address, is_stream
+from cossign.batch.outputs.paths import is_stream
 from cossign.batch.plan import Plan
 from cossign.batch.warnings import Warnings
 from cossign.errors import ParameterError
+from cossign.storage import is_address
 
 _CREDENTIALS = ("secret_id", "check")  # of a record: what differs with other credentials
 

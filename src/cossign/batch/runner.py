@@ -18,13 +18,12 @@ from cossign.batch.journal import BucketJournal, FolderJournal, Journal, Part, a
 from cossign.batch.outputs.bad_rows import BadRows, BucketBadRows
 from cossign.batch.outputs.files import named_errors, output_file
 from cossign.batch.outputs.formats import CountedFile, open_sink
-from cossign.batch.outputs.paths import is_address
-from cossign.batch.plan import Plan
+from cossign.batch.plan import Plan, open_bucket
 from cossign.batch.resume import resume
 from cossign.batch.signing import CORES, Piece, RowSigner
 from cossign.batch.warnings import Oddities, Warnings, credentials_warning, expired_warning, utc
 from cossign.errors import ParameterError
-from cossign.storage import Address, Bucket
+from cossign.storage import Address, is_address
 
 
 def run(
@@ -100,11 +99,9 @@ def abort(job: Job) -> int:
     """
     output = os.fspath(job.output)
     if not is_address(output):
-        raise ParameterError("output", f"{output} does not lie in a bucket, so there are no uploads to give up")
+        raise ParameterError("output", f"{output} is not in a bucket: there are no uploads to give up")
     address = Address.parse(output, "output")
-    if job.signer.region is None:
-        raise ParameterError("output", "cannot be asked for: the Signer has no `region`")
-    bucket = Bucket(address.bucket, job.signer.region, job.signer.valid_credentials, endpoint=job.endpoint)
+    bucket = open_bucket(address.bucket, job.signer, job.endpoint)
     count = abort_uploads(bucket, address.key)
     return count if not address.key or address.key.endswith("/") else count + abort_uploads(bucket, f"{address.key}/")
 

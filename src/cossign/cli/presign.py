@@ -188,13 +188,8 @@ def _add_doing(doing: argparse._ArgumentGroup) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the job, or show what it would do."""
     from cossign import batch
-    from cossign.batch.outputs.paths import is_address
     from cossign.cli.bucket import signer
 
-    if arguments.abort and not is_address(arguments.output):
-        raise ParameterError(
-            "output", f"{arguments.output} does not lie in a bucket, so there are no uploads to give up"
-        )
     if not arguments.abort:
         _check_files(arguments.keys, arguments.input_format)
     parameters = {name: getattr(arguments, name) for name in PARAMETERS}
@@ -250,11 +245,12 @@ def _check_files(files: list[str], input_format: str | None) -> None:
     """Refuse a key or an address where a file of keys is expected, and say what signs it."""
     from cossign.batch import InputError
     from cossign.batch.inputs.source import format_of
+    from cossign.storage import is_address
 
     for each in files:
         if each == "-" or os.path.exists(each):
             continue
-        if each[:6].lower() == "cos://":
+        if is_address(each):
             key = each[6:].partition("/")[2]
             is_file = input_format is not None or key.endswith(".json") or format_of(key) is not None
             if key and key[-1] != "/" and not is_file:

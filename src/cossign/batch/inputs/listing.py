@@ -10,7 +10,7 @@ import pyarrow as pa
 from cossign.batch.columns import select_columns
 from cossign.batch.inputs.choice import ColumnChoice, Reading, ReadRows
 from cossign.batch.inputs.source import Input, Position
-from cossign.storage import Bucket, Object
+from cossign.storage import Bucket, Object, common_start
 
 # As a report of an inventory calls them.
 COLUMNS = ("Key", "Size", "LastModifiedDate", "ETag", "StorageClass")
@@ -27,9 +27,8 @@ def list_prefix(key: str, include: Sequence[str]) -> str:
     starts = [re.split(r"[*?\\[]", each, maxsplit=1)[0] for each in include]
     if not starts:
         return key
-    first, last = min(starts), max(starts)
-    size = next((place for place, letter in enumerate(first) if letter != last[place : place + 1]), len(first))
-    return first[:size] if first[:size].startswith(key) else key
+    start = common_start(min(starts), max(starts))
+    return start if start.startswith(key) else key
 
 
 def place(key: str, version_id: str | None) -> str:
@@ -52,11 +51,7 @@ def read(each: Input, choice: ColumnChoice, prefix: str, at: Position, last: str
     all_names = (*COLUMNS, *VERSIONS) if has_versions else COLUMNS
     names = choice.names(each, all_names)
     row = at.row
-    for objects in (
-        _pages(each.bucket, prefix, at.key, last)
-        if not has_versions
-        else _version_pages(each.bucket, prefix, at.key, last)
-    ):
+    for objects in _pages(each.bucket, prefix, at.key, last, has_versions):
         columns = [
             pa.array([entry.key for entry in objects], pa.string()),
             pa.array([entry.size for entry in objects], pa.int64()),
@@ -74,27 +69,14 @@ def read(each: Input, choice: ColumnChoice, prefix: str, at: Position, last: str
         row += len(objects)
 
 
-def _pages(bucket: Bucket, prefix: str, after: str, last: str) -> Iterator[list[Object]]:
-    for page in bucket.pages(prefix, after=after):
-        objects = [entry for entry in page.objects if not last or entry.key <= last]
-        if objects:
-            yield objects
-        if len(objects) < len(page.objects):
-            return
-
-
-def _version_pages(bucket: Bucket, prefix: str, after: str, last: str) -> Iterator[list[Object]]:
+def _pages(bucket: Bucket, prefix: str, after: str, last: str, versions: bool) -> Iterator[list[Object]]:
+    """The list's pages behind a place, up to another one."""
     key, _, version_id = after.partition("\0")
-    last_key = last.partition("\0")[0]
-    for page in bucket.versions(prefix, after=(key, version_id)):
-        objects = []
-        for entry in page:
-            if last and entry.key > last_key:
-                break
-            objects.append(entry)
-            if last and place(entry.key, entry.version_id) == last:
-                break
-        if objects:
-            yield objects
-        if len(objects) < len(page) or (last and objects and place(objects[-1].key, objects[-1].version_id) == last):
-            return
+    last_key, _, last_version = last.partition("\0")
+    for objects in bucket.objects(prefix, after=key, after_version=version_id, last=last_key, versions=versions):
+        if versions and last and objects[-1].key == last_key:
+            places = [(entry.key, entry.version_id) for entry in objects]
+            if (last_key, last_version) in places:
+                yield objects[: places.index((last_key, last_version)) + 1]
+                return
+        yield objects

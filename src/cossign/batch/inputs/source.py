@@ -23,7 +23,7 @@ from cossign.batch.inputs.inventory import (
 )
 from cossign.batch.inputs.txt import line_count, split_lines, whole_lines
 from cossign.batch.packing import DAMAGE_ERRORS, PACKINGS, crc32, unpacked
-from cossign.storage import Address, Bucket, Object
+from cossign.storage import Address, Bucket, Object, is_address
 
 FORMATS = {
     ".txt": "txt", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".arrow": "arrow",
@@ -272,7 +272,7 @@ class Source:
                 raise InputError("an inventory cannot come from stdin: give its manifest")
             self.inputs.append(Input("-", form or "txt", is_certain=form is not None))
             return
-        if path[:6].lower() == "cos://":
+        if is_address(path):
             self._find_in_bucket(Address.parse(path, "inputs"), form)
             return
         if form in ("list", "versions"):

@@ -11,11 +11,6 @@ from pathlib import Path
 from cossign.errors import ParameterError
 
 
-def is_address(path: str) -> bool:
-    """Whether a path is one of a bucket."""
-    return path[:6].lower() == "cos://"
-
-
 def is_stream(path: str) -> bool:
     """Whether a path is stdout (-), a pipe, a device or an open file. We write to it and never replace it."""
     is_special = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
