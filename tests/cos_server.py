@@ -9,6 +9,8 @@ import hashlib
 import hmac
 import http.server
 import json
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -201,6 +203,7 @@ class Store:
         uploads: by UploadId the key, and the parts that wait to be completed.
         versions: what a list of versions has besides the objects.
         unlisted: keys that lists do not have yet.
+        told: the headers of every object, in place of those that its bytes have.
     """
 
     def __init__(self) -> None:
@@ -208,6 +211,7 @@ class Store:
         self.uploads: dict[str, tuple[bytes, dict[int, bytes]]] = {}
         self.versions: list[Version] = []
         self.unlisted: set[bytes] = set()
+        self.told: dict[str, str] | None = None
         self.page_size = 1000
         self._sorted_keys: list[bytes] = []
         self._sorted_objects = (0, 0)  # which and how many they are
@@ -238,8 +242,9 @@ class Store:
         self.objects[key] = request.body
         return 200, b"", self._told(request.body)
 
-    @staticmethod
-    def _told(content: bytes) -> dict[str, str]:
+    def _told(self, content: bytes) -> dict[str, str]:
+        if self.told is not None:
+            return self.told
         told = {"ETag": f'"{hashlib.md5(content).hexdigest()}"'}
         return {**told, "x-cos-hash-crc64ecma": str(crc64(content))} if len(content) < 1 << 27 else told
 
@@ -395,11 +400,14 @@ class Fault(NamedTuple):
         reply: what is answered instead; None for the right answer.
         delay: seconds before it.
         sent: how much of the body is sent before the connection is cut; None for all.
+        reset: "before" the request is carried out, or "after" it: the connection is reset, as by a server that is
+            killed; "" if it is not.
     """
 
     reply: Reply | None = None
     delay: float = 0.0
     sent: int | None = None
+    reset: str = ""
 
 
 class CosServer:
@@ -448,6 +456,13 @@ class CosServer:
                 request = Request(method, rest.rpartition(b" ")[0], headers, self.body())
                 fault = (server.plan and server.plan(request)) or Fault()
                 time.sleep(fault.delay)
+                if fault.reset:
+                    if fault.reset == "after":
+                        server.answer(request)
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connection.close()
+                    self.close_connection = True
+                    return
                 status, text, more = fault.reply or server.answer(request)
                 self.send_response_only(status)
                 self.send_header("Date", formatdate(time.time() + server.offset, usegmt=True))

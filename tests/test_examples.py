@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import html
+import io
 import random
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import requests
 
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
-from tests.cos_server import CosServer, running
+from tests.cos_server import CosServer, Store, refusal, running
 from tests.waiting import PATIENCE
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -50,7 +55,7 @@ def run(name: str, *arguments: str, check: bool = True) -> subprocess.CompletedP
 def test_every_program_is_tested_and_says_how_it_is_run() -> None:
     text = Path(__file__).read_text()
     programs = sorted(path.name for path in EXAMPLES.iterdir() if path.suffix == ".py")
-    assert len(programs) == 5
+    assert len(programs) == 6
     for name in programs:
         assert f'"{name}"' in text
         assert f"python examples/{name}" in (EXAMPLES / name).read_text().partition('"""')[2].partition('"""')[0]
@@ -166,3 +171,31 @@ def test_without_arguments_it_says_how_it_is_run(name: str, server: CosServer) -
     done = run(name, check=False)
     assert f"python examples/{name}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("frame", ["pandas", "polars"])
+def test_a_table_in_one_bucket_becomes_one_in_another(
+    frame: str, server: CosServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("qcloud_cos")
+    pytest.importorskip(frame)
+    keys = ["a.jpg", "b c+%.jpg", "视频/头.mp4"]
+    table = io.BytesIO()
+    pq.write_table(pa.table({"key": pa.array(keys, pa.string()), "size": [1, 2, 3]}), table)
+    server.buckets = {"lists-1250000000": Store(), "reports-1250000000": Store()}
+    server.buckets["lists-1250000000"].objects[b"keys.parquet"] = table.getvalue()
+    monkeypatch.setenv("COS_ENDPOINT", server.url)
+    run("frames_in_buckets.py", frame, "cos://lists-1250000000/keys.parquet", "cos://reports-1250000000/urls.parquet")
+    written = pq.read_table(io.BytesIO(server.buckets["reports-1250000000"].objects[b"urls.parquet"]))
+    assert written["size"].to_pylist() == [1, 2, 3]
+    for key, url in zip(keys, written["url"].to_pylist(), strict=True):
+        parts = urlsplit(url)
+        target = f"{parts.path}?{parts.query}".encode()
+        assert unquote(parts.path) == f"/{key}"
+        assert not refusal(b"GET", target, [(b"host", parts.netloc.encode())], SECRET_ID, SECRET_KEY, None, time.time())
+    failed = run(
+        "frames_in_buckets.py", frame, "cos://lists-1250000000/no.parquet", "cos://reports-1250000000/no.parquet",
+        check=False,
+    )  # fmt: skip
+    assert "there is no such object" in failed.stderr
+    assert list(server.buckets["reports-1250000000"].objects) == [b"urls.parquet"]

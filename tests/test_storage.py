@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cossign import Credentials
+from cossign import Credentials, storage
 from cossign.errors import CredentialsError, ParameterError, StorageError
 from cossign.storage import Address, Bucket, common_start
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY, scaled
@@ -257,6 +257,38 @@ def test_a_cut_connection_goes_on_at_the_same_byte(sent: int, server: CosServer,
     server.plan = failing(100, Fault(sent=0))
     with pytest.raises(StorageError, match="cannot be read to its end"):
         bucket.read("a")
+
+
+def test_another_range_than_was_asked_for(server: CosServer, bucket: Bucket, store: Store) -> None:
+    store.objects = {b"a": b"0123456789"}
+    server.plan = lambda request: Fault((206, b"56", {"Content-Range": "bytes 5-6/10"}))
+    with pytest.raises(StorageError, match="did not give the range that was asked for: 'bytes 5-6/10'"):
+        bucket.read("a", 2, 2)
+
+
+def test_answers_without_what_is_needed(server: CosServer, bucket: Bucket, store: Store) -> None:
+    store.objects = {b"a": b"1"}
+    server.plan = lambda request: Fault((200, b"", {})) if request.method == b"POST" else None
+    with pytest.raises(StorageError, match="the answer cannot be read: ParseError"), bucket.write("b") as upload:
+        upload.write(bytes(storage._PART_SIZE))
+    server.plan = lambda request: Fault((200, b"", {})) if b"partNumber" in request.target else None
+    with pytest.raises(StorageError, match="the answer has no ETag"), bucket.write("b") as upload:
+        upload.write(bytes(storage._PART_SIZE))
+    assert (store.objects, store.uploads) == ({b"a": b"1"}, {})
+
+
+def test_parts_grow_as_there_may_be_10_000(
+    server: CosServer, bucket: Bucket, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "_PART_SIZE", 100)
+    monkeypatch.setattr(storage, "_PARTS_PER_SIZE", 3)
+    content = random.Random(1).randbytes(1500)
+    with bucket.write("a") as upload:
+        for place in range(0, len(content), 50):
+            upload.write(content[place : place + 50])
+    sizes = [len(each.body) for each in server.requests if b"partNumber" in each.target]
+    assert sizes == [100, 100, 100, 200, 200, 200, 400, 200]
+    assert store.objects == {b"a": content}
 
 
 def test_an_object_that_is_written_again(server: CosServer, bucket: Bucket, store: Store) -> None:

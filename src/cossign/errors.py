@@ -58,7 +58,7 @@ class StorageError(CosSignError):
         action: the permission that the request needs, such as ``name/cos:GetObject``.
         bucket: the bucket.
         key: the object, or what the listed keys begin with.
-        status: COS's HTTP status; 0 if there was no answer.
+        status: COS's HTTP status; 0 if COS did not answer.
         code: COS's code, such as NoSuchKey.
         was_repeated: whether the request was sent more than once.
     """

@@ -5,22 +5,21 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import ipaddress
 import logging
+import math
 import random
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import IO, Any, NamedTuple, TypeAlias
 from urllib.parse import unquote, urlsplit
-from xml.etree import ElementTree
 
 from cossign.credentials import Credentials
 from cossign.endpoint import check_bucket, check_region
-from cossign.errors import ParameterError, StorageError
+from cossign.errors import CosSignError, ParameterError, StorageError
 
 __all__ = ["Address", "Bucket", "Object", "Page", "Upload", "common_start", "is_address"]
 
@@ -31,6 +30,8 @@ _SLOW_TIMEOUTS = (10, 1200)  # while COS puts the parts of an object together
 _KEYS_PER_PAGE = 1000  # which is COS's limit
 _LIST_CONNECTIONS = 8  # requests for one list at a time
 _PAGES_AHEAD = 64  # of a list that wait in memory, some 30 MB
+_HEX_DIGITS = "0123456789abcdef"
+_PAGES_OF_CUT = 4  # of a list between two cuts, if its keys go on as before
 _PAGES_OF_RANGE = 8  # of these in a range that is not the first
 _SMALLEST_READ = 1 << 20  # bytes that are asked for where reading begins anew
 _PART_SIZE = 8 << 20  # bytes of an upload's first parts; they grow, as there may be 10,000
@@ -45,9 +46,6 @@ _NEEDED_FIELDS = {
 }  # fmt: skip
 _MARKERS = ("NextMarker", "NextKeyMarker")  # fields that are encoded as keys are
 _MISDIRECTED = 421  # the status that a redirect gets, as the SDK takes 3xx for success
-
-logging.getLogger("qcloud_cos").addHandler(logging.NullHandler())  # errors are raised; the SDK would print each attempt
-
 
 Fields: TypeAlias = dict[str, str]
 
@@ -367,7 +365,7 @@ class Bucket:
         content = self._ask(action, prefix, ask).content
         try:
             return _read_list(content)
-        except (ElementTree.ParseError, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise self._error(action, prefix, f"the list cannot be read: {error}") from None
 
     def _call(self, action: str, key: str, method: str, **arguments: Any) -> Any:
@@ -386,6 +384,11 @@ class Bucket:
                 problem, is_transient = self._refusal(action, key, error)
             except self._sdk.CosClientError as error:
                 problem = self._error(action, key, f"no answer: {error}")
+                is_transient = True
+            except CosSignError:  # from what gives the credentials
+                raise
+            except Exception as error:  # the SDK, at an answer that is not as it should be
+                problem = self._error(action, key, f"the answer cannot be read: {type(error).__name__}: {error}")
                 is_transient = True
             if not is_transient or attempt >= self._attempts:
                 problem.was_repeated = attempt > 1
@@ -427,7 +430,7 @@ class Bucket:
         elif code == "NoSuchBucket":
             text = f"there is no bucket {self.name} in {self.region}: check its name and its region"
         elif status == 404:
-            text = "there is no such object" if code != "NoSuchUpload" else "the upload was given up or completed"
+            text = "there is no such object" if code != "NoSuchUpload" else "the upload was aborted or completed before"
         elif status == 412:
             text = "the object was written again while it was read"
         elif status == 409:
@@ -476,8 +479,8 @@ class _Range:
         markers: behind which the next page begins.
         last: the last key that may be in it; "" for no end.
         pages: those that were fetched.
-        cuts: where it may be cut behind its last page, the nearest first.
-        fetched: how many pages were fetched since it was cut.
+        cuts: where it may be cut, the nearest first.
+        starts: the first keys of its last pages.
         is_busy: whether a page is being fetched.
         is_done: whether no page follows.
         failure: why.
@@ -488,7 +491,7 @@ class _Range:
         self.last = last
         self.pages: deque[list[Object]] = deque()
         self.cuts: list[str] = []
-        self.fetched = 0
+        self.starts: deque[str] = deque(maxlen=_PAGES_OF_CUT)
         self.is_busy = False
         self.is_done = False
         self.failure: BaseException | None = None
@@ -520,9 +523,8 @@ class _ParallelList:
         self._ranges = [_Range(markers, last)]
         self._changed = threading.Condition()
         self._is_over = False
-        self._connections = 1  # how many requests are worth while at a time, once the first page has shown it
-        self._is_first = True
-        self._distance = 0  # which of a range's cuts is tried first: the higher, the more pages it has
+        self._connections = 1  # how many requests are worth while at a time, as the first pages show
+        self._least_times = (math.inf, math.inf)  # that a page took, and of which this machine worked
 
     def pages(self) -> Iterator[list[Object]]:
         for number in range(_LIST_CONNECTIONS):
@@ -560,11 +562,16 @@ class _ParallelList:
             except BaseException as error:  # it is raised where its page would come
                 each.failure = error
                 objects, following = [], None
-            if self._is_first:
-                self._is_first = False
-                waiting = (time.monotonic() - wall_time) / max(1e-6, time.thread_time() - cpu_time)
-                self._connections = min(_LIST_CONNECTIONS, max(1, round(waiting)))
             self._put(each, objects, following)
+            self._weigh(time.monotonic() - wall_time, time.thread_time() - cpu_time)
+
+    def _weigh(self, wall_time: float, cpu_time: float) -> None:
+        """Ask for as many pages at a time as can be read while one is waited for."""
+        with self._changed:
+            wall_time, cpu_time = min(wall_time, self._least_times[0]), min(cpu_time, self._least_times[1])
+            self._least_times = (wall_time, cpu_time)
+            self._connections = min(_LIST_CONNECTIONS, max(1, round(wall_time / max(1e-6, cpu_time))))
+            self._changed.notify_all()
 
     def _take(self) -> _Range | None:
         """A range whose next page is to be fetched; None when the list is over."""
@@ -590,15 +597,11 @@ class _ParallelList:
         if sum(len(each.pages) for each in self._ranges) >= _PAGES_AHEAD:
             return None
         for place, each in enumerate(self._ranges):
-            if each.is_done or not each.cuts:
-                continue
             name, *others = each.markers
-            farthest = min(self._distance, len(each.cuts) - 1)
-            nearest = 0 if each.fetched else farthest  # what was just cut is not cut into small pieces
-            for cut in each.cuts[nearest : farthest + 1][::-1]:
+            for number, cut in enumerate(() if each.is_done else each.cuts, 1):
                 if cut > each.markers[name] and (not each.last or cut < each.last):
                     new = _Range({name: cut, **dict.fromkeys(others, "")}, each.last)
-                    each.last, each.fetched = cut, 0
+                    new.cuts, each.cuts, each.last = each.cuts[number:], [], cut
                     self._ranges.insert(place + 1, new)
                     return new
         return None
@@ -608,19 +611,26 @@ class _ParallelList:
         with self._changed:
             count = len(objects)
             if each.last and objects and objects[-1].key > each.last:
+                next_key = next(entry.key for entry in objects if entry.key > each.last)
                 objects = [entry for entry in objects if entry.key <= each.last]
+                self._skip_to(next_key, self._ranges.index(each) + 1)
             if objects:
                 each.pages.append(objects)
-                each.cuts = list(_cuts(self._prefix, objects[0].key, objects[-1].key))
-            each.fetched += 1
+                each.starts.append(objects[0].key)
+                if len(each.starts) > 2:  # fewer pages do not show how keys go on
+                    each.cuts = list(_cuts(self._prefix, each.starts, objects[-1].key))
             each.is_busy = False
             each.is_done = following is None or len(objects) < count or self._has_passed(following, each.last)
             each.markers = each.markers if following is None else following
-            if each.is_done and each.last and each.fetched < 2:
-                self._distance = min(self._distance + 1, 64)
-            elif each.is_done and each.last and each.fetched > 2 * _PAGES_OF_RANGE:
-                self._distance = max(self._distance - 1, 0)
             self._changed.notify_all()
+
+    def _skip_to(self, key: str, place: int) -> None:
+        """Note that the ranges from a place on have no keys before this one."""
+        for each in self._ranges[place:]:
+            each.cuts = [cut for cut in each.cuts if cut > key]
+            if not each.last or each.last >= key:
+                return
+            each.is_done |= not each.is_busy
 
     @staticmethod
     def _has_passed(markers: Fields, last: str) -> bool:
@@ -635,24 +645,36 @@ def common_start(first: str, second: str) -> str:
     return first[:size]
 
 
-def _cuts(prefix: str, first: str, last: str) -> Iterator[str]:
-    """Keys behind a page that may cut a list, the nearest first.
+def _cuts(prefix: str, starts: Sequence[str], end: str) -> Iterator[str]:
+    """Keys behind a page that may cut a list, the nearest first, with some pages between them if keys go on as before.
 
     Args:
         prefix: what all keys of the list begin with.
-        first: the page's first key.
-        last: its last one.
+        starts: the first keys of the last pages.
+        end: the last page's last key.
 
-    >>> list(_cuts("p/", "p/12/a.jpg", "p/12/c.jpg"))[:6]
-    ['p/12/k', 'p/120', 'p/123', 'p/12?', 'p/12o', 'p/13']
+    >>> list(_cuts("p/", ["p/0100.jpg", "p/0110.jpg"], "p/0119.jpg"))[:3]
+    ['p/013', 'p/015', 'p/017']
     """
-    start = common_start(first, last)
-    if len(start) < len(last):
-        step = ord(last[len(start)]) - ord(first[len(start) : len(start) + 1] or "\0")
-        yield _behind(last[: len(start) + 1], 4 * step)
-    for size in range(len(start), len(prefix), -1):
-        for step in (1, 4, 16, 64):
-            yield _behind(start[:size], step)
+    start = common_start(starts[0], end)
+    size = len(start)
+    letters = starts[0][size : size + 1] + end[size : size + 1]
+    count = range(1, _LIST_CONNECTIONS)
+    base = 10 if set(letters) <= set(_HEX_DIGITS[:10]) else 16 if set(letters) <= set(_HEX_DIGITS) else 0
+    if len(letters) == 2 and base:  # numbers, which carry
+        start = start.rstrip(_HEX_DIGITS[:base])
+        digits = slice(len(start), size + 1)
+        width, last = size + 1 - len(start), int(end[digits], base)
+        step = max(1, _PAGES_OF_CUT * (last - int(starts[0][digits], base)) // len(starts))
+        numbers = [last + step * number for number in count]
+        yield from (
+            start + f"{number:0{width}{'d' if base == 10 else 'x'}}" for number in numbers if number < base**width
+        )
+    elif len(letters) == 2:
+        step = max(1, _PAGES_OF_CUT * (ord(letters[1]) - ord(letters[0])) // len(starts))
+        yield from (_behind(start + letters[1], step * number) for number in count)
+    if len(start) > len(prefix):
+        yield _behind(start)
 
 
 def _behind(start: str, step: int = 1) -> str:
@@ -918,13 +940,19 @@ class Upload(io.RawIOBase):
 
 def _import_sdk() -> Any:
     try:
-        return importlib.import_module("qcloud_cos")
+        sdk = importlib.import_module("qcloud_cos")
     except ImportError:
         raise StorageError("a bucket is read and written by Tencent's SDK: pip install cos-python-sdk-v5") from None
+    logger = logging.getLogger("qcloud_cos")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())  # errors are raised; the SDK would print each attempt
+    return sdk
 
 
 def _connection(bucket: str, region: str, endpoint: str | None) -> dict[str, Any]:
     """The SDK's settings of where requests go."""
+    import ipaddress
+
     if endpoint is None:
         return {"Scheme": "https", "Endpoint": f"cos.{region}.myqcloud.com"}
     try:
@@ -958,9 +986,15 @@ def _read_list(content: bytes) -> tuple[Fields, list[tuple[str, Fields]]]:
     >>> _read_list(b"<A><IsTruncated>true</IsTruncated><Contents><Key>a%20b</Key></Contents></A>")
     ({'IsTruncated': 'true'}, [('Contents', {'Key': 'a b'})])
     """
+    from xml.etree import ElementTree
+
     fields: Fields = {}
     entries: list[tuple[str, Fields]] = []
-    for each in ElementTree.fromstring(content):  # noqa: S314  (expat bounds what entities grow to)
+    try:
+        root = ElementTree.fromstring(content)  # noqa: S314  (expat bounds what entities grow to)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"it is not XML: {error}") from None
+    for each in root:
         name = each.tag.rpartition("}")[2]
         if len(each):
             entry = {field.tag.rpartition("}")[2]: field.text or "" for field in each}
@@ -968,7 +1002,7 @@ def _read_list(content: bytes) -> tuple[Fields, list[tuple[str, Fields]]]:
             missing = [field for field in _NEEDED_FIELDS.get(name, ()) if field not in entry]
             if missing or not (entry.get("Size") or "0").isdecimal():
                 problem = f"no {missing[0]}" if missing else "a Size that is not a number"
-                raise ElementTree.ParseError(f"an entry {name} has {problem}")
+                raise ValueError(f"an entry {name} has {problem}")
             for field in ("Key", "Prefix"):
                 if field in entry:
                     entry[field] = unquote(entry[field], errors="strict")

@@ -1,8 +1,8 @@
 """Jobs between buckets that are cut off at random moments: `python -m tests.batch.bucket_soak [--cuts 30] [--objects N]`.
 
 Each job lists a bucket, or reads a file of keys in one, and writes parts into another. It is ended by a signal, or the
-network is cut, or the server answers nothing for a while, again and again, and goes on with --resume. In the end its
-objects must be those of a job that ran to its end, and no upload may be unfinished. How often a job is cut off depends on
+network is cut, or the server is killed or refuses, again and again, and goes on with --resume. In the end its
+objects must be those of a job that ran to its end, and no upload may be unfinished, nor after --abort. How often a job is cut off depends on
 the machine; after MOST_CUTS it may end.
 """
 
@@ -27,7 +27,7 @@ MOST_CUTS = 6  # of one job
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
-KINDS = ("cut", "slow down", "expired", "signal", "signal", "signal")
+KINDS = ("cut", "killed server", "killed server", "slow down", "expired", "signal", "signal", "signal")
 
 
 class Cuts:
@@ -46,6 +46,8 @@ class Cuts:
         self.was_hit = True
         if self.kind == "cut":  # each answer ends somewhere
             return Fault(sent=self.shuffle.choice((0, 10, 1000, 100_000)))
+        if self.kind == "killed server":
+            return Fault(reset=self.shuffle.choice(("before", "after")))
         if self.kind == "slow down":
             return Fault(error_reply(503, "SlowDown"))
         return Fault(error_reply(403, "ExpiredToken"))
@@ -116,6 +118,10 @@ def soak(cuts: int, objects: int, seed: int) -> Counter[str]:
                 resume = any(key.startswith(b"cut/.journal/0") for key in target.objects)
                 if status in (0, 1):
                     break
+                if shuffle.random() < 0.2:
+                    place = ["-o", f"cos://{TARGET}/cut/", "-r", "ap-beijing", "--endpoint", server.url]
+                    subprocess.run([*COSSIGN, "presign", "--abort", *place], env=ENVIRONMENT, check=True)
+                    assert not target.uploads, target.uploads.keys()
             else:
                 status = run(cutting, command(inputs, form, "cut", server.url, resume), 0, "")
             assert status in (0, 1), status

@@ -663,6 +663,28 @@ def test_a_list_that_lacks_what_was_just_written(
         done(server, signer, f"cos://{BUCKET}/", output, rows_per_part=2)
 
 
+def test_a_part_that_was_replaced_by_one_of_the_same_size(
+    server: CosServer, store: Store, reports: Store, signer: Signer
+) -> None:
+    output = f"cos://{REPORTS}/urls/"
+    done(server, signer, f"cos://{BUCKET}/", output, rows_per_part=4)
+    whole = dict(reports.objects)
+    part = reports.objects[b"urls/part-00000.txt"]
+    reports.objects[b"urls/part-00000.txt"] = part[::-1]
+    report = done(server, signer, f"cos://{BUCKET}/", output, rows_per_part=4, resume=True)
+    assert [text for text in report.warnings if "part-00000.txt" in text]
+    assert part_keys(reports) == ["urls/part-00000.txt", "urls/part-00001.txt"]
+    assert reports.objects[b"urls/part-00000.txt"] == whole[b"urls/part-00000.txt"]
+
+
+def test_a_signer_without_a_region(server: CosServer, store: Store) -> None:
+    signer = Signer(Credentials(SECRET_ID, SECRET_KEY), domain="https://cdn.example.com")
+    with pytest.raises(ParameterError, match=f"has no `region`, which cos://{BUCKET} needs"):
+        done(server, signer, f"cos://{BUCKET}/")
+    with pytest.raises(ParameterError, match=f"has no `region`, which cos://{REPORTS} needs"):
+        abort(Job(inputs=[], output=f"cos://{REPORTS}/urls/", signer=signer))
+
+
 def test_a_job_that_was_overtaken_replaces_nothing(
     server: CosServer, store: Store, reports: Store, signer: Signer
 ) -> None:

@@ -51,7 +51,17 @@ def test_no_text_installs_the_other_package() -> None:
     import re
 
     root = Path(__file__).parent.parent.parent
-    libraries = {"PyYAML", "cos-python-sdk-v5", "granian", "prometheus-client", "pydantic", "pyarrow", "shtab", "tqdm"}
+    libraries = {
+        "PyYAML",
+        "cos-python-sdk-v5",
+        "cosfs",
+        "granian",
+        "prometheus-client",
+        "pydantic",
+        "pyarrow",
+        "shtab",
+        "tqdm",
+    }
     tools = {"build==1.6.1", "cibuildwheel==4.3.5"}
     listed = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True, check=False).stdout.split(
         "\n"

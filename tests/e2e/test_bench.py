@@ -38,6 +38,13 @@ def test_the_demo_with_buckets() -> None:
 
 
 @pytest.mark.long
+def test_buckets() -> None:
+    command = [sys.executable, "-m", "bench.buckets", "--objects", "3000", "--rounds", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert len(re.findall(r"^\| (?:list|read).* [\d.]+x \|$", done.stdout, re.M)) == 3, done.stdout
+
+
+@pytest.mark.long
 def test_clients() -> None:
     command = [sys.executable, "-m", "bench.clients", "--rounds", "2"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

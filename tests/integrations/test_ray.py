@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import io
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ import pytest
 from cossign import Credentials, FileCredentials, ParameterError, Signer
 from cossign.batch.inputs.inventory import FORMS
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
+from tests.cos_server import Store, running
 from tests.integrations.conftest import ODD, TIMES, AtScale, hash_of, inventory
 
 pytest.importorskip("ray", reason="ray is not installed")
@@ -304,3 +306,29 @@ def test_inventories_elsewhere_and_wrong_ones(tmp_path: Path) -> None:
         read_inventory(manifest, filesystem=files)
     with pytest.raises(ParameterError, match="cannot be read"):
         read_inventory(str(tmp_path / "manifest.json"))
+
+
+@pytest.mark.long
+def test_from_a_bucket_to_a_bucket(provided: Signer, tmp_path: Path) -> None:
+    """By cosfs, a file system over Tencent's SDK: as clusters.md has it, but that all hosts are this machine."""
+    pytest.importorskip("cosfs")
+    from tests.integrations.loopback import Loopback
+
+    keys = [key for key in ODD if key is not None]
+    inventory(tmp_path / "report", "CSV", keys)
+    with running(lambda: [(SECRET_ID, SECRET_KEY, None)]) as server:
+        store = Store()
+        server.buckets = {"reports-1250000000": store}
+        store.objects[b"daily/manifest.json"] = (tmp_path / "report" / "manifest.json").read_bytes()
+        store.objects[f"cos/{BUCKET}/data.csv.gz".encode()] = (tmp_path / "report" / "data.csv.gz").read_bytes()
+        files = Loopback(server.server.server_port)
+        objects = read_inventory("cosn://reports-1250000000/daily/manifest.json", filesystem=files)
+        signed = presign(objects.select_columns(["Key", "Size"]), "Key", "url", provided, key_time=TIMES)
+        signed.write_parquet("cosn://reports-1250000000/urls", filesystem=files)
+        assert server.refusals == []
+    tables = [
+        pq.read_table(io.BytesIO(text)) for key, text in store.objects.items() if key.startswith(b"urls/") and text
+    ]
+    assert dict(zip(*(pa.concat_tables(tables)[name].to_pylist() for name in ("Key", "url")), strict=True)) == dict(
+        zip(keys, provided.presign_many(keys, key_time=TIMES), strict=True)
+    )

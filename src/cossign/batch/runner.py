@@ -94,7 +94,7 @@ def abort(job: Job) -> int:
         How many uploads were given up.
 
     Raises:
-        ParameterError: the output does not lie in a bucket.
+        ParameterError: the output is not in a bucket.
         StorageError: the bucket refuses it.
     """
     output = os.fspath(job.output)
