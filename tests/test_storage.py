@@ -451,6 +451,40 @@ def test_a_list_that_does_not_go_on(server: CosServer, bucket: Bucket) -> None:
         list(bucket.pages())
 
 
+def test_versions_whose_list_has_no_marker(server: CosServer, bucket: Bucket) -> None:
+    """The key of the last entry will not do: there may be more versions of it."""
+    entry = "<Version><Key>b</Key><VersionId>1</VersionId><IsLatest>true</IsLatest></Version>"
+    text = f"<ListVersionsResult><IsTruncated>true</IsTruncated>{entry}</ListVersionsResult>"
+    server.plan = lambda request: Fault((200, text.encode(), {"Content-Type": "application/xml"}))
+    with pytest.raises(StorageError, match="does not go on after ''"):
+        list(bucket.objects(versions=True))
+
+
+def test_delete_markers_that_come_behind_the_versions(server: CosServer, bucket: Bucket) -> None:
+    entries = "".join(
+        f"<{kind}><Key>{key}</Key><VersionId>1</VersionId><IsLatest>true</IsLatest></{kind}>"
+        for kind, key in (("Version", "a"), ("Version", "c"), ("DeleteMarker", "b"))
+    )
+    text = f"<ListVersionsResult><IsTruncated>false</IsTruncated>{entries}</ListVersionsResult>"
+    server.plan = lambda request: Fault((200, text.encode(), {"Content-Type": "application/xml"}))
+    assert [[each.key for each in page] for page in bucket.objects(versions=True)] == [["a", "b", "c"]]
+
+
+def test_credentials_that_fail_are_not_asked_for_again(server: CosServer) -> None:
+    calls = []
+
+    def give() -> Credentials:
+        calls.append(1)
+        raise OSError("the vault is down")
+
+    found = Bucket(BUCKET, "ap-beijing", give, endpoint=server.url)
+    with pytest.raises(OSError, match="the vault is down"):
+        found.look("a")
+    with pytest.raises(OSError, match="the vault is down"):
+        list(found.objects())
+    assert len(calls) == 2
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "<", "<A><Contents><Size>1</Size></Contents></A>", "<A><Contents><Key>a</Key><Size>x</Size></Contents></A>", "<A><Contents><Key>%ff</Key></Contents></A>",

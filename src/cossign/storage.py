@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from cossign.credentials import Credentials
 from cossign.endpoint import check_bucket, check_region
-from cossign.errors import CosSignError, ParameterError, StorageError
+from cossign.errors import ParameterError, StorageError
 
 __all__ = ["Address", "Bucket", "Object", "Page", "Upload", "common_start", "is_address"]
 
@@ -27,12 +27,12 @@ _ATTEMPTS = 6  # of a request; the pauses between them add up to some six second
 _LONGEST_PAUSE = 8.0  # seconds
 _TIMEOUTS = (10, 60)  # seconds to connect, and between two bytes of an answer
 _SLOW_TIMEOUTS = (10, 1200)  # while COS puts the parts of an object together
-_KEYS_PER_PAGE = 1000  # which is COS's limit
+_FULL_PAGES = {"max-keys": "1000"}  # COS's limit
 _LIST_CONNECTIONS = 8  # requests for one list at a time
-_PAGES_AHEAD = 64  # of a list that wait in memory, some 30 MB
+_PAGES_AHEAD = 64  # of a list that may wait in memory before it is cut once more, some 30 MB
 _HEX_DIGITS = "0123456789abcdef"
 _PAGES_OF_CUT = 4  # of a list between two cuts, if its keys go on as before
-_PAGES_OF_RANGE = 8  # of these in a range that is not the first
+_PAGES_OF_RANGE = 8  # that may wait in a range that is not the first
 _SMALLEST_READ = 1 << 20  # bytes that are asked for where reading begins anew
 _PART_SIZE = 8 << 20  # bytes of an upload's first parts; they grow, as there may be 10,000
 _PARTS_PER_SIZE = 2000
@@ -122,7 +122,7 @@ class Bucket:
     Args:
         name: ``<BucketName>-<APPID>``.
         region: such as ``ap-beijing``.
-        credentials: gives Credentials that are valid now; it is asked before each request.
+        credentials: gives Credentials that are valid now; it is asked before each request, by several threads.
         endpoint: where requests go instead of ``cos.REGION.myqcloud.com``: ``cos-internal.ap-beijing.tencentcos.cn``,
             ``cos.accelerate.myqcloud.com``..., with a scheme if that is http. Requests to an address such as
             ``http://127.0.0.1:8000`` still have the bucket's own Host.
@@ -176,7 +176,8 @@ class Bucket:
         Raises:
             StorageError: the bucket cannot be listed.
         """
-        for entries in self._pages("GetBucket", prefix, {"delimiter": delimiter}, {"marker": after}):
+        parameters = {"delimiter": delimiter, **_FULL_PAGES}
+        for entries in self._pages("GetBucket", prefix, parameters, {"marker": after}):
             objects = [_object_of(name, each) for name, each in entries if name in _OBJECTS]
             yield Page(objects, [each["Prefix"] for name, each in entries if name == "CommonPrefixes"])
 
@@ -196,12 +197,13 @@ class Bucket:
             StorageError: the bucket cannot be listed.
         """
         action = "GetBucketObjectVersions" if versions else "GetBucket"
-        parameters: Fields = {"versions": ""} if versions else {}
+        parameters: Fields = {"versions": "", **_FULL_PAGES} if versions else _FULL_PAGES
         markers = {"key-marker": after, "version-id-marker": after_version} if versions else {"marker": after}
 
         def fetch(markers: Fields) -> tuple[list[Object], Fields | None]:
             entries, following = self._page(action, prefix, parameters, markers)
-            return [_object_of(name, each) for name, each in entries if name in _OBJECTS], following
+            objects = [_object_of(name, each) for name, each in entries if name in _OBJECTS]
+            return sorted(objects, key=lambda entry: entry.key), following  # delete markers may come behind versions
 
         return _ParallelList(fetch, prefix, markers, last).pages()
 
@@ -336,13 +338,12 @@ class Bucket:
         self, action: str, prefix: str, parameters: Fields, markers: Fields
     ) -> tuple[list[tuple[str, Fields]], Fields | None]:
         """A page of a list: its entries, and the markers behind which the next page begins; None after the last."""
-        parameters = {**parameters, **markers, "max-keys": str(_KEYS_PER_PAGE)}
-        fields, entries = self._list(action, prefix, parameters)
+        fields, entries = self._list(action, prefix, {**parameters, **markers})
         if fields.get("IsTruncated") != "true":
             return entries, None
         following = {name: fields.get(f"Next{name.title().replace('-', '')}", "") for name in markers}
         name = next(iter(markers))  # the key's
-        if not following[name]:
+        if not following[name] and len(markers) == 1:
             following[name] = max((each.get("Key") or each.get("Prefix", "") for _, each in entries), default="")
         if following == markers or following[name] < markers[name]:
             raise self._error(action, prefix, f"the list does not go on after {markers[name]!r}")
@@ -378,17 +379,17 @@ class Bucket:
             raise self._error(action, key, f"a key has at most {_LONGEST_KEY} bytes")
         attempt = 1
         while True:
+            client = self._client(_SLOW_TIMEOUTS if action == "CompleteMultipartUpload" else _TIMEOUTS)
             try:
-                return ask(self._client(_SLOW_TIMEOUTS if action == "CompleteMultipartUpload" else _TIMEOUTS))
+                return ask(client)
             except self._sdk.CosServiceError as error:
                 problem, is_transient = self._refusal(action, key, error)
             except self._sdk.CosClientError as error:
                 problem = self._error(action, key, f"no answer: {error}")
                 is_transient = True
-            except CosSignError:  # from what gives the credentials
-                raise
             except Exception as error:  # the SDK, at an answer that is not as it should be
                 problem = self._error(action, key, f"the answer cannot be read: {type(error).__name__}: {error}")
+                problem.__cause__ = error
                 is_transient = True
             if not is_transient or attempt >= self._attempts:
                 problem.was_repeated = attempt > 1
@@ -483,7 +484,7 @@ class _Range:
         starts: the first keys of its last pages.
         is_busy: whether a page is being fetched.
         is_done: whether no page follows.
-        failure: why.
+        failure: why its next page cannot be fetched; None if nothing failed.
     """
 
     def __init__(self, markers: Fields, last: str) -> None:
@@ -500,9 +501,10 @@ class _Range:
 class _ParallelList:
     """A list that comes in the order of its keys, and whose parts are fetched at the same time.
 
-    It is cut where the beginnings of keys change: while all keys of a page begin with ``photos/12/``, what follows
-    ``photos/120`` can be fetched beside what is left of ``photos/12/``. No request is needed to find such places, and
-    wherever it is cut, no key is lost or comes twice: a range has the keys up to one, and the next those behind it.
+    The last pages show how far keys go on in a page: from ``photos/0100`` to ``photos/0140``, say. So the list is cut
+    some pages further, behind ``photos/0300``, ``photos/0460``..., and behind all keys that begin as these do. No
+    request is needed to find such places. Wherever the list is cut, no key is lost or comes twice: a range has the keys
+    up to one, and the next range those behind it.
 
     Args:
         fetch: gives a page behind markers, and the next page's markers.
@@ -527,9 +529,14 @@ class _ParallelList:
         self._least_times = (math.inf, math.inf)  # that a page took, and of which this machine worked
 
     def pages(self) -> Iterator[list[Object]]:
-        for number in range(_LIST_CONNECTIONS):
-            threading.Thread(target=self._work, name=f"cossign-list-{number}", daemon=True).start()
         try:
+            for number in range(_LIST_CONNECTIONS):
+                try:
+                    threading.Thread(target=self._work, name=f"cossign-list-{number}", daemon=True).start()
+                except RuntimeError:  # the system has no room for more
+                    if number == 0:
+                        raise
+                    break
             while self._ranges:
                 page = self._first_page()
                 if page is not None:
@@ -556,14 +563,15 @@ class _ParallelList:
     def _work(self) -> None:
         """Fetch pages, in a thread."""
         while (each := self._take()) is not None:
-            wall_time, cpu_time = time.monotonic(), time.thread_time()
             try:
+                wall_time, cpu_time = time.monotonic(), time.thread_time()
                 objects, following = self._fetch(each.markers)
+                self._put(each, objects, following)
+                self._weigh(time.monotonic() - wall_time, time.thread_time() - cpu_time)
             except BaseException as error:  # it is raised where its page would come
-                each.failure = error
-                objects, following = [], None
-            self._put(each, objects, following)
-            self._weigh(time.monotonic() - wall_time, time.thread_time() - cpu_time)
+                with self._changed:
+                    each.failure, each.is_done, each.is_busy = error, True, False
+                    self._changed.notify_all()
 
     def _weigh(self, wall_time: float, cpu_time: float) -> None:
         """Ask for as many pages at a time as can be read while one is waited for."""

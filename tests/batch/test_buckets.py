@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cossign import Credentials, ParameterError, Signer
-from cossign.batch import InputError, Job, Report, abort, dry_run, run
+from cossign.batch import InputError, Job, Report, RowError, abort, dry_run, run
 from cossign.batch.inputs.listing import list_prefix
 from cossign.batch.plan import Plan
 from cossign.cli import main
@@ -376,9 +376,46 @@ def test_bad_rows_in_a_bucket(server: CosServer, reports: Store, signer: Signer)
     Path("keys.txt").write_text("a\n/bad\n")
     done(server, signer, "keys.txt", one, on_error="null", errors="here.jsonl")
     assert Path("here.jsonl").read_text().count("\n") == 1
-    for named in ({"errors": f"cos://{REPORTS}/e"}, {"report": f"cos://{REPORTS}/r"}):
-        with pytest.raises(ParameterError, match="cannot lie in a bucket"):
-            done(server, signer, "keys.txt", one, **named)
+    with pytest.raises(ParameterError, match="cannot lie in a bucket"):
+        done(server, signer, "keys.txt", one, errors=f"cos://{REPORTS}/e")
+
+
+def test_lists_of_bad_rows_that_were_altered(server: CosServer, reports: Store, signer: Signer) -> None:
+    Path("keys.txt").write_text("a\n/bad\nb\nc\n/worse\n")
+    output, named = f"cos://{REPORTS}/urls/", {"rows_per_part": 2, "on_error": "skip"}
+    done(server, signer, "keys.txt", output, **named)
+    whole = dict(reports.objects)
+    reports.unlisted = {b"urls/_errors/part-00000.jsonl"}
+    assert done(server, signer, "keys.txt", output, **named, resume=True).bad == 2
+    reports.objects[b"urls/_errors/part-00002.jsonl"] += b"{}\n"
+    with pytest.raises(ParameterError, match=f"lists of bad rows in {output}_errors/ are not as they were"):
+        done(server, signer, "keys.txt", output, **named, resume=True)
+    reports.objects.clear()
+    reports.objects.update(whole)
+    del reports.objects[b"urls/_errors/part-00002.jsonl"]
+    with pytest.raises(ParameterError, match=r"part-00002\.jsonl, a list of bad rows, is missing"):
+        done(server, signer, "keys.txt", output, **named, resume=True)
+
+
+def test_a_report_of_the_job_in_a_bucket(server: CosServer, store: Store, reports: Store, signer: Signer) -> None:
+    reports.objects[b"keys.txt"] = b"a\nb\n"
+    keys, report = f"cos://{REPORTS}/keys.txt", f"cos://{REPORTS}/report.json"
+    for output in ("urls.txt", f"cos://{REPORTS}/urls.txt", f"cos://{REPORTS}/parts/"):
+        reports.objects.pop(b"report.json", None)
+        done(server, signer, keys, output, report=report)
+        assert json.loads(reports.objects[b"report.json"])["rows"] == 2
+    del reports.objects[b"report.json"]
+    reports.objects[b"keys.txt"] = b"a\n/b\n"
+    with pytest.raises(RowError):
+        done(server, signer, keys, "urls.txt", report=report)
+    assert b"report.json" not in reports.objects
+    for output, name in (
+        ("urls.txt", "keys.txt"), ("urls.txt", "folder/"), ("urls.txt", ""), (f"cos://{REPORTS}/urls.txt", "urls.txt"),
+        (f"cos://{REPORTS}/urls.txt", "urls.txt.errors.jsonl"), (f"cos://{REPORTS}/parts/", "parts/part-00000.txt"),
+        (f"cos://{REPORTS}/parts/", "parts/.journal/00000000.json"),
+    ):  # fmt: skip
+        with pytest.raises(ParameterError, match="report"):
+            done(server, signer, keys, output, report=f"cos://{REPORTS}/{name}")
 
 
 def test_an_output_that_is_an_input(server: CosServer, store: Store, reports: Store, signer: Signer) -> None:
@@ -512,7 +549,7 @@ def test_uploads_of_a_killed_job_are_given_up(
     assert abort(job) == 2
     assert abort(job) == 0
     where = ["-r", REGION, "--endpoint", server.url]
-    assert main(["presign", "none", "-o", f"cos://{REPORTS}/urls.txt", "--abort", *where]) == 0
+    assert main(["presign", "-o", f"cos://{REPORTS}/urls.txt", "--abort", *where]) == 0
     assert capfd.readouterr().err == f"cossign: 1 unfinished upload given up in cos://{REPORTS}/urls.txt\n"
     assert [key for key, _ in reports.uploads.values()] == [b"urls/mine", b"urls.txt.2"]
     with pytest.raises(ParameterError, match="is not in a bucket"):
@@ -661,6 +698,22 @@ def test_a_list_that_lacks_what_was_just_written(
     reports.unlisted = set(whole)
     with pytest.raises(ParameterError, match="is not empty"):
         done(server, signer, f"cos://{BUCKET}/", output, rows_per_part=2)
+    reports.unlisted = set()
+    reports.objects[b"urls/.journal/99999999.json"] = b""
+    with pytest.raises(ParameterError, match=r"urls/\.journal/ was altered"):
+        done(server, signer, f"cos://{BUCKET}/", output, rows_per_part=2, resume=True)
+
+
+def test_a_list_goes_on_behind_a_key_with_a_nul(server: CosServer, store: Store, signer: Signer) -> None:
+    store.objects = {b"a": b"", b"a\0b": b"", b"a\0c": b"", b"b": b""}
+    signer = signer.replace(strict=False)
+    done(server, signer, f"cos://{BUCKET}/", "urls/", rows_per_part=2)
+    journal = Path("urls/.journal.jsonl").read_text().splitlines(keepends=True)
+    parts = [path.read_bytes() for path in sorted(Path("urls").glob("part-*"))]
+    Path("urls/.journal.jsonl").write_text("".join(journal[:2]))
+    Path("urls/part-00001.txt").unlink()
+    done(server, signer, f"cos://{BUCKET}/", "urls/", rows_per_part=2, resume=True)
+    assert [path.read_bytes() for path in sorted(Path("urls").glob("part-*"))] == parts
 
 
 def test_a_part_that_was_replaced_by_one_of_the_same_size(

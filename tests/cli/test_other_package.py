@@ -55,6 +55,8 @@ def test_no_text_installs_the_other_package() -> None:
         "PyYAML",
         "cos-python-sdk-v5",
         "cosfs",
+        "pandas",
+        "polars",
         "granian",
         "prometheus-client",
         "pydantic",

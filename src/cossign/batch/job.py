@@ -61,7 +61,7 @@ class Job:
         on_error: what a bad row does: "fail" ends the job, "skip" leaves the row out, "null" writes it without a URL.
         errors: the file, pipe or device that lists bad rows, as JSON lines; None for ``errors.jsonl`` in a directory
             and ``OUT.errors.jsonl`` beside a file. A file appears only if there are any; an earlier one becomes empty.
-        report: the file, pipe or device that gets the report as JSON when the job is done.
+        report: the file, pipe or device, or address, that gets the report as JSON when the job is done.
         endpoint: where a bucket that is read or written is asked, instead of ``cos.REGION.myqcloud.com``; as in
             `storage.Bucket`.
         threads: how many threads sign; None for one a core, at most 4.

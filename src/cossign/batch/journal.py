@@ -308,16 +308,18 @@ class BucketJournal(Journal):
         self._objects: dict[str, Object] = {}  # the parts that were there
         self._line_count = 0
         keys = [each.key for page in bucket.pages(f"{prefix}{_LINES}") for each in page.objects]
-        numbers = [int(key[len(prefix) + len(_LINES) : -5]) for key in keys if self._is_line(key)]
-        count = max(numbers, default=-1) + 1
-        while bucket.find(self._line_key(count)) is not None:
+        lines = {key for key in keys if re.fullmatch(r"[0-9]{8,}\.json", key[len(prefix) + len(_LINES) :])}
+        count = 0
+        while self._line_key(count) in lines or bucket.find(self._line_key(count)) is not None:
             count += 1
+        if len(lines) > count:
+            raise ParameterError("output", f"{self.name}{_LINES} was altered: remove the folder, and begin again")
         if (count and not resume) or (not count and self._has_others(keys)):
             what = ", and holds no job to resume" if resume else ""
             more = "use `resume=True` to continue the job in it, or " if count else ""
             raise ParameterError("output", f"{self.name} is not empty{what}: {more}choose another folder")
         with ThreadPoolExecutor(_READERS) as pool:
-            texts = list(pool.map(self._read_line, range(count)))
+            texts = list(pool.map(bucket.read, map(self._line_key, range(count))))
         self._read_lines(texts, f"{self.name}{_LINES}", "the folder")
         if resume:
             abort_uploads(bucket, prefix)
@@ -325,18 +327,6 @@ class BucketJournal(Journal):
 
     def _line_key(self, number: int) -> str:
         return f"{self._prefix}{_LINES}{number:08d}.json"
-
-    def _read_line(self, number: int) -> bytes:
-        """A line; b"" if it is missing."""
-        try:
-            return self._bucket.read(self._line_key(number))
-        except StorageError as error:
-            if error.status != 404:
-                raise
-            return b""
-
-    def _is_line(self, key: str) -> bool:
-        return re.fullmatch(r"\d{8,}\.json", key[len(self._prefix) + len(_LINES) :]) is not None
 
     def _has_others(self, lines: Sequence[str]) -> bool:
         """Whether the folder has objects other than the journal's; a console makes an object for an empty folder."""
@@ -358,7 +348,9 @@ class BucketJournal(Journal):
             if entry is not None:
                 self._objects[name] = entry
         if self.record is not None:
-            self._bucket.remove(self._prefix + part_name(len(self.parts), str(self.record["format"])))
+            next_part = self._prefix + part_name(len(self.parts), str(self.record["format"]))
+            if self._bucket.find(next_part) is not None:  # in a bucket with versions a removal leaves a mark
+                self._bucket.remove(next_part)
 
     def _take(self, entry: dict[str, Any]) -> None:
         super()._take(entry)

@@ -97,6 +97,11 @@ class Plan:
             return os.path.join(self.output, "errors.jsonl")
         return None if is_stream(self.output) else f"{self.output}.errors.jsonl"
 
+    @property
+    def report_file(self) -> str | None:
+        """Where the report is written."""
+        return None if self.job.report is None else os.fspath(self.job.report)
+
     def new_source(self) -> Source:
         """The inputs, from their beginning."""
         job = self.job
@@ -225,7 +230,8 @@ class Plan:
             raise ParameterError("key_column", "cannot be chosen for an inventory, whose keys are in the column Key")
         if job.columns is not None and "csv" not in forms:
             raise ParameterError("columns", "is for CSV without a header, and no input is CSV")
-        if job.endpoint is not None and self.address is None and not any(each.bucket for each in self.source.inputs):
+        uses_bucket = self.address is not None or is_address(self.report_file or "")
+        if job.endpoint is not None and not uses_bucket and not any(each.bucket for each in self.source.inputs):
             raise ParameterError("endpoint", "is for what lies in a bucket, and nothing does: leave it out")
         if job.latest and "txt" in forms:
             raise ParameterError("latest", "is for inventories and tables, and an input is text, which has no columns")
@@ -237,17 +243,15 @@ class Plan:
         return is_text and not any(columns) and not self.has_filters
 
     def _check_output(self) -> None:
-        report = None if self.job.report is None else os.fspath(self.job.report)
-        errors = self.errors_file
-        for name, path in (("errors", self.job.errors), ("report", report)):
-            if path is not None and is_address(os.fspath(path)):
-                raise ParameterError(name, "cannot lie in a bucket: name a file")
+        report, errors = self.report_file, self.errors_file
+        if self.job.errors is not None and is_address(os.fspath(self.job.errors)):
+            raise ParameterError("errors", "cannot lie in a bucket: name a file, or leave it out")
         is_here = self.address is None
         check_outputs(
             {
                 "output": self.output if is_here and not self.is_directory else None,
                 "errors": errors if errors is None or not is_address(errors) else None,
-                "report": report,
+                "report": report if report is None or not is_address(report) else None,
             },
             [*(each.path for each in self.source.inputs), *self.source.manifests],
             self.output if is_here and self.is_directory else None,
@@ -256,6 +260,21 @@ class Plan:
             self._check_address(self.address)
         elif self.is_directory:
             check_folder(self.output, self.inputs)
+        if report is not None and is_address(report):
+            self._check_report_address(Address.parse(report, "report"))
+
+    def _check_report_address(self, report: Address) -> None:
+        """Refuse a report that would replace an input, the output or a list of bad rows."""
+        if not report.key or report.key.endswith("/"):
+            raise ParameterError("report", f"{report} is a folder: name an object")
+        files = [*(each.path for each in self.source.inputs if each.bucket), *filter(is_address, self.source.manifests)]
+        if report in [Address.parse(each) for each in files]:
+            raise ParameterError("report", f"{report} would replace an input: choose another name")
+        if self.address is not None and report.bucket == self.address.bucket:
+            own = [f"{self.address.key}{name}" for name in ("part-", "_errors/", ".journal/")]
+            others = (self.address.key, f"{self.address.key}.errors.jsonl")
+            if report.key.startswith(tuple(own)) if self.is_directory else report.key in others:
+                raise ParameterError("report", f"{report} is a name of the job's own objects: choose another one")
 
     def _check_address(self, output: Address) -> None:
         """Refuse an output that is an input, or lies among the inputs, or has too long a key."""

@@ -10,14 +10,14 @@ from typing import Any
 
 from cossign.batch.inputs.source import Position
 from cossign.batch.job import Report
-from cossign.batch.journal import Journal, Part, changes, same_inputs
-from cossign.batch.outputs.bad_rows import check_list, first_bad_row
+from cossign.batch.journal import Journal, Part, changes, part_name, same_inputs
+from cossign.batch.outputs.bad_rows import check_bucket_lists, check_list, first_bad_row
 from cossign.batch.outputs.formats import CountedFile, open_sink
 from cossign.batch.outputs.paths import is_stream
 from cossign.batch.plan import Plan
 from cossign.batch.warnings import Warnings
 from cossign.errors import ParameterError
-from cossign.storage import is_address
+from cossign.storage import Address, is_address
 
 _CREDENTIALS = ("secret_id", "check")  # of a record: what differs with other credentials
 
@@ -59,7 +59,12 @@ def resume(plan: Plan, journal: Journal, report: Report, warnings: Warnings) -> 
     report.secret_ids = dict(Counter(part.secret_id for part in parts))
     report.written = sum(part.size for part in parts)
     if report.bad and plan.errors_file is not None:
-        if journal.is_done and not is_stream(plan.errors_file) and not is_address(plan.errors_file):
+        if is_address(plan.errors_file):
+            place = Address.parse(plan.errors_file)
+            names = (part_name(number, ".jsonl") for number, part in enumerate(parts) if part.bad)
+            check_bucket_lists(plan.bucket(place.bucket), place.key, names, parts[-1].errors)
+            return
+        if journal.is_done and not is_stream(plan.errors_file):
             check_list(Path(plan.errors_file), parts[-1].errors, parts[-1].errors_crc32)
         report.first_error = first_bad_row(plan.errors_file)
 

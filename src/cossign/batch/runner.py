@@ -126,11 +126,12 @@ def _open_journal(plan: Plan, warn: Callable[[str], object]) -> Journal:
     return BucketJournal(plan.bucket(plan.address.bucket), plan.address.key, plan.job.resume)
 
 
-def _output(plan: Plan, warn: Callable[[str], object]) -> contextlib.AbstractContextManager[Any]:
-    """The only output, for a ``with`` block at whose end it is complete."""
-    if plan.address is None:
-        return output_file(plan.output, warn)
-    return plan.bucket(plan.address.bucket).write(plan.address.key)
+def _output(plan: Plan, path: str, warn: Callable[[str], object]) -> contextlib.AbstractContextManager[Any]:
+    """A file or an object for a ``with`` block at whose end it is complete."""
+    if not is_address(path):
+        return output_file(path, warn)
+    address = Address.parse(path)
+    return plan.bucket(address.bucket).write(address.key)
 
 
 def _bad_rows(plan: Plan, warn: Callable[[str], object], last: Part | None, parts: int) -> BadRows | BucketBadRows:
@@ -233,15 +234,14 @@ class _Run:
 
     def run(self) -> Report:
         """Do it, and then write the report, whose file was opened before."""
-        job = self.plan.job
         with contextlib.ExitStack() as outer, contextlib.ExitStack() as stack:
             journal = None
             if self.plan.is_directory:
                 journal = _open_journal(self.plan, self._warnings.add)
                 stack.callback(journal.close)
             report_file = None
-            if job.report is not None:
-                report_file = outer.enter_context(output_file(os.fspath(job.report), self._warnings.add))
+            if self.plan.report_file is not None:
+                report_file = outer.enter_context(_output(self.plan, self.plan.report_file, self._warnings.add))
             if journal is not None:
                 resume(self.plan, journal, self.report, self._warnings)
             if journal is not None and journal.is_done:
@@ -260,7 +260,7 @@ class _Run:
         last = journal.parts[-1] if journal and journal.parts else None
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(contextlib.ExitStack())
-            raw = None if journal is not None else output.enter_context(_output(plan, warn))
+            raw = None if journal is not None else output.enter_context(_output(plan, plan.output, warn))
             errors = _bad_rows(plan, warn, last, len(journal.parts) if journal else 0)
             stack.enter_context(errors)
             at = last.end if last else Position()
@@ -350,7 +350,7 @@ class _Run:
             self._warnings.add(text)
         self._meter.end()
         if report_file is not None:
-            with named_errors(os.fspath(self.plan.job.report or "")):
+            with named_errors(self.plan.report_file or ""):
                 report_file.write(self.report.text().encode())
 
     def _check_counts(self) -> None:

@@ -45,7 +45,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "keys",
-        nargs="+",
+        nargs="*",
         metavar="FILE",
         help="files, directories, patterns, an inventory's manifest.json, or - for stdin; in a bucket: "
         "cos://BUCKET/KEY for a file, cos://BUCKET/PREFIX/ for the objects whose keys begin so, or the newest report",
@@ -182,7 +182,7 @@ def _add_doing(doing: argparse._ArgumentGroup) -> None:
     )
     doing.add_argument("--no-progress", dest="progress", action="store_const", const="none", help="the same as none")
     doing.add_argument("-q", "--quiet", action="store_true", help="no bar, and no line at the end")
-    doing.add_argument("--report", metavar="FILE", help="write what was done as JSON")
+    doing.add_argument("--report", metavar="FILE", help="write what was done as JSON; may be cos://BUCKET/KEY")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -191,6 +191,8 @@ def run(arguments: argparse.Namespace) -> int:
     from cossign.cli.bucket import signer
 
     if not arguments.abort:
+        if not arguments.keys:
+            raise ParameterError("FILE", "is missing: name a file of keys, or - for stdin")
         _check_files(arguments.keys, arguments.input_format)
     parameters = {name: getattr(arguments, name) for name in PARAMETERS}
     if arguments.threads is not None:

@@ -16,6 +16,7 @@ import os
 import shutil
 import signal
 import socket
+import stat
 import sys
 import tempfile
 import threading
@@ -121,12 +122,17 @@ def _limit_unread_answers() -> bool:
         return True
     listens = False
     for name in os.listdir("/proc/self/fd"):
-        if not Path("/proc/self/fd", name).is_socket():
-            continue
-        with socket.socket(fileno=os.dup(int(name))) as each:
-            if each.family != socket.AF_UNIX and each.type == socket.SOCK_STREAM:
-                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_TIMEOUT * 1000)
-            listens |= each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):  # it may be closed at any moment
+            descriptor = os.dup(int(name))
+            stack.callback(os.close, descriptor)
+            if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                continue
+            each = socket.socket(fileno=descriptor)
+            stack.pop_all()
+            with each:
+                if each.family != socket.AF_UNIX and each.type == socket.SOCK_STREAM:
+                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_TIMEOUT * 1000)
+                listens |= each.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
     return listens
 
 

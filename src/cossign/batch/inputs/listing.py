@@ -36,6 +36,12 @@ def place(key: str, version_id: str | None) -> str:
     return key if version_id is None else f"{key}\0{version_id}"
 
 
+def _key_and_version(text: str, versions: bool) -> tuple[str, str]:
+    """A `place` taken apart; a key may have a NUL, and a VersionId has none."""
+    key, separator, version_id = text.rpartition("\0")
+    return (key, version_id) if versions and separator else (text, "")
+
+
 def read(each: Input, choice: ColumnChoice, prefix: str, at: Position, last: str = "") -> Reading:
     """The objects of a bucket, or all versions of them, as rows of an inventory.
 
@@ -71,8 +77,8 @@ def read(each: Input, choice: ColumnChoice, prefix: str, at: Position, last: str
 
 def _pages(bucket: Bucket, prefix: str, after: str, last: str, versions: bool) -> Iterator[list[Object]]:
     """The list's pages behind a place, up to another one."""
-    key, _, version_id = after.partition("\0")
-    last_key, _, last_version = last.partition("\0")
+    key, version_id = _key_and_version(after, versions)
+    last_key, last_version = _key_and_version(last, versions)
     for objects in bucket.objects(prefix, after=key, after_version=version_id, last=last_key, versions=versions):
         if versions and last and objects[-1].key == last_key:
             places = [(entry.key, entry.version_id) for entry in objects]

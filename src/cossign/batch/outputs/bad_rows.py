@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -185,6 +185,27 @@ def check_list(path: Path, size: int, crc: int) -> None:
     """Raise a ParameterError if a list of bad rows does not begin with the bytes that were written."""
     if size and (not path.exists() or _crc32(path, size) != crc):
         raise ParameterError("output", f"{path}, the list of bad rows, is not as it was written: begin again")
+
+
+def check_bucket_lists(bucket: Bucket, prefix: str, names: Iterable[str], size: int) -> None:
+    """Raise a ParameterError if a list of bad rows is missing in a bucket, or all have not the size that was written.
+
+    Args:
+        bucket: the bucket.
+        prefix: what the lists' keys begin with.
+        names: the names of those that must be there.
+        size: how many bytes they have together.
+    """
+    sizes = {each.key: each.size for page in bucket.pages(prefix) for each in page.objects}
+    total = 0
+    for key in (prefix + name for name in names):
+        entry = None if key in sizes else bucket.find(key)  # a list of the bucket may lack what is new
+        if entry is None and key not in sizes:
+            raise ParameterError("output", f"{Address(bucket.name, key)}, a list of bad rows, is missing: begin again")
+        total += sizes[key] if entry is None else entry.size
+    if total != size:
+        place = Address(bucket.name, prefix)
+        raise ParameterError("output", f"the lists of bad rows in {place} are not as they were written: begin again")
 
 
 def _crc32(path: Path, size: int) -> int | None:
