@@ -6,8 +6,9 @@
     export COS_BUCKET=examplebucket-1250000000 COS_REGION=ap-beijing
     python examples/frames_in_buckets.py pandas cos://lists-1250000000/keys.parquet cos://reports-1250000000/urls.parquet
 
-The second line is for a checkout of cossign. The table needs a column `key`. It is read by ranges, without a copy on the disk. The new object is there when it is
-whole: if the program fails before, nothing of it stays. Both buckets lie in COS_REGION.
+The second line is for a checkout of cossign. The table needs a column `key`. It is read by ranges, without a copy on
+the disk. The new object is there when it is whole: if the program fails before, nothing of it stays. Both buckets lie
+in COS_REGION.
 """
 
 import os
