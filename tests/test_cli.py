@@ -353,7 +353,6 @@ def test_unreadable_input_and_usage(arguments: list[str], said: str, capsys: pyt
     "arguments",
     [
         [],
-        ["presign"],
         ["presign", "a", "--expires", "0"],
         ["presign", "a", "--expires", "5y"],
         ["presign", "a", "--query", "b"],
@@ -364,6 +363,12 @@ def test_usage(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
+
+
+def test_presign_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only --abort needs none."""
+    assert main(["presign"]) == 2
+    assert "FILE is missing: name a file of keys, or - for stdin" in capsys.readouterr().err
 
 
 def test_no_credentials(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
