@@ -72,7 +72,7 @@ def read_ours(bucket: Bucket) -> int:
 
 
 def compare(objects: int, delay: float, rounds: int) -> tuple[float, float]:
-    """What the SDK alone and `Bucket` do in a second: objects listed, or bytes read if there are no objects."""
+    """The rates of the SDK alone and of `Bucket`: objects a second that are listed; of none, bytes a second read."""
     from qcloud_cos import CosConfig, CosS3Client
 
     command = [sys.executable, "-m", "bench.buckets", "--serve", str(objects), "--delay", str(delay)]

@@ -269,8 +269,10 @@ def test_another_range_than_was_asked_for(server: CosServer, bucket: Bucket, sto
 def test_answers_without_what_is_needed(server: CosServer, bucket: Bucket, store: Store) -> None:
     store.objects = {b"a": b"1"}
     server.plan = lambda request: Fault((200, b"", {})) if request.method == b"POST" else None
-    with pytest.raises(StorageError, match="the answer cannot be read: ParseError"), bucket.write("b") as upload:
+    problem = "the answer cannot be read: ParseError"
+    with pytest.raises(StorageError, match=problem) as caught, bucket.write("b") as upload:
         upload.write(bytes(storage._PART_SIZE))
+    assert type(caught.value.__cause__).__name__ == "ParseError"
     server.plan = lambda request: Fault((200, b"", {})) if b"partNumber" in request.target else None
     with pytest.raises(StorageError, match="the answer has no ETag"), bucket.write("b") as upload:
         upload.write(bytes(storage._PART_SIZE))
@@ -365,6 +367,17 @@ def test_an_answer_that_is_lost(server: CosServer, bucket: Bucket, store: Store)
         file.write(bytes(9_000_000))
     assert (store.objects, store.uploads) == ({b"a": b"1", b"b": bytes(9_000_000)}, {})
 
+    def answer_409(request: Request) -> Any:  # COS may look whether the object is there before it looks for the upload
+        reply = answer(request)
+        is_again = reply[0] == 404 and request.method == b"POST"
+        return error_reply(409, "FileAlreadyExists") if is_again else reply
+
+    server.answer = answer_409  # type: ignore[method-assign]
+    lost.clear()
+    with bucket.write("c", replace=False) as file:
+        file.write(bytes(9_000_000))
+    assert len(store.objects[b"c"]) == 9_000_000
+
 
 def test_other_bytes_than_were_sent(server: CosServer, bucket: Bucket, store: Store) -> None:
     for size in (5, 9_000_000):
@@ -389,6 +402,10 @@ def test_what_came_wrong_is_removed(server: CosServer, bucket: Bucket, store: St
     with pytest.raises(StorageError, match="and they were dropped"), bucket.write("a") as file:
         file.write(bytes(9_000_000))
     assert (store.objects, store.uploads) == ({}, {})
+    server.plan = lambda request: Fault(error_reply(403, "AccessDenied")) if request.method == b"DELETE" else None
+    problem = "CRC-64.*they are still there.*permission name/cos:DeleteObject"
+    with pytest.raises(StorageError, match=problem), bucket.write("a") as file:
+        file.write(bytes(9_000_000))
 
 
 def test_uploads_that_a_killed_job_left(bucket: Bucket, store: Store) -> None:
@@ -449,6 +466,8 @@ def test_a_list_that_does_not_go_on(server: CosServer, bucket: Bucket) -> None:
     server.plan = failing(10, Fault((200, text, {"Content-Type": "application/xml"})))
     with pytest.raises(StorageError, match="does not go on after 'a'"):
         list(bucket.pages())
+    with pytest.raises(StorageError, match="does not go on after 'b'"):
+        list(bucket.pages(after="b"))
 
 
 def test_versions_whose_list_has_no_marker(server: CosServer, bucket: Bucket) -> None:

@@ -171,7 +171,8 @@ class Bucket:
         Args:
             prefix: what the keys begin with.
             after: only keys after this one.
-            delimiter: of keys that have it behind the prefix, only what comes before it is given, once.
+            delimiter: such as a slash. Keys that have it behind the prefix are not given one by one: their beginnings
+                up to it are in `prefixes`.
 
         Raises:
             StorageError: the bucket cannot be listed.
@@ -337,7 +338,7 @@ class Bucket:
     def _page(
         self, action: str, prefix: str, parameters: Fields, markers: Fields
     ) -> tuple[list[tuple[str, Fields]], Fields | None]:
-        """A page of a list: its entries, and the markers behind which the next page begins; None after the last."""
+        """One page of a list: its entries, and the markers of the next page. After the last page they are None."""
         fields, entries = self._list(action, prefix, {**parameters, **markers})
         if fields.get("IsTruncated") != "true":
             return entries, None
@@ -431,7 +432,7 @@ class Bucket:
         elif code == "NoSuchBucket":
             text = f"there is no bucket {self.name} in {self.region}: check its name and its region"
         elif status == 404:
-            text = "there is no such object" if code != "NoSuchUpload" else "the upload was aborted or completed before"
+            text = "there is no such object" if code != "NoSuchUpload" else "the upload has ended already"
         elif status == 412:
             text = "the object was written again while it was read"
         elif status == 409:
@@ -447,11 +448,6 @@ class Bucket:
         else:
             text = f"COS refuses {action} ({answer}): {details.get('message', '')}"
         return self._error(action, key, text, status, code), False
-
-    def _has(self, key: str, size: int, crc64: int | None) -> bool:
-        """Whether an object is there with these bytes."""
-        entry = self.find(key)
-        return entry is not None and entry.size == size and None not in (crc64, entry.crc64) and entry.crc64 == crc64
 
     def _check_crc64(self, action: str, key: str, answer: Any, crc64: int | None) -> None:
         """Compare what COS has with what was sent."""
@@ -477,7 +473,7 @@ class _Range:
     """A part of a list: what comes behind its markers, up to the key `last`, or to the list's end.
 
     Attributes:
-        markers: behind which the next page begins.
+        markers: the next page begins after these.
         last: the last key that may be in it; "" for no end.
         pages: those that were fetched.
         cuts: where it may be cut, the nearest first.
@@ -503,13 +499,13 @@ class _ParallelList:
 
     The last pages show how far keys go on in a page: from ``photos/0100`` to ``photos/0140``, say. So the list is cut
     some pages further, behind ``photos/0300``, ``photos/0460``..., and behind all keys that begin as these do. No
-    request is needed to find such places. Wherever the list is cut, no key is lost or comes twice: a range has the keys
-    up to one, and the next range those behind it.
+    request is needed to find such places. Wherever the list is cut, no key is lost or comes twice: a range ends with
+    one key, and the next range begins after it.
 
     Args:
         fetch: gives a page behind markers, and the next page's markers.
         prefix: what all keys begin with.
-        markers: behind which the list begins.
+        markers: the list begins after these.
         last: the last key; "" for all.
     """
 
@@ -526,17 +522,12 @@ class _ParallelList:
         self._changed = threading.Condition()
         self._is_over = False
         self._connections = 1  # how many requests are worth while at a time, as the first pages show
-        self._least_times = (math.inf, math.inf)  # that a page took, and of which this machine worked
+        self._least_times = (math.inf, math.inf)  # seconds of the fastest page, and of the least work for one
 
     def pages(self) -> Iterator[list[Object]]:
         try:
             for number in range(_LIST_CONNECTIONS):
-                try:
-                    threading.Thread(target=self._work, name=f"cossign-list-{number}", daemon=True).start()
-                except RuntimeError:  # the system has no room for more
-                    if number == 0:
-                        raise
-                    break
+                threading.Thread(target=self._work, name=f"cossign-list-{number}", daemon=True).start()
             while self._ranges:
                 page = self._first_page()
                 if page is not None:
@@ -566,8 +557,8 @@ class _ParallelList:
             try:
                 wall_time, cpu_time = time.monotonic(), time.thread_time()
                 objects, following = self._fetch(each.markers)
-                self._put(each, objects, following)
                 self._weigh(time.monotonic() - wall_time, time.thread_time() - cpu_time)
+                self._put(each, objects, following)
             except BaseException as error:  # it is raised where its page would come
                 with self._changed:
                     each.failure, each.is_done, each.is_busy = error, True, False
@@ -579,7 +570,6 @@ class _ParallelList:
             wall_time, cpu_time = min(wall_time, self._least_times[0]), min(cpu_time, self._least_times[1])
             self._least_times = (wall_time, cpu_time)
             self._connections = min(_LIST_CONNECTIONS, max(1, round(wall_time / max(1e-6, cpu_time))))
-            self._changed.notify_all()
 
     def _take(self) -> _Range | None:
         """A range whose next page is to be fetched; None when the list is over."""
@@ -617,28 +607,17 @@ class _ParallelList:
     def _put(self, each: _Range, objects: list[Object], following: Fields | None) -> None:
         """Take what was fetched."""
         with self._changed:
-            count = len(objects)
             if each.last and objects and objects[-1].key > each.last:
-                next_key = next(entry.key for entry in objects if entry.key > each.last)
                 objects = [entry for entry in objects if entry.key <= each.last]
-                self._skip_to(next_key, self._ranges.index(each) + 1)
             if objects:
                 each.pages.append(objects)
                 each.starts.append(objects[0].key)
                 if len(each.starts) > 2:  # fewer pages do not show how keys go on
                     each.cuts = list(_cuts(self._prefix, each.starts, objects[-1].key))
             each.is_busy = False
-            each.is_done = following is None or len(objects) < count or self._has_passed(following, each.last)
+            each.is_done = following is None or self._has_passed(following, each.last)
             each.markers = each.markers if following is None else following
             self._changed.notify_all()
-
-    def _skip_to(self, key: str, place: int) -> None:
-        """Note that the ranges from a place on have no keys before this one."""
-        for each in self._ranges[place:]:
-            each.cuts = [cut for cut in each.cuts if cut > key]
-            if not each.last or each.last >= key:
-                return
-            each.is_done |= not each.is_busy
 
     @staticmethod
     def _has_passed(markers: Fields, last: str) -> bool:
@@ -895,11 +874,18 @@ class Upload(io.RawIOBase):
         except StorageError as error:
             # An answer that was lost: the attempt after it finds no upload, and the object.
             was_done = error.code == "NoSuchUpload" or (error.status == 409 and error.was_repeated)
-            if not was_done or not self._bucket._has(self._key, self._size, self._crc64):
+            if not was_done or not self._is_there():
                 raise
         self._upload_id = ""
         self._bucket._check_crc64("CompleteMultipartUpload", self._key, answer, self._crc64)
         self.etag = self._bucket.look(self._key).etag  # which COS makes of all parts
+
+    def _is_there(self) -> bool:
+        """Whether the object has the bytes that were sent."""
+        entry = self._bucket.find(self._key)
+        if entry is None or self._crc64 is None:
+            return False
+        return (entry.size, entry.crc64) == (self._size, self._crc64)
 
     def discard(self) -> None:
         """Leave nothing of it; what cannot be given up now is found by `Bucket.unfinished`."""

@@ -264,12 +264,15 @@ def test_arrow(client: httpx.Client) -> None:
 class Receiving:
     """What a server gives the application; as granian's, it keeps the connection open for as long as it lives."""
 
-    def __init__(self, chunks: list[bytes]) -> None:
+    def __init__(self, chunks: list[bytes], stays: float = 10) -> None:
         self._chunks = chunks
+        self._stays = stays  # seconds
+        self.has_gone = False
 
     async def __call__(self) -> dict[str, Any]:
         if not self._chunks:
-            await asyncio.sleep(10)
+            await asyncio.sleep(self._stays)
+            self.has_gone = True
             return {"type": "http.disconnect"}
         return {"type": "http.request", "body": self._chunks.pop(0), "more_body": bool(self._chunks)}
 
@@ -354,7 +357,9 @@ def test_a_client_that_reads_nothing_loses_its_place(tmp_path: Path, monkeypatch
         "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/presign", "query_string": b"",
         "raw_path": b"/presign", "headers": [(b"host", b"gw")], "client": ("127.0.0.1", 1),
     }  # fmt: skip
-    asyncio.run(asyncio.wait_for(gateway(scope, Receiving([b"p/a/1\n"]), send), PATIENCE))
+    receive = Receiving([b"p/a/1\n"], stays=60)
+    asyncio.run(asyncio.wait_for(gateway(scope, receive, send), PATIENCE))
+    assert not receive.has_gone
     assert [event["type"] for event in events] == ["http.response.start", "http.response.body"]  # without an end
 
 

@@ -28,6 +28,7 @@ from starlette.routing import Route
 from cossign import Credentials, Signer
 from cossign.cli import main
 from cossign.gateway import serve
+from cossign.gateway.config import load
 from cossign.integrations.starlette import verify_cos_signature
 from tests.conftest import BUCKET, SECRET_ID, SECRET_KEY
 from tests.gateway.serving import ALICE, POLICY, SERVERS, Client, children, head, request, serving
@@ -287,7 +288,7 @@ def test_workers_that_die_are_replaced(tmp_path: Path, workers: int) -> None:
         assert served.process.wait(PATIENCE) == 0
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there are no signals")
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks for processes in /proc")
 def test_workers_end_when_the_first_process_is_killed(tmp_path: Path) -> None:
     with serving(tmp_path / "gateway.toml", POLICY, workers=2) as served:
         workers = children(served)
@@ -297,6 +298,54 @@ def test_workers_end_when_the_first_process_is_killed(tmp_path: Path) -> None:
         until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), "the workers' end")
         assert not directory.exists()
         served.says("the first process was killed: its workers end, too")
+
+
+@pytest.mark.parametrize(
+    "limits, count",
+    [((1024, 524288), 4096), ((1024, 1024), 768), ((100, 200), 64), ((-1, -1), 4096), ((100_000, -1), 4096)],
+)
+def test_as_many_connections_as_files_may_be_open(
+    limits: tuple[int, int], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource")
+    now = [limits]
+    monkeypatch.setattr(resource, "RLIM_INFINITY", -1)
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: now[0])
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, new: now.append(new))
+    assert serve._connections() == count
+    if len(now) > 1:
+        assert count <= max(64, now[-1][0] - 256)
+        assert now[-1][1] == limits[1]
+
+
+def test_what_granian_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own defaults let idle connections keep others out."""
+    named: dict[str, Any] = {}
+
+    class Server:
+        def __init__(self, target: str, **options: Any) -> None:
+            named.update(options)
+
+        def serve(self) -> None:
+            pass
+
+    monkeypatch.setattr("granian.server.Server", Server)
+    (tmp_path / "gateway.toml").write_text("workers = 16\n" + POLICY.replace("127.0.0.1:0", "127.0.0.1:1"))
+    serve.run(load(tmp_path / "gateway.toml"), "nothing")
+    assert named["backpressure"] == serve._connections() > 1024 // 16
+    assert named["http"].value == "1"
+    assert named["http1_settings"].header_read_timeout == 10_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="TCP_USER_TIMEOUT is Linux's")
+def test_descriptors_that_are_closed_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = os.listdir("/proc/self/fd")
+    monkeypatch.setattr(os, "listdir", lambda path: [*names, "999999"])
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        names.append(str(listening.fileno()))
+        assert serve._limit_unread_answers()
+        timeout = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+        assert timeout == serve._UNREAD_TIMEOUT * 1000
 
 
 def test_the_pause_before_a_worker_is_started_again_grows() -> None:

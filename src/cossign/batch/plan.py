@@ -21,6 +21,7 @@ from cossign.signer import Signer
 from cossign.storage import Address, Bucket, is_address
 
 _ROWS_PER_PART = 1_000_000
+_OWN_NAMES = ("part-", "_errors/", ".journal/")  # what a job's objects in a folder of a bucket begin with
 
 
 class Plan:
@@ -267,14 +268,23 @@ class Plan:
         """Refuse a report that would replace an input, the output or a list of bad rows."""
         if not report.key or report.key.endswith("/"):
             raise ParameterError("report", f"{report} is a folder: name an object")
-        files = [*(each.path for each in self.source.inputs if each.bucket), *filter(is_address, self.source.manifests)]
-        if report in [Address.parse(each) for each in files]:
+        if report in self._input_objects():
             raise ParameterError("report", f"{report} would replace an input: choose another name")
-        if self.address is not None and report.bucket == self.address.bucket:
-            own = [f"{self.address.key}{name}" for name in ("part-", "_errors/", ".journal/")]
-            others = (self.address.key, f"{self.address.key}.errors.jsonl")
-            if report.key.startswith(tuple(own)) if self.is_directory else report.key in others:
-                raise ParameterError("report", f"{report} is a name of the job's own objects: choose another one")
+        if self._is_own(report):
+            raise ParameterError("report", f"{report} is a name of the job's own objects: choose another one")
+
+    def _input_objects(self) -> list[Address]:
+        """The objects that are read."""
+        files = [each.path for each in self.source.inputs if each.bucket]
+        return [Address.parse(each) for each in (*files, *filter(is_address, self.source.manifests))]
+
+    def _is_own(self, address: Address) -> bool:
+        """Whether the job itself may write this object."""
+        if self.address is None or address.bucket != self.address.bucket:
+            return False
+        if self.is_directory:
+            return address.key.startswith(tuple(f"{self.address.key}{name}" for name in _OWN_NAMES))
+        return address.key in (self.address.key, f"{self.address.key}.errors.jsonl")
 
     def _check_address(self, output: Address) -> None:
         """Refuse an output that is an input, or lies among the inputs, or has too long a key."""
@@ -289,15 +299,8 @@ class Plan:
             is_folder = self.job.input_format in ("list", "versions") or not address.key or address.key.endswith("/")
             if is_folder and address.bucket == output.bucket and output.key.startswith(address.key):
                 raise ParameterError("output", f"{output} lies in the input {address}: choose another place")
-        own = [f"{output.key}{name}" for name in (("part-", "_errors/", ".journal/") if self.is_directory else ())]
-        for text in (
-            *(each.path for each in self.source.inputs if each.bucket),
-            *filter(is_address, self.source.manifests),
-        ):
-            address = Address.parse(text)
-            if address.bucket == output.bucket and (
-                address.key in (output.key, longest) or address.key.startswith(tuple(own))
-            ):
+        for address in self._input_objects():
+            if self._is_own(address):
                 raise ParameterError("output", f"{output} would replace the input {address}: choose another name")
 
 

@@ -99,7 +99,7 @@ def abort(job: Job) -> int:
     """
     output = os.fspath(job.output)
     if not is_address(output):
-        raise ParameterError("output", f"{output} is not in a bucket: there are no uploads to give up")
+        raise ParameterError("output", f"{output} is not in a bucket, and only buckets have unfinished uploads")
     address = Address.parse(output, "output")
     bucket = open_bucket(address.bucket, job.signer, job.endpoint)
     count = abort_uploads(bucket, address.key)
