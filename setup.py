@@ -10,6 +10,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.sdist import sdist
 
 HERE = Path(__file__).parent
@@ -54,6 +55,19 @@ class SameEveryTime(sdist):
                 again.addfile(member, made.extractfile(member) if member.isfile() else None)
         tar.unlink()
         return str(target)
+
+
+class VectorsOnWindows(build_ext):
+    """Compiles by clang-cl on Windows, if it is installed: Microsoft's own compiler has no vectors for the engines."""
+
+    def build_extensions(self) -> None:
+        cpu = {"win-amd64": "x86_64", "win-arm64": "aarch64"}.get(self.plat_name)
+        clang = shutil.which("clang-cl")
+        if cpu and clang and self.compiler.compiler_type == "msvc":
+            self.compiler.initialize(self.plat_name)
+            self.compiler.cc = clang
+            self.compiler.compile_options.append(f"--target={cpu}-pc-windows-msvc")
+        super().build_extensions()
 
 
 NATIVE = "src/cossign/native"
@@ -102,7 +116,7 @@ man = "share/man/man1/cossign.1"
 
 setup(
     data_files=[("share/man/man1", [man])] if (HERE / man).exists() else [],
-    cmdclass={"sdist": SameEveryTime},
+    cmdclass={"build_ext": VectorsOnWindows, "sdist": SameEveryTime},
     ext_modules=cythonize(
         extensions,
         annotate=os.environ.get("COSSIGN_ANNOTATE") == "1",

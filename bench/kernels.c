@@ -28,7 +28,7 @@ EXPORTED size_t work_blocks(void);
 Work *work_new(const char *name)
 {
     sha1_engine engines[SHA1_ENGINES];
-    size_t count = sha1_engines(engines), found = 0;
+    size_t count = sha1_engines(engines, cpu_features()), found = 0;
     while (found < count && strcmp(engines[found].name, name) != 0) {
         found++;
     }

@@ -603,6 +603,26 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
         assert said in capsys.readouterr().out
 
 
+def test_engines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["engines"]) == 0
+    assert capsys.readouterr().out.split() == list(cossign.engines())
+    assert main(["engines", "--why"]) == 0
+    *reasons, cpu, build = capsys.readouterr().out.splitlines()
+    assert {line.split()[0] for line in reasons} >= set(cossign.engines())
+    assert reasons[-1] == "hashlib   ready: it is Python's own"
+    assert cpu.startswith("CPU       has ")
+    assert build.startswith("build     by ")
+    monkeypatch.setenv("COSSIGN_ENGINE", "hashlib")
+    assert main(["engines", "--why"]) == 0
+    assert "hashlib   signs: COSSIGN_ENGINE chooses it\n" in capsys.readouterr().out
+    monkeypatch.setattr("cossign._core.HAS_VECTORS", False)
+    monkeypatch.setattr("cossign._core.CPU", ())
+    assert main(["engines", "--why"]) == 0
+    assert capsys.readouterr().out.endswith(
+        ". Engines with vectors need Clang, or GCC 12 or newer, on x86-64 or aarch64\n"
+    )
+
+
 def test_version_says_which_engine_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

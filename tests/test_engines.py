@@ -9,8 +9,8 @@ import random
 import pytest
 from bench.kernels import hashing
 
-from cossign import Credentials, Signer, _core, engines
-from cossign.engine import chosen_engine
+from cossign import Credentials, ParameterError, Signer, _core, engines
+from cossign.engine import chosen_engine, engine_reasons
 from tests.conftest import BUCKET, ENGINES, REGION, SECRET_ID, SECRET_KEY, scaled
 
 KEY_TIME = "1557989753;1557996953"
@@ -81,6 +81,46 @@ def test_every_length_of_key_time(native: _core.Engine) -> None:
             check(native, http_strings, KEY_TIME, sign_time)
     for first in range(1, 11):
         check(native, http_strings, f"{'1234567890'[:first]};9999999999")
+
+
+@pytest.mark.parametrize(
+    "without,engines_off",
+    [
+        ("", set()), ("sha_ni, sha1", {"shani", "armv8"}), ("avx512bw", {"avx512"}), ("sha_ni avx512f sha1", {"avx512", "shani", "armv8"}),
+        ("avx2 avx512f", {"avx512", "avx2"}), ("ssse3", {"shani"}), (" ".join(_core.ALL_FEATURES), {"avx512", "avx2", "shani", "armv8"}),
+    ],
+)  # fmt: skip
+def test_cpus_that_lack_something(monkeypatch: pytest.MonkeyPatch, without: str, engines_off: set[str]) -> None:
+    """What COSSIGN_CPU_WITHOUT takes away, no engine uses, not even for the rows that are left over."""
+    monkeypatch.setenv("COSSIGN_CPU_WITHOUT", without)
+    here = engines()
+    assert not engines_off & set(here)
+    assert {*here, *engines_off} >= set(ENGINES) & {each.name for each in _core.engines_for(_core.CPU)}
+    assert here[-2:] == ("portable", "hashlib")
+    keys = [f"{'x' * (number % 70)}{number} é" for number in range(41)]
+    signers = [Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION, engine=name) for name in here]
+    for count in range(len(keys)):
+        reference, *others = (each.presign_many(keys[:count], key_time=(1, 2)) for each in reversed(signers))
+        assert all(urls == reference for urls in others)
+    reasons = dict(engine_reasons())
+    assert reasons[here[0]] == "signs: it is the fastest that is ready"
+    assert all(reasons[name].startswith("ready: ") for name in here[1:])
+    for name in engines_off & {each.name for each in _core.engines_for(_core.CPU)}:
+        assert reasons[name].startswith("off: COSSIGN_CPU_WITHOUT takes "), reasons[name]
+
+
+def test_a_feature_that_no_cpu_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COSSIGN_CPU_WITHOUT", "sha_ni avx")
+    with pytest.raises(ParameterError, match=r"COSSIGN_CPU_WITHOUT must hold names out of ssse3, .*, not avx$"):
+        engines()
+
+
+def test_a_cpu_without_anything_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cossign.engine.CPU", ())
+    needs = {each.name: " and ".join(each.needs) for each in _core.engines_for(_core.ALL_FEATURES)}
+    assert "portable" in needs
+    for name, reason in engine_reasons():
+        assert (reason == f"off: this CPU, or its system, lacks {needs[name]}") is bool(needs[name]), reason
 
 
 @pytest.mark.parametrize("name", engines()[:-1])

@@ -132,6 +132,7 @@ cdef class Secret:
 
 cdef class Engine:
     cdef readonly str name
+    cdef readonly tuple needs  # what its CPU must have
     cdef sha1_engine native
     cdef bint is_native
 

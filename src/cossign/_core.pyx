@@ -15,16 +15,16 @@ from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.number cimport PyIndex_Check
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_AsUTF8String, PyUnicode_DecodeUTF8
-from libc.stdint cimport INT32_MAX, uint8_t, uint64_t
+from libc.stdint cimport INT32_MAX, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from cossign._native cimport (
-    COLUMN_DIGITS, COMPONENT, END_DIGITS, FAULT_BAD_TEMPLATE, FAULT_BAD_VALUE, FAULT_CONTROL, FAULT_DOT_SEGMENT,
-    FAULT_EMPTY, FAULT_LEADING, FAULT_MISSING, FAULT_NONE, FAULT_NOT_A_STR, FAULT_NOT_UTF8, FAULT_NULL_ROW,
-    FAULT_SURROGATE, FAULT_TOO_LONG, PATH, PIECE_KEY, PIECE_SIGNATURE, PIECE_TEXT, QUEUE_PATIENCE, RULE_DROP_SLASH,
-    RULE_KEEP_SLASH, RULE_NO_NULL, RULE_REQUIRED, RULE_STRICT, RULE_UTF8, SHA1_BLOCK, SHA1_ENGINES, SHA1_HEX,
-    TEXT_SLACK, Differences, Piece, Queue, QueueTask, Space, aligned, form_http_bound, form_lay_out,
-    form_lay_out_tile, form_text_bound, form_tile_bound, frame_set, frame_size, needs_no_escape, put_decoded,
+    COLUMN_DIGITS, COMPONENT, CPU_FEATURES, END_DIGITS, FAULT_BAD_TEMPLATE, FAULT_BAD_VALUE, FAULT_CONTROL,
+    FAULT_DOT_SEGMENT, FAULT_EMPTY, FAULT_LEADING, FAULT_MISSING, FAULT_NONE, FAULT_NOT_A_STR, FAULT_NOT_UTF8,
+    FAULT_NULL_ROW, FAULT_SURROGATE, FAULT_TOO_LONG, PATH, PIECE_KEY, PIECE_SIGNATURE, PIECE_TEXT, QUEUE_PATIENCE,
+    RULE_DROP_SLASH, RULE_KEEP_SLASH, RULE_NO_NULL, RULE_REQUIRED, RULE_STRICT, RULE_UTF8, SHA1_BLOCK, SHA1_ENGINES,
+    SHA1_HEX, TEXT_SLACK, Differences, Piece, Queue, QueueTask, Space, aligned, cpu_features, cpu_names,
+    form_http_bound, form_lay_out, form_lay_out_tile, form_text_bound, form_tile_bound, frame_set, frame_size, needs_no_escape, put_decoded,
     put_encoded, put_hex, put_number, queue_add, queue_clear, queue_finish, queue_free, queue_help, queue_leave,
     queue_new, queue_take, queue_wait, sha1_blocks, sha1_engines, sha1_pad, sha1_prepare, sha1_sign, tables_begin,
     tables_find, tables_free, tables_lay_out_tile, tables_new, tables_tile_bound, wipe,
@@ -65,7 +65,14 @@ cdef extern from *:
     #else
     #define COSSIGN_COMPILER "an unknown compiler"
     #endif
+    #if defined(ENGINES_X86) || defined(ENGINES_ARM)
+    enum { HAS_VECTOR_ENGINES = 1 };
+    #else
+    enum { HAS_VECTOR_ENGINES = 0 };
+    #endif
     """
+    enum:
+        HAS_VECTOR_ENGINES
     const char* COSSIGN_COMMIT
     const char* COSSIGN_COMPILER
 
@@ -449,23 +456,35 @@ cdef class Engine:
     """What turns HttpStrings into signatures: native code, or "hashlib"."""
 
 
-cdef tuple find_engines():
+cdef tuple names_of_features(uint32_t features):
+    return tuple([cpu_names[i].decode() for i in range(CPU_FEATURES) if features >> i & 1])
+
+
+ALL_FEATURES = names_of_features(~<uint32_t>0)
+CPU = names_of_features(cpu_features())
+HAS_VECTORS = bool(HAS_VECTOR_ENGINES)
+
+
+def engines_for(features):
+    """The engines of a CPU with these features, fastest first. "hashlib" needs none and is always last."""
     cdef sha1_engine[SHA1_ENGINES] natives
     cdef Engine engine
     cdef list engines = []
+    cdef uint32_t cpu = 0
     cdef size_t i
-    for i in range(sha1_engines(natives)):
+    for name in features:
+        cpu |= <uint32_t>1 << ALL_FEATURES.index(name)
+    for i in range(sha1_engines(natives, cpu)):
         engine = Engine()
         engine.name = natives[i].name.decode()
+        engine.needs = names_of_features(natives[i].needs)
         engine.native = natives[i]
         engine.is_native = True
         engines.append(engine)
     engine = Engine()
     engine.name = "hashlib"
+    engine.needs = ()
     return (*engines, engine)
-
-
-ENGINES = find_engines()  # of this CPU, fastest first; "hashlib" is always last. See engine.py for those that are used
 
 
 def built():

@@ -69,14 +69,21 @@ cdef extern from "text/frame.h" nogil:
         const Frame* frame, const Text* keys, size_t count, Space* space, sha1_row* rows, Text* texts
     ) noexcept
 
+cdef extern from "sha1/cpu.h" nogil:
+    enum:
+        CPU_FEATURES
+    const char** cpu_names
+    uint32_t cpu_features() noexcept
+
 cdef extern from "sha1/engine.h" nogil:
     enum:
         SHA1_ENGINES
     ctypedef struct sha1_engine:
         const char* name
+        uint32_t needs
         sha1_compressor* compress
         frame_layer* lay
-    size_t sha1_engines(sha1_engine* engines) noexcept
+    size_t sha1_engines(sha1_engine* engines, uint32_t cpu) noexcept
     int sha1_prepare(
         sha1_key* key, const uint8_t* hmac_key, size_t size, const uint8_t* head, size_t head_size
     ) noexcept

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from cossign import _core
-from cossign._core import ENGINES, KEY, SIGNATURE, STRICT, Engine, RowDifferences, Secret, Template
+from cossign._core import ALL_FEATURES, CPU, KEY, SIGNATURE, STRICT, Engine, RowDifferences, Secret, Template
 from cossign.errors import ParameterError
 
 __all__ = ["engines"]
@@ -25,7 +25,7 @@ def engines() -> tuple[str, ...]:
     >>> engines()[-1]
     'hashlib'
     """
-    return tuple(each.name for each in ENGINES if _is_right(each))
+    return tuple(each.name for each in _engines_here() if _is_right(each))
 
 
 def chosen_engine(name: Any = "auto") -> Engine:
@@ -33,17 +33,68 @@ def chosen_engine(name: Any = "auto") -> Engine:
     parameter = "engine"
     if name == "auto" and os.environ.get("COSSIGN_ENGINE"):
         parameter, name = "COSSIGN_ENGINE", os.environ["COSSIGN_ENGINE"]
-    for each in ENGINES:
+    for each in _engines_here():
         if name in ("auto", each.name) and _is_right(each):
             return each
     raise ParameterError(parameter, f"must be one of: auto, {', '.join(engines())}")
 
 
+def engine_reasons() -> list[tuple[str, str]]:
+    """Every engine that was built, fastest first, and why it signs, is ready or is off.
+
+    >>> engine_reasons()[-1]
+    ('hashlib', "ready: it is Python's own")
+    """
+    first, without = chosen_engine().name, _features_taken_away()
+    reasons = []
+    for engine in _core.engines_for(ALL_FEATURES):
+        lacking, off = set(engine.needs).difference(CPU), set(engine.needs).intersection(without)
+        if lacking:
+            reason = f"off: this CPU, or its system, lacks {_names_of(lacking)}"
+        elif off:
+            reason = f"off: COSSIGN_CPU_WITHOUT takes {_names_of(off)} away"
+        elif engine.name not in engines():
+            reason = "off: it disagrees with hashlib on this machine. Please report this, with the machine's CPU"
+        elif engine.name == first:
+            by_name = os.environ.get("COSSIGN_ENGINE") == engine.name
+            reason = "signs: COSSIGN_ENGINE chooses it" if by_name else "signs: it is the fastest that is ready"
+        else:
+            reason = "ready: it " + ("is Python's own" if engine.name == "hashlib" else "agrees with hashlib")
+        reasons.append((engine.name, reason))
+    return reasons
+
+
+def _names_of(features: set[str]) -> str:
+    return " and ".join(name for name in ALL_FEATURES if name in features)
+
+
+def _features_taken_away() -> list[str]:
+    """What COSSIGN_CPU_WITHOUT names: tests run as on a CPU without it."""
+    names = os.environ.get("COSSIGN_CPU_WITHOUT", "").replace(",", " ").split()
+    for name in names:
+        if name not in ALL_FEATURES:
+            raise ParameterError("COSSIGN_CPU_WITHOUT", f"must hold names out of {', '.join(ALL_FEATURES)}, not {name}")
+    return names
+
+
+def _engines_here() -> tuple[Engine, ...]:
+    """The engines that this CPU can run, fastest first."""
+    without = _features_taken_away()
+    return _engines_of(tuple(name for name in CPU if name not in without))
+
+
+@cache
+def _engines_of(features: tuple[str, ...]) -> tuple[Engine, ...]:
+    return _core.engines_for(features)
+
+
 @cache
 def _is_right(engine: Engine) -> bool:
     """Whether an engine gives hashlib's bytes; tried once, at its first use."""
-    hashlib, noise = ENGINES[-1], os.urandom(512)
-    if engine is hashlib or _samples(engine, noise) == _samples(hashlib, noise):
+    hashlib, noise = _engines_of(())[-1], os.urandom(512)
+    if engine.name == "hashlib":
+        return True
+    if _samples(engine, noise) == _samples(hashlib, noise):
         return True
     warnings.warn(
         f"cossign's engine {engine.name!r} is switched off: on this machine it disagrees with hashlib. "

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
+from setuptools import Distribution
 
 from tests.fuzz.targets import TARGETS
 
@@ -95,6 +98,7 @@ def test_threads_under_thread_sanitizer(tmp_path: Path) -> None:
 USE = """
 import warnings
 from cossign import COS, Credentials, Signer, engines
+from cossign.engine import engine_reasons
 with warnings.catch_warnings(record=True) as seen:
     warnings.simplefilter("always")
     signer = Signer(Credentials("AKID", "key"), bucket="b-1250000000", region="ap-beijing")
@@ -104,8 +108,38 @@ with warnings.catch_warnings(record=True) as seen:
     found = engines()
     engines()
 print(*found)
+print(*[name for name, reason in engine_reasons() if "disagrees" in reason])
 print(*[str(warning.message) for warning in seen], sep="\\n")
 """
+
+
+@pytest.mark.parametrize(
+    "platform,compiler,installed,cpu",
+    [
+        ("win-amd64", "msvc", True, "x86_64"), ("win-arm64", "msvc", True, "aarch64"), ("win-amd64", "msvc", False, None),
+        ("win32", "msvc", True, None), ("win-amd64", "mingw32", True, None), ("linux-x86_64", "unix", True, None),
+    ],
+)  # fmt: skip
+def test_the_compiler_on_windows(
+    monkeypatch: pytest.MonkeyPatch, platform: str, compiler: str, installed: bool, cpu: str | None
+) -> None:
+    """setup.py takes clang-cl where it is there and the engines with vectors are for the CPU."""
+    monkeypatch.setattr("setuptools.setup", lambda **_: None)
+    monkeypatch.setattr("Cython.Build.cythonize", lambda *_, **__: [])
+    monkeypatch.setattr("setuptools.command.build_ext.build_ext.build_extensions", lambda self: None)
+    monkeypatch.chdir(ROOT)
+    command = runpy.run_path("setup.py")["VectorsOnWindows"](Distribution())
+    made = types.SimpleNamespace(compiler_type=compiler, cc=None, compile_options=None)
+    made.initialize = lambda plat_name: vars(made).update(
+        cc="cl.exe", compile_options=["/O2"]
+    )  # setuptools' first step
+    command.plat_name, command.compiler = platform, made
+    monkeypatch.setattr("shutil.which", lambda name: f"C:/LLVM/{name}.exe" if installed else None)
+    command.build_extensions()
+    if cpu is None:
+        assert (made.cc, made.compile_options) == (None, None)
+    else:
+        assert (made.cc, made.compile_options) == ("C:/LLVM/clang-cl.exe", ["/O2", f"--target={cpu}-pc-windows-msvc"])
 
 
 @pytest.mark.parametrize(
@@ -126,7 +160,8 @@ def test_a_broken_engine_is_switched_off(tmp_path: Path, file: str, count: int, 
     done = subprocess.run(
         [sys.executable, "-c", USE], cwd=tree, env=environment, capture_output=True, text=True, check=True
     )
-    listed, *warnings = done.stdout.splitlines()
+    listed, wrong, *warnings = done.stdout.splitlines()
+    assert len(wrong.split()) == len(warnings)
     assert not {"avx512", "avx2", "sse2", "neon"} & set(listed.split())
     assert listed.split()[-2:] == ["portable", "hashlib"]
     assert warnings

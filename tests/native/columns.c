@@ -106,7 +106,19 @@ static void set_views(Sample *sample, int64_t rows)
 static const char *store_number(void *buffer, int64_t place, int64_t number, int kind)
 {
     static const char *const formats[] = {"c", "C", "s", "S", "i", "I", "l", "L"};
-    memcpy((uint8_t *)buffer + (place << kind / 2), &number, (size_t)1 << kind / 2); /* little-endian */
+    switch (kind / 2) {
+    case 0:
+        ((int8_t *)buffer)[place] = (int8_t)number;
+        break;
+    case 1:
+        ((int16_t *)buffer)[place] = (int16_t)number;
+        break;
+    case 2:
+        ((int32_t *)buffer)[place] = (int32_t)number;
+        break;
+    default:
+        ((int64_t *)buffer)[place] = number;
+    }
     return formats[kind];
 }
 

@@ -7,7 +7,7 @@
 static const char PREPARED[] = "sha1_prepare takes what it should refuse, or the other way round";
 static const char SCANNED[] = "put_key or put_text is wrong";
 
-static sha1_engine engines[SHA1_ENGINES];
+static sha1_engine engines[2 * SHA1_ENGINES];
 static size_t count_of_engines;
 static size_t checked; /* rows */
 
@@ -104,7 +104,7 @@ static int check_scan(void)
     for (size_t i = 0; i < size; i++) {
         odd |= (key[i] >= 0x18 && key[i] <= 0x1b) || (key[i] == '.' && padded[i] == '/');
     }
-#ifndef SCAN_SHIFTED
+#ifndef GNU_C
     odd = 1;
 #endif
     right &= scan_odd(padded + 1, size) == odd;
@@ -288,22 +288,17 @@ static const char *check_layout(const sha1_engine *engine, size_t rows)
     return NULL;
 }
 
-static size_t found_engines(sha1_engine found[SHA1_ENGINES])
+/* Those of this CPU, and those of the same CPU without SHA instructions. */
+static size_t find_engines(sha1_engine *found)
 {
-    size_t count = sha1_engines(found);
-#ifdef SHA1_SPLIT
-    found[0] = (sha1_engine){
-        "avx512 split", 16, sha1_sign_avx512, sha1_sign_portable, 0, sha1_compress_portable, frame_lay_avx512};
-    count = count > 1 ? count : 2;
-    found[count - 1] =
-        (sha1_engine){"portable", 1, sha1_sign_portable, sha1_sign_portable, 0, sha1_compress_portable, NULL};
-#endif
-    return count;
+    const uint32_t cpu = cpu_features();
+    size_t count = sha1_engines(found, cpu & ~(uint32_t)(CPU_SHA_NI | CPU_ARM_SHA1)) - 1;
+    return count + sha1_engines(found + count, cpu);
 }
 
 static const char *check_start(void)
 {
-    count_of_engines = found_engines(engines);
+    count_of_engines = find_engines(engines);
     for (size_t i = 0; i < count_of_engines; i++) {
         if (!known_of_secret(engines[i].compress)) {
             return "sha1_prepare_key_time is wrong";

@@ -297,7 +297,7 @@ static const char *check_row_forms(void)
     static const char *methods[] = {"GET", "put", "HEAD", "M-SEARCH", "D", "BASELINE-CONTROL", "G T", "",
         "a-method-of-thirty-two-character", "a-method-of-thirty-one-charact"};
     static uint8_t frame_memory[4096];
-    sha1_engine engines[SHA1_ENGINES], *engine = &engines[below((uint32_t)sha1_engines(engines))];
+    sha1_engine engines[SHA1_ENGINES], *engine = &engines[below((uint32_t)sha1_engines(engines, cpu_features()))];
     Piece pieces[] = {{PIECE_KEY, {0}}, {PIECE_TEXT, {(const uint8_t *)"\n\n\n                                ", 3}},
         {PIECE_TEXT, {(const uint8_t *)BEFORE, sizeof BEFORE - 1}}, {PIECE_KEY, {0}},
         {PIECE_TEXT, {(const uint8_t *)AFTER, sizeof AFTER - 1}}, {PIECE_SIGNATURE, {0}}};

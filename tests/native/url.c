@@ -189,7 +189,7 @@ static const char *check_pattern(void)
     uint8_t wrong[BATCH], holes[BATCH * SHA1_HEX];
     size_t fits = 0, room = FRAME_SLACK, place[BATCH];
     int right = 1;
-    count = count ? count : sha1_engines(engines);
+    count = count ? count : sha1_engines(engines, cpu_features());
     make(&sample, 0);
     Presigned parts;
     uint8_t tail[MOST + TEXT_SLACK], *url = sample.url.bytes;

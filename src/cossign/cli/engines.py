@@ -1,4 +1,4 @@
-"""`cossign engines`: what can sign on this machine."""
+"""`cossign engines`: what can sign on this machine, and why."""
 
 from __future__ import annotations
 
@@ -10,12 +10,24 @@ from cossign.cli import arguments as options
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
-    options.command(commands, "engines", run, "", "list the signing engines of this machine, fastest first")
+    command = options.command(commands, "engines", run, "", "list the signing engines of this machine, fastest first")
+    command.add_argument(
+        "--why", action="store_true", help="list all that were built, with the reason why each signs or does not"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print one engine a line."""
-    from cossign.engine import engines
+    """Print one engine a line; with --why, then the CPU and the compiler."""
+    from cossign import _core
+    from cossign.engine import engine_reasons, engines
 
-    print("\n".join(engines()))
+    if not arguments.why:
+        print("\n".join(engines()))
+        return 0
+    for name, reason in engine_reasons():
+        print(f"{name:10}{reason}")
+    print(f"{'CPU':10}has {', '.join(_core.CPU) or 'nothing that an engine needs'}")
+    compiler, _ = _core.built()
+    vectors = "" if _core.HAS_VECTORS else ". Engines with vectors need Clang, or GCC 12 or newer, on x86-64 or aarch64"
+    print(f"{'build':10}by {compiler}{vectors}")
     return 0

@@ -19,6 +19,10 @@
 #endif
 #if defined(WIDE_VECTORS) && defined(__aarch64__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define ENGINES_ARM 1
+/* Clang before 16 has no functions for the SHA instructions, unless its options say that every CPU has them. */
+#if !defined(__clang__) || __clang_major__ >= 16 || defined(__ARM_FEATURE_SHA2)
+#define ENGINE_ARMV8 1
+#endif
 #endif
 
 #endif

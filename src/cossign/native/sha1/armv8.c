@@ -1,7 +1,7 @@
 /* The SHA-1 instructions of ARMv8's cryptographic extension. */
 #include "sha1.h"
 
-#ifdef ENGINES_ARM
+#ifdef ENGINE_ARMV8
 #include <arm_neon.h>
 
 #ifdef __clang__

@@ -2,7 +2,7 @@
 #include "sha1.h"
 
 #ifdef ENGINES_X86
-#include <immintrin.h>
+#include "x86.h"
 
 #define LANES 16
 #define SIGN sha1_sign_avx512

@@ -1,68 +1,55 @@
 /* Which engine runs, and which rows go through its lanes together. */
 #include "engine.h"
 
+#if !defined(WIDE_VECTORS)
+#pragma message("cossign: this compiler builds no vector engines. Clang, or GCC 12 or newer, builds them")
+#endif
+
+enum {
+    SHANI = CPU_SSSE3 | CPU_SSE4_1 | CPU_SHA_NI,
+#ifdef SHA1_SPLIT
+    AVX512 = CPU_AVX2
+#else
+    AVX512 = CPU_AVX512F | CPU_AVX512BW
+#endif
+};
+
+/* All that were compiled. Rows that would leave most lanes empty go one at a time, by SHA instructions if there are any:
+   up to so many rows that this takes as long as filled lanes. */
+static const sha1_engine all_engines[] = {
 #ifdef ENGINES_X86
-#include <cpuid.h>
+    {"avx512", AVX512, 16, sha1_sign_avx512, sha1_sign_shani, 6, sha1_compress_shani, frame_lay_avx512},
+    {"avx2", CPU_AVX2, 8, sha1_sign_avx2, sha1_sign_shani, 4, sha1_compress_shani, frame_lay_avx2},
+    {"shani", SHANI, 1, sha1_sign_shani, sha1_sign_shani, 0, sha1_compress_shani, frame_lay_sse2},
+    {"sse2", 0, 4, sha1_sign_sse2, sha1_sign_shani, 4, sha1_compress_shani, frame_lay_sse2},
+#endif
+#ifdef ENGINE_ARMV8
+    {"armv8", CPU_ARM_SHA1, 1, sha1_sign_armv8, sha1_sign_armv8, 0, sha1_compress_armv8, frame_lay_neon},
+    {"neon", 0, 4, sha1_sign_neon, sha1_sign_armv8, 1, sha1_compress_armv8, frame_lay_neon},
+#elif defined(ENGINES_ARM)
+    {"neon", 0, 4, sha1_sign_neon, sha1_sign_portable, 1, sha1_compress_portable, frame_lay_neon},
+#endif
+    {"portable", 0, 1, sha1_sign_portable, sha1_sign_portable, 0, sha1_compress_portable, NULL}};
 
-/* SHA-NI with the SSSE3 and SSE4.1 that its code uses; __builtin_cpu_supports does not know "sha" before GCC 14. */
-static int has_shani(void)
-{
-    unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & 1u << 29) && __builtin_cpu_supports("ssse3")
-           && __builtin_cpu_supports("sse4.1");
-}
-#endif
+static_assert(sizeof all_engines <= sizeof(sha1_engine[SHA1_ENGINES]), "SHA1_ENGINES is too small");
 
-#ifdef ENGINES_ARM
-#if defined(__linux__)
-#include <sys/auxv.h>
-static int has_armv8(void)
-{
-    return (getauxval(AT_HWCAP) & 1ul << 5) != 0; /* HWCAP_SHA1 */
-}
-#else
-static int has_armv8(void)
-{
-#ifdef __APPLE__
-    return 1;
-#else
-    return 0;
-#endif
-}
-#endif
-#endif
-
-size_t sha1_engines(sha1_engine engines[SHA1_ENGINES])
+size_t sha1_engines(sha1_engine engines[SHA1_ENGINES], uint32_t cpu)
 {
     size_t count = 0;
-    sha1_engine stream = {"portable", 1, sha1_sign_portable, sha1_sign_portable, 0, sha1_compress_portable, NULL};
-#ifdef ENGINES_X86
-    __builtin_cpu_init();
-    int shani = has_shani();
-    sha1_signer *rest = shani ? sha1_sign_shani : sha1_sign_portable;
-    sha1_compressor *compress = shani ? sha1_compress_shani : sha1_compress_portable;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")) {
-        engines[count++] =
-            (sha1_engine){"avx512", 16, sha1_sign_avx512, rest, shani ? 6 : 2, compress, frame_lay_avx512};
+    const int has_sha1 = (cpu & SHANI) == SHANI || (cpu & CPU_ARM_SHA1);
+    for (size_t i = 0; i < sizeof all_engines / sizeof *all_engines; i++) {
+        sha1_engine *engine = &engines[count];
+        if (all_engines[i].needs & ~cpu) {
+            continue;
+        }
+        *engine = all_engines[i];
+        if (!has_sha1) {
+            engine->rest = sha1_sign_portable;
+            engine->compress = sha1_compress_portable;
+            engine->few = engine->lanes > 8 ? 2 : engine->lanes > 1;
+        }
+        count++;
     }
-    if (__builtin_cpu_supports("avx2")) {
-        engines[count++] = (sha1_engine){"avx2", 8, sha1_sign_avx2, rest, shani ? 4 : 1, compress, frame_lay_avx2};
-    }
-    if (shani) {
-        engines[count++] = (sha1_engine){"shani", 1, sha1_sign_shani, sha1_sign_shani, 0, compress, frame_lay_sse2};
-    }
-    engines[count++] = (sha1_engine){"sse2", 4, sha1_sign_sse2, rest, shani ? 4 : 1, compress, frame_lay_sse2};
-#endif
-#ifdef ENGINES_ARM
-    int armv8 = has_armv8();
-    if (armv8) {
-        engines[count++] =
-            (sha1_engine){"armv8", 1, sha1_sign_armv8, sha1_sign_armv8, 0, sha1_compress_armv8, frame_lay_neon};
-    }
-    engines[count++] = (sha1_engine){"neon", 4, sha1_sign_neon, armv8 ? sha1_sign_armv8 : sha1_sign_portable, 1,
-        armv8 ? sha1_compress_armv8 : sha1_compress_portable, frame_lay_neon};
-#endif
-    engines[count++] = stream;
     return count;
 }
 

@@ -3,7 +3,7 @@
 #include "sha1.h"
 
 #ifdef ENGINES_X86
-#include <immintrin.h>
+#include "x86.h"
 
 #define TARGET __attribute__((target("sha,ssse3,sse4.1")))
 #define STREAMS(statement)               \
