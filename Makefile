@@ -7,7 +7,7 @@ CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/c
 BUILT := $(foreach name,$(EXTENSIONS),src/cossign/$(name).c src/cossign/$(name).*.so)
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo demo-bucket test test-long check bench docs dist lock report man soak soak-gateway attack-gateway coverage fuzz fuzz-c fuzz-python golden clean
+.PHONY: demo demo-bucket test test-long check bench docs dist release-check platforms lock report man soak soak-gateway attack-gateway coverage fuzz fuzz-c fuzz-python golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
@@ -67,11 +67,19 @@ docs: $(VENV)/docs.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "The site is in build/site: open build/site/index.html, or, to search it, $(BIN)/mkdocs serve"
 
-# An sdist, and the wheel of it; the same bytes, whoever makes them.
-dist: man
-	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --outdir dist
-	$(BIN)/twine check --strict dist/*
-	$(BIN)/check-wheel-contents dist/*.whl
+# An sdist of this commit, and the wheel of it. Both are built twice, and their bytes must be equal.
+dist: $(VENV)/check.stamp
+	$(BIN)/python -m share.release packages dist
+
+# Everything that a release needs, up to the upload: a clean tree, the version, the lock, the packages, CI in a fresh clone.
+release-check: $(VENV)/check.stamp
+	$(BIN)/python -m share.release check
+
+# The package on other CPUs and Pythons, as far as they are on this machine or can be emulated, into docs/platforms.md.
+PLATFORMS := cpython3.10 cpython3.11 cpython3.12 cpython3.13 debian-x86_64-3.14 debian-x86_64-3.15 debian-aarch64 debian-s390x \
+  cpu-core2duo cpu-Nehalem cpu-Haswell
+platforms: $(VENV)/check.stamp
+	for name in $(PLATFORMS); do $(BIN)/python -m tests.platforms --long --keep $$name || exit; done
 
 # The lock, compiled again after a change of pyproject.toml; with UPGRADE=--upgrade, of today's versions.
 UPGRADE ?=

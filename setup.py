@@ -10,6 +10,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.command.sdist import sdist
 
@@ -55,6 +56,17 @@ class SameEveryTime(sdist):
                 again.addfile(member, made.extractfile(member) if member.isfile() else None)
         tar.unlink()
         return str(target)
+
+
+class SameModes(bdist_wheel):
+    """A wheel whose files have the same modes, whatever those of the tree and the umask are."""
+
+    def write_wheelfile(self, *arguments: str, **named: str) -> None:
+        """The last step before the files are packed."""
+        super().write_wheelfile(*arguments, **named)
+        for file in Path(str(self.bdist_dir)).rglob("*"):
+            if file.is_file():
+                file.chmod(0o755 if file.suffix == ".so" else 0o644)
 
 
 class VectorsOnWindows(build_ext):
@@ -116,7 +128,7 @@ man = "share/man/man1/cossign.1"
 
 setup(
     data_files=[("share/man/man1", [man])] if (HERE / man).exists() else [],
-    cmdclass={"build_ext": VectorsOnWindows, "sdist": SameEveryTime},
+    cmdclass={"bdist_wheel": SameModes, "build_ext": VectorsOnWindows, "sdist": SameEveryTime},
     ext_modules=cythonize(
         extensions,
         annotate=os.environ.get("COSSIGN_ANNOTATE") == "1",

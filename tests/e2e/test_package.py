@@ -125,11 +125,12 @@ def test_contents(built: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.long
-def test_the_tree_and_its_sdist_give_the_same_bytes(built: tuple[Path, Path], tree: Path, tmp_path: Path) -> None:
-    finish(building(tree, tmp_path, "--wheel"))
-    [of_tree] = tmp_path.glob("*.whl")
-    assert of_tree.name == built[1].name
-    assert of_tree.read_bytes() == built[1].read_bytes()
+def test_packages_are_the_same_for_everybody(tmp_path: Path) -> None:
+    """`make dist`: of the last commit, of the tree and of its sdist, in two folders, with two umasks and time zones."""
+    command = [sys.executable, "-m", "share.release", "packages", str(tmp_path / "dist")]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(list((tmp_path / "dist").iterdir())) == 2
 
 
 def test_the_binaries_ask_for_little(built: tuple[Path, Path], tmp_path: Path) -> None:

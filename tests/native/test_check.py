@@ -9,6 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from bench.kernels import hashing
+
+from cossign import engines
 
 HERE = Path(__file__).parent
 NATIVE = HERE.parent.parent / "src" / "cossign" / "native"
@@ -129,3 +132,11 @@ def test_vector_engines_have_what_they_use_inside(compiler: str, vector: str, tm
     if f"sha1_sign_{vector}" not in functions:
         pytest.skip(f"{compiler} builds no {vector} here")
     assert not {name for name in functions if name.startswith(("put_", "scan_"))} - {"scan_utf8"}  # of rare characters
+
+
+@pytest.mark.parametrize("name", engines()[:-1])
+def test_the_bench_finds_every_engine(name: str) -> None:
+    """It reads sha1.h's structs by itself."""
+    call, blocks = hashing(name)
+    call()
+    assert blocks > 1000
