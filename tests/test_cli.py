@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 import functools
 import gzip
 import hashlib
 import io
 import json
 import os
-import pty
 import re
 import signal
 import struct
 import subprocess
 import sys
-import termios
 import threading
 from pathlib import Path
 from typing import Any
@@ -464,6 +461,7 @@ def test_an_input_is_not_replaced(capsys: pytest.CaptureFixture[str]) -> None:
 
 def on_a_terminal(*arguments: str) -> str:
     """What a command writes to a terminal on its stderr."""
+    fcntl, pty, termios = (pytest.importorskip(name) for name in ("fcntl", "pty", "termios"))  # not on Windows
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     with subprocess.Popen([*COMMAND, *arguments], stdout=subprocess.DEVNULL, stderr=slave) as process:

@@ -30,7 +30,7 @@ from tests import reference
 from tests.conftest import BUCKET, REGION
 
 GOLDEN = Path(__file__).parent / "golden"
-DOCUMENTED = json.loads((GOLDEN / "documented.json").read_text())
+DOCUMENTED = json.loads((GOLDEN / "documented.json").read_text("utf-8"))
 
 
 # --- Percent-encoding
@@ -87,7 +87,7 @@ def test_values_are_text_as_javascript_makes_it(value: Any, text: bytes) -> None
 
 
 def test_rfc_2202() -> None:
-    text = (Path(cryptography_vectors.__path__[0]) / "HMAC" / "rfc-2202-sha1.txt").read_text()
+    text = (Path(cryptography_vectors.__path__[0]) / "HMAC" / "rfc-2202-sha1.txt").read_text("utf-8")
     text = re.sub("(?m)^#.*\n", "", text)
     cases = re.findall(r"Key = (\S+)\s+Msg = (\S+)\s+MD = (\S+)", text)
     assert len(cases) == 7
@@ -96,7 +96,7 @@ def test_rfc_2202() -> None:
 
 
 def test_wycheproof() -> None:
-    groups = json.loads((GOLDEN / "wycheproof_hmac_sha1_test.json").read_text())["testGroups"]
+    groups = json.loads((GOLDEN / "wycheproof_hmac_sha1_test.json").read_text("utf-8"))["testGroups"]
     count = 0
     for group in groups:
         for case in group["tests"]:
@@ -109,7 +109,7 @@ def test_wycheproof() -> None:
 @pytest.mark.parametrize("name", ["SHA1ShortMsg.rsp", "SHA1LongMsg.rsp"])
 def test_nist_cavp_sha1_under_stringtosign(name: str) -> None:
     """The messages of NIST's CAVP as keys: what StringToSign holds is CAVP's digest of the same bytes."""
-    text = (Path(cryptography_vectors.__path__[0]) / "hashes" / "SHA1" / name).read_text()
+    text = (Path(cryptography_vectors.__path__[0]) / "hashes" / "SHA1" / name).read_text("utf-8")
     cases = re.findall(r"Len = (\d+)\s+Msg = (\S+)\s+MD = (\S+)", text)
     assert len(cases) >= 60
     for length, message, digest in cases:

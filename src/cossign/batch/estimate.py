@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import time
@@ -121,7 +122,10 @@ def _first_urls(data: Any, limit: int) -> list[str]:
 def _existing_folder(path: str) -> Path:
     """The nearest directory above a path that is there."""
     full_path = Path(os.path.realpath(path))
-    return next(each for each in (full_path, *full_path.parents) if each.is_dir())
+    for each in (full_path, *full_path.parents):
+        if each.is_dir():
+            return each
+    raise FileNotFoundError(errno.ENOENT, "there is no such drive", path)
 
 
 def _size_text(size: int) -> str:

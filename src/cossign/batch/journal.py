@@ -26,6 +26,7 @@ from cossign.errors import ParameterError, StorageError
 from cossign.storage import Address, Bucket, Object
 
 NAME = ".journal.jsonl"
+_NOT_OUTPUT = re.compile(rf"{re.escape(NAME)}|\..*\.part|\.DS_Store|(?i:desktop\.ini|thumbs\.db)")
 _LINES = ".journal/"  # of a folder in a bucket: what the objects of the lines begin with
 _READERS = 16  # threads that read them
 
@@ -218,23 +219,25 @@ class FolderJournal(Journal):
             folder.mkdir()
             sync_directory(folder.parent, warn, folder)
         path = folder / NAME
+        names: list[str] = []
         is_new = not os.path.lexists(path)
         self._descriptor = own_file(path, create=True)
         try:
             lock(self._descriptor, str(folder), warn)
             # A job that was ended before its first part has left nothing but hidden files: there is nothing to lose.
-            names = [name for name in os.listdir(folder) if name != NAME and not re.fullmatch(r"\..*\.part", name)]
+            # The systems of desktops put files of their own into every directory that somebody looks at.
+            names = [name for name in os.listdir(folder) if not _NOT_OUTPUT.fullmatch(name)]
             if not resume and not names:
                 os.ftruncate(self._descriptor, 0)
             self._read()
             if names and (not resume or self.record is None):
-                if is_new:
-                    path.unlink()
                 what = ", and holds no job to resume" if resume else ""
                 more = "" if is_new or resume else "use `resume=True` to continue the job in it, or "
                 raise ParameterError("output", f"the directory {folder} is not empty{what}: {more}choose another one")
         except BaseException:
             self.close()
+            if is_new and names:
+                path.unlink(missing_ok=True)
             raise
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ _ODD_PATTERNS = {
     "percent-encoded": re.compile(rb"%[0-9A-Fa-f]{2}"),
     "with a leading slash": re.compile(rb"^[/\\]"),
     "with a plus sign": re.compile(rb"\+"),
+    "with a backslash": re.compile(rb"(?!^)\\"),
     "with a . or .. segment": re.compile(rb"(?:^|/)\.\.?(?:/|$)"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -100,9 +101,9 @@ def _open_streams() -> None:
     """Give a process that was started without some standard streams those that it can use, and one encoding."""
     for name, mode in (("stdout", "w"), ("stderr", "w"), ("stdin", "w")):  # reading it fails
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+        sys.stdout.reconfigure(errors="backslashreplace", newline="\n")
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
 
@@ -156,12 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.say(f"interrupted{note}{_resume_hint(arguments)}")
         return 130
     except BrokenPipeError:
-        if getattr(arguments, "output", "-") != "-":
-            words.say(f"{arguments.output}: its reader has closed it")
-            return 2
-        # The reader (`head`) has read what it wanted. What is still buffered is dropped.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141 if arguments.command in ("verify", "explain") else 0  # no verdict: as a shell reports SIGPIPE
+        return _reader_gone(arguments)
     except CosSignError as error:
         words.say(words.reword(error, arguments))
         return 1 if arguments.command == "presign" and words.is_row_error(error) else 2
@@ -174,9 +170,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.say(f"too little memory{_resume_hint(arguments)}")
         return 2
     except OSError as error:
+        # A pipe that is closed, as Windows says it
+        if os.name == "nt" and error.errno == errno.EINVAL and error.filename in (None, "-"):
+            return _reader_gone(arguments)
         name = f"{error.filename}: " if error.filename else ""
         words.say(f"{name}{error.strerror or error}{_resume_hint(arguments)}")
         return 2
+
+
+def _reader_gone(arguments: argparse.Namespace) -> int:
+    """The exit status where the reader of the output has closed it."""
+    if getattr(arguments, "output", "-") != "-":
+        words.say(f"{arguments.output}: its reader has closed it")
+        return 2
+    # The reader (`head`) has read what it wanted. What is still buffered is dropped.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141 if arguments.command in ("verify", "explain") else 0  # no verdict: as a shell reports SIGPIPE
 
 
 def _resume_hint(arguments: argparse.Namespace) -> str:

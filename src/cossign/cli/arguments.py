@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 from cossign.cli import hints
 from cossign.errors import ParameterError
@@ -147,6 +148,18 @@ def add_header(group: Any, text: str) -> None:
 
 
 Run = Callable[[argparse.Namespace], int]
+
+
+def as_text(raw: IO[bytes]) -> IO[str]:
+    """Text as its first bytes say: UTF-16, as Windows PowerShell writes it, or else UTF-8."""
+    is_utf16 = isinstance(raw, io.BufferedReader) and raw.peek(2)[:2] in (b"\xff\xfe", b"\xfe\xff")
+    encoding, errors = ("utf-16", "replace") if is_utf16 else ("utf-8-sig", "surrogateescape")
+    return io.TextIOWrapper(raw, encoding, errors)
+
+
+def stdin_text() -> IO[str]:
+    """Standard input as text."""
+    return as_text(sys.stdin.buffer) if isinstance(sys.stdin, io.TextIOWrapper) else sys.stdin
 
 
 def command(commands: Any, name: str, run: Run, usage: str, text: str, epilog: str | None = None) -> Parser:

@@ -133,11 +133,11 @@ def _all_credentials(profile: str | None) -> list[Credentials]:
 def _text(argument: str, limit: int, is_file: bool = False) -> str:
     """What an argument says: itself, stdin for -, or the file of that name, as far as it can be of use."""
     if argument == "-":
-        return sys.stdin.read(limit + 1)
+        return options.stdin_text().read(limit + 1)
     if os.path.isdir(argument):
         raise ParameterError("REQUEST", f"{argument} is a directory: name a file")
     if is_file or os.path.exists(argument):
-        with open(argument, encoding="utf-8", errors="surrogateescape") as stream:
+        with open(argument, "rb") as raw, options.as_text(raw) as stream:
             return stream.read(limit + 1)
     if re.fullmatch(r"[^\s?&=<>{}]{1,255}", argument) and not re.match(r"(?i)https?(://|%3a)", argument):
         raise ParameterError("REQUEST", f"there is no file {argument}; give a URL, a file, or - for stdin")

@@ -6,7 +6,6 @@ import argparse
 import itertools
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator
 from typing import IO, Any
@@ -79,13 +78,13 @@ def _chunks(arguments: list[str]) -> Iterator[tuple[tuple[str, int] | None, list
         if not _is_file(each):
             yield None, [each]
         elif each == "-":
-            yield from _lines(sys.stdin, "line")
+            yield from _lines(options.stdin_text(), "line")
         elif os.path.isdir(each):
             raise ParameterError("URL|FILE", f"{each} is a directory: name a file with one URL on each line")
         elif not os.path.exists(each):
             raise ParameterError("URL|FILE", f"{each} is neither a URL that begins with https:// nor a file")
         else:
-            with open(each, encoding="utf-8", errors="surrogateescape") as file:
+            with open(each, "rb") as raw, options.as_text(raw) as file:
                 yield from _lines(file, f"{each}, line" if len(arguments) > 1 else "line")
 
 

@@ -90,7 +90,9 @@ class FileCredentials:
             return (self._path,)
         tccli = os.path.join("~", ".tccli", f"{self._profile_name()}.credential")
         own_file = os.environ.get("TENCENTCLOUD_CREDENTIALS_FILE")
-        sdk = (own_file,) if own_file else ("~/.tencentcloud/credentials", "/etc/tencentcloud/credentials")
+        # Where anybody may make a folder beside Windows' own, one there could hold somebody else's key.
+        of_all = () if os.name == "nt" else ("/etc/tencentcloud/credentials",)
+        sdk = (own_file,) if own_file else ("~/.tencentcloud/credentials", *of_all)
         return (tccli, *sdk) if self._profile else ("~/.cos.yaml", "~/.cos.conf", tccli, *sdk)
 
     def each(self) -> tuple[FileCredentials, ...]:

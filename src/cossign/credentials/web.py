@@ -144,8 +144,9 @@ def _route(parts: SplitResult, proxies: bool) -> _Route:
 
     target = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
     kind = client.HTTPSConnection if parts.scheme == "https" else client.HTTPConnection
-    address = request.getproxies().get(parts.scheme) if proxies else None
-    if address is None or request.proxy_bypass(parts.netloc):
+    # Of the environment alone: what macOS says of proxies must not be asked after a fork, and Windows may ask the DNS.
+    address = request.getproxies_environment().get(parts.scheme) if proxies else None
+    if address is None or request.proxy_bypass_environment(parts.netloc):  # type: ignore[attr-defined]
         return _Route(kind, parts.netloc, target, "", {}, "")
     proxy = urlsplit(address if "://" in address else f"http://{address}")
     user, _, host = proxy.netloc.rpartition("@")

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+
 _log = logging.getLogger("cossign.gateway")
 _PATIENCE = 1  # seconds that a stop waits for the last lines
 _MOST_WAITING = 8  # batches that wait: one, and those that reloads and stops add
@@ -94,7 +96,7 @@ def _write(
             unwritten = len(item)
             try:
                 if file is None and path is not None:
-                    file = 1 if path == "-" else os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+                    file = 1 if path == "-" else os.open(path, _FLAGS, 0o640)
                     is_pipe = stat.S_ISFIFO(os.fstat(file).st_mode)
                 if file is None:
                     continue

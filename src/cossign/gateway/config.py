@@ -462,7 +462,7 @@ def load(path: str | os.PathLike[str]) -> Config:
         ConfigError: it cannot be read or used; the message has a line for each problem.
     """
     try:
-        text = Path(path).read_text("utf-8")
+        text = Path(path).read_text("utf-8-sig")
     except OSError as error:
         raise ConfigError(os.fspath(path), [(0, "", error.strerror or str(error))]) from None
     except UnicodeDecodeError:

@@ -175,7 +175,7 @@ def _secret(env: str | None, path: str | None, field: str) -> str:
             raise ParameterError(f"{field}_env", f"names {env}, which is not set")
         return text
     try:
-        return Path(path or "").read_text().strip()
+        return Path(path or "").read_text("utf-8-sig").strip()
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise ParameterError(f"{field}_file", f"cannot be read: {type(error).__name__}") from None
 

@@ -245,7 +245,8 @@ def serve(path: str, check: bool = False) -> int:
         print(f"cossign: {summary(config)}")
         return 0
     _claim(config)
-    with tempfile.TemporaryDirectory(prefix="cossign-") as directory:
+    # Windows removes no file that a process still has in its memory.
+    with tempfile.TemporaryDirectory(prefix="cossign-", ignore_cleanup_errors=os.name == "nt") as directory:
         master = _Master(path, config, directory)
         os.environ[_DIRECTORY] = directory
         if hasattr(signal, "SIGHUP"):
@@ -280,7 +281,8 @@ def _claim(config: Config) -> None:
         if path is None:
             family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
             with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if os.name != "nt":  # where it would let two servers have one address
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
         elif os.path.lexists(path):
             with socket.socket(socket.AF_UNIX) as probe:
@@ -297,7 +299,8 @@ def _listens(config: Config) -> bool:
     host, port, path = _address(config)
     try:
         if path is None:
-            socket.create_connection((host, port), 1).close()
+            anywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - Windows connects to no such address
+            socket.create_connection((anywhere.get(host or "", host), port), 1).close()
         else:
             with socket.socket(socket.AF_UNIX) as probe:
                 probe.connect(path)

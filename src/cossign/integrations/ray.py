@@ -13,6 +13,7 @@ Credentials reach the actors by a provider, which is asked there; what Ray pickl
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -186,7 +187,8 @@ def read_inventory(manifest: str, *, filesystem: Any = None, **options: Any) -> 
         if filesystem is not None:
             return pyarrow.fs._ensure_filesystem(filesystem), url.partition("://")[2]
         if url.startswith("file://"):
-            return pyarrow.fs.LocalFileSystem(), url.removeprefix("file://")
+            # A drive of Windows has no slash before it.
+            return pyarrow.fs.LocalFileSystem(), re.sub(r"^file://(/(?=[A-Za-z]:))?", "", url)
         return pyarrow.fs.FileSystem.from_uri(url)  # type: ignore[no-any-return]
 
     def text() -> bytes:

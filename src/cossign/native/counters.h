@@ -6,7 +6,9 @@
 #include <time.h>
 
 #if defined(_MSC_VER)
+#define WIN32_LEAN_AND_MEAN
 #include <intrin.h>
+#include <windows.h>
 static inline int64_t board_add(volatile int64_t *at, int64_t more)
 {
     return _InterlockedExchangeAdd64(at, more) + more;
@@ -27,7 +29,11 @@ static inline int64_t now_ns(void)
 }
 static inline int64_t tick_ns(void)
 {
-    return now_ns();
+    LARGE_INTEGER ticks, second;
+    QueryPerformanceCounter(&ticks);
+    QueryPerformanceFrequency(&second);
+    return ticks.QuadPart / second.QuadPart * 1000000000
+           + ticks.QuadPart % second.QuadPart * 1000000000 / second.QuadPart;
 }
 #else
 static inline int64_t board_add(volatile int64_t *at, int64_t more)

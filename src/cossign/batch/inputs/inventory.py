@@ -12,9 +12,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from cossign.batch.errors import InputError
+from cossign.batch.outputs.paths import IS_WINDOWS
 from cossign.errors import ParameterError
 from cossign.storage import Address, Bucket, Object
 
@@ -157,6 +159,8 @@ def data_file(manifest: Path, name: str, size: int | None = None) -> Path:
         ValueError: it is missing; the message goes after the manifest's name.
     """
     folder = manifest.resolve().parent
+    if IS_WINDOWS and re.search(r"[\\:]", name):  # which would lead to another drive or machine
+        raise ValueError(f": Windows has no such names as the data file's, {name!r}: read the report in its bucket")
     key = Path(name.lstrip("/")).parts
     places = [folder / key[-1], folder / "data" / key[-1]]
     for parent in (folder, *folder.parents):
@@ -227,9 +231,9 @@ def found_report(manifest: str, read: Callable[[], str | bytes]) -> tuple[Invent
         if len(url.scheme) > 1 and url.scheme != "file":  # one letter is a drive of Windows
             inventory = parsed_manifest(read())
             return inventory, [f"{url.scheme}://{url.netloc}/{key.lstrip('/')}" for key, _, _ in inventory.files]
-        path = Path(unquote(url.path) if url.scheme == "file" else manifest).absolute()
+        path = Path(url2pathname(url.path) if url.scheme == "file" else manifest).absolute()
         report = read_report(path)
-        return report.inventory, [f"file://{file}" for file in report.files]
+        return report.inventory, [f"file:///{file.as_posix().lstrip('/')}" for file in report.files]
     except ValueError as error:
         raise ParameterError("manifest", f"{manifest}{error}") from None
     except OSError as error:

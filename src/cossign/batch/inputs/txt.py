@@ -132,6 +132,8 @@ def check_list(block: bytes, name: str, key: str, is_certain: bool) -> None:
     Raises:
         InputError: it is not, and its first bytes show what it is.
     """
+    if block.startswith((b"\xff\xfe", b"\xfe\xff")):  # no text begins so, also where somebody has said that it is one
+        check_encoding(block, name)
     lines = block.split(b"\n", _SAMPLE)[:_SAMPLE]
     if lines[0].count(b"\r") > lines[0].endswith(b"\r") and len(lines) == 1 + (lines[-1] == b""):
         count = len(re.split(rb"\r", lines[0].rstrip(b"\r")))

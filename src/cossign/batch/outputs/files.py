@@ -7,23 +7,31 @@ import errno
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TypeAlias
 
-from cossign.batch.outputs.paths import descriptor_of, is_stream, temporary
+from cossign.batch.outputs.paths import IS_WINDOWS, descriptor_of, is_stream, temporary
 from cossign.errors import ParameterError
 
 try:
     import fcntl
-except ImportError:  # Windows
+except ImportError:  # Windows, whose module may lock bytes
     fcntl = None  # type: ignore[assignment]
+try:
+    import msvcrt
+except ImportError:
+    msvcrt = None  # type: ignore[assignment]
 
 _FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 # What a file system answers that cannot do something: NFS without lockd, Lustre without -o flock, FUSE, CIFS.
 _CANNOT = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL, errno.EBADF}
+
+_TRIES, _PAUSE = 20, 0.25  # and seconds, in which Windows' other programs may close a file
+_LOCKED_BYTE = 0x7FFF_FFFE  # the last that Windows' function finds by its 32 bits
 
 Warn: TypeAlias = Callable[[str], object]  # is called with what a file system cannot do
 
@@ -85,6 +93,8 @@ def discard(raw: IO[bytes], final: Path) -> None:
     path = temporary(final)
     with contextlib.suppress(OSError):
         if raw.closed or os.path.samestat(os.fstat(raw.fileno()), os.lstat(path)):
+            if IS_WINDOWS:  # where a file that is open cannot be removed
+                raw.close()
             path.unlink(missing_ok=True)
 
 
@@ -101,17 +111,37 @@ def give_name(raw: IO[bytes], final: Path, warn: Warn) -> None:
         sync(raw.fileno(), final, warn)
         if not os.path.samestat(os.fstat(raw.fileno()), os.lstat(path)):
             raise ParameterError("output", f"{path} was replaced while it was written: does another job write {final}?")
-        if os.name == "nt":  # where a file that is open gets no other name
+        if IS_WINDOWS:  # where a file that is open gets no other name
             raw.close()
-        os.replace(path, final)
+            _replace_when_closed(path, final)
+        else:
+            os.replace(path, final)
     sync_directory(final.parent, warn, final)
+
+
+def _replace_when_closed(path: Path, final: Path) -> None:
+    """Give a file its name on Windows, where another program that has the old file open prevents it for a while.
+
+    Raises:
+        ParameterError: it still has it open after some seconds. What was written stays under its temporary name.
+    """
+    for _ in range(_TRIES):
+        try:
+            os.replace(path, final)
+        except PermissionError:
+            time.sleep(_PAUSE)
+        else:
+            return
+    other = final.with_name(f"{final.name}.new")
+    os.replace(path, other)
+    raise ParameterError("output", f"{final} is open in another program, or read-only: what was written is in {other}")
 
 
 def _take_mode(descriptor: int, final: Path, mask: int = 0o7777) -> None:
     """Give a file the mode of the one that it is to replace, as far as `mask` allows."""
     with contextlib.suppress(OSError):
         before = os.lstat(final)
-        if stat.S_ISREG(before.st_mode) and hasattr(os, "fchmod"):
+        if stat.S_ISREG(before.st_mode) and not IS_WINDOWS and hasattr(os, "fchmod"):
             os.fchmod(descriptor, stat.S_IMODE(before.st_mode) & mask)
 
 
@@ -150,7 +180,7 @@ def open_temporary(final: Path, warn: Warn, keep: bool = False) -> IO[bytes]:
                 )
             is_there = os.path.lexists(path) and os.path.samestat(os.fstat(descriptor), os.lstat(path))
             if is_there and not is_new and not keep:
-                if os.name != "nt":
+                if not IS_WINDOWS:
                     os.unlink(path)
                     is_there = False
                 else:
@@ -173,6 +203,8 @@ def own_file(path: Path, create: bool = False) -> int:
     if create:
         with contextlib.suppress(FileExistsError):
             return os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o666)
+    if not hasattr(os, "O_NOFOLLOW") and os.path.islink(path):
+        raise _foreign_error(path)
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError as error:
@@ -197,11 +229,12 @@ def _foreign_error(path: Path) -> ParameterError:
 
 def lock(descriptor: int, name: str, warn: Warn) -> bool:
     """Lock a file, or say at once that another job has it; returns whether it is locked."""
-    if fcntl is None:
-        return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        if fcntl is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        elif msvcrt is not None:
+            _lock_byte(descriptor)
+    except (BlockingIOError, PermissionError):
         raise ParameterError(
             "output", f"{name} is being written by another job: wait for it, or choose another name"
         ) from None
@@ -213,11 +246,30 @@ def lock(descriptor: int, name: str, warn: Warn) -> bool:
     return True
 
 
+def _lock_byte(descriptor: int) -> None:
+    """Lock a byte on Windows, far beyond what a file holds, as nobody else may read or write a byte that is locked."""
+    place = os.lseek(descriptor, 0, os.SEEK_CUR)
+    os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+    try:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    finally:
+        os.lseek(descriptor, place, os.SEEK_SET)
+
+
+def _fsync(descriptor: int) -> None:
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:  # macOS, where fsync leaves data in the disk's own memory
+        with contextlib.suppress(OSError):  # a file system that cannot do it
+            fcntl.fcntl(descriptor, full)
+            return
+    os.fsync(descriptor)
+
+
 def sync(descriptor: int, path: Path, warn: Warn) -> None:
     """Put a file on the disk for good."""
     with named_errors(path):
         try:
-            os.fsync(descriptor)
+            _fsync(descriptor)
         except OSError as error:
             if error.errno not in _CANNOT:
                 raise
@@ -226,7 +278,7 @@ def sync(descriptor: int, path: Path, warn: Warn) -> None:
 
 def sync_directory(folder: Path, warn: Warn, entry: Path | None = None) -> None:
     """Put a directory's names on the disk for good; `entry` is the one that an error names."""
-    if os.name == "nt":
+    if IS_WINDOWS:
         return
     try:
         descriptor = os.open(folder, os.O_RDONLY)

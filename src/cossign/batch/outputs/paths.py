@@ -10,6 +10,8 @@ from pathlib import Path
 
 from cossign.errors import ParameterError
 
+IS_WINDOWS = os.name == "nt"
+
 
 def is_stream(path: str) -> bool:
     """Whether a path is stdout (-), a pipe, a device or an open file. We write to it and never replace it."""
@@ -98,7 +100,7 @@ def _identity(path: str) -> object:
     try:
         status = os.stat(path) if number is None else os.fstat(number)
     except OSError:
-        return os.path.realpath(path)
+        return os.path.normcase(os.path.realpath(path))
     return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) or number is None else object()
 
 

@@ -1,0 +1,205 @@
+"""What a job does on Windows, as far as that can be tried elsewhere: locks, open files, names; and macOS' sync."""
+
+from __future__ import annotations
+
+import os
+import stat
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cossign import ParameterError
+from cossign.batch.inputs import inventory
+from cossign.batch.journal import FolderJournal
+from cossign.batch.outputs import files
+from cossign.batch.outputs.paths import temporary
+from cossign.cli import main
+
+WHERE = ["-b", "examplebucket-1250000000", "-r", "ap-beijing"]
+
+
+class Msvcrt(types.SimpleNamespace):
+    """Windows' lock of bytes: nobody has the same byte of a file twice."""
+
+    LK_NBLCK = 2
+
+    def __init__(self) -> None:
+        super().__init__(taken={})
+
+    def locking(self, descriptor: int, mode: int, count: int) -> None:
+        assert (mode, count) == (self.LK_NBLCK, 1)
+        place = os.lseek(descriptor, 0, os.SEEK_CUR)
+        assert place > 1 << 30, "a byte that a job reads or writes cannot be locked"
+        status = os.fstat(descriptor)
+        owner = self.taken.setdefault((status.st_ino, place), descriptor)
+        if owner != descriptor:
+            raise PermissionError(13, "Permission denied")
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> Msvcrt:
+    made = Msvcrt()
+    monkeypatch.setattr(files, "IS_WINDOWS", True)
+    monkeypatch.setattr(inventory, "IS_WINDOWS", True)
+    monkeypatch.setattr(files, "fcntl", None)
+    monkeypatch.setattr(files, "msvcrt", made)
+    monkeypatch.setattr(files, "_PAUSE", 0)
+    return made
+
+
+def refuse(text: str) -> Any:
+    raise AssertionError(text)
+
+
+def test_a_second_job_is_refused(windows: Msvcrt, tmp_path: Path) -> None:
+    final = tmp_path / "urls.txt"
+    with files.open_temporary(final, refuse) as raw:
+        raw.write(b"first")
+        raw.flush()
+        with pytest.raises(ParameterError, match=r"urls\.txt is being written by another job"):
+            files.open_temporary(final, refuse)
+        assert raw.tell() == 5
+    assert temporary(final).read_bytes() == b"first"
+    windows.taken.clear()
+    FolderJournal(tmp_path / "out", False, refuse)
+    with pytest.raises(ParameterError, match="is being written by another job"):
+        FolderJournal(tmp_path / "out", False, refuse)
+
+
+def test_a_job_that_fails_leaves_nothing(windows: Msvcrt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is open is not removed."""
+    opened = []
+    unlink = Path.unlink
+
+    def closed_unlink(path: Path, missing_ok: bool = False) -> None:
+        assert all(raw.closed for raw in opened), "Windows removes no file that is open"
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", closed_unlink)
+
+    def fail() -> None:
+        with files.complete_file(tmp_path / "urls.txt", refuse) as raw:
+            opened.append(raw)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("closed_after", [0, 3, 1000])
+def test_an_output_that_is_open_elsewhere(
+    windows: Msvcrt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed_after: int
+) -> None:
+    final, tries = tmp_path / "urls.csv", []
+    final.write_bytes(b"old")
+    replace = os.replace
+
+    def replace_when_closed(source: Any, target: Any) -> None:
+        if Path(target) == final:
+            tries.append(target)
+            if len(tries) <= closed_after:
+                raise PermissionError(13, "it is open in another process")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_when_closed)
+    if closed_after < 1000:
+        with files.complete_file(final, refuse) as raw:
+            raw.write(b"new")
+        assert final.read_bytes() == b"new"
+    else:
+        with (
+            pytest.raises(ParameterError, match=r"urls\.csv is open in another program, .* is in .*urls\.csv\.new"),
+            files.complete_file(final, refuse) as raw,
+        ):
+            raw.write(b"new")
+        assert (final.read_bytes(), (tmp_path / "urls.csv.new").read_bytes()) == (b"old", b"new")
+    assert not temporary(final).exists()
+
+
+def test_a_link_in_the_way(windows: Msvcrt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "O_NOFOLLOW", raising=False)
+    final, victim = tmp_path / "urls.txt", tmp_path / "victim"
+    victim.write_bytes(b"kept")
+    temporary(final).symlink_to(victim)
+    with pytest.raises(ParameterError, match="is a link or another user's file"):
+        files.open_temporary(final, refuse)
+    assert victim.read_bytes() == b"kept"
+
+
+def test_a_read_only_output_is_replaced_by_a_file_of_its_own_mode(windows: Msvcrt, tmp_path: Path) -> None:
+    """Windows would refuse to replace or remove a temporary file that is read-only, too."""
+    final = tmp_path / "urls.txt"
+    final.write_bytes(b"old")
+    final.chmod(0o444)
+    with files.open_temporary(final, refuse) as raw:
+        assert stat.S_IMODE(os.fstat(raw.fileno()).st_mode) & 0o200
+
+
+@pytest.mark.parametrize("name", ["//host/share/data.csv.gz".replace("/", "\\"), "C:/data.csv.gz", "a\\b.csv.gz"])
+def test_a_manifest_leads_to_no_other_drive_or_machine(windows: Msvcrt, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="Windows has no such names"):
+        inventory.data_file(tmp_path / "manifest.json", name)
+
+
+def test_files_of_desktops_do_not_fill_a_directory(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".DS_Store").write_bytes(b"\0")
+    (out / "Thumbs.db").write_bytes(b"\0")
+    FolderJournal(out, False, refuse).close()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_bytes(b"Dear")
+    with pytest.raises(ParameterError, match="is not empty"):
+        FolderJournal(tmp_path / "full", False, refuse)
+    assert os.listdir(tmp_path / "full") == ["letter.txt"]
+
+
+@pytest.mark.parametrize("is_able", [True, False])
+def test_macos_writes_to_the_disk_for_good(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_able: bool) -> None:
+    calls = []
+
+    def fcntl(descriptor: int, command: int) -> None:
+        calls.append(command)
+        if not is_able:
+            raise OSError(25, "Inappropriate ioctl for device")
+
+    monkeypatch.setattr(files, "fcntl", types.SimpleNamespace(F_FULLFSYNC=51, fcntl=fcntl))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: calls.append("fsync"))
+    with open(tmp_path / "a", "wb") as raw:
+        files.sync(raw.fileno(), tmp_path / "a", refuse)
+    assert calls == ([51] if is_able else [51, "fsync"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le-bom"])
+def test_what_powershell_writes(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """URLs and requests in UTF-16 or with a byte order mark, with CRLF."""
+    monkeypatch.setenv("COS_SECRET_ID", "AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q")
+    monkeypatch.setenv("COS_SECRET_KEY", "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz")
+    (tmp_path / "keys.txt").write_text("a.jpg\n照片.jpg\n")
+    assert main(["presign", str(tmp_path / "keys.txt"), *WHERE]) == 0
+    urls = capsys.readouterr().out.replace("\n", "\r\n")
+    content = b"\xff\xfe" + urls.encode("utf-16-le") if encoding == "utf-16-le-bom" else urls.encode(encoding)
+    (tmp_path / "urls.txt").write_bytes(content)
+    assert main(["verify", str(tmp_path / "urls.txt")]) == 0, capsys.readouterr().out
+    (tmp_path / "request.txt").write_bytes(
+        content.split("\r\n".encode("utf-16-le" if "16" in encoding else "utf-8"))[0]
+    )
+    main(["explain", str(tmp_path / "request.txt")])
+    said = capsys.readouterr()
+    assert "NUL" not in said.out + said.err
+    assert "the signature is right" in said.out.lower() or "matches" in said.out.lower(), said.out
+
+
+def test_utf_16_is_named_also_where_the_format_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COS_SECRET_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("COS_SECRET_KEY", "example-key")
+    (tmp_path / "keys.txt").write_bytes("a.jpg\r\n".encode("utf-16"))
+    assert main(["presign", str(tmp_path / "keys.txt"), "--from", "txt", *WHERE]) != 0
+    assert "is UTF-16: use --encoding utf-16" in capsys.readouterr().err
