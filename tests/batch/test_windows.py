@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 import types
 from pathlib import Path
 from typing import Any
@@ -186,6 +188,10 @@ def test_what_powershell_writes(
     content = b"\xff\xfe" + urls.encode("utf-16-le") if encoding == "utf-16-le-bom" else urls.encode(encoding)
     (tmp_path / "urls.txt").write_bytes(content)
     assert main(["verify", str(tmp_path / "urls.txt")]) == 0, capsys.readouterr().out
+    for arguments in (["-"], ["-", "-"]):
+        command = [sys.executable, "-m", "cossign", "verify", *arguments]
+        done = subprocess.run(command, input=content, capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"cossign: 2 URLs: 2 valid, 0 invalid\n")
     (tmp_path / "request.txt").write_bytes(
         content.split("\r\n".encode("utf-16-le" if "16" in encoding else "utf-8"))[0]
     )
@@ -193,6 +199,37 @@ def test_what_powershell_writes(
     said = capsys.readouterr()
     assert "NUL" not in said.out + said.err
     assert "the signature is right" in said.out.lower() or "matches" in said.out.lower(), said.out
+
+
+def test_what_cmd_leaves_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Single quotes, and patterns of files."""
+    monkeypatch.setenv("COS_SECRET_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("COS_SECRET_KEY", "example-key")
+    assert main(["url", "'cos://examplebucket-1250000000/a", "b.jpg'", *WHERE[2:]]) == 2
+    said = capsys.readouterr()
+    assert (said.out, "begins with a quote: cmd.exe takes only double quotes away" in said.err) == ("", True)
+    assert main(["url", "'a.jpg'", *WHERE]) == 0  # a key may have quotes
+    url = capsys.readouterr().out
+    for name in ("u1.txt", "u2.txt"):
+        (tmp_path / name).write_text(url)
+    assert main(["verify", str(tmp_path / "u*.txt")]) == 0
+    assert capsys.readouterr().err == "cossign: 2 URLs: 2 valid, 0 invalid\n"
+    assert main(["verify", str(tmp_path / "v*.txt")]) == 2
+    assert "is neither a URL that begins with https:// nor a file" in capsys.readouterr().err
+
+
+def test_a_gateway_without_unix_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    from cossign.gateway import load
+    from cossign.gateway.config import ConfigError
+
+    (tmp_path / "gateway.toml").write_text('listen = "unix:/run/cossign.sock"\n')
+    monkeypatch.delattr(socket, "AF_UNIX")
+    with pytest.raises(ConfigError, match=r"listen: must be HOST:PORT, .*: this system has no Unix sockets"):
+        load(tmp_path / "gateway.toml")
 
 
 def test_utf_16_is_named_also_where_the_format_is(

@@ -158,8 +158,10 @@ def as_text(raw: IO[bytes]) -> IO[str]:
 
 
 def stdin_text() -> IO[str]:
-    """Standard input as text."""
-    return as_text(sys.stdin.buffer) if isinstance(sys.stdin, io.TextIOWrapper) else sys.stdin
+    """Standard input as text; nothing, if it was read before."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin = as_text(sys.stdin.detach())
+    return sys.stdin
 
 
 def command(commands: Any, name: str, run: Run, usage: str, text: str, epilog: str | None = None) -> Parser:

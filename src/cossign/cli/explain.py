@@ -99,7 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(explanation.json(), indent=2))
     else:
-        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        # Windows' older consoles print the codes of colours as they are.
+        has_colours = os.name != "nt" or bool(os.environ.get("WT_SESSION"))
+        colour = sys.stdout.isatty() and has_colours and not os.environ.get("NO_COLOR")
         sys.stdout.write(explanation.text(colour=colour, width=shutil.get_terminal_size().columns))
     return 0 if explanation.holds else 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import glob
 import itertools
 import os
 import re
@@ -67,6 +68,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if invalid_count else 0
 
 
+def _expanded(arguments: list[str]) -> Iterator[str]:
+    """The arguments, with the files in place of a pattern, as Windows' shells do not expand it."""
+    for each in arguments:
+        names = [] if os.path.exists(each) or not _is_file(each) else sorted(glob.glob(each))
+        yield from names or [each]
+
+
 def _is_file(argument: str) -> bool:
     """Whether an argument is a file of URLs, not a URL."""
     return argument == "-" or re.match(r"(?i)https?://|/.*\?", argument) is None
@@ -74,7 +82,7 @@ def _is_file(argument: str) -> bool:
 
 def _chunks(arguments: list[str]) -> Iterator[tuple[tuple[str, int] | None, list[str]]]:
     """URLs to judge together: what to call their lines and the number of the first, or None for an argument."""
-    for each in arguments:
+    for each in _expanded(arguments):
         if not _is_file(each):
             yield None, [each]
         elif each == "-":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import socket
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
@@ -66,6 +67,8 @@ def _listen(value: Any) -> str:
     match = isinstance(value, str) and re.fullmatch(r"unix:/[^\x00]+|(\[[0-9a-fA-F:.]+\]|[^:\s]+):([0-9]{1,5})", value)
     if not match or (match[2] and int(match[2]) > 65535):
         raise ValueError('must be HOST:PORT, such as "127.0.0.1:8080", or "unix:/PATH"')
+    if not match[2] and not hasattr(socket, "AF_UNIX"):
+        raise ValueError('must be HOST:PORT, such as "127.0.0.1:8080": this system has no Unix sockets')
     return str(value)
 
 
