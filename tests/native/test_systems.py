@@ -131,7 +131,15 @@ def test_windows_under_wine(zig: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["x86_64-windows-gnu", "aarch64-windows-gnu", "x86_64-macos", "aarch64-macos", "aarch64-linux-musl"]
+    "target",
+    [
+        "x86_64-windows-gnu",
+        "aarch64-windows-gnu",
+        "x86_64-macos",
+        "aarch64-macos",
+        "x86_64-linux-musl",
+        "aarch64-linux-musl",
+    ],
 )
 def test_everything_compiles(zig: list[str], target: str, tmp_path: Path) -> None:
     """The check programs; and the extensions, with the headers of this Python and the settings of the system's own."""
