@@ -7,7 +7,7 @@ CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/c
 BUILT := $(foreach name,$(EXTENSIONS),src/cossign/$(name).c src/cossign/$(name).*.so)
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo demo-bucket test test-long check bench docs dist release-check platforms lock report man soak soak-gateway attack-gateway coverage fuzz fuzz-c fuzz-python golden clean
+.PHONY: demo demo-bucket test test-long check bench docs dist release-check platforms lock report man soak soak-gateway attack-gateway coverage fuzz fuzz-c fuzz-python agree golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
@@ -79,6 +79,7 @@ release-check: $(VENV)/check.stamp
 PLATFORMS := cpython3.10 cpython3.11 cpython3.12 cpython3.13 debian-x86_64-3.14 debian-x86_64-3.15 debian-aarch64 debian-s390x \
   cpu-core2duo cpu-Nehalem cpu-Haswell
 platforms: $(VENV)/check.stamp
+	$(BIN)/python -m tests.platforms --build --keep cpython3.13t
 	for name in $(PLATFORMS); do $(BIN)/python -m tests.platforms --long --keep $$name || exit; done
 
 # The lock, compiled again after a change of pyproject.toml; with UPGRADE=--upgrade, of today's versions.
@@ -146,6 +147,14 @@ fuzz-python: $(VENV)/test.stamp
 	    $(abspath $(BIN))/python -m tests.fuzz $$target $(CURDIR)/build/found/$$target \
 	    -max_total_time=$(SECONDS) -timeout=60 -rss_limit_mb=4096 -print_final_stats=1 || exit; \
 	done
+
+# The engines agree on as many random rows as fit into SECONDS: a billion in half an hour.
+agree: SECONDS := 1800
+agree:
+	mkdir -p build
+	$(CC) -std=c11 -O3 -DMANY tests/native/engines.c $(wildcard src/cossign/native/sha1/*.c src/cossign/native/text/*.c) \
+	  -Isrc/cossign/native -pthread -o build/agree
+	build/agree $$(date +%s) $(SECONDS)
 
 # The SDKs' answers that machines without Node.js test with.
 golden: $(VENV)/test.stamp oracles

@@ -39,7 +39,7 @@ def run(*command: str | Path, cwd: Path = ROOT, environment: dict[str, str] | No
 def build(tree: Path, out: Path, of_sdist: bool, zone: str) -> list[Path]:
     """An sdist of a clone, and a wheel: of that sdist, or of the clone itself."""
     run("git", "clone", "--quiet", ROOT, tree)
-    run(sys.executable, "-m", "share.make", cwd=tree, environment={"PYTHONPATH": str(ROOT / "src")})
+    run(sys.executable, "-m", "share.make", cwd=tree, environment={"PYTHONPATH": str(tree / "src")})
     environment = {"SOURCE_DATE_EPOCH": run("git", "log", "-1", "--format=%ct").strip(), "TZ": zone}
     command = (sys.executable, "-m", "build", "--no-isolation", "--outdir", out)
     run(*command, "--sdist", tree, environment=environment)
@@ -125,6 +125,9 @@ def check(is_quick: bool) -> int:
     if left:
         print(f"{left} of {len(steps)} steps are left to do", file=sys.stderr)
         return 1
+    if is_quick:
+        print("Ready but for CI in a fresh clone: repeat it without --quick")
+        return 0
     print("Ready: push the tag v<version>, and .github/workflows/wheels.yml builds the wheels and uploads")
     return 0
 

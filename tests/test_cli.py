@@ -613,6 +613,12 @@ def test_engines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
     monkeypatch.setenv("COSSIGN_ENGINE", "hashlib")
     assert main(["engines", "--why"]) == 0
     assert "hashlib   signs: COSSIGN_ENGINE chooses it\n" in capsys.readouterr().out
+    monkeypatch.setenv("COSSIGN_ENGINE", "no such engine")
+    assert main(["engines", "--why"]) == 2
+    said = capsys.readouterr()
+    assert "signs: it is the fastest that is ready" in said.out
+    assert "COSSIGN_ENGINE must be one of: auto, " in said.err
+    monkeypatch.delenv("COSSIGN_ENGINE")
     monkeypatch.setattr("cossign._core.HAS_VECTORS", False)
     monkeypatch.setattr("cossign._core.CPU", ())
     assert main(["engines", "--why"]) == 0

@@ -114,6 +114,13 @@ def test_a_feature_that_no_cpu_has_is_refused(monkeypatch: pytest.MonkeyPatch) -
         engines()
 
 
+def test_reasons_where_the_chosen_engine_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COSSIGN_ENGINE", "no such engine")
+    assert dict(engine_reasons())[engines()[0]] == "signs: it is the fastest that is ready"
+    with pytest.raises(ParameterError, match="COSSIGN_ENGINE must be one of"):
+        chosen_engine()
+
+
 def test_a_cpu_without_anything_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cossign.engine.CPU", ())
     needs = {each.name: " and ".join(each.needs) for each in _core.engines_for(_core.ALL_FEATURES)}

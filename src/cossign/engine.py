@@ -45,7 +45,8 @@ def engine_reasons() -> list[tuple[str, str]]:
     >>> engine_reasons()[-1]
     ('hashlib', "ready: it is Python's own")
     """
-    first, without = chosen_engine().name, _features_taken_away()
+    without = _features_taken_away()
+    first = next((name for name in (os.environ.get("COSSIGN_ENGINE"), engines()[0]) if name in engines()), "")
     reasons = []
     for engine in _core.engines_for(ALL_FEATURES):
         lacking, off = set(engine.needs).difference(CPU), set(engine.needs).intersection(without)

@@ -127,6 +127,8 @@ def test_contents(built: tuple[Path, Path]) -> None:
 @pytest.mark.long
 def test_packages_are_the_same_for_everybody(tmp_path: Path) -> None:
     """`make dist`: of the last commit, of the tree and of its sdist, in two folders, with two umasks and time zones."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is not a clone: there is no commit to build")
     command = [sys.executable, "-m", "share.release", "packages", str(tmp_path / "dist")]
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -33,11 +33,10 @@ BUILDS = {  # compiler, options, what runs it, the engines that must be among th
     "16 lanes split for AVX2": ("gcc", ["-O3", "-DSHA1_SPLIT", "-Wno-psabi"], [], ["avx512"]),
     "aarch64, emulated": ("aarch64-linux-gnu-gcc", ["-O3", "-static"], ["qemu-aarch64"], ["neon", "armv8"]),
     "s390x, emulated": ("s390x-linux-gnu-gcc", ["-O2", "-static"], ["qemu-s390x"], []),  # big-endian
-    "musl": ("musl-gcc", ["-O3", "-static"], [], []),
 }
 
 
-LONG = {"gcc, as slow as it gets", "gcc, valgrind", "clang", "clang with sanitizers", "s390x, emulated", "musl"}
+LONG = {"gcc, as slow as it gets", "gcc, valgrind", "clang", "clang with sanitizers", "s390x, emulated"}
 WITH_THREADS = {"columns", "threads"}
 OF_ENGINES = {"gcc", "gcc, as slow as it gets", "clang", "16 lanes split for AVX2"}  # which say nothing new of other C
 

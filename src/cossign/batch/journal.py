@@ -21,6 +21,7 @@ from typing import IO, Any, NamedTuple
 from cossign.batch.inputs.source import Input, Position
 from cossign.batch.job import Job
 from cossign.batch.outputs.files import complete_file, lock, named_errors, own_file, sync, sync_directory
+from cossign.batch.outputs.paths import IS_WINDOWS
 from cossign.batch.packing import crc32
 from cossign.errors import ParameterError, StorageError
 from cossign.storage import Address, Bucket, Object
@@ -235,8 +236,11 @@ class FolderJournal(Journal):
                 more = "" if is_new or resume else "use `resume=True` to continue the job in it, or "
                 raise ParameterError("output", f"the directory {folder} is not empty{what}: {more}choose another one")
         except BaseException:
+            is_left = is_new and bool(names)
+            if is_left and not IS_WINDOWS:
+                path.unlink(missing_ok=True)
             self.close()
-            if is_new and names:
+            if is_left and IS_WINDOWS:  # which removes no file that is open
                 path.unlink(missing_ok=True)
             raise
 

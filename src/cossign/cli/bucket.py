@@ -39,8 +39,8 @@ def split_address(key: str) -> tuple[str | None, str]:
         raise ParameterError(
             "KEY", "'-' is not stdin here: cossign presign - signs the keys of stdin; the key '-' is cos://BUCKET/-"
         )
-    if re.match("(?i)['\"](cos|https?)://", key):
-        raise ParameterError("KEY", f"{key} begins with a quote: cmd.exe takes only double quotes away")
+    if re.match("(?i)'(cos|https?)://", key):
+        raise ParameterError("KEY", f"{key} begins with a single quote: cmd.exe takes only double quotes away")
     if key.startswith("cos://"):
         bucket, slash, name = key.removeprefix("cos://").partition("/")
         if not bucket or not slash or not name:

@@ -19,7 +19,7 @@ def add(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print one engine a line; with --why, then the CPU and the compiler."""
     from cossign import _core
-    from cossign.engine import engine_reasons, engines
+    from cossign.engine import chosen_engine, engine_reasons, engines
 
     if not arguments.why:
         print("\n".join(engines()))
@@ -29,5 +29,6 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{'CPU':10}has {', '.join(_core.CPU) or 'nothing that an engine needs'}")
     compiler, _ = _core.built()
     vectors = "" if _core.HAS_VECTORS else ". Engines with vectors need Clang, or GCC 12 or newer, on x86-64 or aarch64"
-    print(f"{'build':10}by {compiler}{vectors}")
+    print(f"{'build':10}by {compiler}{vectors}", flush=True)
+    chosen_engine()  # refuses a COSSIGN_ENGINE that is off
     return 0

@@ -82,7 +82,8 @@ def _is_file(argument: str) -> bool:
 
 def _chunks(arguments: list[str]) -> Iterator[tuple[tuple[str, int] | None, list[str]]]:
     """URLs to judge together: what to call their lines and the number of the first, or None for an argument."""
-    for each in _expanded(arguments):
+    arguments = list(_expanded(arguments))
+    for each in arguments:
         if not _is_file(each):
             yield None, [each]
         elif each == "-":

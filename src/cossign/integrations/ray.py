@@ -13,7 +13,6 @@ Credentials reach the actors by a provider, which is asked there; what Ray pickl
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -27,6 +26,7 @@ from ray.data import Dataset
 
 from cossign.batch.inputs.csv import decoded_keys
 from cossign.batch.inputs.inventory import check_sizes, found_report
+from cossign.batch.outputs.paths import IS_WINDOWS
 from cossign.errors import ParameterError
 from cossign.integrations.columns import ColumnSigning, OnError, SignerConfig, check_there, key_text, marks
 from cossign.key_time import Span
@@ -187,8 +187,7 @@ def read_inventory(manifest: str, *, filesystem: Any = None, **options: Any) -> 
         if filesystem is not None:
             return pyarrow.fs._ensure_filesystem(filesystem), url.partition("://")[2]
         if url.startswith("file://"):
-            # A drive of Windows has no slash before it.
-            return pyarrow.fs.LocalFileSystem(), re.sub(r"^file://(/(?=[A-Za-z]:))?", "", url)
+            return pyarrow.fs.LocalFileSystem(), url.removeprefix("file:///" if IS_WINDOWS else "file://")
         return pyarrow.fs.FileSystem.from_uri(url)  # type: ignore[no-any-return]
 
     def text() -> bytes:

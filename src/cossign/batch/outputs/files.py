@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import stat
 import sys
@@ -17,7 +18,7 @@ from cossign.errors import ParameterError
 
 try:
     import fcntl
-except ImportError:  # Windows, whose module may lock bytes
+except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 try:
     import msvcrt
@@ -123,7 +124,7 @@ def _replace_when_closed(path: Path, final: Path) -> None:
     """Give a file its name on Windows, where another program that has the old file open prevents it for a while.
 
     Raises:
-        ParameterError: it still has it open after some seconds. What was written stays under its temporary name.
+        ParameterError: it still has it open after some seconds. What was written has the suffix ``.new`` then.
     """
     for _ in range(_TRIES):
         try:
@@ -132,8 +133,9 @@ def _replace_when_closed(path: Path, final: Path) -> None:
             time.sleep(_PAUSE)
         else:
             return
-    other = final.with_name(f"{final.name}.new")
-    os.replace(path, other)
+    names = (final.with_name(f"{final.name}.new{number or ''}") for number in itertools.count())
+    other = next(name for name in names if not os.path.lexists(name))
+    os.rename(path, other)  # which replaces nothing on Windows
     raise ParameterError("output", f"{final} is open in another program, or read-only: what was written is in {other}")
 
 
@@ -234,7 +236,7 @@ def lock(descriptor: int, name: str, warn: Warn) -> bool:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         elif msvcrt is not None:
             _lock_byte(descriptor)
-    except (BlockingIOError, PermissionError):
+    except BlockingIOError:
         raise ParameterError(
             "output", f"{name} is being written by another job: wait for it, or choose another name"
         ) from None
@@ -247,11 +249,13 @@ def lock(descriptor: int, name: str, warn: Warn) -> bool:
 
 
 def _lock_byte(descriptor: int) -> None:
-    """Lock a byte on Windows, far beyond what a file holds, as nobody else may read or write a byte that is locked."""
+    """Lock a byte on Windows. No other process may read or write it, so that it lies where short files have none."""
     place = os.lseek(descriptor, 0, os.SEEK_CUR)
     os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
     try:
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    except PermissionError as error:
+        raise BlockingIOError(errno.EAGAIN, error.strerror) from None
     finally:
         os.lseek(descriptor, place, os.SEEK_SET)
 

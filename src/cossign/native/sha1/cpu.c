@@ -7,7 +7,8 @@ const char *const cpu_names[CPU_FEATURES] = {"ssse3", "sse4_1", "sha_ni", "avx2"
 #ifdef ENGINES_X86
 #include <cpuid.h>
 
-/* Intel's manual, volume 1, chapter 13 ("XCR0"): the registers that the system saves when it changes threads. */
+/* Intel's manual, volume 1, chapter 13 ("XCR0"): the registers that the system saves when it changes threads. macOS saves
+   those of AVX-512 only for threads that have used them, so that AVX-512 counts as missing there. */
 enum {
     SAVED_BY_AVX = 0x06,   /* XMM and the upper halves of YMM */
     SAVED_BY_AVX512 = 0xe6 /* the masks and ZMM, too */
