@@ -126,7 +126,7 @@ def check(is_quick: bool) -> int:
         print(f"{left} of {len(steps)} steps are left to do", file=sys.stderr)
         return 1
     if is_quick:
-        print("Ready but for CI in a fresh clone: repeat it without --quick")
+        print("All is ready except CI in a fresh clone. Run this again without --quick")
         return 0
     print("Ready: push the tag v<version>, and .github/workflows/wheels.yml builds the wheels and uploads")
     return 0

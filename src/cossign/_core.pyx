@@ -24,10 +24,10 @@ from cossign._native cimport (
     FAULT_NULL_ROW, FAULT_SURROGATE, FAULT_TOO_LONG, PATH, PIECE_KEY, PIECE_SIGNATURE, PIECE_TEXT, QUEUE_PATIENCE,
     RULE_DROP_SLASH, RULE_KEEP_SLASH, RULE_NO_NULL, RULE_REQUIRED, RULE_STRICT, RULE_UTF8, SHA1_BLOCK, SHA1_ENGINES,
     SHA1_HEX, TEXT_SLACK, Differences, Piece, Queue, QueueTask, Space, aligned, cpu_features, cpu_names,
-    form_http_bound, form_lay_out, form_lay_out_tile, form_text_bound, form_tile_bound, frame_set, frame_size, needs_no_escape, put_decoded,
-    put_encoded, put_hex, put_number, queue_add, queue_clear, queue_finish, queue_free, queue_help, queue_leave,
-    queue_new, queue_take, queue_wait, sha1_blocks, sha1_engines, sha1_pad, sha1_prepare, sha1_sign, tables_begin,
-    tables_find, tables_free, tables_lay_out_tile, tables_new, tables_tile_bound, wipe,
+    form_http_bound, form_lay_out, form_lay_out_tile, form_text_bound, form_tile_bound, frame_set, frame_size,
+    needs_no_escape, put_decoded, put_encoded, put_hex, put_number, queue_add, queue_clear, queue_finish, queue_free,
+    queue_help, queue_leave, queue_new, queue_take, queue_wait, sha1_blocks, sha1_engines, sha1_pad, sha1_prepare,
+    sha1_sign, tables_begin, tables_find, tables_free, tables_lay_out_tile, tables_new, tables_tile_bound, wipe,
 )
 
 from _thread import start_new_thread

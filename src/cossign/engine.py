@@ -45,8 +45,8 @@ def engine_reasons() -> list[tuple[str, str]]:
     >>> engine_reasons()[-1]
     ('hashlib', "ready: it is Python's own")
     """
-    without = _features_taken_away()
-    first = next((name for name in (os.environ.get("COSSIGN_ENGINE"), engines()[0]) if name in engines()), "")
+    without, ready, by_name = _features_taken_away(), engines(), os.environ.get("COSSIGN_ENGINE")
+    first = by_name if by_name in ready else ready[0]
     reasons = []
     for engine in _core.engines_for(ALL_FEATURES):
         lacking, off = set(engine.needs).difference(CPU), set(engine.needs).intersection(without)
@@ -54,11 +54,10 @@ def engine_reasons() -> list[tuple[str, str]]:
             reason = f"off: this CPU, or its system, lacks {_names_of(lacking)}"
         elif off:
             reason = f"off: COSSIGN_CPU_WITHOUT takes {_names_of(off)} away"
-        elif engine.name not in engines():
+        elif engine.name not in ready:
             reason = "off: it disagrees with hashlib on this machine. Please report this, with the machine's CPU"
         elif engine.name == first:
-            by_name = os.environ.get("COSSIGN_ENGINE") == engine.name
-            reason = "signs: COSSIGN_ENGINE chooses it" if by_name else "signs: it is the fastest that is ready"
+            reason = f"signs: {'COSSIGN_ENGINE chooses it' if first == by_name else 'it is the fastest that is ready'}"
         else:
             reason = "ready: it " + ("is Python's own" if engine.name == "hashlib" else "agrees with hashlib")
         reasons.append((engine.name, reason))
@@ -92,9 +91,9 @@ def _engines_of(features: tuple[str, ...]) -> tuple[Engine, ...]:
 @cache
 def _is_right(engine: Engine) -> bool:
     """Whether an engine gives hashlib's bytes; tried once, at its first use."""
-    hashlib, noise = _engines_of(())[-1], os.urandom(512)
     if engine.name == "hashlib":
         return True
+    hashlib, noise = _engines_of(())[-1], os.urandom(512)
     if _samples(engine, noise) == _samples(hashlib, noise):
         return True
     warnings.warn(

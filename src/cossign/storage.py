@@ -171,8 +171,8 @@ class Bucket:
         Args:
             prefix: what the keys begin with.
             after: only keys after this one.
-            delimiter: such as a slash. Keys that have it behind the prefix are not given one by one: their beginnings
-                up to it are in `prefixes`.
+            delimiter: such as a slash. A key that has it behind the prefix is not listed; `prefixes` has its beginning
+                up to there, once for all such keys.
 
         Raises:
             StorageError: the bucket cannot be listed.

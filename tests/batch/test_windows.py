@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -12,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from cossign import ParameterError
+from cossign import FileCredentials, ParameterError
+from cossign.batch import estimate, journal
 from cossign.batch.inputs import inventory
 from cossign.batch.journal import FolderJournal
 from cossign.batch.outputs import files
@@ -123,8 +125,39 @@ def test_an_output_that_is_open_elsewhere(
     assert not temporary(final).exists()
 
 
+def test_a_drive_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "is_dir", lambda path: False)  # as Q:\\ is none
+    with pytest.raises(FileNotFoundError, match="its drive does not exist"):
+        estimate._existing_folder("q/urls.txt")
+
+
+def test_credentials_where_anybody_may_put_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``/etc`` is ``C:\\etc``, which any user can make."""
+    for system, is_read in (("posix", True), ("nt", False)):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "name", system)
+            assert ("/etc/tencentcloud/credentials" in FileCredentials().places()) is is_read
+
+
+def test_a_pipe_that_is_closed(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Windows says EINVAL, which elsewhere is an error like others."""
+
+    def closed(arguments: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("cossign.cli.engines.run", closed)
+    assert main(["engines"]) == 2
+    assert capfdbinary.readouterr().err == b"cossign: Invalid argument\n"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "name", "nt")
+        patch.setattr(os, "dup2", lambda *descriptors: None)
+        assert main(["engines"]) == 0
+    assert capfdbinary.readouterr().err == b""
+
+
 def test_a_link_in_the_way(windows: Msvcrt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "O_NOFOLLOW", raising=False)
+    monkeypatch.setattr(files, "_FLAGS", files._FLAGS & ~os.O_NOFOLLOW)
+    monkeypatch.delattr(os, "O_NOFOLLOW")
     final, victim = tmp_path / "urls.txt", tmp_path / "victim"
     victim.write_bytes(b"kept")
     temporary(final).symlink_to(victim)
@@ -148,7 +181,11 @@ def test_a_manifest_leads_to_no_other_drive_or_machine(windows: Msvcrt, tmp_path
         inventory.data_file(tmp_path / "manifest.json", name)
 
 
-def test_files_of_desktops_do_not_fill_a_directory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_windows", [False, True])
+def test_files_of_desktops_do_not_fill_a_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_windows: bool
+) -> None:
+    monkeypatch.setattr(journal, "IS_WINDOWS", is_windows)
     out = tmp_path / "out"
     out.mkdir()
     (out / ".DS_Store").write_bytes(b"\0")
@@ -222,6 +259,28 @@ def test_what_cmd_leaves_as_it_is(
     assert f"bad\t{tmp_path}/u2.txt, line 1\t" in capsys.readouterr().out
     assert main(["verify", str(tmp_path / "v*.txt")]) == 2
     assert "is neither a URL that begins with https:// nor a file" in capsys.readouterr().err
+
+
+def test_keys_that_are_paths_of_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COS_SECRET_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("COS_SECRET_KEY", "example-key")
+    (tmp_path / "keys.txt").write_text("photos\\a.jpg\nb.jpg\n")
+    assert main(["presign", str(tmp_path / "keys.txt"), *WHERE]) == 0
+    assert "1 with a backslash, such as" in capsys.readouterr().err
+
+
+def test_what_notepad_puts_before_a_configuration_and_a_key(tmp_path: Path) -> None:
+    from cossign.gateway import load
+    from cossign.gateway.config import ConfigError
+    from cossign.gateway.policy import _secret
+
+    (tmp_path / "gateway.toml").write_text("\ufefflisten = 5\n", "utf-8")
+    with pytest.raises(ConfigError, match=":1: listen: must be HOST:PORT"):
+        load(tmp_path / "gateway.toml")
+    (tmp_path / "key").write_text("\ufeffexample-key\r\n", "utf-8")
+    assert _secret(None, str(tmp_path / "key"), "secret_key") == "example-key"
 
 
 def test_a_gateway_without_unix_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,7 +125,7 @@ def _existing_folder(path: str) -> Path:
     for each in (full_path, *full_path.parents):
         if each.is_dir():
             return each
-    raise FileNotFoundError(errno.ENOENT, "there is no such drive", path)
+    raise FileNotFoundError(errno.ENOENT, "its drive does not exist", path)
 
 
 def _size_text(size: int) -> str:

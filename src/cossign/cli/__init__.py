@@ -98,14 +98,12 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _open_streams() -> None:
-    """Give a process that was started without some standard streams those that it can use, and one encoding."""
+    """Give a process that was started without some standard streams those that it can use."""
     for name, mode in (("stdout", "w"), ("stderr", "w"), ("stdin", "w")):  # reading it fails
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace", newline="\n")
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")
 
 
 def _stop(number: int, frame: object) -> None:

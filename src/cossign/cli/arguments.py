@@ -152,7 +152,7 @@ Run = Callable[[argparse.Namespace], int]
 
 def as_text(raw: IO[bytes]) -> IO[str]:
     """Text as its first bytes say: UTF-16, as Windows PowerShell writes it, or else UTF-8."""
-    # No UTF-8 has these bytes. Of a pipe, there may be no more than one at first.
+    # UTF-8 never has these bytes. One is enough to know: a pipe may give no more at first.
     is_utf16 = isinstance(raw, io.BufferedReader) and raw.peek(1)[:1] in (b"\xff", b"\xfe")
     encoding, errors = ("utf-16", "replace") if is_utf16 else ("utf-8-sig", "surrogateescape")
     return io.TextIOWrapper(raw, encoding, errors)

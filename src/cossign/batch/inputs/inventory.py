@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from cossign.batch.errors import InputError
 from cossign.batch.outputs.paths import IS_WINDOWS
@@ -231,13 +230,19 @@ def found_report(manifest: str, read: Callable[[], str | bytes]) -> tuple[Invent
         if len(url.scheme) > 1 and url.scheme != "file":  # one letter is a drive of Windows
             inventory = parsed_manifest(read())
             return inventory, [f"{url.scheme}://{url.netloc}/{key.lstrip('/')}" for key, _, _ in inventory.files]
-        path = Path(url2pathname(url.path) if url.scheme == "file" else manifest).absolute()
-        report = read_report(path)
+        report = read_report(_local_path(url.path) if url.scheme == "file" else Path(manifest).absolute())
         return report.inventory, [f"file:///{file.as_posix().lstrip('/')}" for file in report.files]
     except ValueError as error:
         raise ParameterError("manifest", f"{manifest}{error}") from None
     except OSError as error:
         raise ParameterError("manifest", f"cannot be read: {error}") from None
+
+
+def _local_path(path: str) -> Path:
+    """The path of a file: URL."""
+    from urllib.request import url2pathname  # it imports all of HTTP
+
+    return Path(url2pathname(path)).absolute()
 
 
 def check_sizes(report: Inventory, sizes: Iterable[int | None]) -> None:
