@@ -478,10 +478,8 @@ static const char *check_start(void)
 
 static const char *check_round(void)
 {
-    const char *wrong = check_column();
-    if (!wrong) {
-        wrong = check_lines();
-    }
+    static const char *(*const checks[])(void) = {check_column, check_lines};
+    const char *wrong = check_all(checks, 2);
     return wrong || below(2000) ? wrong : check_pool();
 }
 

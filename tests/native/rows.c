@@ -413,9 +413,8 @@ static const char *check_start(void)
 
 static const char *check_round(void)
 {
-    const char *wrong = check_fields();
-    wrong = wrong ? wrong : check_objects();
-    return wrong ? wrong : check_join();
+    static const char *(*const checks[])(void) = {check_fields, check_objects, check_join};
+    return check_all(checks, 3);
 }
 
 static void check_report(void)

@@ -475,14 +475,8 @@ static const char *check_names(void)
 
 static const char *check_round(void)
 {
-    const char *wrong = check_encoding();
-    if (!wrong) {
-        wrong = check_names();
-    }
-    if (!wrong) {
-        wrong = check_row_forms();
-    }
-    return wrong ? wrong : check_rows();
+    static const char *(*const checks[])(void) = {check_encoding, check_names, check_row_forms, check_rows};
+    return check_all(checks, 4);
 }
 
 static void check_report(void)
