@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
-import pyarrow.compute as pc
+
+from cossign.batch import compute as pc
 
 
 def as_bytes(values: pa.Array) -> pa.Array:
     """Texts as Arrow bytes: what calls itself strings may hold some that are no UTF-8, which Python cannot take."""
     if pa.types.is_dictionary(values.type):
         values = dictionary_values(values)
+    if pa.types.is_string(values.type) or pa.types.is_binary(values.type):
+        return values.view(pa.binary())  # a cast copies nothing either, but imports pyarrow.compute
     return values.cast(pa.binary())
 
 
@@ -24,7 +27,11 @@ def as_strings(values: pa.Array) -> pa.Array:
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
         return values
     try:
-        return values.cast(pa.large_string() if pa.types.is_large_binary(values.type) else pa.string())
+        if not pa.types.is_binary(values.type):
+            return values.cast(pa.large_string() if pa.types.is_large_binary(values.type) else pa.string())
+        strings = values.view(pa.string())  # as in as_bytes
+        strings.validate(full=True)
+        return strings
     except pa.ArrowInvalid:
         return pa.array(
             [None if each is None else each.decode("utf-8", "replace") for each in values.to_pylist()], pa.string()

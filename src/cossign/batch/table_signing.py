@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cossign._arrow import Memory, SignedColumn
+from cossign.batch import compute as pc
 from cossign.batch.columns import as_bytes
 from cossign.batch.inputs.addresses import Addresses
 from cossign.batch.inputs.choice import ColumnChoice
@@ -122,7 +122,7 @@ class TableSigner(RowSigner):
             self.counts.update(batch.counts)
             self.end = Position(batch.input, batch.end, batch.last)
             if not batch.last:  # a bucket's list has its keys as they are
-                self._look(lambda: as_bytes(batch.keys[:1000]).drop_null().to_pylist())  # noqa: B023
+                self._look(lambda: [key for key in as_bytes(batch.keys[:1000]).to_pylist() if key is not None])  # noqa: B023
             if not len(batch.keys):
                 continue
             column = self._sign(batch)

@@ -6,11 +6,11 @@ import datetime
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from cossign.batch import compute as pc
 from cossign.batch.columns import as_strings, dictionary_values, is_text
 from cossign.batch.errors import InputError
 from cossign.errors import ParameterError
@@ -29,8 +29,8 @@ _EXAMPLES = (
     "write a condition as Size>=1MiB, Size<5000, LastModifiedDate>=2026-01-31, IsLatest=true, StorageClass=STANDARD, "
     'or with quotes, Owner="a = b", for any text'
 )
-_COMPARE: dict[str, Any] = {
-    "=": pc.equal, "!=": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
+_COMPARE = {
+    "=": "equal", "!=": "not_equal", "<": "less", "<=": "less_equal", ">": "greater", ">=": "greater_equal",
 }  # fmt: skip
 _LONGEST_NUMBER = 15  # digits that a float has: with more, texts are compared as they are written
 
@@ -134,7 +134,7 @@ class Condition(NamedTuple):
         if is_text(kind):
             return self._holds_for_texts(as_strings(values))
         if pa.types.is_boolean(kind) and self.value.boolean is not None:
-            return _COMPARE[self.relation](values, self.value.boolean)
+            return getattr(pc, _COMPARE[self.relation])(values, self.value.boolean)
         if (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)) and (
             self.value.number is not None
         ):
@@ -153,7 +153,7 @@ class Condition(NamedTuple):
         )
 
     def _holds_for_texts(self, values: pa.Array) -> pa.Array:
-        value, compare = self.value, _COMPARE[self.relation]
+        value, compare = self.value, getattr(pc, _COMPARE[self.relation])
         if value.boolean is not None:
             return compare(pc.utf8_lower(pc.utf8_trim_whitespace(values)), value.text.lower())
         if value.dates is not None:
@@ -177,7 +177,7 @@ class Condition(NamedTuple):
         return pc.if_else(is_number, result, True) if self.relation == "!=" else result
 
     def _holds_for_numbers(self, values: pa.Array, number: Decimal) -> pa.Array:
-        compare = _COMPARE[self.relation]
+        compare = getattr(pc, _COMPARE[self.relation])
         if pa.types.is_decimal(values.type):
             exact = pa.decimal256(76, 38)
             try:
@@ -197,7 +197,7 @@ class Condition(NamedTuple):
         if self.relation in ("=", "!="):
             inside = pc.and_(pc.greater_equal(values, first), pc.less_equal(values, last))
             return inside if self.relation == "=" else pc.invert(inside)
-        return _COMPARE[self.relation](values, first if self.relation in ("<", ">=") else last)
+        return getattr(pc, _COMPARE[self.relation])(values, first if self.relation in ("<", ">=") else last)
 
 
 def _timestamps(values: pa.Array) -> pa.Array:

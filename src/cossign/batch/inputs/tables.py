@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from cossign._arrow import Lines
+from cossign.batch import compute as pc
 from cossign.batch._rows import text_counts
 from cossign.batch.columns import as_bytes, as_strings, buffers_of
 from cossign.batch.errors import InputError

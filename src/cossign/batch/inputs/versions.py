@@ -6,8 +6,8 @@ from collections.abc import Container, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from cossign.batch import compute as pc
 from cossign.batch.columns import as_strings, dictionary_values, is_text
 from cossign.batch.errors import InputError
 from cossign.batch.inputs.choice import VERSION_COLUMNS, plain_name

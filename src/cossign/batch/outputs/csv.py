@@ -7,7 +7,7 @@ from array import array
 import pyarrow as pa
 
 from cossign.batch._rows import Join
-from cossign.batch.columns import dictionary_values, text_buffers
+from cossign.batch.columns import as_bytes, dictionary_values, is_text, text_buffers
 from cossign.batch.errors import InputError
 from cossign.batch.outputs.table import Sink
 
@@ -37,8 +37,6 @@ class TableSink(Sink):
 
 def _bytes(column: pa.Array) -> pa.Array:
     """A column's values as text."""
-    if pa.types.is_binary(column.type):
-        return column
     if pa.types.is_dictionary(column.type):
         column = dictionary_values(column)
-    return column.cast(pa.string()).cast(pa.binary())
+    return as_bytes(column if is_text(column.type) else column.cast(pa.string()))

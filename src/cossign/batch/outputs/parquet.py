@@ -10,6 +10,9 @@ from cossign.batch.outputs.table import Sink
 # A row group ends as soon as it has one of these.
 _GROUP_ROWS = 1 << 16
 _GROUP_BYTES = 1 << 25
+# A page, unpacked. Memory for pages of 1 MiB, as pyarrow has them, is given back to the system after each, and zeroed
+# before the next: a job takes 7 % longer.
+_PAGE_BYTES = 1 << 19
 _BATCH_ROWS = 4096  # that its encoder takes at a time: with 1,024, as pyarrow has it, writing takes 6 % longer
 
 
@@ -42,6 +45,7 @@ class TableSink(Sink):
             schema,
             compression="zstd",
             compression_level=1,
+            data_page_size=_PAGE_BYTES,
             write_batch_size=_BATCH_ROWS,
             use_dictionary=[name for name in flat_names if name not in self._columns],
             write_statistics=flat_names[:-1],
