@@ -7,16 +7,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pyarrow
 import pytest
 
-from cossign import Credentials, Signer
+from cossign import Credentials, Signer, waits
 from cossign.request import SigningRequest
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 CALLS = {
     "presign_many": "signer.presign_many(keys)",
@@ -71,6 +73,13 @@ def seconds_worked(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def is_idle(pid: int) -> bool:
+    """Whether a process does nothing for a quarter of a second."""
+    before = seconds_worked(pid)
+    time.sleep(0.25)
+    return seconds_worked(pid) == before
+
+
 @pytest.mark.parametrize("call", CALLS)
 def test_ctrl_c(call: str) -> None:
     pytest.importorskip("pyarrow")
@@ -116,3 +125,72 @@ def test_an_interrupt_of_whoever_reads_is_raised_at_once(monkeypatch: pytest.Mon
     assert interrupted
     assert not any(seen)
     assert list(stream) == []
+
+
+WAITING = """
+import signal
+import sys
+import threading
+import time
+
+from cossign import waits
+from cossign.cli import main
+
+waits.SECONDS = {seconds}
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGINT}})
+
+
+def take_signals():
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {{signal.SIGINT}})
+    while True:
+        time.sleep(60)
+
+
+threading.Thread(target=take_signals, daemon=True).start()
+sys.exit(main(["presign", "-", "--from", "csv", "-o", "out.csv", "-b", {bucket!r}, "-r", {region!r}]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="signals go to no chosen thread here")
+def test_ctrl_c_where_no_signal_ends_a_wait(tmp_path: Path) -> None:
+    """On Windows none does. Here another thread takes the signal, which the wait of the main thread outlives, too."""
+    code = WAITING.format(seconds=0.05, bucket=BUCKET, region=REGION)
+    environment = {**os.environ, "COS_SECRET_ID": SECRET_ID, "COS_SECRET_KEY": SECRET_KEY}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write("key\na\n")  # the rest never comes
+        process.stdin.flush()
+        until(lambda: any(tmp_path.iterdir()), "the job's begin")
+        until(lambda: is_idle(process.pid), "it to wait")
+        os.kill(process.pid, signal.SIGINT)
+        try:
+            assert process.wait(PATIENCE) == 130
+        finally:
+            process.kill()
+        assert "interrupted" in process.stderr.read()
+    assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.mark.parametrize("seconds", [None, 0.01])
+def test_waits_are_as_long_as_they_must(seconds: float | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waits, "SECONDS", seconds)
+    may_end = threading.Event()
+    items: SimpleQueue[int] = SimpleQueue()
+
+    def work() -> None:
+        may_end.wait()
+        items.put(1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    for patience in (0, 0.05):
+        waits.join(thread, patience)
+        assert thread.is_alive()
+    threading.Timer(0.1, may_end.set).start()
+    assert waits.get(items) == 1
+    waits.join(thread)
+    assert not thread.is_alive()

@@ -36,7 +36,7 @@ def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 # --- The house --------------------------------------------------------------------------------------------------------
 
 FLOORS = (  # from the ground up: what stands on one imports what is below it, or of its own room
-    {"errors", "_native"}, {"_core"}, {"_arrow", "_verify"}, {"key_time", "endpoint", "engine"}, {"credentials"},
+    {"errors", "waits", "_native"}, {"_core"}, {"_arrow", "_verify"}, {"key_time", "endpoint", "engine"}, {"credentials"},
     {"request", "post", "cdn", "storage"}, {"bulk", "verifier", "explain"}, {"settings"}, {"shortcuts"}, {"signer"}, {"sdk", "batch", "gateway"},
     {"integrations"}, {"cli"}, {"__init__", "__main__"},
 )  # fmt: skip

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import IO, Any, NamedTuple, TypeAlias
 from urllib.parse import unquote, urlsplit
 
+from cossign import waits
 from cossign.credentials import Credentials
 from cossign.endpoint import check_bucket, check_region
 from cossign.errors import ParameterError, StorageError
@@ -542,7 +543,7 @@ class _ParallelList:
         with self._changed:
             first = self._ranges[0]
             while not first.pages and not first.is_done:
-                self._changed.wait()
+                self._changed.wait(waits.SECONDS)
             self._changed.notify_all()
             if first.pages:
                 return first.pages.popleft()
@@ -926,7 +927,7 @@ class Upload(io.RawIOBase):
     def _wait(self) -> None:
         """Wait for the part that is being sent."""
         if self._thread is not None:
-            self._thread.join()
+            waits.join(self._thread)
             self._thread = None
         if self._failure is not None:
             raise self._failure

@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator, Iterator
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from cossign import waits
+
 T = TypeVar("T")
 
 # Between the threads stand SimpleQueues, which are C: an interrupt of the main thread leaves no lock of theirs held, as
@@ -46,7 +48,7 @@ def read_ahead(items: Iterator[T], depth: int, patience: float | None = None) ->
     maker.start()
     try:
         while True:
-            item, end = results.get()
+            item, end = waits.get(results)
             if isinstance(end, StopIteration):
                 return
             if end is not None:
@@ -60,7 +62,7 @@ def read_ahead(items: Iterator[T], depth: int, patience: float | None = None) ->
             except Empty:
                 break
         room.put(False)
-        maker.join(patience)
+        waits.join(maker, patience)
 
 
 class BackgroundThread:
@@ -87,7 +89,7 @@ class BackgroundThread:
 
     def _settle(self) -> None:
         """Wait for the oldest call."""
-        outcome = self._outcomes.get()
+        outcome = waits.get(self._outcomes)
         self._pending -= 1
         if outcome is not None:
             raise outcome
@@ -107,4 +109,4 @@ class BackgroundThread:
         """Until the call that was begun is done; the others are not made."""
         self._is_closed = True
         self._calls.put(None)
-        self._thread.join()
+        waits.join(self._thread)

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cossign import __version__
+from cossign import __version__, waits
 from cossign.errors import CosSignError
 from cossign.gateway._gate import Board
 from cossign.gateway.app import BOARD_SIZE, Gateway
@@ -83,7 +83,7 @@ def worker() -> Gateway:
         nonlocal first, generation, is_limited
         if not is_limited:
             is_limited = _limit_unread_answers()
-        if first is not None and os.getppid() != first.pid:
+        if first is not None and not first.is_alive():
             first = None
             if board.add(b"said_orphans", 1) == 1:
                 _say("the first process was killed: its workers end, too")
@@ -142,7 +142,7 @@ def _end_orphan(directory: Path, graceful_timeout: float) -> None:
     timer = threading.Timer(graceful_timeout, os._exit, (1,))
     timer.daemon = True
     timer.start()
-    os.kill(os.getpid(), signal.SIGTERM)  # granian finishes the requests under way
+    signal.raise_signal(signal.SIGTERM)  # granian finishes the requests under way
 
 
 # --- In the process that was started
@@ -360,7 +360,7 @@ def run(config: Config, target: str) -> None:
                         restart_times[number] = now + _LONGEST_PAUSE
                     else:
                         del restart_times[number]
-                self.main_loop_interrupt.wait(min(restart_times.values()) - now if restart_times else None)
+                self.main_loop_interrupt.wait(min(restart_times.values()) - now if restart_times else waits.SECONDS)
                 self.main_loop_interrupt.clear()
                 while self.interrupt_children:
                     number = self.interrupt_children.pop()
