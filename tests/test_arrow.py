@@ -6,6 +6,7 @@ import ctypes
 import gc
 import itertools
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -456,14 +457,43 @@ def test_a_column_can_be_signed_again_and_a_stream_once(signer: Signer) -> None:
 @pytest.mark.parametrize(
     "keys, said",
     [
-        (["a"], "PyCapsule"), ("a", "PyCapsule"), (pa.array([1.5]), "Arrow type 'g'"), (pa.array([[1]]), "Arrow type"),
-        (pa.array([True]), "Arrow type 'b'"),
+        (["a"], "PyCapsule"), ("a", "PyCapsule"), (pa.array([1.5]), "not of floats"), (pa.array([[1]]), "not of lists"),
+        (pa.array([True]), "not of booleans"),
     ],
 )  # fmt: skip
 @pytest.mark.any_engine
 def test_what_is_no_column_of_text(signer: Signer, keys: Any, said: str) -> None:
     with pytest.raises(ParameterError, match=f"keys .*{said}"):
         signer.presign_arrow(keys)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.bool_(), pa.float16(), pa.float32(), pa.float64(), pa.decimal128(5), pa.decimal256(5), pa.date32(), pa.date64(),
+        pa.time32("s"), pa.time64("ns"), pa.timestamp("us"), pa.timestamp("s", "UTC"), pa.duration("ms"),
+        pa.month_day_nano_interval(), pa.binary(4), pa.list_(pa.string()), pa.large_list(pa.string()),
+        pa.list_view(pa.string()), pa.list_(pa.string(), 2), pa.map_(pa.string(), pa.string()),
+        pa.struct([("a", pa.string()), ("b", pa.string())]),
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.any_engine
+def test_types_have_names_in_messages(signer: Signer, kind: pa.DataType) -> None:
+    """Not the codes of Arrow's format, which mean nothing to users."""
+    nothing, keys = pa.array([], kind), pa.array([], pa.string())
+    calls: list[tuple[str, Any]] = [
+        ("keys must be a column of strings, not ", lambda: signer.presign_arrow(nothing)),
+        ("method must be a column of strings, not ", lambda: signer.presign_arrow(keys, method=nothing)),
+        ("expires must be a column of integers (seconds) or of texts such as '15m', not ",
+         lambda: signer.presign_arrow(keys, expires=nothing)),
+        ("query['v'] must be a column of strings or integers, not ",
+         lambda: signer.presign_arrow(keys, query={"v": nothing})),
+    ]  # fmt: skip
+    for said, call in calls:
+        with pytest.raises(ParameterError, match=f"^{re.escape(said)}") as caught:
+            list(call())
+        assert re.fullmatch(r"(of|a) [a-z ]+(: select one)?", str(caught.value).removeprefix(said))
 
 
 @pytest.mark.parametrize("threads", [0, -1, True, 1.5, "2", 1025, 2**30, 2**31, 2**70])

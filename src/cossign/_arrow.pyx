@@ -107,6 +107,26 @@ cdef str as_text(const char* text):
     return (<bytes>text).decode("utf-8", "backslashreplace") if text != NULL else ""
 
 
+# What Arrow's formats that are not text hold, by how they begin.
+cdef dict KINDS = {
+    "b": "of booleans", "e": "of floats", "f": "of floats", "g": "of floats", "d:": "of decimals", "td": "of dates",
+    "tt": "of times of day", "ts": "of timestamps", "tD": "of durations", "ti": "of intervals",
+    "w:": "of bytes of one size", "+l": "of lists", "+L": "of lists", "+v": "of lists", "+w": "of lists",
+    "+m": "of maps", "+u": "of unions", "+s": "a struct or table of several columns: select one",
+}
+
+
+cdef str kind_of(str format):
+    """What a column holds, in words."""
+    return KINDS.get(format[:2], f"the Arrow type {format!r}")
+
+
+cdef str wanted_kinds(str parameter):
+    if parameter == "expires":
+        return "integers (seconds) or of texts such as '15m'"
+    return "strings or integers" if parameter.startswith("query[") else "strings"
+
+
 cdef ColumnType* read_schema(const ArrowSchema* schema, str parameter) except NULL:
     """What a schema says of a column; ParameterError if that is not a column of text."""
     cdef ColumnType* column
@@ -124,8 +144,7 @@ cdef ColumnType* read_schema(const ArrowSchema* schema, str parameter) except NU
     if fault == SCHEMA_NOT_INTEGERS:
         raise ParameterError(parameter, f"is a malformed Arrow schema: {name!r} is not an integer")
     if fault == SCHEMA_NOT_TEXT:
-        kind = "a struct or table of several columns: select one" if name == "+s" else f"the Arrow type {name!r}"
-        raise ParameterError(parameter, f"must be a column of strings, not {kind}")
+        raise ParameterError(parameter, f"must be a column of {wanted_kinds(parameter)}, not {kind_of(name)}")
     raise ParameterError(parameter, "is a malformed Arrow schema: a child is missing")
 
 

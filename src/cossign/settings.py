@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -129,6 +130,13 @@ class Settings:
             return "Signer(...)"
         options = ", ".join(f"{name}={value!r}" for name, value in self._parameters().items() if value is not None)
         return f"Signer({self.credentials!r}, {options}){'' if self.start is None else f'.at({self.start})'}"
+
+    def __dask_tokenize__(self) -> str:
+        """What Dask names tasks by: it would make that of the pickle, which secrets cannot be in.
+
+        Source: https://docs.dask.org/en/stable/custom-collections.html, "Implementing Deterministic Hashing".
+        """
+        return os.urandom(16).hex() if isinstance(self.credentials, Credentials) else repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if isinstance(self.credentials, Credentials):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 import cossign.integrations.pandas
 import cossign.integrations.polars
 from cossign import CosSignError, CredentialsError, FileCredentials, ParameterError, Signer
-from cossign.integrations.duckdb import register
+from cossign.integrations.duckdb import register, unregister
 from tests.conftest import BUCKET, REGION
 from tests.integrations.conftest import ODD, TIMES, AtScale, hash_of
 
@@ -125,12 +126,12 @@ def test_what_is_wrong_in_polars(frame: pl.DataFrame, signer: Signer, lazy: bool
         return frame.lazy().select(expression).collect(engine="streaming") if lazy else frame.select(expression)
 
     bad = pl.col("key").str.replace("picture.jpg", "../x", literal=True)
-    with pytest.raises(CosSignError, match=r"column 'key' \(row 0, key '\.\./x'\) has a '\.' or '\.\.' segment"):
+    with pytest.raises(CosSignError, match=r"column 'key' \(key '\.\./x'\) has a '\.' or '\.\.' segment"):
         computed(bad.cossign.presign(signer))
     assert computed(bad.cossign.presign(signer, on_error="null"))["key"].null_count() == 2
     with pytest.raises(CosSignError, match="column 'number' must be a column of strings, not of integers"):
         computed(pl.col("number").cossign.presign(signer))
-    with pytest.raises(CosSignError, match=r"column 'seconds' \(row 0, key 'picture.jpg'\) must be greater than 0"):
+    with pytest.raises(CosSignError, match=r"column 'seconds' \(key 'picture.jpg'\) must be greater than 0"):
         computed(pl.col("key").cossign.presign(signer, expires=pl.col("seconds") - 86_400))
     with pytest.raises(CosSignError, match="expires must be greater than 0"):
         computed(pl.col("key").cossign.presign(signer, expires=0))
@@ -139,6 +140,76 @@ def test_what_is_wrong_in_polars(frame: pl.DataFrame, signer: Signer, lazy: bool
         computed(pl.col("key").cossign.presign(lost))
     with pytest.raises(ParameterError, match="signer must be a Signer, not str"):
         pl.col("key").cossign.presign("signer")
+    with pytest.raises(ParameterError, match="keys must be a column's name or an expression, not int"):
+        cossign.integrations.polars.presign(3, signer)  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="on_error must be 'raise', 'null' or 'struct', not 'skip'"):
+        pl.col("key").cossign.presign(signer, on_error="skip")
+    with pytest.raises(CosSignError, match=r"column 'seconds' must be a column of integers \(seconds\).*not of floats"):
+        computed(pl.col("key").cossign.presign(signer, expires=pl.col("seconds") / 2))
+
+
+@pytest.mark.parametrize("many", [["v"] * len(ODD), pl.Series(["v"] * len(ODD)), pa.array(["v"] * len(ODD))])
+def test_polars_refuses_columns_that_do_not_follow_the_frame(signer: Signer, many: Any) -> None:
+    """Polars computes parts of a frame, in any order: such a column would be paired with other rows."""
+    for name, named in (
+        ("query['v']", {"query": {"v": many}}),
+        ("expires", {"expires": many}),
+        ("method", {"method": many}),
+    ):
+        with pytest.raises(ParameterError, match=rf"{re.escape(name)} is a \w+, whose rows do not .* with_columns"):
+            pl.col("key").cossign.presign(signer, **named)
+
+
+def test_polars_names_no_row_that_is_not_the_frame_s(signer: Signer) -> None:
+    """A frame of several chunks is computed chunk by chunk."""
+    keys = [f"{number}" for number in range(3000)]
+    keys[2777] = "../x"
+    frame = pl.concat(
+        [pl.DataFrame({"key": keys[first : first + 1000]}) for first in range(0, 3000, 1000)], rechunk=False
+    )
+    with pytest.raises(CosSignError, match=r"^column 'key' \(key '\.\./x'\) has") as caught:
+        frame.select(pl.col("key").cossign.presign(signer))
+    assert not re.search(r"\b777\b|\brow\b", str(caught.value))
+    with pytest.raises(ParameterError, match=r"^column 'key'\[2777\] \(key '\.\./x'\) has") as of_series:
+        frame["key"].cossign.presign(signer)
+    assert of_series.value.index == 2777
+
+
+def test_a_series_of_polars_takes_series(frame: pl.DataFrame, signer: Signer) -> None:
+    urls = frame["key"].cossign.presign(
+        signer, method=frame["method"], expires=frame["seconds"],
+        query={"x": "1", "versionId": frame["version"], "n": frame["number"]}, headers=NAMED["headers"],
+    )  # fmt: skip
+    assert urls.to_list() == by_row(signer.at(instant(urls[0])))
+    with pytest.raises(ParameterError, match="as long as the keys"):
+        frame["key"].cossign.presign(signer, expires=frame["seconds"][:3])
+    with pytest.raises(ParameterError, match="expires is an expression"):
+        frame["key"].cossign.presign(signer, expires=pl.col("seconds"))
+
+
+BAD = ["a", "../b", None, "c"]
+REASON = "column 'key' has a '.' or '..' segment, which HTTP clients remove before they send: the URL would reach another path"
+
+
+def with_reasons(signer: Signer) -> list[tuple[str | None, str | None]]:
+    """What every frame has of BAD with `on_error="struct"`."""
+    urls = signer.presign_many(BAD, key_time=TIMES, on_error="null")
+    return list(zip(urls, [None, REASON, None, None], strict=True))
+
+
+def test_reasons_in_polars(signer: Signer) -> None:
+    frame = pl.DataFrame({"key": BAD})
+    expression = pl.col("key").cossign.presign(signer, key_time=TIMES, on_error="struct")
+    for result in (
+        frame.select(expression),
+        frame.lazy().select(expression).collect(engine="streaming"),
+        frame["key"].cossign.presign(signer, key_time=TIMES, on_error="struct").to_frame(),
+    ):
+        assert result.unnest("key").rows() == with_reasons(signer)
+    assert frame.lazy().select(expression).collect_schema() == frame.select(expression).schema
+    assert frame.filter(pl.lit(False)).select(expression).unnest("key").columns == ["url", "error"]
+    expires = pl.col("n").cossign.presign(signer, expires=pl.col("n"), on_error="struct")
+    assert "expires" not in str(pl.DataFrame({"n": ["1", "x"]}).select(expires).unnest("n")["error"][1])
 
 
 def test_polars_at_scale(signer: Signer, at_scale: AtScale, tmp_path: Path) -> None:
@@ -233,6 +304,66 @@ def test_duckdb_at_scale(
     assert hash_of(pq.read_table(tmp_path / "urls.parquet")) == at_scale.hash
 
 
+def quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@pytest.mark.parametrize("kind", ["ENUM", "BLOB"])
+def test_keys_of_other_types_in_duckdb(connection: duckdb.DuckDBPyConnection, signer: Signer, kind: str) -> None:
+    register(connection, signer, key_time=TIMES)
+    keys = [key for key in ODD if key is not None]
+    connection.register("given", pa.table({"key": keys, "number": range(len(keys))}))
+    cast = f"key::ENUM({', '.join(map(quoted, dict.fromkeys(keys)))})" if kind == "ENUM" else "encode(key)"
+    connection.execute(f"CREATE TABLE typed AS SELECT {cast} AS key, number FROM given")
+    assert column(connection, "SELECT DISTINCT typeof(key) FROM typed")[0].startswith(kind)
+    query = "SELECT cos_presign(key) FROM typed ORDER BY number"
+    assert column(connection, query) == signer.presign_many(keys, key_time=TIMES)
+    assert column(connection, "SELECT cos_presign('腾')") == [signer.presign("腾", key_time=TIMES)]
+    with pytest.raises(duckdb.Error, match="could not convert blob to UTF8"):
+        column(connection, "SELECT cos_presign('\\xFF'::BLOB)")
+    with pytest.raises(duckdb.Error, match=r"cos_presign: key is JSON: give its text, as in key->>'\$'"):
+        column(connection, "SELECT cos_presign('\"a\"'::JSON)")
+    assert column(connection, """SELECT cos_presign('"a"'::JSON->>'$')""") == [signer.presign("a", key_time=TIMES)]
+
+
+def test_reasons_in_duckdb(connection: duckdb.DuckDBPyConnection, signer: Signer) -> None:
+    register(connection, signer, key_time=TIMES, on_error="struct")
+    connection.register("bad", pa.table({"key": BAD, "number": range(len(BAD))}))
+    query = "SELECT u.url, u.error FROM (SELECT cos_presign(key) AS u, number FROM bad) ORDER BY number"
+    assert connection.sql(query).fetchall() == with_reasons(signer)
+    assert column(connection, "SELECT DISTINCT typeof(cos_presign(key)) FROM bad") == [
+        'STRUCT(url VARCHAR, "error" VARCHAR)'
+    ]
+
+
+def test_duckdb_keeps_no_function_that_nothing_uses(connection: duckdb.DuckDBPyConnection, signer: Signer) -> None:
+    def names() -> list[str]:
+        query = "SELECT function_name FROM duckdb_functions() WHERE function_name LIKE 'cos_presign%' AND function_type = 'scalar'"
+        return column(connection, query)
+
+    for expires in (60, 120, 180):
+        register(connection, signer, expires=expires)
+    before = names()
+    assert len(before) == 1
+    relation = connection.sql("SELECT cos_presign('a')")
+    for _ in range(3):
+        with connection.cursor() as cursor:
+            register(cursor, signer)
+            assert cursor.sql("SELECT cos_presign('a')").fetchall()
+            unregister(cursor)
+    assert names() == before
+    register(connection, signer.at(TIMES[0]))  # what was planned before takes the function of now
+    assert relation.limit(1).fetchall() == [(signer.at(TIMES[0]).presign("a"),)]
+    unregister(connection)
+    assert names() == []
+    with pytest.raises(duckdb.Error, match="cos_presign does not exist"):
+        column(connection, "SELECT cos_presign('a')")
+    with pytest.raises(ParameterError, match="name 'cos_presign' is not registered for this connection"):
+        unregister(connection)
+    with pytest.raises(ParameterError, match=r"query_cols must hold names, as in \['versionId'\], not be a str"):
+        register(connection, signer, query_cols="versionId")
+
+
 # --- pandas and Dask
 
 
@@ -264,28 +395,88 @@ def test_pandas_by_row(signer: Signer) -> None:
 
 def test_what_is_wrong_in_pandas(signer: Signer) -> None:
     series = pd.Series(["a", "../b"], index=["x", "y"], name="key", dtype="string[pyarrow]")
-    with pytest.raises(ParameterError, match=r"column 'key' \(row 1, label 'y', key '\.\./b'\) has a '\.'"):
+    with pytest.raises(ParameterError, match=r"column 'key'\[1\] \(label 'y', key '\.\./b'\) has a '\.'") as caught:
         series.cossign.presign(signer)
+    assert caught.value.index == 1
     odd = pd.Series(pd.array(pa.array([b"\xff"]).view(pa.string()), dtype=pd.ArrowDtype(pa.string())))
-    with pytest.raises(ParameterError, match=r"column 'keys' \(row 0, label 0, key b'\\xff'\) is not valid UTF-8"):
+    with pytest.raises(ParameterError, match=r"column 'keys'\[0\] \(label 0, key b'\\xff'\) is not valid UTF-8"):
         odd.cossign.presign(signer)
     urls = series.cossign.presign(signer, on_error="null")
     assert urls.isna().to_list() == [False, True]
-    assert [row for row, _ in urls.attrs["errors"]] == [1]
-    for wrong in (
-        pd.Series(["a"], dtype=object),
-        pd.Series([b"a"]),
-        pd.Series(["a"], dtype="category"),
-        pd.Series([1.5]),
+    for wrong, said in (
+        (pd.Series(["a", 1], dtype=object), "of dtype object cannot become a column of Arrow"),
+        (pd.Series([1.5]), "must be a column of strings, not of floats"),
+        (pd.Series(pd.to_timedelta([1], unit="h")), "must be a column of strings, not of durations"),
+        (pd.Series([["a"]]), "must be a column of strings, not of lists"),
     ):
-        with pytest.raises(ParameterError, match=r"column 'keys' must be strings that Arrow holds, not of dtype"):
+        with pytest.raises(ParameterError, match=rf"column 'keys' {said}"):
             wrong.cossign.presign(signer)
+    with pytest.raises(ParameterError, match="keys must be a Series, not list"):
+        cossign.integrations.pandas.presign(["a"], signer)  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="column 'n' must be a column of strings, not of integers"):
         pd.Series([1, 2], name="n").cossign.presign(signer)
-    with pytest.raises(ParameterError, match=r"expires|as long as"):
+    with pytest.raises(ParameterError, match=r"column 'expires' has no row with the label 'x', which the keys have"):
         series.cossign.presign(signer, expires=pd.Series([1]))
     with pytest.raises(ParameterError, match="signer must be a Signer"):
         series.cossign.presign(1)
+
+
+@pytest.mark.parametrize("dtype", ["object", "string[python]", "category"])
+def test_strings_that_arrow_does_not_hold_in_pandas(signer: Signer, dtype: str) -> None:
+    series = pd.Series(ODD, dtype=dtype, name="key")
+    urls = series.cossign.presign(signer, key_time=TIMES)
+    assert [None if pd.isna(url) else url for url in urls] == signer.presign_many(ODD, key_time=TIMES)
+    assert urls.dtype == (dtype if dtype.startswith("string") else "string[pyarrow]")
+    assert pd.Series([b"a"]).cossign.presign(signer, key_time=TIMES)[0] == signer.presign("a", key_time=TIMES)
+    assert len(pd.Series([], dtype=object).cossign.presign(signer)) == 0
+
+
+def test_pandas_pairs_rows_by_their_labels(signer: Signer) -> None:
+    """As it does everywhere. Once the values of other rows were signed."""
+    keys = pd.Series(["a", "b", "c"], index=[10, 20, 30], name="key")
+    versions = pd.Series(["va", "vb", "vc", "vd"], index=[10, 20, 30, 40], name="version")
+    wanted = signer.presign_many(["a", "b", "c"], key_time=TIMES, query={"versionId": ["va", "vb", "vc"]})
+    for each in (versions, versions[::-1], versions.sample(4, random_state=3)):
+        assert keys.cossign.presign(signer, key_time=TIMES, query={"versionId": each}).to_list() == wanted
+    twice = keys.iloc[[2, 0, 2]]
+    urls = twice.cossign.presign(signer, key_time=TIMES, query={"versionId": versions})
+    assert urls.to_list() == [wanted[2], wanted[0], wanted[2]]
+    same = pd.Series(["v1", "v2", "v3"], index=twice.index)
+    assert twice.cossign.presign(signer, query={"versionId": same}).str.contains("versionId=v").all()
+    with pytest.raises(ParameterError, match="column 'version' has no row with the label 30, which the keys have"):
+        keys.cossign.presign(signer, query={"versionId": versions[:2]})
+    with pytest.raises(ParameterError, match="has another index than the keys, in which labels come twice"):
+        keys.cossign.presign(signer, query={"versionId": same})
+
+
+@pytest.mark.parametrize("dtype", ["str", "object", pd.ArrowDtype(pa.large_string())])
+def test_reasons_in_pandas(signer: Signer, dtype: Any) -> None:
+    keys = pd.Series(BAD, index=[7, 5, 3, 1], name="key", dtype=dtype)
+    result = keys.cossign.presign(signer, key_time=TIMES, on_error="struct")
+    assert result.index.equals(keys.index)
+    assert list(result.columns) == ["url", "error"]
+    rows = [tuple(None if pd.isna(value) else value for value in row) for row in result.to_numpy().tolist()]
+    assert rows == with_reasons(signer)
+    joined = keys.to_frame().join(result)
+    assert joined["error"].notna().to_list() == [False, True, False, False]
+
+
+def test_dask_takes_literal_credentials_to_threads(signer: Signer) -> None:
+    df = dask.dataframe.from_pandas(pd.DataFrame({"key": ODD}, dtype="string[pyarrow]"), npartitions=2)
+    url = df["key"].map_partitions(
+        cossign.integrations.pandas.presign, signer.at(TIMES[0]), meta=("url", "string[pyarrow]")
+    )
+    urls = [None if pd.isna(each) else each for each in url.compute(scheduler="threads")]
+    assert urls == signer.at(TIMES[0]).presign_many(ODD)
+    with pytest.raises(TypeError, match="a pickled secret is a leaked secret"):
+        url.compute(scheduler="processes")
+    assert len({dask.base.tokenize(each) for each in (signer, signer.at(1), signer.replace(expires=1))}) == 3
+
+
+def test_dask_names_equal_signers_with_a_provider_alike(provided: Signer) -> None:
+    assert (
+        dask.base.tokenize(provided.at(1)) == dask.base.tokenize(provided.at(1)) != dask.base.tokenize(provided.at(2))
+    )
 
 
 @pytest.mark.parametrize("scheduler", ["threads", "processes"])

@@ -225,6 +225,9 @@ def test_parameters_that_are_checked_where_it_is_planned(odd: Dataset, provided:
     for named in ({"expires": 0}, {"error_col": "why"}, {"on_error": "skip"}, {"method": "G T"}):
         with pytest.raises(ParameterError):
             presign(odd, "key", "url", provided, **named)
+    for option in ("batch_size", "compute", "batch_format"):
+        with pytest.raises(ParameterError, match=f"^{option} is cossign's own"):
+            presign(odd, "key", "url", provided, **{option: None})
 
 
 def test_actors_that_leave_no_cpu(odd: Dataset, provided: Signer) -> None:

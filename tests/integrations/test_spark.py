@@ -237,11 +237,51 @@ def test_a_bad_key(spark: SparkSession, provided: Signer, key: str, reason: str)
     assert marked.filter("why IS NULL").count() == 14_999
     register(spark, provided)
     df.createOrReplaceTempView("bad")
-    assert "column 'key' (partition 1, row 12345" in failure(
+    assert f"column 'key' (partition 1, key {shown}" in failure(
         lambda: spark.sql("SELECT cos_presign(key) FROM bad").collect()
     )
     register(spark, provided, on_error="null")
     assert spark.sql("SELECT count(*) AS n FROM bad WHERE cos_presign(key) IS NULL").collect()[0].n == 1
+    register(spark, provided, on_error="struct", key_time=TIMES)
+    rows = spark.sql("SELECT key, u.* FROM (SELECT key, cos_presign(key) AS u FROM bad WHERE number > 12000)").collect()
+    [bad] = [row for row in rows if row.error is not None]
+    assert bad.error.startswith(f"column 'key' (partition 1, key {shown}")
+    assert (bad.key, bad.url) == (key, None)
+    good = [row for row in rows if row.error is None]
+    assert [row.url for row in good] == provided.presign_many([row.key for row in good], key_time=TIMES)
+
+
+def test_columns_that_spark_does_not_give_to_python(spark: SparkSession, provided: Signer) -> None:
+    df = spark.sql("SELECT 'a' AS key, INTERVAL 1 MONTH AS every, 1 AS n, INTERVAL 2 YEAR AS years")
+    said = r"df has columns that Spark does not give to Python: 'every' \(interval month\), 'years' \(interval year\)\."
+    with pytest.raises(ParameterError, match=said):
+        presign(df, "key", "url", provided)
+    [row] = presign(df.drop("every", "years"), "key", "url", provided, key_time=TIMES).collect()
+    assert row.url == provided.presign("a", key_time=TIMES)
+
+
+def test_names_in_another_case(spark: SparkSession, provided: Signer) -> None:
+    """Spark takes them for the same; unless it is told not to, or two columns are meant."""
+    df = spark.sql("SELECT 'a' AS Key, 'v' AS Version, 0 AS number")
+    wanted = provided.presign_many(["a"], key_time=TIMES, query={"versionId": "v"})
+    signed = presign(df, "KEY", "url", provided, key_time=TIMES, query_cols={"versionId": "version"})
+    assert urls(signed) == wanted
+    assert signed.columns == ["Key", "Version", "number", "url"]
+    two = spark.createDataFrame([("a", "b", 0)], "Key string, KEY string, number int")
+    with pytest.raises(ParameterError, match="key_col 'key' is not a column: there are 'Key', 'KEY', 'number'"):
+        presign(two, "key", "url", provided)
+    assert urls(presign(two, "KEY", "url", provided, key_time=TIMES)) == provided.presign_many(["b"], key_time=TIMES)
+    spark.conf.set("spark.sql.caseSensitive", "true")
+    try:
+        with pytest.raises(ParameterError, match="key_col 'KEY' is not a column: there are 'Key', 'Version', 'number'"):
+            presign(df, "KEY", "url", provided)
+    finally:
+        spark.conf.unset("spark.sql.caseSensitive")
+
+
+def test_one_name_is_not_several(spark: SparkSession, provided: Signer) -> None:
+    with pytest.raises(ParameterError, match=r"query_cols must hold names, as in \['versionId'\], not be a str"):
+        register(spark, provided, query_cols="versionId")
 
 
 @pytest.mark.parametrize("ansi", ["true", "false"])
@@ -262,7 +302,7 @@ def test_sql_refuses_what_is_no_text(spark: SparkSession, provided: Signer, ansi
             text = failure(lambda size=size: spark.sql(f"SELECT cos_presign({size}) FROM typed").collect())
             assert "BINARY" in text or "must be a column of strings" in text
         text = failure(lambda: spark.sql("SELECT cos_presign(odd) FROM typed").collect())
-        assert r"column 'key' (partition 0, row 0, key b'\xff') is not valid UTF-8" in text
+        assert r"column 'key' (partition 0, key b'\xff') is not valid UTF-8" in text
     finally:
         spark.conf.set(setting, before)
 

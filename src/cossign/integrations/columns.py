@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import pickle
 import time
@@ -18,6 +19,7 @@ from cossign.request import Headers, Query
 from cossign.signer import Signer
 
 OnError = Literal["raise", "null"]
+OnErrorOfColumn = Literal["raise", "null", "struct"]  # where a column is made, and no second one beside it
 SignerConfig = Signer | Mapping[str, Any]  # a Signer, or its parameters for the default chain of credentials
 
 _MEMORY_SIZE = 256 << 20  # bytes of URLs that a worker keeps for the next ones: two of Ray's blocks
@@ -37,10 +39,16 @@ def given_signer(signer_config: SignerConfig) -> Signer:
         raise ParameterError("signer_config", f"holds what Signer does not take: {error}") from None
 
 
-def named_error(parameter: str, reason: str, columns: Mapping[str, str], where: str) -> ParameterError:
+def named_error(
+    parameter: str, reason: str, columns: Mapping[str, str], where: str, index: int | None = None
+) -> ParameterError:
     """What is wrong with a row, by the name of its column instead of the parameter's."""
-    place = f" ({where})" if where else ""
-    return ParameterError(f"column {columns[parameter]!r}{place}" if parameter in columns else parameter, reason)
+    if parameter not in columns:
+        return ParameterError(parameter, reason)
+    column, place = f"column {columns[parameter]!r}", f" ({where})" if where else ""
+    if index is None:
+        return ParameterError(column + place, reason)
+    return ParameterError(column, f"{place.lstrip()} {reason}".lstrip(), index)
 
 
 def check_there(parameter: str, column: str, names: Sequence[str]) -> str:
@@ -67,17 +75,52 @@ def marks(errors: Iterable[tuple[int, str]], rows: int) -> Any:
     return pa.array([reasons.get(row) for row in range(rows)], pa.string()) if reasons else pa.nulls(rows, pa.string())
 
 
-def row_text(row: int, key: Any) -> str:
-    """A row, and its key as far as that is short."""
-    return f"row {row}, key {key_text(key)}"
+def with_reasons(urls: Any, errors: Iterable[tuple[int, str]]) -> Any:
+    """A column of structs: URLs, and what is wrong with those that are null."""
+    import pyarrow as pa
+
+    return pa.StructArray.from_arrays([urls.combine_chunks(), marks(errors, len(urls))], ["url", "error"])
+
+
+def check_names(query_cols: Sequence[str]) -> None:
+    """Refuse one name in the place of several: its characters would be taken for names."""
+    if isinstance(query_cols, str):
+        raise ParameterError("query_cols", f"must hold names, as in [{query_cols!r}], not be a str")
+
+
+def keeps_reasons(on_error: OnErrorOfColumn) -> tuple[OnError, bool]:
+    """What `Signer.presign_arrow` is told, and whether the result has reasons beside the URLs.
+
+    Raises:
+        ParameterError: it is another word.
+    """
+    if on_error not in ("raise", "null", "struct"):
+        raise ParameterError("on_error", f"must be 'raise', 'null' or 'struct', not {on_error!r}")
+    return ("null", True) if on_error == "struct" else (on_error, False)
+
+
+def named_reasons(
+    errors: Iterable[tuple[int, str]], columns: Mapping[str, str], where: Callable[[int], str] = lambda row: ""
+) -> list[tuple[int, str]]:
+    """(row, what is wrong) of bad rows, by the names of their columns instead of the parameters'."""
+    texts = []
+    for row, reason in errors:
+        parameter = next((each for each in columns if reason.startswith(f"{each} ")), "keys")
+        reason = reason.removeprefix(f"{parameter} ")
+        texts.append((row, str(named_error(parameter, reason, columns, where(row)))))
+    return texts
 
 
 def key_text(key: Any) -> str:
-    """A key, or a scalar of Arrow, as it is shown in an error: as bytes, if it is no UTF-8."""
+    """A key, or a scalar of Arrow, as it is shown in an error: as text, or as bytes, if it is not UTF-8."""
     try:
-        text = repr(key.as_py() if hasattr(key, "as_py") else key)
+        key = key.as_py() if hasattr(key, "as_py") else key
     except UnicodeDecodeError:
-        text = repr(key.as_buffer().to_pybytes())
+        key = key.as_buffer().to_pybytes()
+    if isinstance(key, bytes):
+        with contextlib.suppress(UnicodeDecodeError):
+            key = key.decode()
+    text = repr(key)
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
@@ -173,14 +216,14 @@ class ColumnSigning:
         )
 
     def sign_rows(
-        self, arrow_columns: Mapping[str, Any], where: str, first: int = 0, start: int | None = None
+        self, arrow_columns: Mapping[str, Any], where: str, first: int | None = 0, start: int | None = None
     ) -> tuple[Any, list[tuple[int, str]]]:
         """URLs of some rows.
 
         Args:
             arrow_columns: a column of Arrow for each of `columns`, by its parameter.
             where: which partition they are of, for errors.
-            first: the first one's number in it.
+            first: the first one's number in it; None if that is not known: errors name the key alone.
             start: when their signatures begin, if that is not when the job was planned.
 
         Returns:
@@ -197,7 +240,8 @@ class ColumnSigning:
             self._check_end(signer)
 
         def at_row(index: int) -> str:
-            return f"{where}, {row_text(first + index, keys[index])}"
+            key = key_text(keys[index])
+            return f"{where}, key {key}" if first is None else f"{where}, row {first + index}, key {key}"
 
         try:
             signed_column = signer.sign_column(
@@ -216,15 +260,11 @@ class ColumnSigning:
                 error.parameter, error.reason, self.columns, where if index is None else at_row(index)
             ) from None
         except CredentialsError as error:
+            row = "" if first is None else f", row {first}"
             raise CredentialsError(
-                f"column {self.columns['keys']!r} ({where}, row {first}): no credentials at this worker: {error}"
+                f"column {self.columns['keys']!r} ({where}{row}): no credentials at this worker: {error}"
             ) from None
-        errors = []
-        for index, reason in signed_column.errors:
-            parameter = next((each for each in self.columns if reason.startswith(f"{each} ")), "keys")
-            reason = reason.removeprefix(f"{parameter} ")
-            errors.append((index, str(named_error(parameter, reason, self.columns, at_row(index)))))
-        return urls, errors
+        return urls, named_reasons(signed_column.errors, self.columns, at_row)
 
     def _check_end(self, signer: Signer) -> None:
         """Refuse to make URLs that have ended: a plan was carried out too late, or again."""

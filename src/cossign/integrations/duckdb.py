@@ -12,22 +12,37 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import duckdb
 
 from cossign.errors import CosSignError, ParameterError
-from cossign.integrations.columns import OnError, key_text, named_error, whole_column
+from cossign.integrations.columns import (
+    OnErrorOfColumn,
+    check_names,
+    keeps_reasons,
+    key_text,
+    named_error,
+    named_reasons,
+    whole_column,
+    with_reasons,
+)
 from cossign.key_time import Span
 from cossign.request import Headers, Query
 from cossign.signer import Signer
 
-__all__ = ["register"]
+__all__ = ["register", "unregister"]
+
+_KEYS = ("VARCHAR", '"NULL"', "STRING_LITERAL")  # types of keys that are texts as they are
 
 _numbers = itertools.count(1)
+# Of each connection: the functions of its macros. DuckDB keeps a function until its own connection removes it.
+_functions: WeakKeyDictionary[duckdb.DuckDBPyConnection, dict[str, str]] = WeakKeyDictionary()
 
 
 def register(
@@ -41,66 +56,109 @@ def register(
     headers: Headers | None = None,
     key_time: Span | None = None,
     query_cols: Sequence[str] = (),
-    on_error: OnError = "raise",
+    on_error: OnErrorOfColumn = "raise",
 ) -> None:
     """A function of SQL, for a connection: all URLs of a query are of its transaction's instant.
 
     Args:
-        connection: where it is registered; a cursor of it needs it again.
+        connection: where it is registered; a cursor of it needs it again. Before a cursor is closed, call `unregister`:
+            DuckDB would keep its function as long as the database is open.
         signer: a Signer.
-        name: the function's.
+        name: the function's. Its key is a VARCHAR, an ENUM, or a BLOB of UTF-8.
         method, expires, query, headers, key_time: as in `Signer.presign`.
         query_cols: parameters of the query that the function takes behind the key, in this order:
             ``("versionId",)`` for ``cos_presign(key, version_id)``.
-        on_error: "raise" at a bad key; or "null": its URL is NULL.
+        on_error: "raise" at a bad key; "null": its URL is NULL; or "struct": the function gives a
+            ``STRUCT(url VARCHAR, error VARCHAR)``, and ``error`` says what is wrong with a key.
 
     Raises:
-        ParameterError: `signer` or `name` is not of its form. Other parameters, keys and credentials are looked at by
-            the query, which ends with DuckDB's InvalidInputException: it has the key, and what is wrong.
+        ParameterError: `signer`, `name`, `query_cols` or `on_error` is not of its form. Other parameters, keys and
+            credentials are looked at by the query, which ends with DuckDB's InvalidInputException: it has the key, and
+            what is wrong.
     """
     if not isinstance(signer, Signer):
         raise ParameterError("signer", f"must be a Signer, not {type(signer).__name__}")
     if not name.isidentifier():
         raise ParameterError("name", f"must be a name that SQL takes without quotes, not {name!r}")
+    check_names(query_cols)
+    arrow_on_error, has_reasons = keeps_reasons(on_error)
     fixed_query = dict(query or {})
     columns = {"keys": "key", **{f"query[{each!r}]": each for each in query_cols}}
 
+    @functools.lru_cache(maxsize=8)
+    def signer_at(instant: int) -> Signer:
+        return signer.at(instant - 1) if signer.start is None else signer
+
     def presign_keys(instants: Any, keys: Any, *values: Any) -> Any:
-        fixed_signer = signer.at(instants[0].as_py() - 1) if signer.start is None else signer
         try:
-            signed_column = fixed_signer.presign_arrow(
+            signed_column = signer_at(instants[0].as_py()).presign_arrow(
                 keys,
                 method=method,
                 expires=expires,
                 query={**fixed_query, **dict(zip(query_cols, values, strict=True))},
                 headers=headers,
                 key_time=key_time,
-                on_error=on_error,
+                on_error=arrow_on_error,
             )
-            return whole_column(signed_column)
+            urls = whole_column(signed_column)
         except ParameterError as error:
             where = "" if error.index is None else f"key {key_text(keys[error.index])}"
             raise CosSignError(str(named_error(error.parameter, error.reason, columns, where))) from None
+        return with_reasons(urls, named_reasons(signed_column.errors, columns)) if has_reasons else urls
 
     names = ["key", *(f"p{number}" for number in range(len(query_cols)))]
     # DuckDB counts a function's parameters by its signature.
     presign_keys.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(each, inspect.Parameter.POSITIONAL_OR_KEYWORD) for each in ("instant", *names)]
     )
-    text = duckdb.sqltype("VARCHAR")
-    function = f"{name}_{next(_numbers)}"  # one of a cursor's cannot be replaced
+    function = f"{name}_{next(_numbers)}"  # of all cursors of a database none has the same
     connection.create_function(  # type: ignore[call-overload]
         function,
         presign_keys,
-        [duckdb.sqltype("BIGINT"), *[text for _ in names]],
-        text,
+        [duckdb.sqltype(each) for each in ("BIGINT", *("VARCHAR" for _ in names))],
+        duckdb.sqltype("STRUCT(url VARCHAR, error VARCHAR)" if has_reasons else "VARCHAR"),
         type="arrow",
         null_handling="special",
     )
-    values = ", ".join(f"{each}::VARCHAR" for each in names)
-    connection.execute(
-        f"CREATE OR REPLACE TEMPORARY MACRO {name}({', '.join(names)}) AS "
-        "CASE WHEN typeof(key) IN ('VARCHAR', '\"NULL\"', 'STRING_LITERAL') "
-        f"THEN {function}(epoch(now())::BIGINT, {values}) "
+
+    connection.execute(_macro(name, function, names))
+    _replace(connection, name, function)
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, name: str, function: str) -> None:
+    """Remove the function that a macro had before."""
+    functions = _functions.setdefault(connection, {})
+    if name in functions:
+        connection.remove_function(functions[name])
+    functions[name] = function
+
+
+def _macro(name: str, function: str, names: Sequence[str]) -> str:
+    """What makes the function that users call: it adds the instant, and looks at the key's type."""
+
+    def call(key: str) -> str:
+        values = ", ".join([key, *(f"{each}::VARCHAR" for each in names[1:])])
+        return f"{function}(epoch(now())::BIGINT, {values})"
+
+    of_text = ", ".join(f"'{each}'" for each in _KEYS)
+    return (
+        f"CREATE OR REPLACE TEMPORARY MACRO {name}({', '.join(names)}) AS CASE "
+        f"WHEN typeof(key) IN ({of_text}) OR typeof(key) LIKE 'ENUM(%' THEN {call('key::VARCHAR')} "
+        # As text a BLOB has escapes, which the cast undoes; a cast of another type to BLOB may not be there.
+        f"WHEN typeof(key) = 'BLOB' THEN {call('decode(key::VARCHAR::BLOB)')} "
+        f"WHEN typeof(key) = 'JSON' THEN error('{name}: key is JSON: give its text, as in key->>''$''') "
         f"ELSE error('{name}: key must be a column of strings, not of ' || typeof(key)) END"
     )
+
+
+def unregister(connection: duckdb.DuckDBPyConnection, name: str = "cos_presign") -> None:
+    """Remove a function that `register` made for this connection.
+
+    Raises:
+        ParameterError: this connection has none of this name.
+    """
+    function = _functions.get(connection, {}).pop(name, None)
+    if function is None:
+        raise ParameterError("name", f"{name!r} is not registered for this connection")
+    connection.execute(f"DROP MACRO IF EXISTS {name}")
+    connection.remove_function(function)

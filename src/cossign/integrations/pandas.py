@@ -1,4 +1,4 @@
-"""pandas: ``df["key"].cossign.presign(signer)``, on columns of strings that Arrow holds.
+"""pandas: ``df["key"].cossign.presign(signer)``.
 
 Importing this module adds the accessor ``cossign`` to Series.
 
@@ -20,7 +20,15 @@ import pandas as pd
 import pyarrow as pa
 
 from cossign.errors import ParameterError
-from cossign.integrations.columns import OnError, key_text, named_error, whole_column
+from cossign.integrations.columns import (
+    OnErrorOfColumn,
+    keeps_reasons,
+    key_text,
+    marks,
+    named_error,
+    named_reasons,
+    whole_column,
+)
 from cossign.key_time import Span
 from cossign.request import Headers
 from cossign.signer import Signer
@@ -37,28 +45,35 @@ def presign(
     query: Mapping[str, Any] | None = None,
     headers: Headers | None = None,
     key_time: Span | None = None,
-    on_error: OnError = "raise",
+    on_error: OnErrorOfColumn = "raise",
     threads: int = 1,
-) -> pd.Series[Any]:
+) -> Any:
     """Presigned URLs of keys, all at one instant: a Series with the same index, name and dtype.
 
     Args:
-        keys: a Series of strings that Arrow holds; a null gives a null.
+        keys: a Series of strings; a null gives a null. Strings that Arrow does not hold (object, ``string[python]``)
+            are copied first.
         signer: a Signer.
-        method, expires, query: as in `Signer.presign`; a method, an expiry and a query's value may be Series, row
-            by row beside the keys; their index does not matter.
+        method, expires, query: as in `Signer.presign`; a method, an expiry and a query's value may be Series: a key
+            has the row with the same label of the index.
         headers, key_time: as in `Signer.presign`.
-        on_error: "raise" at a bad row; or "null": it has no URL, and ``attrs["errors"]`` of the result says why, as
-            (row, reason).
+        on_error: "raise" at a bad row; "null": it has no URL; or "struct": the result is a DataFrame with the columns
+            ``url`` and ``error``, which says what is wrong with a row.
         threads: how many threads sign.
 
+    Returns:
+        A Series. Its dtype is that of the keys; for objects and categories ``string[pyarrow]``; for a dtype of Arrow's
+        the URLs' own.
+
     Raises:
-        ParameterError: a parameter is not of its form, or a row is bad; it names the column, the row, from 0, its
-            label and its key.
+        ParameterError: a parameter is not of its form, or a row is bad; ``index`` is its number, from 0, and the
+            message has its column, label and key.
         CredentialsError: there are no credentials, or they have expired.
     """
     if not isinstance(signer, Signer):
         raise ParameterError("signer", f"must be a Signer, not {type(signer).__name__}")
+    if not isinstance(keys, pd.Series):
+        raise ParameterError("keys", f"must be a Series, not {type(keys).__name__}")
     values = dict(query or {})
     arguments = {"keys": keys, "method": method, "expires": expires}
     arguments.update({f"query[{name!r}]": value for name, value in values.items()})
@@ -67,7 +82,11 @@ def presign(
         for name, each in arguments.items()
         if isinstance(each, pd.Series)
     }
-    arrow = {name: _arrow(each, columns.get(name, "")) for name, each in arguments.items()}
+    arrow = {
+        name: _arrow(_aligned(each, keys.index, columns[name]), columns[name]) if name in columns else each
+        for name, each in arguments.items()
+    }
+    arrow_on_error, has_reasons = keeps_reasons(on_error)
     try:
         signed_column = signer.presign_arrow(
             arrow["keys"],
@@ -76,20 +95,20 @@ def presign(
             query={name: arrow[f"query[{name!r}]"] for name in values},
             headers=headers,
             key_time=key_time,
-            on_error=on_error,
+            on_error=arrow_on_error,
             threads=threads,
         )
         urls = whole_column(signed_column)
     except ParameterError as error:
         where = ""
         if error.index is not None:
-            label, key = keys.index[error.index], arrow["keys"][error.index]
-            where = f"row {error.index}, label {label!r}, key {key_text(key)}"
-        raise named_error(error.parameter, error.reason, columns, where) from None
-    result = pd.Series(pd.array(urls, dtype=_dtype(keys.dtype, urls.type)), index=keys.index, name=keys.name)
-    if on_error == "null":
-        result.attrs["errors"] = signed_column.errors
-    return result
+            where = f"label {_label(keys.index, error.index)}, key {key_text(arrow['keys'][error.index])}"
+        raise named_error(error.parameter, error.reason, columns, where, error.index) from None
+    dtype = _dtype(keys.dtype, urls.type)
+    if not has_reasons:
+        return pd.Series(pd.array(urls, dtype=dtype), index=keys.index, name=keys.name)
+    errors = marks(named_reasons(signed_column.errors, columns), len(keys))
+    return pd.DataFrame({"url": pd.array(urls, dtype=dtype), "error": pd.array(errors, dtype=dtype)}, index=keys.index)
 
 
 @pd.api.extensions.register_series_accessor("cossign")
@@ -99,26 +118,47 @@ class CosSeries:
     def __init__(self, series: pd.Series[Any]) -> None:
         self._series = series
 
-    def presign(self, signer: Signer, **keywords: Any) -> pd.Series[Any]:
+    def presign(self, signer: Signer, **keywords: Any) -> Any:
         """As `presign`, of these keys."""
         return presign(self._series, signer, **keywords)
 
 
-def _arrow(value: Any, column: str) -> Any:
-    """A Series as the Arrow column that it is; anything else as it is."""
-    if not isinstance(value, pd.Series):
+def _aligned(value: pd.Series[Any], index: pd.Index[Any], column: str) -> pd.Series[Any]:
+    """A Series in the order of the keys' index, as pandas pairs Series."""
+    if value.index is index or value.index.equals(index):
         return value
+    if not value.index.is_unique:
+        raise ParameterError(
+            f"column {column!r}", "has another index than the keys, in which labels come twice: pair the rows by merge"
+        )
+    places = value.index.get_indexer(index)
+    if (places < 0).any():
+        label = _label(index, int((places < 0).argmax()))
+        raise ParameterError(f"column {column!r}", f"has no row with the label {label}, which the keys have")
+    return value.take(places)
+
+
+def _label(index: pd.Index[Any], place: int) -> str:
+    """A row's label, a number of numpy's as a number."""
+    label = index[place]
+    return repr(label.item() if hasattr(label, "item") else label)
+
+
+def _arrow(value: pd.Series[Any], column: str) -> Any:
+    """A Series as a column of Arrow: the one that it is, or a copy."""
     dtype = value.dtype
     if isinstance(dtype, pd.ArrowDtype) or getattr(dtype, "storage", None) == "pyarrow":
         return value.array.__arrow_array__()
-    if pd.api.types.is_integer_dtype(dtype):
+    try:
         return pa.Array.from_pandas(value)
-    raise ParameterError(
-        f"column {column!r}",
-        f'must be strings that Arrow holds, not of dtype {dtype}: give it .astype("string[pyarrow]")',
-    )
+    except pa.ArrowException as error:
+        raise ParameterError(
+            f"column {column!r}", f"of dtype {dtype} cannot become a column of Arrow: {error}"
+        ) from None
 
 
 def _dtype(keys: Any, urls: pa.DataType) -> Any:
-    """The keys' dtype; for those of Arrow's own, which may be categories, the URLs' type."""
-    return keys if isinstance(keys, pd.StringDtype) else pd.ArrowDtype(urls)
+    """The keys' dtype; for objects and categories one of strings; for those of Arrow's own the URLs' type."""
+    if isinstance(keys, pd.StringDtype):
+        return keys
+    return pd.ArrowDtype(urls) if isinstance(keys, pd.ArrowDtype) else pd.StringDtype("pyarrow")

@@ -19,7 +19,7 @@ from typing import Any
 import polars as pl
 
 from cossign.errors import CosSignError, ParameterError
-from cossign.integrations.columns import OnError, named_error, row_text
+from cossign.integrations.columns import OnErrorOfColumn, keeps_reasons, key_text, named_error, named_reasons
 from cossign.key_time import Span
 from cossign.request import Headers
 from cossign.signer import Signer
@@ -36,7 +36,7 @@ def presign(
     query: Mapping[str, Any] | None = None,
     headers: Headers | None = None,
     key_time: Span | None = None,
-    on_error: OnError = "raise",
+    on_error: OnErrorOfColumn = "raise",
     threads: int = 1,
 ) -> pl.Expr:
     """Presigned URLs of keys, all of this call's instant, however often and in how many parts they are computed.
@@ -46,52 +46,113 @@ def presign(
         signer: a Signer.
         method, expires, query: as in `Signer.presign`; a method, an expiry and a query's value may be expressions.
         headers, key_time: as in `Signer.presign`.
-        on_error: "raise" at a bad row; or "null": it has no URL.
+        on_error: "raise" at a bad row; "null": it has no URL; or "struct": each row has the fields ``url`` and
+            ``error``, which says what is wrong with it.
         threads: how many sign one part of a column. Lazy frames sign several parts at once as it is.
 
     Returns:
-        An expression of strings.
+        An expression of strings, or of structs.
 
     Raises:
-        ParameterError: `signer` is none.
-        CosSignError: while it is computed: what is wrong, with its column, key and row, counted from the first one of
-            the part that is computed at once: the whole column in eager frames.
+        ParameterError: a parameter is not of its form.
+        CosSignError: while it is computed: what is wrong, with its column and key. Polars computes a column in parts,
+            and does not say which row of the frame a part begins with.
         CredentialsError: while it is computed: there are no credentials, or they have expired.
     """
-    if not isinstance(signer, Signer):
-        raise ParameterError("signer", f"must be a Signer, not {type(signer).__name__}")
-    fixed_signer, values = signer.at(), dict(query or {})
-    arguments = {"method": method, "expires": expires, **{f"query[{name!r}]": each for name, each in values.items()}}
-    expressions = {parameter: each for parameter, each in arguments.items() if isinstance(each, pl.Expr)}
+    if not isinstance(keys, (str, pl.Expr)):
+        raise ParameterError("keys", f"must be a column's name or an expression, not {type(keys).__name__}")
+    signing = _Signing(
+        signer, method=method, expires=expires, query=query, on_error=on_error,
+        headers=headers, key_time=key_time, threads=threads,
+    )  # fmt: skip
+    for parameter, each in signing.arguments.items():
+        if not isinstance(each, pl.Expr) and _is_column(each):
+            raise ParameterError(
+                parameter,
+                f"is a {type(each).__name__}, whose rows do not follow those of the frame: add it to the frame with "
+                "with_columns, and give pl.col(...)",
+            )
+    expressions = {parameter: each for parameter, each in signing.arguments.items() if isinstance(each, pl.Expr)}
+    signing.signer = signing.signer.at()
 
     def urls(columns: Sequence[pl.Series]) -> pl.Series:
         parts = dict(zip(("keys", *expressions), _match_lengths(columns), strict=True))
-        names = {parameter: part.name for parameter, part in parts.items()}
-        keys = parts["keys"]
         try:
-            signed_column = fixed_signer.presign_arrow(
-                keys,
-                method=parts.get("method", method),
-                expires=parts.get("expires", expires),
-                query={name: parts.get(f"query[{name!r}]", each) for name, each in values.items()},
-                headers=headers,
-                key_time=key_time,
-                on_error=on_error,
-                threads=threads,
-            )
-            try:
-                return pl.Series(signed_column)
-            except pl.exceptions.PolarsError:  # a bad row, of which polars knows the text alone
-                for _ in signed_column:
-                    pass
-                raise
+            return signing.urls(parts)
         except ParameterError as error:
-            where = "" if error.index is None else row_text(error.index, keys[error.index])
             # polars raises what it makes of this one's type and text
-            raise CosSignError(str(named_error(error.parameter, error.reason, names, where))) from None
+            raise CosSignError(str(signing.with_names(error, parts, has_rows=False))) from None
 
-    key_expression = pl.col(keys) if isinstance(keys, str) else keys
-    return pl.map_batches([key_expression, *expressions.values()], urls, return_dtype=pl.String, is_elementwise=True)
+    return pl.map_batches(
+        [pl.col(keys) if isinstance(keys, str) else keys, *expressions.values()],
+        urls,
+        return_dtype=signing.dtype,
+        is_elementwise=True,
+    )
+
+
+def _is_column(value: Any) -> bool:
+    """Whether a value is one for each row."""
+    is_arrow = hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__")
+    return is_arrow or (hasattr(value, "__len__") and not isinstance(value, (str, bytes)))
+
+
+class _Signing:
+    """The parameters of a call, and what it signs with them."""
+
+    def __init__(
+        self,
+        signer: Signer,
+        *,
+        method: Any,
+        expires: Any,
+        query: Mapping[str, Any] | None,
+        on_error: OnErrorOfColumn,
+        **others: Any,
+    ) -> None:
+        if not isinstance(signer, Signer):
+            raise ParameterError("signer", f"must be a Signer, not {type(signer).__name__}")
+        self.signer = signer
+        self._query = dict(query or {})
+        self._on_error, self._has_reasons = keeps_reasons(on_error)
+        self._others = others
+        self.arguments = {"method": method, "expires": expires}
+        self.arguments.update({f"query[{name!r}]": each for name, each in self._query.items()})
+        strings = pl.String()
+        self.dtype = pl.Struct({"url": strings, "error": strings}) if self._has_reasons else strings
+
+    def urls(self, parts: Mapping[str, pl.Series]) -> pl.Series:
+        """URLs of some keys; a column takes the place of the argument of its name."""
+        keys, values = parts["keys"], {**self.arguments, **parts}
+        signed_column = self.signer.presign_arrow(
+            keys,
+            method=values["method"],
+            expires=values["expires"],
+            query={name: values[f"query[{name!r}]"] for name in self._query},
+            on_error=self._on_error,
+            **self._others,
+        )
+        try:
+            urls = pl.Series(keys.name, signed_column)
+        except pl.exceptions.PolarsError:  # a bad row, of which polars knows the text alone
+            for _ in signed_column:
+                pass
+            raise
+        if not self._has_reasons:
+            return urls
+        reasons = dict(named_reasons(signed_column.errors, _names(parts)))
+        errors = [reasons.get(row) for row in range(len(urls))] if reasons else [None] * len(urls)
+        return pl.DataFrame({"url": urls, "error": pl.Series(errors, dtype=pl.String)}).to_struct(keys.name)
+
+    @staticmethod
+    def with_names(error: ParameterError, parts: Mapping[str, pl.Series], has_rows: bool) -> ParameterError:
+        """An error with the names of columns instead of parameters, and the row's key."""
+        where = "" if error.index is None else f"key {key_text(parts['keys'][error.index])}"
+        return named_error(error.parameter, error.reason, _names(parts), where, error.index if has_rows else None)
+
+
+def _names(parts: Mapping[str, pl.Series]) -> dict[str, str]:
+    return {parameter: part.name for parameter, part in parts.items()}
 
 
 def _match_lengths(columns: Sequence[pl.Series]) -> list[pl.Series]:
@@ -119,6 +180,34 @@ class _Series:
     def __init__(self, keys: pl.Series) -> None:
         self._keys = keys
 
-    def presign(self, signer: Signer, **keywords: Any) -> pl.Series:
-        """As `presign`, of these keys, at once."""
-        return self._keys.to_frame().select(presign(pl.first(), signer, **keywords)).to_series()
+    def presign(
+        self,
+        signer: Signer,
+        *,
+        method: Any = "GET",
+        expires: Any = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Headers | None = None,
+        key_time: Span | None = None,
+        on_error: OnErrorOfColumn = "raise",
+        threads: int = 1,
+    ) -> pl.Series:
+        """As `presign`, of these keys, at once; a method, an expiry and a query's value may be Series as long as this.
+
+        Raises:
+            ParameterError: a parameter is not of its form, or a row is bad; ``index`` is its number, from 0.
+            CredentialsError: there are no credentials, or they have expired.
+        """
+        signing = _Signing(
+            signer, method=method, expires=expires, query=query, on_error=on_error,
+            headers=headers, key_time=key_time, threads=threads,
+        )  # fmt: skip
+        for parameter, each in signing.arguments.items():
+            if isinstance(each, pl.Expr):
+                raise ParameterError(parameter, "is an expression, which a Series has no frame for: give a Series")
+        columns = {name: each for name, each in signing.arguments.items() if isinstance(each, pl.Series)}
+        parts = {"keys": self._keys, **columns}
+        try:
+            return signing.urls(parts)
+        except ParameterError as error:
+            raise signing.with_names(error, parts, has_rows=True) from None

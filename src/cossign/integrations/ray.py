@@ -34,6 +34,8 @@ from cossign.request import Headers, Query
 
 __all__ = ["Presign", "presign", "read_inventory"]
 
+# Parameters of map_batches that `presign` sets.
+_OWN_OPTIONS = {"fn_constructor_args", "compute", "batch_format", "batch_size", "zero_copy_batch", "fn"}
 _ROWS = 1 << 17  # so many at a time: Ray has copied some away before the last ones of a large block are made
 
 
@@ -85,6 +87,8 @@ def presign(
         ParameterError: a parameter is not of its form. A column that is missing or of another type, a bad row, or an
             actor without credentials, ends the job with an error that names the column, the block and the row.
     """
+    for name in _OWN_OPTIONS & options.keys():
+        raise ParameterError(name, "is cossign's own: it decides how Ray gives it rows")
     signing = ColumnSigning.plan(
         signer_config,
         ray.cloudpickle.dumps,

@@ -24,6 +24,7 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark import TaskContext, cloudpickle
+from pyspark.errors import PySparkNotImplementedError
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812
 from pyspark.sql.types import (
@@ -39,7 +40,17 @@ from pyspark.sql.types import (
 
 from cossign.batch.inputs.inventory import check_sizes, found_report
 from cossign.errors import ParameterError
-from cossign.integrations.columns import ColumnSigning, OnError, SignerConfig, check_there, marks
+from cossign.integrations.columns import (
+    ColumnSigning,
+    OnError,
+    OnErrorOfColumn,
+    SignerConfig,
+    check_names,
+    check_there,
+    keeps_reasons,
+    marks,
+    with_reasons,
+)
 from cossign.key_time import Span
 from cossign.request import Headers, Query
 
@@ -88,6 +99,7 @@ def presign(
     Raises:
         ParameterError: a parameter is not of its form, or a column is missing or of another type. A bad row, or an
             executor without credentials, ends the job with an error that names column, partition and row.
+            Columns are found in any case, unless ``spark.sql.caseSensitive`` is true.
     """
     signing = ColumnSigning.plan(
         signer_config,
@@ -117,12 +129,34 @@ def presign(
     inner_names = [f"c{number}" for number in range(len(field_names))]
     schema = StructType([StructField(name, field.dataType) for name, field in zip(inner_names, fields, strict=True)])
     presign_partition = functools.partial(_presign_batches, signing, places, inner_names, error_col is not None)
-    return df.toDF(*inner_names[: len(df.columns)]).mapInArrow(presign_partition, schema).toDF(*field_names)
+    inner_df = df.toDF(*inner_names[: len(df.columns)])
+    try:
+        return inner_df.mapInArrow(presign_partition, schema).toDF(*field_names)
+    except PySparkNotImplementedError:
+        kinds = [
+            f"{name!r} ({inner.dataType.simpleString()})"
+            for name, inner in zip(df.columns, inner_df.schema.fields, strict=True)
+            if not _reaches_python(inner_df, inner)
+        ]
+        text = f"has columns that Spark does not give to Python: {', '.join(kinds)}. Leave them out, or cast them"
+        raise ParameterError("df", text) from None
+
+
+def _reaches_python(df: DataFrame, field: StructField) -> bool:
+    """Whether Spark gives a column of this type to Python functions."""
+    try:
+        df.select(field.name).mapInArrow(lambda batches: batches, StructType([field]))
+    except PySparkNotImplementedError:
+        return False
+    return True
 
 
 def _place(df: DataFrame, parameter: str, column: str) -> int:
     """Where a column is in the batches, if it is of a type that its parameter can be made of."""
     names: list[str] = df.columns
+    if df.sparkSession.conf.get("spark.sql.caseSensitive") != "true":  # as Spark itself looks for names
+        alike = [name for name in names if name.lower() == column.lower()]
+        column = alike[0] if len(alike) == 1 else column
     argument = check_there(parameter, column, names)
     place = names.index(column)
     kinds: tuple[type[DataType], ...] = {"keys": _TEXT, "method": _TEXT, "expires": (IntegralType,)}.get(
@@ -152,6 +186,8 @@ def _presign_batches(
 
 
 def _join_chunks(chunks: Sequence[Any]) -> Any:
+    if not chunks:
+        return pa.array([], pa.string())
     return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
 
 
@@ -177,7 +213,7 @@ def register(
     headers: Headers | None = None,
     key_time: Span | None = None,
     query_cols: Sequence[str] = (),
-    on_error: OnError = "raise",
+    on_error: OnErrorOfColumn = "raise",
 ) -> Callable[..., Column]:
     """A function of SQL: ``SELECT cos_presign(key) FROM inventory``.
 
@@ -191,7 +227,8 @@ def register(
         method, expires, query, headers, key_time: as in `Signer.presign`.
         query_cols: parameters of the query that the function takes behind the key, in this order:
             ``("versionId",)`` for ``cos_presign(key, version_id)``.
-        on_error: as in `presign`: a bad row's URL is NULL with "null".
+        on_error: "raise" at a bad row; "null": its URL is NULL; or "struct": the function gives structs of ``url`` and
+            ``error``, which says what is wrong with a row.
 
     Returns:
         The function for DataFrames: ``df.select(cos_presign("key"))``.
@@ -201,6 +238,8 @@ def register(
     """
     if not name.isidentifier():
         raise ParameterError("name", f"must be a name that SQL takes without quotes, not {name!r}")
+    check_names(query_cols)
+    arrow_on_error, has_reasons = keeps_reasons(on_error)
     signing = ColumnSigning.plan(
         signer_config,
         cloudpickle.dumps,
@@ -211,11 +250,12 @@ def register(
         headers=headers,
         key_time=key_time,
         query_cols={each: each for each in query_cols},
-        on_error=on_error,
+        on_error=arrow_on_error,
     )
+    kind = StructType([StructField(each, StringType()) for each in ("url", "error")]) if has_reasons else StringType()
     knows_instant = int(spark.version.partition(".")[0]) >= 4
     function = f"{name}_at" if knows_instant else name
-    spark.udf.register(function, _vectorise(functools.partial(_urls, signing, knows_instant)))
+    spark.udf.register(function, _vectorise(functools.partial(_urls, signing, knows_instant, has_reasons), kind))
     if knows_instant:
         # unix_timestamp() is one number for a whole query, which stands in its plan: so it is the same for all tries.
         # Arguments are cast to the types of parameters; to BINARY, ANSI casts texts only, so a number is refused.
@@ -223,7 +263,7 @@ def register(
         sql_parameters = ", ".join(["key BINARY", *(f"{each} STRING" for each in query_names)])
         with _ansi(spark):
             spark.sql(
-                f"CREATE OR REPLACE TEMPORARY FUNCTION {name}({sql_parameters}) RETURNS STRING RETURN "
+                f"CREATE OR REPLACE TEMPORARY FUNCTION {name}({sql_parameters}) RETURNS {kind.simpleString()} RETURN "
                 f"{function}({', '.join(['unix_timestamp()', 'key', *query_names])})"
             )
     return functools.partial(F.call_function, name)
@@ -241,7 +281,7 @@ def _ansi(spark: SparkSession) -> Iterator[None]:
         spark.conf.set(setting, old_value)
 
 
-def _vectorise(function: Callable[[Iterator[Any]], Iterator[Any]]) -> Any:
+def _vectorise(function: Callable[[Iterator[Any]], Iterator[Any]], kind: DataType) -> Any:
     """A function of columns, a partition at a time: of Arrow's, or, before Spark 4.1, of pandas'."""
     try:
         from pyspark.sql.functions import arrow_udf
@@ -249,23 +289,26 @@ def _vectorise(function: Callable[[Iterator[Any]], Iterator[Any]]) -> Any:
         import pandas as pd
         from pyspark.sql.functions import pandas_udf
 
-        return pandas_udf(_add_type_hints(functools.partial(_run_on_pandas, function), pd.Series), StringType())
-    return arrow_udf(_add_type_hints(function, pa.Array), StringType())
+        result = pd.DataFrame if isinstance(kind, StructType) else pd.Series
+        return pandas_udf(_add_type_hints(functools.partial(_run_on_pandas, function), pd.Series, result), kind)
+    return arrow_udf(_add_type_hints(function, pa.Array, pa.Array), kind)
 
 
-def _add_type_hints(function: Callable[[Any], Iterator[Any]], column: type) -> Callable[[Any], Iterator[Any]]:
+def _add_type_hints(
+    function: Callable[[Any], Iterator[Any]], column: type, result: type
+) -> Callable[[Any], Iterator[Any]]:
     """With what tells Spark that this is a function of partitions: its types."""
 
     def urls(batches: Any) -> Iterator[Any]:
         return function(batches)
 
-    urls.__annotations__ = {"batches": Iterator[tuple[column, ...]], "return": Iterator[column]}  # type: ignore[valid-type]
+    urls.__annotations__ = {"batches": Iterator[tuple[column, ...]], "return": Iterator[result]}  # type: ignore[valid-type]
     return urls
 
 
-def _urls(signing: ColumnSigning, knows_instant: bool, batches: Iterator[Any]) -> Iterator[Any]:
-    """A partition's URLs; of each batch, the first column says when, if the query does."""
-    where, first = _partition(), 0
+def _urls(signing: ColumnSigning, knows_instant: bool, has_reasons: bool, batches: Iterator[Any]) -> Iterator[Any]:
+    """A partition's URLs, or structs of URLs and reasons. If the query knows its instant, the first column is that."""
+    where = _partition()  # which rows of it a query has left out before them is not known
     for columns in batches:
         columns = list(columns) if isinstance(columns, tuple) else [columns]
         rows = len(columns[0])
@@ -274,9 +317,11 @@ def _urls(signing: ColumnSigning, knows_instant: bool, batches: Iterator[Any]) -
             instants = columns.pop(0)
             start = instants[0].as_py() - 1 if rows else 0
         arrow_columns = dict(zip(signing.columns, columns, strict=True))
-        chunks = signing.sign_rows(arrow_columns, where, first, start)[0].chunks if rows else []
-        first += rows
-        yield _join_chunks(chunks) if chunks else pa.array([], pa.string())
+        urls: Any = pa.chunked_array([], pa.string())
+        errors: list[tuple[int, str]] = []
+        if rows:
+            urls, errors = signing.sign_rows(arrow_columns, where, None, start)
+        yield with_reasons(urls, errors) if has_reasons else _join_chunks(urls.chunks)
 
 
 def _run_on_pandas(function: Callable[[Iterator[Any]], Iterator[Any]], batches: Iterator[Any]) -> Iterator[Any]:
@@ -286,7 +331,8 @@ def _run_on_pandas(function: Callable[[Iterator[Any]], Iterator[Any]], batches: 
             yield tuple(pa.Array.from_pandas(each) for each in series)
 
     for urls in function(arrow()):
-        yield urls.to_pandas()
+        is_struct = pa.types.is_struct(urls.type)
+        yield pa.RecordBatch.from_struct_array(urls).to_pandas() if is_struct else urls.to_pandas()
 
 
 def read_inventory(spark: SparkSession, manifest: str) -> DataFrame:
