@@ -19,6 +19,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from cossign._arrow import Memory
+from cossign.bulk import Chunks
 from cossign.errors import ParameterError
 from cossign.integrations.columns import (
     OnErrorOfColumn,
@@ -34,6 +36,8 @@ from cossign.request import Headers
 from cossign.signer import Signer
 
 __all__ = ["presign"]
+
+_CHUNK = 4 << 20  # bytes of a chunk: what reads a column has less to do with few
 
 
 def presign(
@@ -88,15 +92,14 @@ def presign(
     }
     arrow_on_error, has_reasons = keeps_reasons(on_error)
     try:
-        signed_column = signer.presign_arrow(
+        signed_column = signer.sign_column(
             arrow["keys"],
+            Chunks(threads, keep_errors=arrow_on_error == "null", memory=Memory(0, _CHUNK), as_keys=True),
             method=arrow["method"],
             expires=arrow["expires"],
             query={name: arrow[f"query[{name!r}]"] for name in values},
             headers=headers,
             key_time=key_time,
-            on_error=arrow_on_error,
-            threads=threads,
         )
         urls = whole_column(signed_column)
     except ParameterError as error:
