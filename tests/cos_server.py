@@ -58,7 +58,11 @@ def refusal(
     if authorization is not None:
         fields = dict(part.partition("=")[::2] for part in authorization.decode().split("&"))
     else:
-        fields = {name.decode(): value.decode() for name, value in query if name.startswith(b"q-")}
+        fields = {
+            name.decode("utf-8", "surrogateescape"): value.decode("utf-8", "surrogateescape")
+            for name, value in query
+            if name.startswith(b"q-")
+        }
         query = [(name, value) for name, value in query if not name.startswith(b"q-")]
         values.update({name: value for name, value in query if name == b"x-cos-security-token"})
         if "q-signature" not in fields:
