@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -132,11 +133,14 @@ class Settings:
         return f"Signer({self.credentials!r}, {options}){'' if self.start is None else f'.at({self.start})'}"
 
     def __dask_tokenize__(self) -> str:
-        """What Dask names tasks by: it would make that of the pickle, which secrets cannot be in.
+        """What Dask names tasks by: the pickle, or, if there is none, as of literal credentials, a name that is new.
 
         Source: https://docs.dask.org/en/stable/custom-collections.html, "Implementing Deterministic Hashing".
         """
-        return os.urandom(16).hex() if isinstance(self.credentials, Credentials) else repr(self)
+        try:
+            return pickle.dumps(self).hex()
+        except Exception:  # a provider's own __reduce__ may raise anything
+            return os.urandom(16).hex()
 
     def __reduce__(self) -> tuple[Any, ...]:
         if isinstance(self.credentials, Credentials):

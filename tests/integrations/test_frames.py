@@ -18,6 +18,7 @@ import pytest
 import cossign.integrations.pandas
 import cossign.integrations.polars
 from cossign import CosSignError, CredentialsError, FileCredentials, ParameterError, Signer
+from cossign.credentials import FunctionCredentials
 from cossign.integrations.duckdb import register, unregister
 from tests.conftest import BUCKET, REGION
 from tests.integrations.conftest import ODD, TIMES, AtScale, hash_of
@@ -209,7 +210,18 @@ def test_reasons_in_polars(signer: Signer) -> None:
     assert frame.lazy().select(expression).collect_schema() == frame.select(expression).schema
     assert frame.filter(pl.lit(False)).select(expression).unnest("key").columns == ["url", "error"]
     expires = pl.col("n").cossign.presign(signer, expires=pl.col("n"), on_error="struct")
-    assert "expires" not in str(pl.DataFrame({"n": ["1", "x"]}).select(expires).unnest("n")["error"][1])
+    assert (
+        pl.DataFrame({"n": ["1", "x"]})
+        .select(expires)
+        .unnest("n")["error"]
+        .to_list()[1]
+        .startswith("column 'n' must be")
+    )
+    for other in (pl.col("key").head(2), pl.col("key").head(0)):  # once the first value was taken for all rows
+        with pytest.raises(
+            (CosSignError, pl.exceptions.PolarsError), match=r"has \d rows, and other columns have \d|length"
+        ):
+            frame.select(pl.col("key").cossign.presign(signer, query={"v": other}, on_error="null"))
 
 
 def test_polars_at_scale(signer: Signer, at_scale: AtScale, tmp_path: Path) -> None:
@@ -362,6 +374,20 @@ def test_duckdb_keeps_no_function_that_nothing_uses(connection: duckdb.DuckDBPyC
         unregister(connection)
     with pytest.raises(ParameterError, match=r"query_cols must hold names, as in \['versionId'\], not be a str"):
         register(connection, signer, query_cols="versionId")
+    with pytest.raises(duckdb.Error):
+        register(connection, signer, "select")
+    assert names() == []
+    connection.begin()
+    for call in (register, unregister):
+        arguments = (connection, signer) if call is register else (connection,)
+        with pytest.raises(ParameterError, match="connection is within a transaction: end that first"):
+            call(*arguments)
+    connection.rollback()
+    register(connection, signer, "Cos_Presign")
+    register(connection, signer, query_cols=["v"])
+    assert len(names()) == 1
+    with pytest.raises(duckdb.Error, match="cos_presign: a parameter is BLOB: give its text"):
+        column(connection, "SELECT cos_presign('a', encode('é'))")
 
 
 # --- pandas and Dask
@@ -408,6 +434,8 @@ def test_what_is_wrong_in_pandas(signer: Signer) -> None:
         (pd.Series([1.5]), "must be a column of strings, not of floats"),
         (pd.Series(pd.to_timedelta([1], unit="h")), "must be a column of strings, not of durations"),
         (pd.Series([["a"]]), "must be a column of strings, not of lists"),
+        (pd.Series(["a", "\ud800"], dtype=object), "of dtype object cannot become a column of Arrow"),
+        (pd.Series([1 << 70], dtype=object), "of dtype object cannot become a column of Arrow"),
     ):
         with pytest.raises(ParameterError, match=rf"column 'keys' {said}"):
             wrong.cossign.presign(signer)
@@ -436,7 +464,9 @@ def test_pandas_pairs_rows_by_their_labels(signer: Signer) -> None:
     keys = pd.Series(["a", "b", "c"], index=[10, 20, 30], name="key")
     versions = pd.Series(["va", "vb", "vc", "vd"], index=[10, 20, 30, 40], name="version")
     wanted = signer.presign_many(["a", "b", "c"], key_time=TIMES, query={"versionId": ["va", "vb", "vc"]})
-    for each in (versions, versions[::-1], versions.sample(4, random_state=3)):
+    texts = pa.array(["vd", "vc", "vb", "va"], pa.string_view())
+    views = pd.Series(pd.array(texts, dtype=pd.ArrowDtype(texts.type)), index=[40, 30, 20, 10])
+    for each in (versions, versions[::-1], versions.sample(4, random_state=3), views):
         assert keys.cossign.presign(signer, key_time=TIMES, query={"versionId": each}).to_list() == wanted
     twice = keys.iloc[[2, 0, 2]]
     urls = twice.cossign.presign(signer, key_time=TIMES, query={"versionId": versions})
@@ -457,8 +487,10 @@ def test_reasons_in_pandas(signer: Signer, dtype: Any) -> None:
     assert list(result.columns) == ["url", "error"]
     rows = [tuple(None if pd.isna(value) else value for value in row) for row in result.to_numpy().tolist()]
     assert rows == with_reasons(signer)
-    joined = keys.to_frame().join(result)
-    assert joined["error"].notna().to_list() == [False, True, False, False]
+    keys.index = pd.Index([7, 7, 7, 1])  # as docs/frames.md has it, whatever the labels are
+    table = keys.to_frame().assign(**keys.cossign.presign(signer, key_time=TIMES, on_error="struct"))
+    assert table[table["error"].notna()]["key"].to_list() == ["../b"]
+    assert table["url"].isna().to_list() == [False, True, True, False]
 
 
 def test_dask_takes_literal_credentials_to_threads(signer: Signer) -> None:
@@ -471,6 +503,8 @@ def test_dask_takes_literal_credentials_to_threads(signer: Signer) -> None:
     with pytest.raises(TypeError, match="a pickled secret is a leaked secret"):
         url.compute(scheduler="processes")
     assert len({dask.base.tokenize(each) for each in (signer, signer.at(1), signer.replace(expires=1))}) == 3
+    others = [Signer(FunctionCredentials(lambda: signer.credentials), bucket=BUCKET, region=REGION) for _ in range(2)]
+    assert dask.base.tokenize(others[0]) != dask.base.tokenize(others[1])
 
 
 def test_dask_names_equal_signers_with_a_provider_alike(provided: Signer) -> None:

@@ -61,10 +61,10 @@ def register(
     """A function of SQL, for a connection: all URLs of a query are of its transaction's instant.
 
     Args:
-        connection: where it is registered; a cursor of it needs it again. Before a cursor is closed, call `unregister`:
-            DuckDB would keep its function as long as the database is open.
+        connection: where it is registered, outside a transaction; a cursor of it needs it again. Before a cursor is
+            closed, call `unregister`: otherwise DuckDB keeps its function until the database is closed.
         signer: a Signer.
-        name: the function's. Its key is a VARCHAR, an ENUM, or a BLOB of UTF-8.
+        name: the function's. Its key is a VARCHAR, an ENUM, or a BLOB of UTF-8. A BLOB of other bytes ends the query.
         method, expires, query, headers, key_time: as in `Signer.presign`.
         query_cols: parameters of the query that the function takes behind the key, in this order:
             ``("versionId",)`` for ``cos_presign(key, version_id)``.
@@ -80,6 +80,7 @@ def register(
         raise ParameterError("signer", f"must be a Signer, not {type(signer).__name__}")
     if not name.isidentifier():
         raise ParameterError("name", f"must be a name that SQL takes without quotes, not {name!r}")
+    _check_no_transaction(connection)
     check_names(query_cols)
     arrow_on_error, has_reasons = keeps_reasons(on_error)
     fixed_query = dict(query or {})
@@ -121,23 +122,41 @@ def register(
         null_handling="special",
     )
 
-    connection.execute(_macro(name, function, names))
-    _replace(connection, name, function)
+    _make_macro(connection, name, function, names)
 
 
-def _replace(connection: duckdb.DuckDBPyConnection, name: str, function: str) -> None:
-    """Remove the function that a macro had before."""
+def _check_no_transaction(connection: duckdb.DuckDBPyConnection) -> None:
+    """Refuse a transaction: if it were rolled back, DuckDB would call a function that Python no longer has."""
+    try:
+        connection.begin()
+    except duckdb.TransactionException:
+        raise ParameterError("connection", "is within a transaction: end that first") from None
+    connection.rollback()
+
+
+def _make_macro(connection: duckdb.DuckDBPyConnection, name: str, function: str, names: Sequence[str]) -> None:
+    """Make the function that users call, and remove the one that it called before."""
+    try:
+        connection.execute(_macro(name, function, names))
+    except duckdb.Error:  # such as a name that is a word of SQL
+        connection.remove_function(function)
+        raise
     functions = _functions.setdefault(connection, {})
-    if name in functions:
-        connection.remove_function(functions[name])
-    functions[name] = function
+    old_function = functions.get(name.lower())
+    functions[name.lower()] = function
+    if old_function is not None:
+        connection.remove_function(old_function)
 
 
 def _macro(name: str, function: str, names: Sequence[str]) -> str:
     """What makes the function that users call: it adds the instant, and looks at the key's type."""
 
+    def value(column: str) -> str:
+        wrong = f"error('{name}: a parameter is ' || typeof({column}) || ': give its text')"
+        return f"CASE WHEN typeof({column}) IN ('BLOB', 'JSON') THEN {wrong} ELSE {column}::VARCHAR END"
+
     def call(key: str) -> str:
-        values = ", ".join([key, *(f"{each}::VARCHAR" for each in names[1:])])
+        values = ", ".join([key, *map(value, names[1:])])
         return f"{function}(epoch(now())::BIGINT, {values})"
 
     of_text = ", ".join(f"'{each}'" for each in _KEYS)
@@ -157,7 +176,8 @@ def unregister(connection: duckdb.DuckDBPyConnection, name: str = "cos_presign")
     Raises:
         ParameterError: this connection has none of this name.
     """
-    function = _functions.get(connection, {}).pop(name, None)
+    _check_no_transaction(connection)
+    function = _functions.get(connection, {}).pop(name.lower(), None)
     if function is None:
         raise ParameterError("name", f"{name!r} is not registered for this connection")
     connection.execute(f"DROP MACRO IF EXISTS {name}")

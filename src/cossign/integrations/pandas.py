@@ -52,7 +52,7 @@ def presign(
     on_error: OnErrorOfColumn = "raise",
     threads: int = 1,
 ) -> Any:
-    """Presigned URLs of keys, all at one instant: a Series with the same index, name and dtype.
+    """Presigned URLs of keys, all at one instant, with the keys' index and name.
 
     Args:
         keys: a Series of strings; a null gives a null. Strings that Arrow does not hold (object, ``string[python]``)
@@ -111,7 +111,10 @@ def presign(
     if not has_reasons:
         return pd.Series(pd.array(urls, dtype=dtype), index=keys.index, name=keys.name)
     errors = marks(named_reasons(signed_column.errors, columns), len(keys))
-    return pd.DataFrame({"url": pd.array(urls, dtype=dtype), "error": pd.array(errors, dtype=dtype)}, index=keys.index)
+    return pd.DataFrame(
+        {"url": pd.array(urls, dtype=dtype), "error": pd.array(errors, dtype=_dtype(keys.dtype, errors.type))},
+        index=keys.index,
+    )
 
 
 @pd.api.extensions.register_series_accessor("cossign")
@@ -138,6 +141,9 @@ def _aligned(value: pd.Series[Any], index: pd.Index[Any], column: str) -> pd.Ser
     if (places < 0).any():
         label = _label(index, int((places < 0).argmax()))
         raise ParameterError(f"column {column!r}", f"has no row with the label {label}, which the keys have")
+    if isinstance(value.dtype, pd.ArrowDtype) and pa.types.is_string_view(value.dtype.pyarrow_dtype):
+        texts = value.array.__arrow_array__().cast(pa.string())  # pyarrow takes no rows of views
+        value = pd.Series(pd.array(texts, dtype=pd.ArrowDtype(pa.string())), index=value.index)
     return value.take(places)
 
 
@@ -154,7 +160,7 @@ def _arrow(value: pd.Series[Any], column: str) -> Any:
         return value.array.__arrow_array__()
     try:
         return pa.Array.from_pandas(value)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeError, OverflowError) as error:
         raise ParameterError(
             f"column {column!r}", f"of dtype {dtype} cannot become a column of Arrow: {error}"
         ) from None

@@ -76,9 +76,9 @@ def presign(
     signing.signer = signing.signer.at()
 
     def urls(columns: Sequence[pl.Series]) -> pl.Series:
-        parts = dict(zip(("keys", *expressions), _match_lengths(columns), strict=True))
+        parts = dict(zip(("keys", *expressions), columns, strict=True))
         try:
-            return signing.urls(parts)
+            return signing.urls(_match_lengths(parts))
         except ParameterError as error:
             # polars raises what it makes of this one's type and text
             raise CosSignError(str(signing.with_names(error, parts, has_rows=False))) from None
@@ -155,10 +155,13 @@ def _names(parts: Mapping[str, pl.Series]) -> dict[str, str]:
     return {parameter: part.name for parameter, part in parts.items()}
 
 
-def _match_lengths(columns: Sequence[pl.Series]) -> list[pl.Series]:
+def _match_lengths(parts: Mapping[str, pl.Series]) -> dict[str, pl.Series]:
     """Columns of one length: what is one value for all rows, repeated."""
-    rows = next((len(column) for column in columns if len(column) != 1), 1)
-    return [column if len(column) == rows else column.new_from_index(0, rows) for column in columns]
+    rows = next((len(part) for part in parts.values() if len(part) != 1), 1)
+    for parameter, part in parts.items():
+        if len(part) not in (1, rows):
+            raise ParameterError(parameter, f"has {len(part)} rows, and other columns have {rows}")
+    return {name: part if len(part) == rows else part.new_from_index(0, rows) for name, part in parts.items()}
 
 
 @pl.api.register_expr_namespace("cossign")

@@ -83,7 +83,8 @@ def presign(
 
     Args:
         df: any DataFrame.
-        key_col: its column of keys, strings; a null gives a null.
+        key_col: its column of keys, strings; a null gives a null. Columns are found in any case, unless
+            ``spark.sql.caseSensitive`` is true.
         url_col: the name of the new column.
         signer_config: a Signer whose credentials come from a provider; or a mapping of a Signer's parameters, with
             `ChainCredentials` unless it names others. They are asked for where the rows are.
@@ -99,7 +100,6 @@ def presign(
     Raises:
         ParameterError: a parameter is not of its form, or a column is missing or of another type. A bad row, or an
             executor without credentials, ends the job with an error that names column, partition and row.
-            Columns are found in any case, unless ``spark.sql.caseSensitive`` is true.
     """
     signing = ColumnSigning.plan(
         signer_config,
@@ -154,9 +154,12 @@ def _reaches_python(df: DataFrame, field: StructField) -> bool:
 def _place(df: DataFrame, parameter: str, column: str) -> int:
     """Where a column is in the batches, if it is of a type that its parameter can be made of."""
     names: list[str] = df.columns
-    if df.sparkSession.conf.get("spark.sql.caseSensitive") != "true":  # as Spark itself looks for names
+    # Names are looked for as Spark does it.
+    if isinstance(column, str) and df.sparkSession.conf.get("spark.sql.caseSensitive") != "true":
         alike = [name for name in names if name.lower() == column.lower()]
         column = alike[0] if len(alike) == 1 else column
+    if names.count(column) > 1:
+        raise ParameterError(parameter, f"{column!r} is the name of several columns")
     argument = check_there(parameter, column, names)
     place = names.index(column)
     kinds: tuple[type[DataType], ...] = {"keys": _TEXT, "method": _TEXT, "expires": (IntegralType,)}.get(
