@@ -140,7 +140,7 @@ class TableSigner(RowSigner):
             name = {"method": job.method_column, "expires": job.expires_column}.get(parameter)
             if parameter == "query":
                 name = job.query_columns.get(item.strip("']"))
-            if name is None or "Arrow type" not in error.reason:
+            if name is None or not error.reason.startswith("must be a column of"):
                 raise
             raise ParameterError(
                 "query_columns" if item else f"{parameter}_column",
