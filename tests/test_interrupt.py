@@ -188,8 +188,10 @@ def test_waits_are_as_long_as_they_must(seconds: float | None, monkeypatch: pyte
     thread = threading.Thread(target=work)
     thread.start()
     for patience in (0, 0.05):
+        begun = time.monotonic()
         waits.join(thread, patience)
         assert thread.is_alive()
+        assert time.monotonic() - begun >= patience
     threading.Timer(0.1, may_end.set).start()
     assert waits.get(items) == 1
     waits.join(thread)

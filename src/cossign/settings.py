@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -133,12 +132,15 @@ class Settings:
         return f"Signer({self.credentials!r}, {options}){'' if self.start is None else f'.at({self.start})'}"
 
     def __dask_tokenize__(self) -> str:
-        """What Dask names tasks by: the pickle, or, if there is none, as of literal credentials, a name that is new.
+        """What Dask names tasks by: a hash of the pickle; or, as literal credentials have no pickle, a new name.
 
         Source: https://docs.dask.org/en/stable/custom-collections.html, "Implementing Deterministic Hashing".
         """
+        import hashlib
+        import pickle
+
         try:
-            return pickle.dumps(self).hex()
+            return hashlib.sha256(pickle.dumps(self)).hexdigest()
         except Exception:  # a provider's own __reduce__ may raise anything
             return os.urandom(16).hex()
 

@@ -172,7 +172,7 @@ class Bucket:
         Args:
             prefix: what the keys begin with.
             after: only keys after this one.
-            delimiter: such as a slash. A key that has it behind the prefix is not listed; `prefixes` has its beginning
+            delimiter: such as a slash. A key that has it after the prefix is not listed; `prefixes` has its beginning
                 up to there, once for all such keys.
 
         Raises:
@@ -543,7 +543,7 @@ class _ParallelList:
         with self._changed:
             first = self._ranges[0]
             while not first.pages and not first.is_done:
-                self._changed.wait(waits.SECONDS)
+                self._changed.wait(waits.at_once())
             self._changed.notify_all()
             if first.pages:
                 return first.pages.popleft()

@@ -17,11 +17,16 @@ T = TypeVar("T")
 SECONDS: float | None = 0.2 if sys.platform == "win32" else None
 
 
+def at_once(limit: float | None = None) -> float | None:
+    """For how many seconds to wait before waiting anew: at most `limit`; None for as long as it takes."""
+    return min((each for each in (limit, SECONDS) if each is not None), default=None)
+
+
 def get(queue: SimpleQueue[T]) -> T:
     """The next item of a queue."""
     while True:
         try:
-            return queue.get(timeout=SECONDS)
+            return queue.get(timeout=at_once())
         except Empty:
             pass
 
@@ -30,9 +35,7 @@ def join(thread: threading.Thread, patience: float | None = None) -> None:
     """Wait for the end of a thread; at most `patience` seconds, if that is not None."""
     end = None if patience is None else time.monotonic() + patience
     while thread.is_alive():
-        seconds = [SECONDS] if SECONDS is not None else []
-        if end is not None:
-            seconds.append(end - time.monotonic())
-        if seconds and min(seconds) <= 0:
+        left = None if end is None else end - time.monotonic()
+        if left is not None and left <= 0:
             return
-        thread.join(min(seconds, default=None))
+        thread.join(at_once(left))

@@ -283,6 +283,19 @@ def test_what_notepad_puts_before_a_configuration_and_a_key(tmp_path: Path) -> N
     assert _secret(None, str(tmp_path / "key"), "secret_key") == "example-key"
 
 
+def test_a_system_without_forks() -> None:
+    code = """
+import logging, os, random, tempfile, threading
+del os.register_at_fork
+import pyarrow as pa
+from cossign import Credentials, RefreshingCredentials, Signer
+provider = RefreshingCredentials(lambda: Credentials("AKIDEXAMPLE", "example-key", "token", expires_at=4102444800))
+signer = Signer(provider, bucket="b-1250000000", region="ap-beijing").at(1700000000)
+assert pa.chunked_array(signer.presign_arrow(pa.array(["a"]))).to_pylist() == [signer.presign("a")]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_gateway_without_unix_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import socket
 

@@ -66,7 +66,7 @@ def test_a_verdict_that_nobody_read_is_no_success() -> None:
     assert done.returncode in (1, 141)
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "utf-8:strict"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "utf-8:strict", "cp936", "cp936:strict", "utf-16"])
 def test_encodings(encoding: str, signer: Signer) -> None:
     Path("u.txt").write_bytes(b"https://h/\xff?q-signature=1\n")
     url = shlex.quote(signer.presign("\u5934"))
@@ -76,6 +76,12 @@ def test_encodings(encoding: str, signer: Signer) -> None:
     ):  # fmt: skip
         done = shell(script, PYTHONIOENCODING=encoding)
         assert (done.returncode, b"Traceback" in done.stderr) == (status, False), (script, done.stderr)
+
+
+def test_a_console_in_cp936() -> None:
+    """As Windows has it in China: what the code page lacks is shown as an escape."""
+    done = shell("cossign verify $'https://h/\u5934-\U0001f600?y'", PYTHONIOENCODING="cp936")
+    assert "\u5934-".encode("cp936") + rb"\U0001f600" in done.stdout
 
 
 def test_what_does_not_print_is_shown_as_an_escape() -> None:

@@ -386,8 +386,39 @@ def test_duckdb_keeps_no_function_that_nothing_uses(connection: duckdb.DuckDBPyC
     register(connection, signer, "Cos_Presign")
     register(connection, signer, query_cols=["v"])
     assert len(names()) == 1
-    with pytest.raises(duckdb.Error, match="cos_presign: a parameter is BLOB: give its text"):
-        column(connection, "SELECT cos_presign('a', encode('é'))")
+    unregister(connection)
+    with pytest.raises(ParameterError, match="query_cols holds 'v' twice"):
+        register(connection, signer, query_cols=["v", "w", "v"])
+    with pytest.raises(ParameterError, match=r"query\['v'\] must not be given with query_cols of the same name"):
+        register(connection, signer, query={"v": 1}, query_cols=["v"])
+    default = duckdb.connect(":default:")  # each call gives another object for the one connection
+    register(default, signer)
+    register(duckdb.default_connection(), signer)
+    unregister(duckdb.default_connection())
+    with pytest.raises(ParameterError, match="is not registered for this connection"):
+        unregister(default)
+    connection.execute("CREATE TEMPORARY MACRO cos_presign(x) AS x")
+    with pytest.raises(ParameterError, match="is not registered for this connection"):
+        unregister(connection)
+
+
+@pytest.mark.parametrize("value", ["encode('é')", "'\"x\"'::JSON", "1.5", "DATE '2026-01-01'", "['a']", "true"])
+def test_duckdb_takes_parameters_of_strings_and_integers(
+    connection: duckdb.DuckDBPyConnection, signer: Signer, value: str
+) -> None:
+    """A cast would make a text of anything."""
+    register(connection, signer, key_time=TIMES, query_cols=["v"])
+    with pytest.raises(duckdb.Error, match="cos_presign: a parameter must be a column of strings or integers, not of "):
+        column(connection, f"SELECT cos_presign('a', {value})")
+    for good, text in (
+        ("'x'::ENUM('x')", "x"),
+        ("5::UTINYINT", "5"),
+        ("5", "5"),
+        ("170141183460469231731::HUGEINT", None),
+    ):
+        wanted = signer.presign("a", key_time=TIMES, query={"v": text or "170141183460469231731"})
+        assert column(connection, f"SELECT cos_presign('a', {good})") == [wanted]
+    assert column(connection, "SELECT cos_presign('a', NULL)") == [signer.presign("a", key_time=TIMES)]
 
 
 # --- pandas and Dask

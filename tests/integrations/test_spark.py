@@ -271,6 +271,8 @@ def test_names_in_another_case(spark: SparkSession, provided: Signer) -> None:
     with pytest.raises(ParameterError, match="key_col 'key' is not a column: there are 'Key', 'KEY', 'number'"):
         presign(two, "key", "url", provided)
     assert urls(presign(two, "KEY", "url", provided, key_time=TIMES)) == provided.presign_many(["b"], key_time=TIMES)
+    with pytest.raises(ParameterError, match="key_col 'key' is the name of several columns"):
+        presign(spark.sql("SELECT 'a' AS key, 'b' AS key"), "key", "url", provided)
     spark.conf.set("spark.sql.caseSensitive", "true")
     try:
         with pytest.raises(ParameterError, match="key_col 'KEY' is not a column: there are 'Key', 'Version', 'number'"):

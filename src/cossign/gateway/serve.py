@@ -360,10 +360,8 @@ def run(config: Config, target: str) -> None:
                         restart_times[number] = now + _LONGEST_PAUSE
                     else:
                         del restart_times[number]
-                seconds = [at - now for at in restart_times.values()]
-                if waits.SECONDS is not None:
-                    seconds.append(waits.SECONDS)
-                self.main_loop_interrupt.wait(min(seconds, default=None))
+                pause = min(restart_times.values()) - now if restart_times else None
+                self.main_loop_interrupt.wait(waits.at_once(pause))
                 self.main_loop_interrupt.clear()
                 while self.interrupt_children:
                     number = self.interrupt_children.pop()

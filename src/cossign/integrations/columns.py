@@ -67,6 +67,15 @@ def whole_column(signed_column: Iterable[Any]) -> Any:
     return pa.chunked_array(chunks) if chunks else pa.chunked_array([], pa.string())
 
 
+def join_chunks(chunks: Sequence[Any]) -> Any:
+    """Chunks of URLs as one array; without a copy, if there is one."""
+    import pyarrow as pa
+
+    if not chunks:
+        return pa.array([], pa.string())
+    return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
+
+
 def marks(errors: Iterable[tuple[int, str]], rows: int) -> Any:
     """The column of what is wrong: null for what is not."""
     import pyarrow as pa
@@ -79,13 +88,25 @@ def with_reasons(urls: Any, errors: Iterable[tuple[int, str]]) -> Any:
     """A column of structs: URLs, and what is wrong with those that are null."""
     import pyarrow as pa
 
-    return pa.StructArray.from_arrays([urls.combine_chunks(), marks(errors, len(urls))], ["url", "error"])
+    return pa.StructArray.from_arrays([join_chunks(urls.chunks), marks(errors, len(urls))], ["url", "error"])
 
 
-def check_names(query_cols: Sequence[str]) -> None:
-    """Refuse one name in the place of several: its characters would be taken for names."""
-    if isinstance(query_cols, str):
+def check_names(query_cols: Sequence[str], fixed_query: Query) -> None:
+    """Refuse names of parameters that could be meant in two ways."""
+    if isinstance(query_cols, str):  # its characters would be taken for names
         raise ParameterError("query_cols", f"must hold names, as in [{query_cols!r}], not be a str")
+    for place, name in enumerate(query_cols):
+        if not isinstance(name, str):
+            raise ParameterError("query_cols", f"must hold names, not {name!r}")
+        if name in query_cols[:place]:
+            raise ParameterError("query_cols", f"holds {name!r} twice")
+        check_not_fixed(name, fixed_query)
+
+
+def check_not_fixed(name: str, fixed_query: Query) -> None:
+    """Refuse a parameter that is one value for all rows, and a column, too."""
+    if name in fixed_query:
+        raise ParameterError(f"query[{name!r}]", "must not be given with query_cols of the same name")
 
 
 def keeps_reasons(on_error: OnErrorOfColumn) -> tuple[OnError, bool]:
@@ -183,8 +204,7 @@ class ColumnSigning:
                 if value != usual:
                     raise ParameterError(name, f"must not be given with {name}_col")
         for name in query_columns:
-            if name in fixed_query:
-                raise ParameterError(f"query[{name!r}]", "must not be given with query_cols of the same name")
+            check_not_fixed(name, fixed_query)
         if error_col is not None and on_error != "null":
             raise ParameterError("error_col", 'needs on_error="null"')
         try:

@@ -17,7 +17,6 @@ import inspect
 import itertools
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import duckdb
 
@@ -38,11 +37,14 @@ from cossign.signer import Signer
 
 __all__ = ["register", "unregister"]
 
-_KEYS = ("VARCHAR", '"NULL"', "STRING_LITERAL")  # types of keys that are texts as they are
+# Types of values that are texts as they are, and of integers, as DuckDB names them. ENUM has its values in its name.
+_TEXTS = "'VARCHAR', '\"NULL\"', 'STRING_LITERAL'"
+_INTEGERS = (
+    "'TINYINT', 'SMALLINT', 'INTEGER', 'BIGINT', 'HUGEINT', 'UTINYINT', 'USMALLINT', 'UINTEGER', 'UBIGINT', "
+    "'UHUGEINT', 'INTEGER_LITERAL'"
+)
 
 _numbers = itertools.count(1)
-# Of each connection: the functions of its macros. DuckDB keeps a function until its own connection removes it.
-_functions: WeakKeyDictionary[duckdb.DuckDBPyConnection, dict[str, str]] = WeakKeyDictionary()
 
 
 def register(
@@ -66,7 +68,7 @@ def register(
         signer: a Signer.
         name: the function's. Its key is a VARCHAR, an ENUM, or a BLOB of UTF-8. A BLOB of other bytes ends the query.
         method, expires, query, headers, key_time: as in `Signer.presign`.
-        query_cols: parameters of the query that the function takes behind the key, in this order:
+        query_cols: parameters of the query that the function takes after the key, in this order, strings or integers:
             ``("versionId",)`` for ``cos_presign(key, version_id)``.
         on_error: "raise" at a bad key; "null": its URL is NULL; or "struct": the function gives a
             ``STRUCT(url VARCHAR, error VARCHAR)``, and ``error`` says what is wrong with a key.
@@ -81,9 +83,9 @@ def register(
     if not name.isidentifier():
         raise ParameterError("name", f"must be a name that SQL takes without quotes, not {name!r}")
     _check_no_transaction(connection)
-    check_names(query_cols)
-    arrow_on_error, has_reasons = keeps_reasons(on_error)
     fixed_query = dict(query or {})
+    check_names(query_cols, fixed_query)
+    arrow_on_error, has_reasons = keeps_reasons(on_error)
     columns = {"keys": "key", **{f"query[{each!r}]": each for each in query_cols}}
 
     @functools.lru_cache(maxsize=8)
@@ -121,7 +123,6 @@ def register(
         type="arrow",
         null_handling="special",
     )
-
     _make_macro(connection, name, function, names)
 
 
@@ -136,33 +137,41 @@ def _check_no_transaction(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _make_macro(connection: duckdb.DuckDBPyConnection, name: str, function: str, names: Sequence[str]) -> None:
     """Make the function that users call, and remove the one that it called before."""
+    old_function = _function_of(connection, name)
     try:
         connection.execute(_macro(name, function, names))
+        connection.execute(f"CREATE OR REPLACE TEMPORARY MACRO {name}_calls() AS '{function}'")
     except duckdb.Error:  # such as a name that is a word of SQL
         connection.remove_function(function)
         raise
-    functions = _functions.setdefault(connection, {})
-    old_function = functions.get(name.lower())
-    functions[name.lower()] = function
     if old_function is not None:
         connection.remove_function(old_function)
+
+
+def _function_of(connection: duckdb.DuckDBPyConnection, name: str) -> str | None:
+    """The function that a macro of `register` calls, as the connection keeps it; None if it has no such macro."""
+    try:
+        [(function,)] = connection.execute(f"SELECT {name}_calls()").fetchall()
+    except duckdb.CatalogException:
+        return None
+    return str(function)
 
 
 def _macro(name: str, function: str, names: Sequence[str]) -> str:
     """What makes the function that users call: it adds the instant, and looks at the key's type."""
 
     def value(column: str) -> str:
-        wrong = f"error('{name}: a parameter is ' || typeof({column}) || ': give its text')"
-        return f"CASE WHEN typeof({column}) IN ('BLOB', 'JSON') THEN {wrong} ELSE {column}::VARCHAR END"
+        is_plain = f"typeof({column}) IN ({_TEXTS}, {_INTEGERS}) OR typeof({column}) LIKE 'ENUM(%'"
+        wrong = f"error('{name}: a parameter must be a column of strings or integers, not of ' || typeof({column}))"
+        return f"CASE WHEN {is_plain} THEN {column}::VARCHAR ELSE {wrong} END"
 
     def call(key: str) -> str:
         values = ", ".join([key, *map(value, names[1:])])
         return f"{function}(epoch(now())::BIGINT, {values})"
 
-    of_text = ", ".join(f"'{each}'" for each in _KEYS)
     return (
         f"CREATE OR REPLACE TEMPORARY MACRO {name}({', '.join(names)}) AS CASE "
-        f"WHEN typeof(key) IN ({of_text}) OR typeof(key) LIKE 'ENUM(%' THEN {call('key::VARCHAR')} "
+        f"WHEN typeof(key) IN ({_TEXTS}) OR typeof(key) LIKE 'ENUM(%' THEN {call('key::VARCHAR')} "
         # As text a BLOB has escapes, which the cast undoes; a cast of another type to BLOB may not be there.
         f"WHEN typeof(key) = 'BLOB' THEN {call('decode(key::VARCHAR::BLOB)')} "
         f"WHEN typeof(key) = 'JSON' THEN error('{name}: key is JSON: give its text, as in key->>''$''') "
@@ -177,8 +186,9 @@ def unregister(connection: duckdb.DuckDBPyConnection, name: str = "cos_presign")
         ParameterError: this connection has none of this name.
     """
     _check_no_transaction(connection)
-    function = _functions.get(connection, {}).pop(name.lower(), None)
+    function = _function_of(connection, name)
     if function is None:
         raise ParameterError("name", f"{name!r} is not registered for this connection")
-    connection.execute(f"DROP MACRO IF EXISTS {name}")
+    for macro in (name, f"{name}_calls"):
+        connection.execute(f"DROP MACRO IF EXISTS {macro}")
     connection.remove_function(function)

@@ -57,7 +57,7 @@ def presign(
         ParameterError: a parameter is not of its form.
         CosSignError: while it is computed: what is wrong, with its column and key. Polars computes a column in parts,
             and does not say which row of the frame a part begins with.
-        CredentialsError: while it is computed: there are no credentials, or they have expired.
+        CredentialsError: while it is computed: credentials are missing, or have expired.
     """
     if not isinstance(keys, (str, pl.Expr)):
         raise ParameterError("keys", f"must be a column's name or an expression, not {type(keys).__name__}")
@@ -104,10 +104,10 @@ class _Signing:
         self,
         signer: Signer,
         *,
-        method: Any,
-        expires: Any,
-        query: Mapping[str, Any] | None,
-        on_error: OnErrorOfColumn,
+        method: Any = "GET",
+        expires: Any = None,
+        query: Mapping[str, Any] | None = None,
+        on_error: OnErrorOfColumn = "raise",
         **others: Any,
     ) -> None:
         if not isinstance(signer, Signer):
@@ -134,7 +134,7 @@ class _Signing:
         )
         try:
             urls = pl.Series(keys.name, signed_column)
-        except pl.exceptions.PolarsError:  # a bad row, of which polars knows the text alone
+        except pl.exceptions.PolarsError:  # at a bad row polars keeps the text of the error alone
             for _ in signed_column:
                 pass
             raise
@@ -183,28 +183,14 @@ class _Series:
     def __init__(self, keys: pl.Series) -> None:
         self._keys = keys
 
-    def presign(
-        self,
-        signer: Signer,
-        *,
-        method: Any = "GET",
-        expires: Any = None,
-        query: Mapping[str, Any] | None = None,
-        headers: Headers | None = None,
-        key_time: Span | None = None,
-        on_error: OnErrorOfColumn = "raise",
-        threads: int = 1,
-    ) -> pl.Series:
+    def presign(self, signer: Signer, **keywords: Any) -> pl.Series:
         """As `presign`, of these keys, at once; a method, an expiry and a query's value may be Series as long as this.
 
         Raises:
             ParameterError: a parameter is not of its form, or a row is bad; ``index`` is its number, from 0.
-            CredentialsError: there are no credentials, or they have expired.
+            CredentialsError: credentials are missing, or have expired.
         """
-        signing = _Signing(
-            signer, method=method, expires=expires, query=query, on_error=on_error,
-            headers=headers, key_time=key_time, threads=threads,
-        )  # fmt: skip
+        signing = _Signing(signer, **keywords)
         for parameter, each in signing.arguments.items():
             if isinstance(each, pl.Expr):
                 raise ParameterError(parameter, "is an expression, which a Series has no frame for: give a Series")

@@ -47,6 +47,7 @@ from cossign.integrations.columns import (
     SignerConfig,
     check_names,
     check_there,
+    join_chunks,
     keeps_reasons,
     marks,
     with_reasons,
@@ -76,7 +77,7 @@ def presign(
     on_error: OnError = "raise",
     error_col: str | None = None,
 ) -> DataFrame:
-    """A DataFrame with a column of presigned URLs behind its own columns, all of this call's instant.
+    """A DataFrame with a column of presigned URLs after its own columns, all of this call's instant.
 
     A task that is tried again, or twice at once, gives the same bytes, as long as its provider gives the same
     credentials. All columns of `df` pass through Python: select those that you need.
@@ -138,6 +139,8 @@ def presign(
             for name, inner in zip(df.columns, inner_df.schema.fields, strict=True)
             if not _reaches_python(inner_df, inner)
         ]
+        if not kinds:
+            raise
         text = f"has columns that Spark does not give to Python: {', '.join(kinds)}. Leave them out, or cast them"
         raise ParameterError("df", text) from None
 
@@ -158,9 +161,9 @@ def _place(df: DataFrame, parameter: str, column: str) -> int:
     if isinstance(column, str) and df.sparkSession.conf.get("spark.sql.caseSensitive") != "true":
         alike = [name for name in names if name.lower() == column.lower()]
         column = alike[0] if len(alike) == 1 else column
-    if names.count(column) > 1:
-        raise ParameterError(parameter, f"{column!r} is the name of several columns")
     argument = check_there(parameter, column, names)
+    if names.count(column) > 1:
+        raise ParameterError(argument, f"{column!r} is the name of several columns")
     place = names.index(column)
     kinds: tuple[type[DataType], ...] = {"keys": _TEXT, "method": _TEXT, "expires": (IntegralType,)}.get(
         parameter, (*_TEXT, IntegralType)
@@ -182,16 +185,10 @@ def _presign_batches(
             arrow_columns = {parameter: batch.column(place) for parameter, place in places.items()}
             urls, errors = signing.sign_rows(arrow_columns, where, first)
             first += len(batch)
-            columns = [*batch.columns, _join_chunks(urls.chunks)]
+            columns = [*batch.columns, join_chunks(urls.chunks)]
             if has_error_col:
                 columns.append(marks(errors, len(batch)))
             yield pa.RecordBatch.from_arrays(columns, names=names)
-
-
-def _join_chunks(chunks: Sequence[Any]) -> Any:
-    if not chunks:
-        return pa.array([], pa.string())
-    return chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
 
 
 def _pieces(batch: Any) -> Iterator[Any]:
@@ -228,7 +225,7 @@ def register(
         signer_config: as in `presign`.
         name: the function's.
         method, expires, query, headers, key_time: as in `Signer.presign`.
-        query_cols: parameters of the query that the function takes behind the key, in this order:
+        query_cols: parameters of the query that the function takes after the key, in this order:
             ``("versionId",)`` for ``cos_presign(key, version_id)``.
         on_error: "raise" at a bad row; "null": its URL is NULL; or "struct": the function gives structs of ``url`` and
             ``error``, which says what is wrong with a row.
@@ -241,7 +238,7 @@ def register(
     """
     if not name.isidentifier():
         raise ParameterError("name", f"must be a name that SQL takes without quotes, not {name!r}")
-    check_names(query_cols)
+    check_names(query_cols, query or {})
     arrow_on_error, has_reasons = keeps_reasons(on_error)
     signing = ColumnSigning.plan(
         signer_config,
@@ -324,7 +321,7 @@ def _urls(signing: ColumnSigning, knows_instant: bool, has_reasons: bool, batche
         errors: list[tuple[int, str]] = []
         if rows:
             urls, errors = signing.sign_rows(arrow_columns, where, None, start)
-        yield with_reasons(urls, errors) if has_reasons else _join_chunks(urls.chunks)
+        yield with_reasons(urls, errors) if has_reasons else join_chunks(urls.chunks)
 
 
 def _run_on_pandas(function: Callable[[Iterator[Any]], Iterator[Any]], batches: Iterator[Any]) -> Iterator[Any]:
