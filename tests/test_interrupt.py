@@ -185,7 +185,7 @@ def test_waits_are_as_long_as_they_must(seconds: float | None, monkeypatch: pyte
         may_end.wait()
         items.put(1)
 
-    thread = threading.Thread(target=work)
+    thread = threading.Thread(target=work, daemon=True)  # which a test that fails leaves
     thread.start()
     for patience in (0, 0.05):
         begun = time.monotonic()
