@@ -198,6 +198,11 @@ def test_each_query_has_its_instant(spark: SparkSession, provided: Signer) -> No
     later = instants()
     assert len(later) == 1
     assert (later != first) is (pyspark.__version__ >= "4")
+    if pyspark.__version__ >= "4":
+        register(spark, provided.replace(backdate=5000))
+        begun = int(time.time())
+        [early] = instants()
+        assert begun - 5000 <= int(early) <= time.time() - 5000
     register(spark, provided.at(1557989753))
     assert instants() == {"1557989753"}
 

@@ -236,7 +236,7 @@ class ColumnSigning:
         )
 
     def sign_rows(
-        self, arrow_columns: Mapping[str, Any], where: str, first: int | None = 0, start: int | None = None
+        self, arrow_columns: Mapping[str, Any], where: str, first: int | None = 0, instant: int | None = None
     ) -> tuple[Any, list[tuple[int, str]]]:
         """URLs of some rows.
 
@@ -244,7 +244,7 @@ class ColumnSigning:
             arrow_columns: a column of Arrow for each of `columns`, by its parameter.
             where: which partition they are of, for errors.
             first: the first one's number in it; None if that is not known: errors name the key alone.
-            start: when their signatures begin, if that is not when the job was planned.
+            instant: Unix seconds at which they are signed, if that is not when the job was planned.
 
         Returns:
             A column of pyarrow, in chunks, and, with ``on_error="null"``, (index, what is wrong) of bad rows.
@@ -256,7 +256,7 @@ class ColumnSigning:
         keys = arrow_columns["keys"]
         signer, memory = _at_worker(self.signer)
         if signer.start is None:
-            signer = signer.at(self.start if start is None else start)
+            signer = signer.at(self.start if instant is None else instant - signer.backdate)
             self._check_end(signer)
 
         def at_row(index: int) -> str:

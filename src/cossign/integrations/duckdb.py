@@ -90,7 +90,7 @@ def register(
 
     @functools.lru_cache(maxsize=8)
     def signer_at(instant: int) -> Signer:
-        return signer.at(instant - 1) if signer.start is None else signer
+        return signer.at(instant - signer.backdate) if signer.start is None else signer
 
     def presign_keys(instants: Any, keys: Any, *values: Any) -> Any:
         try:
@@ -167,7 +167,7 @@ def _macro(name: str, function: str, names: Sequence[str]) -> str:
 
     def call(key: str) -> str:
         values = ", ".join([key, *map(value, names[1:])])
-        return f"{function}(epoch(now())::BIGINT, {values})"
+        return f"{function}(floor(epoch(now()))::BIGINT, {values})"  # a cast alone rounds up
 
     return (
         f"CREATE OR REPLACE TEMPORARY MACRO {name}({', '.join(names)}) AS CASE "

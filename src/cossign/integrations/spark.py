@@ -312,15 +312,14 @@ def _urls(signing: ColumnSigning, knows_instant: bool, has_reasons: bool, batche
     for columns in batches:
         columns = list(columns) if isinstance(columns, tuple) else [columns]
         rows = len(columns[0])
-        start = None
-        if knows_instant:
-            instants = columns.pop(0)
-            start = instants[0].as_py() - 1 if rows else 0
+        instants = columns.pop(0) if knows_instant else None
         arrow_columns = dict(zip(signing.columns, columns, strict=True))
         urls: Any = pa.chunked_array([], pa.string())
         errors: list[tuple[int, str]] = []
         if rows:
-            urls, errors = signing.sign_rows(arrow_columns, where, None, start)
+            urls, errors = signing.sign_rows(
+                arrow_columns, where, None, None if instants is None else instants[0].as_py()
+            )
         yield with_reasons(urls, errors) if has_reasons else join_chunks(urls.chunks)
 
 
