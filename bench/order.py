@@ -2,6 +2,7 @@
 
 ``python -m bench.order [avx2|avx512|sse2|neon] [COMPILER...]`` prints the best and what lanes.h has now. All of them do
 the same arithmetic; the order alone decides whether the compiler's schedule is good. lanes.h pins what was best.
+The variants hash one group of lanes after the other; lanes.h as it is mixes two groups in AVX-512.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from pathlib import Path
 
 ENGINES = Path(__file__).parent.parent / "src" / "cossign" / "native" / "sha1"
 STATEMENTS = {
-    "KW": "e += W(t) + K;",
-    "S": "SCHEDULE((t) + AHEAD)",
+    "KW": "e += W(w, t) + K;",
+    "S": "SCHEDULE(w, (t) + AHEAD)",
     "F": "e += F(b, c, d);",
     "R": "e += ROL(a, 5);",
     "B": "b = ROL(b, 30);",
@@ -50,7 +51,8 @@ def variants() -> Iterator[tuple[str, str]]:
             continue
         lines = "".join(STATEMENTS[each] + (" PIN(e);" if each in pins else "") + " \\\n" for each in order.split())
         name = f"{order}, pinned {'+'.join(pins) or 'nowhere'}, {ahead} ahead {form}"
-        yield name, f"{macros}#define AHEAD {ahead}\n#define ROUND(a, b, c, d, e, F, K, t) \\\n{lines}\n"
+        macros += f"#define SIDE_BY_SIDE 0\n#define AHEAD {ahead}\n"
+        yield name, f"{macros}#define ROUND(a, b, c, d, e, F, K, t) \\\n{lines}\n"
 
 
 def timed(compiler: str, engine: str, macros: str, folder: Path) -> tuple[float, float]:

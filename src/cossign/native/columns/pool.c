@@ -103,6 +103,11 @@ struct Pool {
     Slab *lost;
 };
 
+/* The memory of the last pool that ended, for the next one's first slots: streams that are read one after the other do
+   not ask the system for a huge page each. */
+static Slab *spare;
+static Lock sparing = LOCK_INIT;
+
 /* After a fork, a pool's lock may be held by a thread that the new process lacks, and its lists may be half changed. We
    cannot hold all locks over a fork, because os.fork releases Python's global lock on its way. */
 static uint64_t forks;
@@ -111,12 +116,36 @@ static Lock reviving = LOCK_INIT;
 void pool_after_fork(void)
 {
     reviving = (Lock)LOCK_INIT;
+    sparing = (Lock)LOCK_INIT;
+    spare = NULL; /* another thread may have been changing it */
     forks++;
 }
 
 uint64_t pool_forks(void)
 {
     return forks;
+}
+
+/* Keep a slab instead of giving it back; 0 if there is one already. */
+static int spare_put(Slab *slab)
+{
+    lock_take(&sparing);
+    int taken = spare == NULL && slab->size == SLAB;
+    if (taken) {
+        slab->used = 0;
+        spare = slab;
+    }
+    lock_release(&sparing);
+    return taken;
+}
+
+static Slab *spare_take(void)
+{
+    lock_take(&sparing);
+    Slab *slab = spare;
+    spare = NULL;
+    lock_release(&sparing);
+    return slab;
 }
 
 /* Empty a pool that came over by a fork. */
@@ -165,8 +194,10 @@ static void pool_free(Pool *pool)
     while (pool->slabs) {
         Slab *slab = pool->slabs;
         pool->slabs = slab->next;
-        pages_free(slab->pages, slab->size);
-        free(slab);
+        if (pool->most_idle == 0 || !spare_put(slab)) { /* what was forgotten has small pages */
+            pages_free(slab->pages, slab->size);
+            free(slab);
+        }
     }
     lock_end(&pool->lock);
     free(pool);
@@ -183,23 +214,32 @@ void pool_close(Pool *pool)
     }
 }
 
+static Slab *slab_new(size_t size)
+{
+    Slab *slab = malloc(sizeof *slab);
+    if (!slab) {
+        return NULL;
+    }
+    *slab = (Slab){.pages = pages_new(size), .size = size};
+    if (!slab->pages) {
+        free(slab);
+        return NULL;
+    }
+    return slab;
+}
+
 /* A slot's memory of a slab, a new one if need be; NULL without memory. The pool is locked. */
 static Slot *slab_slot(Pool *pool)
 {
     Slab *slab = pool->slabs;
     if (!slab || slab->used + pool->slot > slab->size) {
         size_t size = !slab ? SLAB : slab->size < LARGEST_SLAB ? 2 * slab->size : LARGEST_SLAB;
-        slab = malloc(sizeof *slab);
+        size = size > pool->slot ? size : (pool->slot + SLAB - 1) / SLAB * SLAB;
+        slab = size == SLAB ? spare_take() : NULL;
+        slab = slab ? slab : slab_new(size);
         if (!slab) {
             return NULL;
         }
-        slab->size = size > pool->slot ? size : (pool->slot + SLAB - 1) / SLAB * SLAB;
-        slab->pages = pages_new(slab->size);
-        if (!slab->pages) {
-            free(slab);
-            return NULL;
-        }
-        slab->used = 0;
         slab->next = pool->slabs;
         pool->slabs = slab;
     }

@@ -7,6 +7,9 @@
 #define LANES 16
 #define SIGN sha1_sign_avx512
 #define LAY frame_lay_avx512
+#ifndef SIDE_BY_SIDE /* bench/order.py tries without */
+#define SIDE_BY_SIDE 1
+#endif
 #ifdef SHA1_SPLIT /* tests: the same source for a CPU without AVX-512; the compiler splits the vectors */
 #define TARGET __attribute__((target("avx2")))
 #define EACH(x, test)                                 \
@@ -32,6 +35,15 @@
         }                                                           \
         loaded;                                                     \
     })
+#define FOUR_PARTS(p0, p1, p2, p3)                                     \
+    ({                                                                 \
+        const uint8_t *const places[] = {p0, p1, p2, p3};              \
+        vec parts;                                                     \
+        for (int place = 0; place < 4; place++) {                      \
+            memcpy((uint8_t *)&parts + 16 * place, places[place], 16); \
+        }                                                              \
+        parts;                                                         \
+    })
 #else
 #define TARGET __attribute__((target("avx512f,avx512bw")))
 #define TERNARY(x, y, z, table) ((vec)_mm512_ternarylogic_epi32((__m512i)(x), (__m512i)(y), (__m512i)(z), table))
@@ -51,6 +63,13 @@
 #define UNSAFE(x) _mm512_testn_epi8_mask(LOOKUP(x, SAFE_LOW), LOOKUP((x) >> 4, SAFE_HIGH))
 #define PICK(table, x) ((scan_bytes)_mm_shuffle_epi8((__m128i)(table), (__m128i)(x)))
 #define LOAD(p, mask) ((bytes)_mm512_maskz_loadu_epi8(mask, p))
+#define FOUR_PARTS(p0, p1, p2, p3)                                                                              \
+    ((vec)_mm512_mask_broadcast_i32x4(                                                                          \
+        _mm512_mask_broadcast_i32x4(                                                                            \
+            _mm512_mask_broadcast_i32x4(_mm512_castsi128_si512(PART(p0)), 0x00f0, PART(p1)), 0x0f00, PART(p2)), \
+        0xf000, PART(p3)))
+#define PART(p) _mm_loadu_si128((const __m128i *)(const void *)(p))
+#define ANY(x) (_mm512_test_epi32_mask((__m512i)(x), (__m512i)(x)) != 0)
 #define PIN(x) __asm__("" : "+v"(x))
 #endif
 #include "lanes.h"

@@ -47,22 +47,28 @@ INLINE vec splat(uint32_t word)
 #ifndef AHEAD
 #define AHEAD 3
 #endif
-#define W(t) w[(t) & 15]
-#define SCHEDULE(t)                                                   \
-    if ((t) >= 16 && (t) < 80) {                                      \
-        vec mixed = XOR3(W((t) - 3), W((t) - 8), W((t) - 14)) ^ W(t); \
-        W(t) = ROL1(mixed);                                           \
+#define W(w, t) (w)[(t) & 15]
+#define SCHEDULE(w, t)                                                            \
+    if ((t) >= 16 && (t) < 80) {                                                  \
+        vec mixed = XOR3(W(w, (t) - 3), W(w, (t) - 8), W(w, (t) - 14)) ^ W(w, t); \
+        W(w, t) = ROL1(mixed);                                                    \
     }
+#define ADD_WORD(e, w, K, t) \
+    e += W(w, t) + K;        \
+    PIN(e);
+#define ADD_CHOICE(b, c, d, e, F) \
+    e += F(b, c, d);              \
+    PIN(e);
+#define ADD_ROTATED(a, b, e) \
+    b = ROL(b, 30);          \
+    e += ROL(a, 5);          \
+    PIN(e);
 #ifndef ROUND /* bench/order.py tries others */
 #define ROUND(a, b, c, d, e, F, K, t) \
-    e += W(t) + K;                    \
-    PIN(e);                           \
-    SCHEDULE((t) + AHEAD)             \
-    e += F(b, c, d);                  \
-    PIN(e);                           \
-    b = ROL(b, 30);                   \
-    e += ROL(a, 5);                   \
-    PIN(e);
+    ADD_WORD(e, w, K, t)              \
+    SCHEDULE(w, (t) + AHEAD)          \
+    ADD_CHOICE(b, c, d, e, F)         \
+    ADD_ROTATED(a, b, e)
 #endif
 #define FIVE(ROUND, F, K, t)            \
     ROUND(a, b, c, d, e, F, K, (t))     \
@@ -97,11 +103,8 @@ TARGET static __attribute__((noinline)) void compress(vec state[5], const vec wo
 #define SHARED_ROUND(a, b, c, d, e, F, K, t) \
     e += splat(kw[t]);                       \
     PIN(e);                                  \
-    e += F(b, c, d);                         \
-    PIN(e);                                  \
-    b = ROL(b, 30);                          \
-    e += ROL(a, 5);                          \
-    PIN(e);
+    ADD_CHOICE(b, c, d, e, F)                \
+    ADD_ROTATED(a, b, e)
 
 TARGET static __attribute__((noinline)) void compress_shared(vec state[5], const uint32_t kw[80])
 {
@@ -115,6 +118,90 @@ TARGET static __attribute__((noinline)) void compress_shared(vec state[5], const
     state[2] += c;
     state[3] += d;
     state[4] += e;
+}
+
+/* Each step is taken for GROUPS groups of lanes in turn: one's last rounds overlap the other's first. Where a core has
+   registers for two, SIDE_BY_SIDE, their rounds are mixed: while one waits for its sums, the other adds. */
+enum { GROUPS = 2 };
+#ifndef SIDE_BY_SIDE
+#define SIDE_BY_SIDE 0
+#endif
+
+#if SIDE_BY_SIDE
+#define ROUND_OF_TWO(a, b, c, d, e, F, K, t)  \
+    ADD_WORD(e, w, K, t)                      \
+    ADD_WORD(e##_2, w_2, K, t)                \
+    SCHEDULE(w, (t) + AHEAD)                  \
+    SCHEDULE(w_2, (t) + AHEAD)                \
+    ADD_CHOICE(b, c, d, e, F)                 \
+    ADD_CHOICE(b##_2, c##_2, d##_2, e##_2, F) \
+    ADD_ROTATED(a, b, e)                      \
+    ADD_ROTATED(a##_2, b##_2, e##_2)
+#define SHARED_ROUND_OF_TWO(a, b, c, d, e, F, K, t) \
+    SHARED_ROUND(a, b, c, d, e, F, K, t)            \
+    SHARED_ROUND(a##_2, b##_2, c##_2, d##_2, e##_2, F, K, t)
+
+TARGET static __attribute__((noinline)) void compress_two(vec state[2][5], const vec words[16], const vec words_2[16])
+{
+    vec w[16], w_2[16];
+    memcpy(w, words, sizeof w);
+    memcpy(w_2, words_2, sizeof w_2);
+    vec a = state[0][0], b = state[0][1], c = state[0][2], d = state[0][3], e = state[0][4];
+    vec a_2 = state[1][0], b_2 = state[1][1], c_2 = state[1][2], d_2 = state[1][3], e_2 = state[1][4];
+    const vec k0 = splat(sha1_k[0]), k1 = splat(sha1_k[1]), k2 = splat(sha1_k[2]), k3 = splat(sha1_k[3]);
+    TWENTY(ROUND_OF_TWO, CH, k0, 0)
+    TWENTY(ROUND_OF_TWO, XOR3, k1, 20)
+    TWENTY(ROUND_OF_TWO, MAJ, k2, 40)
+    TWENTY(ROUND_OF_TWO, XOR3, k3, 60)
+    const vec sums[2][5] = {{a, b, c, d, e}, {a_2, b_2, c_2, d_2, e_2}};
+    for (int i = 0; i < 5; i++) {
+        state[0][i] += sums[0][i];
+        state[1][i] += sums[1][i];
+    }
+}
+
+TARGET static __attribute__((noinline)) void compress_two_shared(vec state[2][5], const uint32_t kw[80])
+{
+    vec a = state[0][0], b = state[0][1], c = state[0][2], d = state[0][3], e = state[0][4];
+    vec a_2 = state[1][0], b_2 = state[1][1], c_2 = state[1][2], d_2 = state[1][3], e_2 = state[1][4];
+    TWENTY(SHARED_ROUND_OF_TWO, CH, , 0)
+    TWENTY(SHARED_ROUND_OF_TWO, XOR3, , 20)
+    TWENTY(SHARED_ROUND_OF_TWO, MAJ, , 40)
+    TWENTY(SHARED_ROUND_OF_TWO, XOR3, , 60)
+    const vec sums[2][5] = {{a, b, c, d, e}, {a_2, b_2, c_2, d_2, e_2}};
+    for (int i = 0; i < 5; i++) {
+        state[0][i] += sums[0][i];
+        state[1][i] += sums[1][i];
+    }
+}
+#endif
+
+/* A block of one group, or of two. */
+INLINE void compress_groups(vec (*state)[5], const vec first[16], const vec second[16], int count)
+{
+#if SIDE_BY_SIDE
+    if (count == 2) {
+        compress_two(state, first, second);
+        return;
+    }
+#endif
+    compress(state[0], first);
+    if (count == 2) {
+        compress(state[1], second);
+    }
+}
+
+INLINE void compress_groups_shared(vec (*state)[5], const uint32_t kw[80], int count)
+{
+#if SIDE_BY_SIDE
+    if (count == 2) {
+        compress_two_shared(state, kw);
+        return;
+    }
+#endif
+    for (int g = 0; g < count; g++) {
+        compress_shared(state[g], kw);
+    }
 }
 
 /* --- Rows to lanes and back ------------------------------------------------------------------------------------------ */
@@ -134,43 +221,41 @@ TARGET static __attribute__((noinline)) void compress_shared(vec state[5], const
 #else
 #define LOW32(x, y) __builtin_shufflevector(x, y, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
 #define HIGH32(x, y) __builtin_shufflevector(x, y, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
-#define LOW64(x, y) __builtin_shufflevector(x, y, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
-#define HIGH64(x, y) __builtin_shufflevector(x, y, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
-/* quarters 0 and 2 of both, or 1 and 3 */
-#define EVEN128(x, y) __builtin_shufflevector(x, y, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
-#define ODD128(x, y) __builtin_shufflevector(x, y, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
+/* As GCC knows vpunpckqdq: of elements of 64 bits. */
+typedef uint64_t wide_vec __attribute__((vector_size(4 * LANES)));
+#define LOW64(x, y) ((vec)__builtin_shufflevector((wide_vec)(x), (wide_vec)(y), 0, 8, 2, 10, 4, 12, 6, 14))
+#define HIGH64(x, y) ((vec)__builtin_shufflevector((wide_vec)(x), (wide_vec)(y), 1, 9, 3, 11, 5, 13, 7, 15))
 #endif
 
+/* In each 128-bit part a matrix of 4 x 4 words, whose rows are four vectors. */
+INLINE void transpose_fours(vec out[4], const vec m[4])
+{
+    vec low0 = LOW32(m[0], m[1]), high0 = HIGH32(m[0], m[1]);
+    vec low1 = LOW32(m[2], m[3]), high1 = HIGH32(m[2], m[3]);
+    out[0] = LOW64(low0, low1);
+    out[1] = HIGH64(low0, low1);
+    out[2] = LOW64(high0, high1);
+    out[3] = HIGH64(high0, high1);
+}
+
+#if LANES < 16
 /* A LANES x LANES matrix of words. */
 INLINE void transpose(vec m[LANES])
 {
     vec t[LANES];
-    for (int i = 0; i < LANES; i += 4) { /* each 128-bit part is a matrix of 4 x 4 */
-        vec low0 = LOW32(m[i], m[i + 1]), high0 = HIGH32(m[i], m[i + 1]);
-        vec low1 = LOW32(m[i + 2], m[i + 3]), high1 = HIGH32(m[i + 2], m[i + 3]);
-        t[i] = LOW64(low0, low1);
-        t[i + 1] = HIGH64(low0, low1);
-        t[i + 2] = LOW64(high0, high1);
-        t[i + 3] = HIGH64(high0, high1);
+    for (int i = 0; i < LANES; i += 4) {
+        transpose_fours(t + i, m + i);
     }
 #if LANES == 4
     memcpy(m, t, sizeof t);
-#elif LANES == 8
+#else
     for (int i = 0; i < 4; i++) {
         m[i] = LOW128(t[i], t[i + 4]);
         m[i + 4] = HIGH128(t[i], t[i + 4]);
     }
-#else
-    for (int i = 0; i < 4; i++) {
-        vec even0 = EVEN128(t[i], t[i + 4]), even1 = EVEN128(t[i + 8], t[i + 12]);
-        vec odd0 = ODD128(t[i], t[i + 4]), odd1 = ODD128(t[i + 8], t[i + 12]);
-        m[i] = EVEN128(even0, even1);
-        m[i + 4] = EVEN128(odd0, odd1);
-        m[i + 8] = ODD128(even0, even1);
-        m[i + 12] = ODD128(odd0, odd1);
-    }
 #endif
 }
+#endif
 
 INLINE vec load_words(const uint8_t *block, int part)
 {
@@ -180,12 +265,23 @@ INLINE vec load_words(const uint8_t *block, int part)
 /* 16 words of every lane as 16 vectors. */
 INLINE void load_lanes(vec w[16], const uint8_t *const words[LANES])
 {
+#if LANES == 16
+    for (int part = 0; part < 16; part += 4) {
+        vec m[4];
+        for (int i = 0; i < 4; i++) { /* the memory's ports are idle, the shuffles' are not */
+            size_t at = 4 * (size_t)part;
+            m[i] = FOUR_PARTS(words[i] + at, words[i + 4] + at, words[i + 8] + at, words[i + 12] + at);
+        }
+        transpose_fours(w + part, m);
+    }
+#else
     for (int part = 0; part < 16; part += LANES) {
         for (int lane = 0; lane < LANES; lane++) {
             w[part + lane] = load_words(words[lane], part / LANES);
         }
         transpose(w + part);
     }
+#endif
 }
 
 /* The same of a block of every lane's message, whose words are big-endian. */
@@ -210,18 +306,22 @@ INLINE void to_hex(vec hex[10], const vec state[5])
 
 INLINE void store_signatures(uint8_t *const holes[LANES], const vec state[5])
 {
-    vec hex[LANES > 10 ? LANES : 10];
+    vec hex[10];
     to_hex(hex, state);
     for (int i = 0; i < 10; i++) {
         hex[i] = BYTESWAP(hex[i]);
     }
-    for (int i = 10; i < LANES; i++) {
-        hex[i] = splat(0);
-    }
 #if LANES == 16
-    transpose(hex);
+    for (int part = 0; part < 8; part += 4) {
+        vec m[4];
+        transpose_fours(m, hex + part);
+        for (int lane = 0; lane < LANES; lane++) {
+            memcpy(holes[lane] + 4 * part, (const uint8_t *)&m[lane % 4] + 4 * (lane - lane % 4), 16);
+        }
+    }
+    const vec last[2] = {LOW32(hex[8], hex[9]), HIGH32(hex[8], hex[9])};
     for (int lane = 0; lane < LANES; lane++) {
-        memcpy(holes[lane], &hex[lane], SHA1_HEX);
+        memcpy(holes[lane] + 32, (const uint8_t *)&last[lane % 4 / 2] + 4 * (lane - lane % 4) + 8 * (lane % 2), 8);
     }
 #else
     uint32_t last[2][LANES];
@@ -274,6 +374,7 @@ typedef struct {
     size_t count;
 } shared_start;
 
+#ifndef ANY
 INLINE int any(vec x)
 {
     uint64_t words[LANES / 2], bits = 0;
@@ -283,96 +384,157 @@ INLINE int any(vec x)
     }
     return bits != 0;
 }
+#define ANY(x) any(x)
+#endif
 
-/* Whether all lanes' blocks are the same as `block`. */
+/* Whether all lanes' blocks are the same as `block`. The last lane's is the first to tell: keys are often sorted. */
 INLINE int all_same(const uint8_t *const blocks[LANES], const uint8_t *block)
 {
-    vec difference = splat(0);
     for (int part = 0; part < 16 / LANES; part++) {
-        vec same = load_words(block, part);
-        for (int lane = 0; lane < LANES; lane++) {
+        vec same = load_words(block, part), difference = load_words(blocks[LANES - 1], part) ^ same;
+        if (ANY(difference)) {
+            return 0;
+        }
+        for (int lane = 0; lane < LANES - 1; lane++) {
             difference |= load_words(blocks[lane], part) ^ same;
         }
+        if (ANY(difference)) {
+            return 0;
+        }
     }
-    return !any(difference);
+    return 1;
 }
 
+/* W + K of a block, four words at a time. From word 32 on each depends on words that are six and more before it: twice
+   the rule of FIPS 180-4. */
 TARGET static void expand(shared_block *shared, const uint8_t *block)
 {
-    uint32_t *w = shared->kw;
+    typedef uint32_t four __attribute__((vector_size(16)));
+    four w[20];
     memcpy(shared->block, block, SHA1_BLOCK);
     shared->is_set = 1;
-    for (int t = 0; t < 16; t++) {
-        memcpy(&w[t], block + 4 * t, 4);
-        w[t] = __builtin_bswap32(w[t]);
+    memcpy(w, block, SHA1_BLOCK);
+    for (int i = 0; i < 4; i++) {
+        w[i] = w[i] >> 24 | (w[i] >> 8 & 0xff00) | (w[i] << 8 & 0xff0000) | w[i] << 24;
     }
-    for (int t = 16; t < 80; t++) {
-        uint32_t x = w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16];
-        w[t] = x << 1 | x >> 31;
+    for (int i = 4; i < 8; i++) {
+        four x = w[i - 4] ^ __builtin_shufflevector(w[i - 4], w[i - 3], 2, 3, 4, 5) ^ w[i - 2]
+                 ^ __builtin_shufflevector(w[i - 1], (four){0}, 1, 2, 3, 4);
+        x = x << 1 | x >> 31;
+        const four last = __builtin_shufflevector((four){0}, x, 0, 0, 0, 4); /* it also depends on the first */
+        w[i] = x ^ (last << 1 | last >> 31);
     }
-    for (int t = 0; t < 80; t++) {
-        w[t] += sha1_k[t / 20];
+    for (int i = 8; i < 20; i++) {
+        four x = __builtin_shufflevector(w[i - 2], w[i - 1], 2, 3, 4, 5) ^ w[i - 4] ^ w[i - 7] ^ w[i - 8];
+        w[i] = x << 2 | x >> 30;
+    }
+    for (int i = 0; i < 20; i++) {
+        w[i] += sha1_k[i / 5];
+    }
+    memcpy(shared->kw, w, sizeof w);
+}
+
+/* A group of rows, one in each lane. */
+typedef struct {
+    const uint8_t *blocks[LANES]; /* of each lane's HttpString, the next one */
+    vec counts;                   /* blocks of each lane's */
+    size_t least, most;           /* of `counts` */
+} lane_rows;
+
+INLINE void begin_rows(lane_rows *group, const sha1_row *const rows[LANES])
+{
+    group->least = group->most = sha1_blocks(rows[0]->size);
+    for (int lane = 0; lane < LANES; lane++) {
+        size_t count = sha1_blocks(rows[lane]->size);
+        group->blocks[lane] = rows[lane]->http;
+        group->counts[lane] = (uint32_t)count;
+        group->least = count < group->least ? count : group->least;
+        group->most = count > group->most ? count : group->most;
     }
 }
 
-/* SHA-1 of every lane's HttpString. */
-INLINE void hash_rows(vec state[5], const sha1_row *const rows[LANES], shared_start *start, shared_block *shared)
+INLINE int groups_all_same(const lane_rows *groups, int count, const uint8_t *block)
 {
-    const uint8_t *blocks[LANES];
-    vec counts, w[16];
-    size_t least = sha1_blocks(rows[0]->size), most = least, done = 0;
-    for (int lane = 0; lane < LANES; lane++) {
-        size_t count = sha1_blocks(rows[lane]->size);
-        blocks[lane] = rows[lane]->http;
-        counts[lane] = (uint32_t)count;
-        least = count < least ? count : least;
-        most = count > most ? count : most;
+    for (int g = 0; g < count; g++) {
+        if (!all_same(groups[g].blocks, block)) {
+            return 0;
+        }
     }
+    return 1;
+}
+
+INLINE void next_blocks(lane_rows *group, size_t done)
+{
+    for (int lane = 0; lane < LANES; lane++) {
+        if (done < group->counts[lane]) { /* a lane that is done reads its last block again */
+            group->blocks[lane] += SHA1_BLOCK;
+        }
+    }
+}
+
+/* The last block of rows that have as many; whether it was hashed, because all share it: rows of one length end alike. */
+INLINE int hash_shared_end(vec (*state)[5], const lane_rows *groups, int count, shared_block *shared)
+{
+    if (!shared->is_set || !groups_all_same(groups, count, shared->block)) {
+        if (!groups_all_same(groups, count, groups->blocks[0])) {
+            return 0;
+        }
+        expand(shared, groups->blocks[0]);
+    }
+    compress_groups_shared(state, shared->kw, count);
+    return 1;
+}
+
+/* SHA-1 of every lane's HttpString, of `count` groups. */
+INLINE void hash_rows(vec (*state)[5], lane_rows *groups, int count, shared_start *start, shared_block *shared)
+{
+    vec w[GROUPS][16];
     const uint32_t *first = sha1_initial;
+    size_t done = 0, least = groups[0].least, most = groups[0].most;
+    for (int g = 1; g < count; g++) {
+        least = groups[g].least < least ? groups[g].least : least;
+        most = groups[g].most > most ? groups[g].most : most;
+    }
     while (done < 4 && done < least) { /* a common prefix: hashed once */
-        if (done >= start->count || !all_same(blocks, start->blocks[done])) {
-            if (!all_same(blocks, blocks[0])) {
+        const uint8_t *block = groups->blocks[0];
+        if (done >= start->count || !groups_all_same(groups, count, start->blocks[done])) {
+            if (!groups_all_same(groups, count, block)) {
                 break;
             }
-            memcpy(start->blocks[done], blocks[0], SHA1_BLOCK);
+            memcpy(start->blocks[done], block, SHA1_BLOCK);
             memcpy(start->states[done], first, sizeof start->states[done]);
-            sha1_compress_portable(&start->states[done], blocks, 1);
+            sha1_compress_portable(&start->states[done], &block, 1);
             start->count = done + 1;
         }
         first = start->states[done++];
-        for (int lane = 0; lane < LANES; lane++) {
-            blocks[lane] += SHA1_BLOCK;
+        for (int g = 0; g < count; g++) {
+            next_blocks(&groups[g], done);
         }
     }
-    for (int i = 0; i < 5; i++) {
-        state[i] = splat(first[i]);
+    for (int g = 0; g < count; g++) {
+        for (int i = 0; i < 5; i++) {
+            state[g][i] = splat(first[i]);
+        }
     }
-    for (; done < most; done++) {
-        if (done + 1 == least && least == most && done) { /* rows of one length end alike */
-            int is_shared = shared->is_set && all_same(blocks, shared->block);
-            if (!is_shared && all_same(blocks, blocks[0])) {
-                expand(shared, blocks[0]);
-                is_shared = 1;
-            }
-            if (is_shared) {
-                compress_shared(state, shared->kw);
-                return;
-            }
+    for (; done < least; done++) {
+        if (done + 1 == most && done && hash_shared_end(state, groups, count, shared)) {
+            return;
         }
-        load_blocks(w, blocks);
-        if (done < least) {
-            compress(state, w);
-        } else { /* the lanes that are done keep their state */
-            vec before[5], running = (vec)(counts > (uint32_t)done);
-            memcpy(before, state, sizeof before);
-            compress(state, w);
-            for (int i = 0; i < 5; i++) {
-                state[i] = (state[i] & running) | (before[i] & ~running);
-            }
+        for (int g = 0; g < count; g++) {
+            load_blocks(w[g], groups[g].blocks);
+            next_blocks(&groups[g], done + 1);
         }
-        for (int lane = 0; lane < LANES; lane++) {
-            if (done + 1 < counts[lane]) { /* a lane that is done reads its last block again */
-                blocks[lane] += SHA1_BLOCK;
+        compress_groups(state, w[0], w[1], count);
+    }
+    for (int g = 0; g < count; g++) { /* some lanes have more */
+        for (size_t i = done; i < groups[g].most; i++) {
+            vec before[5], running = (vec)(groups[g].counts > (uint32_t)i);
+            memcpy(before, state[g], sizeof before);
+            load_blocks(w[0], groups[g].blocks);
+            next_blocks(&groups[g], i + 1);
+            compress(state[g], w[0]);
+            for (int j = 0; j < 5; j++) { /* the lanes that are done keep their state */
+                state[g][j] = (state[g][j] & running) | (before[j] & ~running);
             }
         }
     }
@@ -412,28 +574,26 @@ INLINE void begin_messages(vec string[32], vec outer[16], const sha1_key *key)
     outer[15] = splat((SHA1_BLOCK + 20) * 8);
 }
 
-/* Each step is taken for PAIR groups of lanes in turn: one group's last rounds overlap the other's first. */
-enum { PAIR = 2 };
-
 TARGET void SIGN(const sha1_key *key, const sha1_row *const *rows, size_t count)
 {
     shared_start start;
     shared_block shared;
-    vec string[PAIR][32], outer[PAIR][16]; /* StringToSign, and the message of HMAC's outer hash */
-    vec states[PAIR][16];                  /* HMAC's two, of ten words, where each row has its own key */
+    vec string[GROUPS][32], outer[GROUPS][16]; /* StringToSign, and the message of HMAC's outer hash */
+    vec states[GROUPS][16];                    /* HMAC's two, of ten words, where each row has its own key */
     const sha1_key *any_key = key ? key : rows[0]->key;
     const uint32_t head = any_key->head_size;
-    vec before[PAIR], after = splat(string_word(any_key, head / 4 + 10));
+    vec before[GROUPS], after = splat(string_word(any_key, head / 4 + 10));
     start.count = 0;
     shared.is_set = 0;
-    for (int g = 0; g < PAIR; g++) {
+    for (int g = 0; g < GROUPS; g++) {
         begin_messages(string[g], outer[g], any_key);
         before[g] = splat(string_word(any_key, head / 4));
     }
-    for (size_t i = 0; i < count; i += PAIR * LANES) {
-        uint8_t *holes[PAIR][LANES], unused[SHA1_HEX];
-        vec state[PAIR][5];
-        int groups = count - i > LANES ? PAIR : 1;
+    for (size_t i = 0; i < count; i += GROUPS * LANES) {
+        uint8_t *holes[GROUPS][LANES], unused[SHA1_HEX];
+        vec state[GROUPS][5];
+        lane_rows group_rows[GROUPS];
+        int groups = count - i > LANES ? GROUPS : 1;
         for (int g = 0; g < groups; g++) {
             const sha1_row *group[LANES];
             const sha1_row *const *first = rows + i + (size_t)g * LANES;
@@ -442,11 +602,14 @@ TARGET void SIGN(const sha1_key *key, const sha1_row *const *rows, size_t count)
                 group[lane] = first[lane < left ? lane : 0];
                 holes[g][lane] = lane < left ? group[lane]->hole : unused;
             }
-            hash_rows(state[g], group, &start, &shared);
+            begin_rows(&group_rows[g], group);
             if (!key) {
                 load_keys(string[g], states[g], group);
                 before[g] = string[g][head / 4];
             }
+        }
+        for (int g = 0; g < groups; g += SIDE_BY_SIDE ? groups : 1) {
+            hash_rows(&state[g], &group_rows[g], SIDE_BY_SIDE ? groups : 1, &start, &shared);
         }
         for (int g = 0; g < groups; g++) {
             if (head == 27) { /* two times of ten digits: every KeyTime from 2001 to 2286 */
@@ -459,9 +622,7 @@ TARGET void SIGN(const sha1_key *key, const sha1_row *const *rows, size_t count)
             }
         }
         for (uint32_t block = 0; block < any_key->string_blocks; block++) {
-            for (int g = 0; g < groups; g++) {
-                compress(state[g], string[g] + 16 * block);
-            }
+            compress_groups(state, string[0] + 16 * block, string[1] + 16 * block, groups);
         }
         for (int g = 0; g < groups; g++) {
             for (int j = 0; j < 5; j++) {
@@ -469,9 +630,7 @@ TARGET void SIGN(const sha1_key *key, const sha1_row *const *rows, size_t count)
                 state[g][j] = key ? splat(key->outer[j]) : states[g][5 + j];
             }
         }
-        for (int g = 0; g < groups; g++) {
-            compress(state[g], outer[g]);
-        }
+        compress_groups(state, outer[0], outer[1], groups);
         for (int g = 0; g < groups; g++) {
             store_signatures(holes[g], state[g]);
         }

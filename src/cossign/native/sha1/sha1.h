@@ -17,7 +17,7 @@ enum {
     SHA1_HEX = 40,        /* characters of a digest */
     SHA1_HEAD_MAX = 40,   /* bytes of "sha1\n" KeyTime "\n", two times of 15 digits included */
     SHA1_KEY_TIME_AT = 5, /* where KeyTime begins in StringToSign: after "sha1\n" */
-    SHA1_TILE = 256       /* rows that are laid out, then grouped and hashed at a time: they stay in the second cache */
+    SHA1_TILE = 512       /* rows that are laid out, then grouped and hashed at a time: they stay in the second cache */
 };
 
 /* What a batch has in common. */
