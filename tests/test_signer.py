@@ -8,7 +8,7 @@ import pickle
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -230,6 +230,9 @@ def test_rows_that_differ_are_signed_as_they_are_alone(signer: Signer, seed: int
             signer.presign_many(keys, query=query, **columns)
         assert raised.value.index == bad[0]
         assert raised.value.reason == wanted[bad[0]].reason
+    packed = signer.presign_packed(keys, query=query, on_error="null", threads=threads, **columns)
+    assert list(packed) == urls
+    assert packed.errors == found.errors
     pa = pytest.importorskip("pyarrow")
     kinds = {"method": pa.string(), "expires": pa.int64()}
     arrays = {name: pa.array(column, kinds[name]) for name, column in columns.items()}
@@ -392,12 +395,68 @@ def test_on_error_null(signer: Signer) -> None:
     assert all(reason for _, reason in result.errors)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("rows", [0, 1, 511, 513, 1025, 20_000])
+def test_packed_urls_are_those_of_the_list(signer: Signer, rows: int, threads: int) -> None:
+    rows = min(rows, 9000) if signer.engine == "hashlib" else rows
+    keys: list[Any] = [None if number % 997 == 5 else f"{number:03d} é" for number in range(rows)]
+    wanted = signer.presign_many(keys, key_time=TIMES)
+    packed = signer.presign_packed(iter(keys), key_time=TIMES, threads=threads)
+    assert isinstance(packed, Sequence)
+    assert len(packed) == rows
+    assert list(packed) == list(iter(packed)) == wanted
+    assert [packed[row] for row in range(rows)] == wanted
+    assert [packed[row - rows] for row in range(rows)] == wanted
+    for part in (slice(None), slice(3, -2, 7), slice(None, None, -1), slice(5, 2), slice(-900, 10**9)):
+        assert packed[part] == wanted[part]
+    for row in (rows, -rows - 1, 2**63 - 1, -(2**63)):
+        with pytest.raises(IndexError, match=f"there are {rows} URLs"):
+            packed[row]
+    assert pickle.loads(pickle.dumps(packed)) == list(reversed(packed))[::-1] == wanted
+    assert packed.errors == []
+
+
+def test_packed_urls_stay_as_they_are(signer: Signer) -> None:
+    """What follows has memory of its own, also where the Signer's is used again."""
+    first = signer.presign_packed(["a"] * 700, key_time=TIMES)
+    last, passing = first[-1], iter(first)
+    for key in ("b", "c"):
+        signer.presign_packed([key] * 700, key_time=TIMES)
+        signer.presign_packed([key] * 20_000 if signer.engine != "hashlib" else [key], key_time=TIMES)
+    assert set(first) == {last}
+    del first
+    gc.collect()
+    signer.presign_packed(["d"] * 700, key_time=TIMES)
+    assert set(passing) == {last}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_packed_urls_larger_than_a_chunk(signer: Signer, threads: int) -> None:
+    values = ["x" * size for size in (5, 600_000, 1_200_000, 7, 400_000, 400_000, 400_000, 9)]
+    keys = [f"{number}" for number in range(len(values))]
+    packed = signer.presign_packed(keys, query={"a": values}, key_time=TIMES, threads=threads)
+    assert list(packed) == signer.presign_many(keys, query={"a": values}, key_time=TIMES)
+    assert len(packed[2]) > 1_200_000
+
+
+def test_packed_urls_are_searched_as_a_list(signer: Signer) -> None:
+    packed = signer.presign_packed(["a", "b", "a"], key_time=TIMES)
+    assert packed[0] in packed
+    assert packed.index(packed[1]) == 1
+    assert packed.count(packed[0]) == 2
+    assert repr(packed) == "<PackedUrls: 3 URLs>"
+    with pytest.raises(TypeError):
+        packed["a"]  # type: ignore[call-overload]
+    assert signer.presign_packed(["a", "/b"], on_error="null").errors[0][0] == 1
+
+
+@pytest.mark.parametrize("call", ["presign_many", "presign_packed"])
 @pytest.mark.parametrize("place", [0, 63, 64, 200])
-def test_a_bad_row_is_named_and_nothing_is_returned(signer: Signer, place: int) -> None:
+def test_a_bad_row_is_named_and_nothing_is_returned(signer: Signer, place: int, call: str) -> None:
     keys = [f"key{index}" for index in range(300)]
     keys[place] = "../up"
     with pytest.raises(KeyNameError, match=rf"keys\[{place}\].*segment") as caught:
-        signer.presign_many(keys)
+        getattr(signer, call)(keys)
     assert caught.value.index == place
     assert pickle.loads(pickle.dumps(caught.value)).index == place
 

@@ -31,7 +31,7 @@ TYPE_CHECKING = False  # as type checkers know it; the standard library's typing
 if TYPE_CHECKING:
     from typing import Any
 
-    from cossign._arrow import SignedColumn
+    from cossign._arrow import PackedUrls, SignedColumn
     from cossign._verify import Judgement, Verified
     from cossign.bulk import BulkResult
     from cossign.credentials import (
@@ -83,6 +83,7 @@ __all__ = [
     "Judgement",
     "KeyNameError",
     "MalformedSignature",
+    "PackedUrls",
     "ParameterError",
     "PostPolicy",
     "RefreshingCredentials",
@@ -110,6 +111,7 @@ _MODULES = {
     "COS": "sdk",
     "BulkResult": "bulk",
     "Judgement": "_verify",
+    "PackedUrls": "_arrow",
     "PostPolicy": "post",
     "SignedColumn": "_arrow",
     "Signer": "signer",

@@ -1,7 +1,7 @@
 """Types of what reads and writes Arrow; see _arrow.pyx for what each does."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, SupportsIndex, TypeVar, overload
 
 from cossign._core import RowDifferences, Template
 
@@ -44,6 +44,29 @@ class Lines:
         keep_empty: bool = False,
     ) -> None: ...
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any: ...
+
+_Row = TypeVar("_Row", str, "str | None", covariant=True)
+
+class PackedUrls(Sequence[_Row]):
+    errors: list[tuple[int, str]]
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[_Row]: ...
+    @overload
+    def __getitem__(self, index: SupportsIndex, /) -> _Row: ...
+    @overload
+    def __getitem__(self, index: slice, /) -> list[_Row]: ...
+
+def pack_many(
+    template: Template,
+    keys: Iterable[Any],
+    columns: tuple[Any, ...],
+    names: tuple[str, ...],
+    errors: list[tuple[int, str]] | None,
+    threads: int = 1,
+    differences: RowDifferences | None = None,
+    *,
+    memory: Memory | None = None,
+) -> PackedUrls[Any]: ...
 
 class Memory:
     def __init__(self, idle: int = 1 << 24, chunk: int = 1 << 19) -> None: ...

@@ -18,13 +18,17 @@ from libc.string cimport memcpy, memset
 from cossign._core cimport (
     BLOCK,
     MOST_COLUMNS,
+    SHARE,
+    Batch,
     RowDifferences,
     Template,
     Workspace,
+    in_threads,
     key_error,
     sign_row_forms,
     sign_rows,
     text_of,
+    text_str,
 )
 from cossign._native cimport (
     COLUMN_DIGITS,
@@ -88,6 +92,10 @@ from cossign._native cimport (
 )
 
 import os
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import islice
+from types import GenericAlias
 
 from cossign.errors import ParameterError
 
@@ -859,6 +867,181 @@ cdef class ReadyChunk:
         slot_export(self.slot, array)
         self.slot = NULL
 
+
+# --- Lists ------------------------------------------------------------------------------------------------------------
+
+cdef class PackedUrls:
+    """The URLs of `Signer.presign_packed`: a sequence of str, in the order of the keys.
+
+    All are signed when it is made, and lie one after the other in memory. A str is made each time one is looked at. A
+    slice is a list; so is what is pickled.
+
+    Attributes:
+        errors: with ``on_error="null"``, ``(index, reason)`` for each bad row, which is None.
+    """
+
+    cdef Template template
+    cdef Memory memory
+    cdef list chunks  # ReadyChunks
+    cdef list firsts  # the first row of each
+    cdef Py_ssize_t rows
+    cdef readonly list errors
+
+    __class_getitem__ = classmethod(GenericAlias)
+    index = Sequence.index
+    count = Sequence.count
+
+    def __init__(self, Template template not None, Memory memory not None):
+        self.template = template
+        self.memory = memory
+        self.chunks = []
+        self.firsts = []
+        self.errors = []
+
+    cdef int add(self, Batch batch, list block, Py_ssize_t start) except -1:
+        """Sign a block's keys, of which the first is row `start` of the whole."""
+        cdef Workspace work = batch.work
+        cdef Slot* slot = (<ReadyChunk>self.chunks[-1]).slot if self.chunks else NULL
+        cdef size_t bound = batch.read(block, start)
+        cdef Py_ssize_t done = 0
+        cdef Py_ssize_t end
+        cdef uint8_t* out
+        if slot != NULL and slot.single:
+            slot = NULL
+        while done < batch.count:
+            if slot == NULL or slot.most - slot.rows < batch.count - done:
+                slot = self.next_slot(0)
+            out = slot.data + slot.data_size
+            end = batch.sign(done, &out, <uint8_t*>slot + slot.size)
+            if end == done and slot.rows == 0:
+                if slot.single or bound > INT32_MAX:
+                    raise MemoryError(f"row {start + done}: its URL does not fit into memory")
+                self.chunks.pop()
+                self.firsts.pop()
+                slot = self.next_slot(bound)  # a row larger than a slot, and those that follow in its block
+                continue
+            slot_add(slot, &work.faults[done], &work.texts[done], <size_t>(end - done))
+            self.rows += end - done
+            done = end
+            if done < batch.count:
+                slot = NULL
+        return batch.check()
+
+    cdef Slot* next_slot(self, size_t single) except NULL:
+        """A new chunk's memory; with `single`, of so many bytes for one block's texts."""
+        cdef ReadyChunk chunk = ReadyChunk()
+        cdef size_t rows = BLOCK if single else max(<size_t>BLOCK, pool_slot(self.memory.pool) // POOL_ROW)
+        chunk.slot = slot_new(self.memory.pool, single, rows, False)
+        if chunk.slot == NULL:
+            raise MemoryError
+        self.chunks.append(chunk)
+        self.firsts.append(self.rows)
+        return chunk.slot
+
+    cdef int extend(self, PackedUrls part) except -1:
+        self.firsts += [self.rows + first for first in part.firsts]
+        self.chunks += part.chunks
+        self.rows += part.rows
+        return 0
+
+    def __len__(self):
+        return self.rows
+
+    def __iter__(self):
+        cdef PackedIterator iterator = PackedIterator()
+        iterator.urls = self
+        return iterator
+
+    def __getitem__(self, index):
+        cdef Py_ssize_t row, chunk
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(self.rows))]
+        row = index
+        row += self.rows if row < 0 else 0
+        if not 0 <= row < self.rows:
+            raise IndexError(f"there are {self.rows} URLs, and none has the index {index}")
+        chunk = bisect_right(self.firsts, row) - 1
+        return slot_str(self.template, (<ReadyChunk>self.chunks[chunk]).slot, row - <Py_ssize_t>self.firsts[chunk])
+
+    def __repr__(self):
+        return f"<PackedUrls: {self.rows} URLs>"
+
+    def __reduce__(self):
+        return list, (list(self),)
+
+
+cdef class PackedIterator:
+    """One pass over PackedUrls."""
+
+    cdef PackedUrls urls
+    cdef Py_ssize_t chunk  # the next one
+    cdef Slot* slot
+    cdef int64_t row       # the next one of the slot
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        while self.slot == NULL or self.row == self.slot.rows:
+            if self.chunk == len(self.urls.chunks):
+                raise StopIteration
+            self.slot = (<ReadyChunk>self.urls.chunks[self.chunk]).slot
+            self.chunk += 1
+            self.row = 0
+        self.row += 1
+        return slot_str(self.urls.template, self.slot, self.row - 1)
+
+
+cdef object slot_str(Template template, const Slot* slot, int64_t row):
+    """A row of a slot with offsets as a str; None for a null."""
+    if slot.nulls and not slot.valid[row >> 3] >> (row & 7) & 1:
+        return None
+    return text_str(
+        template, Text(slot.data + slot.offsets[row], <size_t>(slot.offsets[row + 1] - slot.offsets[row]))
+    )
+
+
+def pack_many(
+    Template template not None, keys, tuple columns not None, tuple names not None, list errors, int threads=1,
+    RowDifferences differences=None, *, Memory memory=None,
+):
+    """As `_core.sign_many`, into memory.
+
+    Args:
+        memory: where the URLs lie; None for memory of their own.
+
+    Returns:
+        The PackedUrls.
+    """
+    cdef PackedUrls urls = PackedUrls(template, Memory() if memory is None else memory)
+    cdef Batch batch = Batch(template, columns, names, differences, errors)
+    cdef list block
+    if threads > 1:
+        keys = keys if isinstance(keys, list) else list(keys)
+        shares = [(batch.part(), urls.memory, keys, start) for start in range(0, len(keys), SHARE)]
+        for part, bad_rows in in_threads(_pack_share, shares, threads):
+            urls.extend(part)
+            if bad_rows:
+                errors += bad_rows
+    else:
+        iterator = iter(keys)
+        while block := list(islice(iterator, BLOCK)):
+            urls.add(batch, block, urls.rows)
+            PyErr_CheckSignals()
+    batch.finish()
+    urls.errors = [] if errors is None else errors
+    return urls
+
+
+def _pack_share(Batch batch not None, Memory memory not None, list keys not None, Py_ssize_t start):
+    cdef PackedUrls part = PackedUrls(batch.template, memory)
+    cdef Py_ssize_t i
+    for i in range(start, min(start + SHARE, len(keys)), BLOCK):
+        part.add(batch, keys[i:i + BLOCK], i)
+    return part, batch.errors
+
+
+# --- Columns, in C ----------------------------------------------------------------------------------------------------
 
 cdef object arrow_error(SignedColumn whole, Workspace work, Py_ssize_t i, int64_t row):
     """The error for a row that cannot be signed."""

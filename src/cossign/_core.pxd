@@ -4,6 +4,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy
 
+from cpython.list cimport PyList_GET_ITEM
 from cpython.unicode cimport PyUnicode_AsUTF8String
 
 from cossign._native cimport (
@@ -11,6 +12,7 @@ from cossign._native cimport (
     FAULT_NOT_A_STR,
     FAULT_NULL_ROW,
     FAULT_SURROGATE,
+    SHA1_BLOCK,
     SHA1_TILE,
     Fault,
     Form,
@@ -22,12 +24,14 @@ from cossign._native cimport (
     sha1_engine,
     sha1_key,
     sha1_row,
+    text_soon,
 )
 
 cdef enum:
     BLOCK = 512          # rows that a bulk call takes between two looks at Python objects and signals
     SHARE = 8192         # rows that a thread takes at a time
     MOST_COLUMNS = 1024  # of a query
+    KEYS_AHEAD = 16      # of a list, that are fetched already
 
 
 cdef inline Text text_of(bytes data) noexcept:
@@ -64,6 +68,12 @@ cdef bytes value_bytes(object value)
 cdef bytes checked_value(object value, str parameter, object index)
 cdef list sort_by_name(list entries)
 cdef bytes joined_pairs(list pairs)
+
+
+cdef inline void keys_soon(list keys, Py_ssize_t i) noexcept:
+    """Fetch the key some places after this one: strings lie anywhere in memory."""
+    if i + KEYS_AHEAD < len(keys):
+        text_soon(<const uint8_t*>PyList_GET_ITEM(keys, i + KEYS_AHEAD), 2 * SHA1_BLOCK)
 
 
 cdef inline uint8_t* put_bytes(uint8_t* out, object data) noexcept:
@@ -195,6 +205,29 @@ cdef Py_ssize_t sign_rows(
 cdef Py_ssize_t sign_row_forms(
     RowDifferences differences, Workspace work, Py_ssize_t done, Py_ssize_t count, uint8_t** place, const uint8_t* end
 ) except -1 nogil
+
+
+cdef class Batch:
+    cdef Template template
+    cdef tuple columns
+    cdef tuple names
+    cdef RowDifferences differences
+    cdef list errors       # None to raise at the first bad row
+    cdef Workspace work
+    cdef list block        # what was read last
+    cdef Py_ssize_t start  # its first row
+    cdef Py_ssize_t count
+    cdef list alive        # until it is signed
+    cdef dict refused      # errors of values, by their rows in the block
+    cdef int finish(self) except -1
+    cdef Batch part(self)
+    cdef int append(self, list block, Py_ssize_t start, list result) except -1
+    cdef size_t read(self, list block, Py_ssize_t start) except? 0
+    cdef Py_ssize_t sign(self, Py_ssize_t done, uint8_t** place, const uint8_t* end) except -1
+    cdef int check(self) except -1
+
+
+cdef object text_str(Template template, Text text)
 cdef object key_error(Template template, Fault fault, object key, object index)
 cdef bytes put_frame(Frame* frame, list texts)
 cdef list in_threads(function, list arguments, int threads)

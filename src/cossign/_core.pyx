@@ -37,7 +37,6 @@ from itertools import islice
 from cossign.errors import KeyNameError, MissingParameter, ParameterError
 
 cdef extern from "Python.h":
-    void* PyUnicode_DATA(object text) noexcept
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
     ctypedef struct PyObject
     ctypedef object (*PyCFunction)(object self, PyObject* argument)
@@ -1050,102 +1049,134 @@ def sign_many(
         KeyNameError: a key cannot be an object's name; `index` is its row.
         ParameterError: a column's value has no text.
     """
+    cdef Batch batch = Batch(template, columns, names, differences, errors)
     cdef list result = []
-    cdef list block
-    cdef Workspace work
-    cdef Py_ssize_t start = 0
-    cdef Py_ssize_t width = <Py_ssize_t>template.form.columns + (0 if differences is None else differences.columns)
-    if not width <= len(columns) == len(names):
-        raise ValueError("the template has more columns than were given")
     if threads > 1:
-        return sign_in_threads(
-            template, keys if isinstance(keys, list) else list(keys), columns, names, errors, threads, differences
-        )
-    work = SPARE.pop() if SPARE and width == 0 else Workspace(width)
-    iterator = iter(keys)
-    while True:
-        block = list(islice(iterator, BLOCK))
-        if not block:
-            break
-        sign_block(template, work, block, start, columns, names, errors, result, differences)
-        start += len(block)
-        PyErr_CheckSignals()
-    if work.width == 0 and work.text_size <= 1 << 20 and not SPARE:
-        SPARE.append(work)
+        keys = keys if isinstance(keys, list) else list(keys)
+        shares = [(batch.part(), keys, start) for start in range(0, len(keys), SHARE)]
+        for texts, bad_rows in in_threads(_sign_share, shares, threads):
+            result += texts
+            if bad_rows:
+                errors += bad_rows
+    else:
+        iterator = iter(keys)
+        while block := list(islice(iterator, BLOCK)):
+            batch.append(block, len(result), result)
+            PyErr_CheckSignals()
+    batch.finish()
     return result
 
 
-cdef int sign_block(
-    Template template, Workspace work, list block, Py_ssize_t start, tuple columns, tuple names, list errors,
-    list result, RowDifferences differences,
-) except -1:
-    """Append the texts of at most BLOCK keys, of which the first is row `start`."""
-    cdef Py_ssize_t count = len(block)
-    cdef Py_ssize_t done = 0
-    cdef Py_ssize_t i
-    cdef Py_ssize_t width = work.width
-    cdef dict refused = {}  # the errors of values, by their rows in the block
-    cdef Fault fault
-    cdef list alive = []
-    cdef size_t bound = TEXT_SLACK
-    cdef uint8_t* out
-    for i in range(count):
-        work.keys[i] = Text(NULL, 0)
-        fault = key_text(block[i], &work.keys[i], alive)
-        if fault == FAULT_NULL_ROW and template.form.rules & RULE_NO_NULL:
-            fault = FAULT_MISSING
-        if width:
-            memset(&work.values[i * width], 0, <size_t>width * sizeof(Text))
-            if fault == FAULT_NONE:
-                try:
-                    column_texts(
-                        columns, names, start + i, work, &work.values[i * width], alive, differences is not None
-                    )
-                except ParameterError as error:
-                    fault = FAULT_BAD_VALUE
-                    refused[i] = error
-        work.faults[i] = fault
-        bound += form_text_bound(&template.form, work.keys[i], &work.values[i * width])
-    if differences is not None:
-        bound += <size_t>count * ROW_FORM_SLACK
-    hold(&work.text, &work.text_size, bound)
-    out = work.text
-    with nogil:
-        if differences is None:
-            done = sign_rows(template, work, 0, count, &out, work.text + work.text_size)
-        else:
-            done = sign_row_forms(differences, work, 0, count, &out, work.text + work.text_size)
-    if done < count:
-        raise MemoryError(f"row {start + done}: its URL does not fit into the memory that it was given")
-    for i in range(count):
-        fault = work.faults[i]
-        if fault == FAULT_NONE:
-            result.append(text_str(template, work.texts[i]))
-            continue
-        result.append(None)
-        if fault == FAULT_NULL_ROW:
-            continue
-        if fault == FAULT_BAD_TEMPLATE:
-            refusal = differences.template_of(work, i)
-            refused[i] = type(refusal)(refusal.parameter, refusal.reason, start + i)
-        error = refused[i] if i in refused else key_error(template, fault, block[i], start + i)
-        if errors is None:
-            raise error
-        errors.append((start + i, f"{error.parameter} {error.reason}" if i in refused else error.reason))
-    return 0
-
-
-def _sign_share(
-    Template template not None, list keys not None, Py_ssize_t start, tuple columns not None, tuple names not None,
-    bint keep_errors, RowDifferences differences,
-):
+def _sign_share(Batch batch not None, list keys not None, Py_ssize_t start):
     cdef list result = []
-    cdef list errors = [] if keep_errors else None
-    cdef Workspace work = Workspace(<Py_ssize_t>template.form.columns + (0 if differences is None else differences.columns))
     cdef Py_ssize_t i
     for i in range(start, min(start + SHARE, len(keys)), BLOCK):
-        sign_block(template, work, keys[i:i + BLOCK], i, columns, names, errors, result, differences)
-    return result, errors
+        batch.append(keys[i:i + BLOCK], i, result)
+    return result, batch.errors
+
+
+cdef class Batch:
+    """Keys that are signed at one instant, a block of at most BLOCK rows at a time; `sign_many` describes its parts."""
+
+    def __init__(
+        self, Template template not None, tuple columns not None, tuple names not None, RowDifferences differences,
+        list errors,
+    ):
+        cdef Py_ssize_t width = <Py_ssize_t>template.form.columns + (0 if differences is None else differences.columns)
+        if not width <= len(columns) == len(names):
+            raise ValueError("the template has more columns than were given")
+        self.template = template
+        self.columns = columns
+        self.names = names
+        self.differences = differences
+        self.errors = errors
+        self.work = SPARE.pop() if SPARE and width == 0 else Workspace(width)
+
+    cdef int finish(self) except -1:
+        """Keep the workspace for the next batch."""
+        if self.work.width == 0 and self.work.text_size <= 1 << 20 and not SPARE:
+            SPARE.append(self.work)
+        return 0
+
+    cdef Batch part(self):
+        """The same for another thread."""
+        return Batch(self.template, self.columns, self.names, self.differences, None if self.errors is None else [])
+
+    cdef int append(self, list block, Py_ssize_t start, list result) except -1:
+        """Append the texts of a block's keys, of which the first is row `start`, to a list."""
+        cdef Workspace work = self.work
+        cdef Template template = self.template
+        cdef Py_ssize_t i
+        cdef uint8_t* out
+        hold(&work.text, &work.text_size, self.read(block, start))
+        out = work.text
+        done = self.sign(0, &out, work.text + work.text_size)
+        if done < self.count:
+            raise MemoryError(f"row {start + done}: its URL does not fit into the memory that it was given")
+        self.check()
+        for i in range(self.count):
+            result.append(text_str(template, work.texts[i]) if work.faults[i] == FAULT_NONE else None)
+        return 0
+
+    cdef size_t read(self, list block, Py_ssize_t start) except? 0:
+        """Read a block's keys and their columns' values; returns the most bytes of their texts."""
+        cdef Workspace work = self.work
+        cdef const Form* form = &self.template.form
+        cdef Py_ssize_t i
+        cdef Py_ssize_t width = work.width
+        cdef Fault fault
+        cdef size_t bound = TEXT_SLACK
+        cdef list alive = []
+        self.block, self.start, self.count, self.alive, self.refused = block, start, len(block), alive, {}
+        for i in range(self.count):
+            work.keys[i] = Text(NULL, 0)
+            keys_soon(block, i)
+            fault = key_text(block[i], &work.keys[i], alive)
+            if fault == FAULT_NULL_ROW and form.rules & RULE_NO_NULL:
+                fault = FAULT_MISSING
+            if width:
+                memset(&work.values[i * width], 0, <size_t>width * sizeof(Text))
+                if fault == FAULT_NONE:
+                    try:
+                        column_texts(self, start + i, &work.values[i * width])
+                    except ParameterError as error:
+                        fault = FAULT_BAD_VALUE
+                        self.refused[i] = error
+            work.faults[i] = fault
+            bound += form_text_bound(form, work.keys[i], &work.values[i * width])
+        return bound if self.differences is None else bound + <size_t>self.count * ROW_FORM_SLACK
+
+    cdef Py_ssize_t sign(self, Py_ssize_t done, uint8_t** place, const uint8_t* end) except -1:
+        """Sign the rows from `done` on that were read; returns the first one that does not fit before `end`."""
+        cdef Template template = self.template
+        cdef RowDifferences differences = self.differences
+        cdef Workspace work = self.work
+        cdef Py_ssize_t count = self.count
+        with nogil:
+            if differences is None:
+                done = sign_rows(template, work, done, count, place, end)
+            else:
+                done = sign_row_forms(differences, work, done, count, place, end)
+        return done
+
+    cdef int check(self) except -1:
+        """Raise the error of the first row that could not be signed, or add those of all to `errors`."""
+        cdef Py_ssize_t i
+        cdef Fault fault
+        for i in range(self.count):
+            fault = self.work.faults[i]
+            if fault == FAULT_NONE or fault == FAULT_NULL_ROW:
+                continue
+            row = self.start + i
+            if fault == FAULT_BAD_TEMPLATE:
+                refusal = self.differences.template_of(self.work, i)
+                self.refused[i] = type(refusal)(refusal.parameter, refusal.reason, row)
+            is_value = i in self.refused
+            error = self.refused[i] if is_value else key_error(self.template, fault, self.block[i], row)
+            if self.errors is None:
+                raise error
+            self.errors.append((row, f"{error.parameter} {error.reason}" if is_value else error.reason))
+        return 0
 
 
 cdef class Crew:
@@ -1247,39 +1278,23 @@ cdef list in_threads(function, list arguments, int threads):
     return crew.results
 
 
-cdef list sign_in_threads(
-    Template template, list keys, tuple columns, tuple names, list errors, int threads, RowDifferences differences
-):
-    cdef list result = []
-    shares = [
-        (template, keys, start, columns, names, errors is not None, differences) for start in range(0, len(keys), SHARE)
-    ]
-    for texts, bad_rows in in_threads(_sign_share, shares, threads):
-        result += texts
-        if bad_rows:
-            errors += bad_rows
-    return result
-
-
-cdef int column_texts(
-    tuple columns, tuple names, Py_ssize_t index, Workspace work, Text* values, list alive, bint nulls
-) except -1:
-    """A row's values of the workspace's columns, as text; with `nulls`, None is a null."""
+cdef int column_texts(Batch batch, Py_ssize_t index, Text* values) except -1:
+    """A row's values of the batch's columns, as text; where rows differ, None is a null."""
     cdef Py_ssize_t i
     cdef long long number
     cdef int overflow
     cdef uint8_t* digits
-    for i in range(work.width):
-        value = columns[i][index]
-        if nulls and value is None:
+    for i in range(batch.work.width):
+        value = batch.columns[i][index]
+        if value is None and batch.differences is not None:
             continue
         if type(value) is int:
             number = PyLong_AsLongLongAndOverflow(value, &overflow)
             if not overflow and 0 <= number <= INT32_MAX:
-                digits = work.digits + (i * BLOCK + index % BLOCK) * COLUMN_DIGITS
+                digits = batch.work.digits + (i * BLOCK + index % BLOCK) * COLUMN_DIGITS
                 values[i] = Text(digits, put_number(digits, <uint64_t>number))
                 continue
-        data = checked_value(value, names[i], index)
-        alive.append(data)
+        data = checked_value(value, batch.names[i], index)
+        batch.alive.append(data)
         values[i] = text_of(data)
     return 0

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from cossign import _core
-from cossign._arrow import Memory, SignedColumn
+from cossign._arrow import Memory, PackedUrls, SignedColumn
 from cossign._core import Column, RowDifferences, Template
 from cossign.errors import ParameterError
 from cossign.key_time import Times, seconds_of
 from cossign.request import Canonical, SigningRequest, checked_mapping, checked_method, without_columns
 
+if TYPE_CHECKING:
+    from typing_extensions import TypedDict
+
+    from cossign.key_time import Duration, Span
+    from cossign.request import Headers, Scalar
+
+    class BulkParameters(TypedDict, total=False):
+        """What calls for many keys take, beside the keys."""
+
+        method: str | Sequence[str]
+        expires: Duration | Sequence[Duration] | None
+        query: Mapping[str, Scalar | Sequence[Scalar]] | None
+        headers: Headers | None
+        key_time: Span | None
+        threads: int
+
+
 __all__ = ["BulkResult"]
+
+Urls = TypeVar("Urls")
+
+Sequence.register(PackedUrls)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class BulkResult(list[str | None]):
@@ -160,15 +180,17 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
-def presigned_list(
+def presigned(
     request: SigningRequest,
     times: Times,
     keys: Iterable[Any],
     columns: Columns,
     errors: list[tuple[int, str]] | None,
     threads: int,
-) -> list[Any]:
-    """The URLs of `Signer.presign_many`.
+    *,
+    sign: Callable[..., Urls],
+) -> Urls:
+    """The URLs of `Signer.presign_many` or `Signer.presign_packed`.
 
     Args:
         request: that of a row that differs in nothing.
@@ -177,6 +199,7 @@ def presigned_list(
         columns: what differs by row.
         errors: None to raise at the first bad row; a list to append (index, reason) to instead.
         threads: how many threads share the signing.
+        sign: `_core.sign_many`, or what takes the same.
     """
     sources = columns.sources
     if sources:
@@ -186,17 +209,17 @@ def presigned_list(
                 raise ParameterError(name, f"must be as long as keys: {len(keys)} rows, not {len(column)}")
     template, names = request.url("keys"), tuple(columns.names)
     if not columns.own_names and not any(None in column for column in sources):
-        return _core.sign_many(template, keys, tuple(sources), names, errors, threads)
+        return sign(template, keys, tuple(sources), names, errors, threads, None)
     rows = _Rows(request, times, columns)
     sources = [
         rows.plain(name, source) if name in columns.own_names else source
         for name, source in zip(names, sources, strict=True)
     ]
-    return _core.sign_many(template, keys, tuple(sources), names, errors, threads, rows.differences(template))
+    return sign(template, keys, tuple(sources), names, errors, threads, rows.differences(template))
 
 
 def signed_column(request: SigningRequest, times: Times, keys: Any, columns: Columns, chunks: Chunks) -> SignedColumn:
-    """The URLs of `Signer.presign_arrow`; `request` and `times` are as in `presigned_list`."""
+    """The URLs of `Signer.presign_arrow`; `request` and `times` are as in `presigned`."""
     request = request.of_bytes()
     template = request.url("keys", chunks.end)
     return SignedColumn(

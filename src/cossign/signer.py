@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from cossign import _core
-from cossign._arrow import Memory, SignedColumn
+from cossign._arrow import Memory, PackedUrls, SignedColumn, pack_many
 from cossign._core import STRICT, Template
 from cossign._verify import RequestSigner
 from cossign.bulk import (
@@ -19,7 +20,7 @@ from cossign.bulk import (
     check_keys,
     is_scalar,
     keeps_errors,
-    presigned_list,
+    presigned,
     sequence,
     signed_column,
 )
@@ -45,18 +46,26 @@ from cossign.request import (
 from cossign.shortcuts import ShortCuts
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
+    from cossign.bulk import BulkParameters
     from cossign.post import PostPolicy
 
 __all__ = ["Signer"]
 
 Text = str | bytes
+Raise = Literal["raise"]
+OnError = Literal["raise", "null"]
 
 _FEW_ROWS = 16_384  # rows whose URLs fit into the caches
 _CHUNK_OF_FEW = 1 << 20  # bytes: DuckDB takes 2,048 URLs, its vector, in 50 us less if they are in one chunk
 _MOST_TEMPLATES = 64  # that are kept for single calls
 _PLAIN_KIND = ("GET", None, type(None), "key")  # the URL of a bare GET
+
+
+def memory_for_few(memory: Memory, keys: Any) -> Memory | None:
+    """A Signer's memory for a few thousand URLs, which many calls then use in turn; None for memory of their own."""
+    return memory if hasattr(keys, "__len__") and len(keys) <= _FEW_ROWS else None
 
 
 class Signer(ShortCuts):
@@ -171,29 +180,11 @@ class Signer(ShortCuts):
 
     @overload
     def presign_many(  # pyright: ignore[reportOverlappingOverload]
-        self,
-        keys: Iterable[str],
-        *,
-        method: str | Sequence[str] = "GET",
-        expires: Duration | Sequence[Duration] | None = None,
-        query: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
-        headers: Headers | None = None,
-        key_time: Span | None = None,
-        on_error: Literal["raise"] = "raise",
-        threads: int = 1,
+        self, keys: Iterable[str], *, on_error: Raise = ..., **more: Unpack[BulkParameters]
     ) -> list[str]: ...
     @overload
     def presign_many(
-        self,
-        keys: Iterable[str | None],
-        *,
-        method: str | Sequence[str] = "GET",
-        expires: Duration | Sequence[Duration] | None = None,
-        query: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
-        headers: Headers | None = None,
-        key_time: Span | None = None,
-        on_error: Literal["raise", "null"] = "raise",
-        threads: int = 1,
+        self, keys: Iterable[str | None], *, on_error: OnError = ..., **more: Unpack[BulkParameters]
     ) -> list[str | None]: ...
     def presign_many(
         self,
@@ -241,8 +232,57 @@ class Signer(ShortCuts):
             urls = _core.sign_many(template, keys, (), (), errors, threads)
         else:
             columns = Columns(query, method, expires if key_time is None else None, sequence)
-            urls = presigned_list(*self._batch(columns, headers, key_time), keys, columns, errors, threads)
+            batch = self._batch(columns, headers, key_time)
+            urls = presigned(*batch, keys, columns, errors, threads, sign=_core.sign_many)
         return urls if errors is None else BulkResult(urls, errors)
+
+    @overload
+    def presign_packed(
+        self, keys: Iterable[str], *, on_error: Raise = ..., **more: Unpack[BulkParameters]
+    ) -> PackedUrls[str]: ...
+    @overload
+    def presign_packed(
+        self, keys: Iterable[str | None], *, on_error: OnError = ..., **more: Unpack[BulkParameters]
+    ) -> PackedUrls[str | None]: ...
+    def presign_packed(
+        self,
+        keys: Iterable[str | None],
+        *,
+        method: str | Sequence[str] = "GET",
+        expires: Duration | Sequence[Duration] | None = None,
+        query: Mapping[str, Scalar | Sequence[Scalar]] | None = None,
+        headers: Headers | None = None,
+        key_time: Span | None = None,
+        on_error: Literal["raise", "null"] = "raise",
+        threads: int = 1,
+    ) -> PackedUrls[Any]:
+        """As `presign_many`, with the URLs packed in memory: a str is made when one is looked at.
+
+        For who reads each URL once, or few of them: most of the time of `presign_many` goes into making the str, and
+        into memory for those that are kept.
+
+        Args:
+            keys, method, expires, query, headers, key_time, on_error, threads: as in `presign_many`. All keys are read,
+                and all is signed, before it returns.
+
+        Returns:
+            A sequence of str (`PackedUrls`), in the order of `keys`, with the list ``errors`` of (index, reason).
+
+        Raises:
+            KeyNameError, ParameterError, CredentialsError: as `presign_many`.
+
+        >>> from cossign import Credentials, Signer
+        >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
+        >>> urls = signer.presign_packed(f"{number}.jpg" for number in range(1000))
+        >>> len(urls), urls[-1].partition("?")[0]
+        (1000, 'https://b-1250000000.cos.ap-beijing.myqcloud.com/999.jpg')
+        """
+        check_keys(keys)
+        errors: list[tuple[int, str]] | None = [] if keeps_errors(on_error) else None
+        checked_threads(threads)
+        columns = Columns(query, method, expires if key_time is None else None, sequence)
+        sign = partial(pack_many, memory=memory_for_few(self._memory, keys))
+        return presigned(*self._batch(columns, headers, key_time), keys, columns, errors, threads, sign=sign)
 
     def presign_arrow(
         self,
@@ -290,11 +330,9 @@ class Signer(ShortCuts):
         >>> urls.null_count, urls[2].as_py().partition("?")[0]
         (1, 'https://b-1250000000.cos.ap-beijing.myqcloud.com/b.jpg')
         """
-        # Engines that give a few thousand rows at a time have their URLs in the same memory again and again.
-        memory = self._memory if hasattr(keys, "__len__") and len(keys) <= _FEW_ROWS else None
         return self.sign_column(
             keys,
-            Chunks(threads, keeps_errors(on_error), memory=memory, as_keys=True),
+            Chunks(threads, keeps_errors(on_error), memory=memory_for_few(self._memory, keys), as_keys=True),
             method=method,
             expires=expires,
             query=query,
