@@ -744,7 +744,7 @@ cdef class SigningStream:
         while not queue_wait(self.queue, &share.task.turn, 0):
             task = <Task*>queue_help(self.queue)
             if task != NULL:
-                sign_task(self, task, self.work)
+                sign_tasks(self, task, self.work)
             else:
                 with nogil:
                     queue_wait(self.queue, &share.task.turn, QUEUE_PATIENCE)
@@ -773,32 +773,41 @@ cdef class SigningStream:
 
 
 def sign_ahead(SigningStream stream not None):
-    """A thread's work: tasks, until there is none for a while."""
+    """A thread's work: tasks, until there is none for a while. It takes them without Python's lock."""
     cdef Workspace work = Workspace(len(stream.columns) - 1)
-    cdef Task* task
-    while True:
-        with nogil:
-            task = <Task*>queue_take(stream.queue, QUEUE_PATIENCE)
-        if task == NULL:
-            return
-        sign_task(stream, task, work)
+    while sign_tasks(stream, NULL, work):
+        pass
 
 
-cdef int sign_task(SigningStream stream, Task* task, Workspace work) except -1:
-    """Sign all of a task. An error is kept until its turn comes; Ctrl-C is raised at once."""
+cdef bint sign_tasks(SigningStream stream, Task* task, Workspace work) except -1:
+    """Sign all of a task; without one, all that can be had. An error is kept until its turn comes; Ctrl-C is raised at
+    once.
+
+    Returns:
+        Whether an error ended it.
+    """
     cdef SignedColumn whole = stream.whole
     cdef Template template = whole.template
+    cdef bint is_one = task != NULL
     try:
         with nogil:
-            while task.left:
-                sign_slot(whole, template, stream.memory.pool, task, work)
+            while True:
+                if not is_one:
+                    task = <Task*>queue_take(stream.queue, QUEUE_PATIENCE)
+                    if task == NULL:
+                        break
+                while task.left:
+                    sign_slot(whole, template, stream.memory.pool, task, work)
+                queue_finish(stream.queue, &task.turn)
+                if is_one:
+                    break
     except BaseException as error:
         (<Share>task.share).failure = error
+        queue_finish(stream.queue, &task.turn)
         if not isinstance(error, Exception):
             raise
-    finally:
-        queue_finish(stream.queue, &task.turn)
-    return 0
+        return True
+    return False
 
 
 cdef class ReadyChunk:
