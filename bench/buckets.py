@@ -71,8 +71,8 @@ def read_ours(bucket: Bucket) -> int:
     return count
 
 
-def compare(objects: int, delay: float, rounds: int) -> tuple[float, float]:
-    """The rates of the SDK alone and of `Bucket`: objects a second that are listed; of none, bytes a second read."""
+def compare(objects: int, delay: float, rounds: int) -> tuple[list[float], list[float]]:
+    """The rates of the SDK alone and of `Bucket`, round by round: objects a second that are listed; of none, bytes."""
     from qcloud_cos import CosConfig, CosS3Client
 
     command = [sys.executable, "-m", "bench.buckets", "--serve", str(objects), "--delay", str(delay)]
@@ -99,7 +99,7 @@ def compare(objects: int, delay: float, rounds: int) -> tuple[float, float]:
                     found.append(count / (time.monotonic() - start))
         finally:
             server.terminate()
-    return statistics.median(rates[0]), statistics.median(rates[1])
+    return rates
 
 
 def main() -> None:
@@ -118,7 +118,7 @@ def main() -> None:
         ("list, an answer in 50 ms", arguments.objects, DELAY, max(1, arguments.rounds // 2)),
         ("read 100 MB", 0, 0.0, arguments.rounds),
     ):
-        alone, ours = compare(objects, delay, rounds)
+        alone, ours = map(statistics.median, compare(objects, delay, rounds))
         unit, scale = ("objects/s", 1.0) if objects else ("MB/s", 1e6)
         print(
             f"| {name} | {alone / scale:,.0f} {unit} | {ours / scale:,.0f} {unit} | {ours / alone:.2f}x |", flush=True

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from bench.in_turn import BY_HAND
 
 LEAST = {"instructions": 0.01, "MiB": 0.05}
+SAME = ("build", "rows", "workers")  # where these differ, two measurements are not of one thing
 ABSOLUTE = ("instructions", "MiB")  # units of what a slower machine does not change
 
 
@@ -47,7 +48,7 @@ def compared(before: dict[str, Any], after: dict[str, Any], same_machine: bool =
     changes = []
     for each in after["measurements"]:
         was = old.get((each["suite"], each["name"]))
-        if was is None or "median" not in each or was.get("build") != each.get("build"):
+        if was is None or "median" not in each or any(was.get(fact) != each.get(fact) for fact in SAME):
             continue
         ratio = each["median"] / was["median"]
         if each["better"] == "less":

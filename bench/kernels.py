@@ -26,15 +26,18 @@ def _library() -> ctypes.CDLL:
         library = ctypes.CDLL(str(target))
     library.work_new.restype = ctypes.c_void_p
     library.work_new.argtypes = [ctypes.c_char_p]
-    library.work_do.argtypes = [ctypes.c_void_p]
+    library.work_do.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
     library.work_blocks.restype = ctypes.c_size_t
     return library
 
 
-def hashing(name: str) -> tuple[Callable[[], None], int]:
-    """A call that hashes messages that have nothing in common by one engine, and how many blocks those are."""
+def hashing(name: str, times: int = 1) -> tuple[Callable[[], None], int]:
+    """A call that hashes messages that have nothing in common by one engine, and how many blocks those are.
+
+    They are hashed so many times over, without Python's lock.
+    """
     library = _library()
     work = library.work_new(name.encode())
     if work is None:
         raise ValueError(f"this CPU has no engine {name!r}")
-    return lambda: library.work_do(work), library.work_blocks()
+    return lambda: library.work_do(work, times), times * library.work_blocks()

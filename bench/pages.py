@@ -115,7 +115,7 @@ def lines(folder: Path, name: str, title: str, drawn: dict[str, list[tuple[float
     save(made, folder, name)
 
 
-# --- Sections ---------------------------------------------------------------------------------------------------------
+# --- What the template shows ------------------------------------------------------------------------------------------
 
 
 def hashed(url: str, once: bool = False) -> str:
@@ -131,8 +131,22 @@ def hashed(url: str, once: bool = False) -> str:
     return f"SHA-1: {(lengths + 72) // 64} of HttpString, {rest}"
 
 
-def signers(result: dict[str, Any], folder: Path) -> str:
-    rows = sorted(of(result, "signers"), key=lambda each: -each["median"])
+def millions(number: float) -> str:
+    return f"{number / 1e6:.2f}"
+
+
+def percent(share: float) -> str:
+    return f"{share:.0%}"
+
+
+def simple(rows: Rows, head: str, *cells: Callable[[dict[str, Any]], str]) -> str:
+    """A table with a row for each measurement: its name, what `cells` say of it, and its spread."""
+    lines = ((each["name"], *(cell(each) for cell in cells), percent(each["spread"])) for each in rows)
+    return table(f"{head} | spread:", lines)
+
+
+def signers(rows: Rows, folder: Path) -> dict[str, Any]:
+    rows = sorted(rows, key=lambda each: -each["median"])
     rates = {each["name"]: each["median"] for each in rows}
     by_hand, sdk = rates.get(BY_HAND, float("nan")), rates.get(SDK, float("nan"))
     bars(
@@ -145,74 +159,61 @@ def signers(result: dict[str, Any], folder: Path) -> str:
         folder, "cost", "10^9 URLs, in hours of one core (log scale)",
         [(each["name"], 1e9 / each["median"] / 3600, length(1e9 / each["median"])) for each in cost], "hours of one core",
     )  # fmt: skip
-    left = [each for each in result["measurements"] if each["suite"] == "signers" and "left out" in each]
-    told = table(
-        "signer | URLs/s: | spread: | to the loop by hand: | to cos-python-sdk-v5: | 10^9 URLs, one core:",
-        (
+    return {
+        "rounds": rows[0]["rounds"],
+        "table": simple(
+            rows, "signer | URLs/s: | to the loop by hand: | to cos-python-sdk-v5: | 10^9 URLs, one core:",
+            lambda each: f"{each['median']:,.0f}", lambda each: f"{each['median'] / by_hand:.2f}x",
+            lambda each: f"{each['median'] / sdk:,.1f}x", lambda each: length(1e9 / each["median"]),
+        ),
+        "peers": table(
+            "peer | version | what it does for a URL | blocks hashed for a URL",
             (
-                each["name"], f"{each['median']:,.0f}", f"{each['spread']:.0%}", f"{each['median'] / by_hand:.2f}x",
-                f"{each['median'] / sdk:,.1f}x", length(1e9 / each["median"]),
-            )
-            for each in rows
+                (each["name"], each.get("version") or "", each["does"], hashed(each["url"], each["name"] == BY_HAND))
+                for each in rows
+                if "does" in each
+            ),
         ),
-    )  # fmt: skip
-    does = table(
-        "peer | version | what it does for a URL | blocks hashed for a URL",
-        (
-            (each["name"], each.get("version") or "", each["does"], hashed(each["url"], each["name"] == BY_HAND))
-            for each in rows
-            if "does" in each
-        ),
-    )
-    return f"""## Signers
-
-Every round calls each signer for some tens of milliseconds, in turn, on one pinned core; {rows[0]["rounds"]} rounds after one that warms up. Keys have 35 bytes, such as
-`photos/2026/11/23/img_00000042.jpg`. All sign for 900 seconds.
-
-![Presigned URLs a second, by signer](signers.svg)
-
-{told}
-`presign_arrow` streams: each chunk is looked at and dropped. `presign_many` takes and gives lists of str. The spread is what the middle
-half of the rounds spreads over.
-
-{"".join(f"Left out: {each['name']}: {each['left out']}.{chr(10)}" for each in left)}
-### What the peers do, and do not
-
-A comparison is fair only if both sides' work is said. cossign checks bucket, region and every key, percent-encodes, builds HttpString,
-and hashes 2 SHA-1 blocks of it and 3 of HMAC for such a key; SignKey and what a batch has in common it computes once. That is not
-possible to callers of an SDK that takes one key a call. S3's SigV4 hashes more, and by SHA-256: those rows say what users of such signers get, not
-that their authors write slow code. None of the peers but the loop by hand is made for batches.
-
-{does}
-![10^9 URLs in hours of one core](cost.svg)
-"""
+    }  # fmt: skip
 
 
-def kernels(result: dict[str, Any], folder: Path) -> str:
-    rows = sorted(of(result, "kernels"), key=lambda each: -each["median"])
-    labels = {
-        each["name"]: each["name"] if "hashlib" in each["name"] or "isa" in each["name"] else f"cossign {each['name']}"
+def kernels(rows: Rows, folder: Path) -> dict[str, Any]:
+    rows = sorted(rows, key=lambda each: -each["median"])
+    rows = [
+        {
+            **each,
+            "name": each["name"] if "hashlib" in each["name"] or "isa" in each["name"] else f"cossign {each['name']}",
+        }
         for each in rows
-    }
+    ]
     bars(
         folder, "kernels", "SHA-1 blocks of 64 bytes a second, one core (log scale)",
-        [(labels[each["name"]], each["median"], si(each["median"])) for each in rows], "blocks a second",
+        [(each["name"], each["median"], si(each["median"])) for each in rows], "blocks a second",
     )  # fmt: skip
-    told = table(
-        "SHA-1 | million blocks/s: | ns a block: | spread:",
-        ((labels[each["name"]], f"{each['median'] / 1e6:.1f}", f"{1e9 / each['median']:.1f}", f"{each['spread']:.0%}") for each in rows),
-    )  # fmt: skip
-    return f"""## SHA-1
-
-The bound of all that follows: a URL of these keys takes 5 blocks. Engines hash 128 messages of 16 blocks; hashlib is OpenSSL's.
-
-![SHA-1 blocks a second, by engine](kernels.svg)
-
-{told}"""
+    return {
+        "table": simple(
+            rows, "SHA-1 | million blocks/s: | ns a block:", lambda each: f"{each['median'] / 1e6:.1f}",
+            lambda each: f"{1e9 / each['median']:.1f}",
+        )
+    }  # fmt: skip
 
 
-def lengths(result: dict[str, Any], folder: Path) -> str:
-    rows = of(result, "lengths")
+def bulk(rows: Rows, folder: Path) -> dict[str, Any]:
+    by_hand = next(each["median"] for each in rows if each["name"] == BY_HAND)
+    shown = [each for each in rows if each["unit"] == "URLs/s"]
+    return {
+        "table": simple(
+            shown, "call | million URLs/s: | ns a URL: | to the loop by hand: | of its SHA-1 bound:",
+            lambda each: millions(each["median"]), lambda each: f"{1e9 / each['median']:.0f}",
+            lambda each: f"{each['median'] / by_hand:.1f}x",
+            lambda each: f"{each['share']:.2f}" if "share" in each else "",
+        ),
+        "bound": 1e9 / next(each["median"] for each in rows if each["unit"] == "blocks/s"),
+        "rounds": rows[0]["rounds"],
+    }  # fmt: skip
+
+
+def lengths(rows: Rows, folder: Path) -> dict[str, Any]:
     engines = list(dict.fromkeys(each["engine"] for each in rows))
     drawn = {}
     for engine in engines:
@@ -225,58 +226,34 @@ def lengths(result: dict[str, Any], folder: Path) -> str:
         folder, "lengths", "URLs a second by length of the key; dotted: what SHA-1 alone would allow", drawn, xscale="log",
         yscale="log", xlabel="bytes of the key", ylabel="URLs a second", ticks=[(size, str(size)) for size in sizes],
     )  # fmt: skip
-    cells = {(each["engine"], each["length"]): each for each in rows}
-    told = table(
-        "bytes of the key | blocks a URL: | " + " | ".join(f"{engine}:" for engine in engines),
-        (
+    found = {(each["engine"], each["length"]): each for each in rows}
+
+    def cell(engine: str, size: int) -> str:
+        each = found[engine, size]
+        return millions(each["median"]) + (f" ({each['share']:.2f})" if "share" in each else "")
+
+    return {
+        "table": table(
+            "bytes of the key | blocks a URL: | " + " | ".join(f"{engine}:" for engine in engines),
             (
-                str(size), f"{cells[engines[0], size]['blocks']:.0f}",
-                *(
-                    f"{cells[engine, size]['median'] / 1e6:.2f}"
-                    + (f" ({cells[engine, size]['share']:.2f})" if "share" in cells[engine, size] else "")
-                    for engine in engines
-                ),
-            )
-            for size in sizes
-        ),
-    )  # fmt: skip
-    return f"""## By length of the key, and engine
-
-Million URLs a second of `presign_arrow`, streamed, one core; in brackets the share of what the same engine's SHA-1 alone would allow, measured in
-the same rounds. What is missing to 1 is all else: checking and encoding keys, laying out HttpString and URL, writing them.
-
-![URLs a second by key length and engine](lengths.svg)
-
-{told}"""
+                (str(size), f"{found[engines[0], size]['blocks']:.0f}", *(cell(engine, size) for engine in engines))
+                for size in sizes
+            ),
+        )
+    }
 
 
-def inputs(result: dict[str, Any], folder: Path) -> str:
-    rows = of(result, "inputs")
-    told = table(
-        "keys | million URLs/s: | to plain keys: | spread:",
-        ((each["name"], f"{each['median'] / 1e6:.2f}", f"{each['median'] / rows[0]['median']:.2f}", f"{each['spread']:.0%}") for each in rows),
-    )  # fmt: skip
-    return f"""## By what keys need
-
-`presign_arrow`, streamed, one core, in turn. Plain keys have 35 bytes; parameters are signed, stand in the URL, and make it longer.
-
-{told}"""
+def inputs(rows: Rows, folder: Path) -> dict[str, Any]:
+    plain = rows[0]["median"]
+    return {
+        "table": simple(
+            rows, "keys | million URLs/s: | to plain keys:", lambda each: millions(each["median"]),
+            lambda each: f"{each['median'] / plain:.2f}",
+        )
+    }  # fmt: skip
 
 
-def clients(result: dict[str, Any], folder: Path) -> str:
-    told = table(
-        "client | a signed call, us: | what signing adds: | of it, carrying the headers: | spread:",
-        ((each["name"], f"{each['median']:.0f}", f"{each['added']:.1f}", f"{each['carried']:.1f}", f"{each['spread']:.0%}") for each in of(result, "clients")),
-    )  # fmt: skip
-    return f"""## HTTP clients
-
-The same call with and without `auth`, in turn, 200 at a time: by a transport that sends nothing, and over loopback to another process.
-
-{told}"""
-
-
-def threads(result: dict[str, Any], folder: Path) -> str:
-    rows = of(result, "threads")
+def threads(rows: Rows, folder: Path) -> dict[str, Any]:
     one = rows[0]["median"]
     lines(
         folder, "threads", "presign_arrow by threads",
@@ -285,17 +262,13 @@ def threads(result: dict[str, Any], folder: Path) -> str:
         xlabel="threads", ylabel="million URLs a second", ticks=[(each["threads"], each["name"]) for each in rows],
         ylim=(0, None),
     )  # fmt: skip
-    told = table(
-        "threads: | million URLs/s: | to one: | spread:",
-        ((each["name"], f"{each['median'] / 1e6:.1f}", f"{each['median'] / one:.2f}x", f"{each['spread']:.0%}") for each in rows),
-    )  # fmt: skip
-    return f"""## Threads
-
-`presign_arrow`, streamed, not pinned. Dotted: as many times one. Two threads of one core's hyper-threads share its vector units.
-
-![URLs a second by threads](threads.svg)
-
-{told}"""
+    return {
+        "table": simple(
+            rows, "threads: | million URLs/s: | to one: | SHA-1 alone in as many threads, to one:",
+            lambda each: f"{each['median'] / 1e6:.1f}", lambda each: f"{each['ratio']:.2f}x",
+            lambda each: f"{each['cores']:.2f}x",
+        )
+    }  # fmt: skip
 
 
 def by_percentile(folder: Path, name: str, title: str, unit: str, rows: Rows, drawn: dict[str, Any]) -> str:
@@ -309,32 +282,30 @@ def by_percentile(folder: Path, name: str, title: str, unit: str, rows: Rows, dr
     )
 
 
-def calls(result: dict[str, Any], folder: Path) -> str:
-    rows = sorted(of(result, "calls"), key=lambda each: each["median"])
+def calls(rows: Rows, folder: Path) -> dict[str, Any]:
+    rows = sorted(rows, key=lambda each: each["median"])
     title = "Microseconds of one call, by percentile (log scale)"
-    told = by_percentile(folder, "calls", title, "microseconds", rows, {each["name"]: each for each in rows})
-    return f"""## One call
-
-Each call is timed alone, {rows[0]["rounds"]:,} of each, in turns of 500, with another key each; the clock itself takes some 0.05 microseconds.
-
-![Microseconds of one call](calls.svg)
-
-{told}"""
+    drawn = {each["name"]: each for each in rows}
+    return {
+        "rounds": rows[0]["rounds"],
+        "table": by_percentile(folder, "calls", title, "microseconds", rows, drawn),
+    }
 
 
-def instructions(result: dict[str, Any], folder: Path) -> str:
-    told = table(
-        "call | instructions a URL:", ((each["name"], f"{each['median']:,.0f}") for each in of(result, "instructions"))
-    )
-    return f"""## Instructions
-
-Counted by callgrind, so the same on every run of this build; valgrind has AVX2 at most. A vector instruction of AVX2 serves eight URLs.
-
-{told}"""
+def clients(rows: Rows, folder: Path) -> dict[str, Any]:
+    return {
+        "table": simple(
+            rows, "client | a signed call, us: | what signing adds: | of it, carrying the headers:",
+            lambda each: f"{each['median']:.0f}", lambda each: f"{each['added']:.1f}", lambda each: f"{each['carried']:.1f}",
+        )
+    }  # fmt: skip
 
 
-def memory(result: dict[str, Any], folder: Path) -> str:
-    rows = of(result, "memory")
+def instructions(rows: Rows, folder: Path) -> dict[str, Any]:
+    return {"table": table("call | instructions a URL:", ((each["name"], f"{each['median']:,.0f}") for each in rows))}
+
+
+def memory(rows: Rows, folder: Path) -> dict[str, Any]:
     drawn: dict[str, list[tuple[float, float]]] = {}
     for each in rows:
         drawn.setdefault(each["job"], []).append((each["rows"], each["median"]))
@@ -343,168 +314,116 @@ def memory(result: dict[str, Any], folder: Path) -> str:
         ylabel="MiB",
     )  # fmt: skip
     counts = list(dict.fromkeys(each["rows"] for each in rows))
-    told = table(
-        "MiB | " + " | ".join(f"{count:,} rows:" for count in counts),
-        ((job, *(f"{peak:.0f}" for _, peak in points)) for job, points in drawn.items()),
-    )
-    return f"""## Memory
-
-The peak of the whole process, as the kernel counts it.
-
-![Peak memory by rows](memory.svg)
-
-{told}"""
+    return {
+        "table": table(
+            "MiB | " + " | ".join(f"{count:,} rows:" for count in counts),
+            ((job, *(f"{peak:.0f}" for _, peak in points)) for job, points in drawn.items()),
+        )
+    }
 
 
-def files(result: dict[str, Any], folder: Path) -> str:
-    rows = of(result, "files")
-    told = table(
-        "job | rows/s: | spread: | peak, MiB: | beside it | times as long:",
-        (
-            (
-                each["name"], f"{each['median']:,.0f}", f"{each['spread']:.0%}", f"{each['peak']:.0f}",
-                {"cp": "`cp` and `sync` of the output", "gunzip": "unpacking the input", None: ""}[each.get("beside")],
-                f"{each['ratio']:.2f}" if "ratio" in each else "",
-            )
-            for each in rows
+def files(rows: Rows, folder: Path) -> dict[str, Any]:
+    against = {"cp": "`cp` and `sync` of the output", "gunzip": "unpacking the input", None: ""}
+    return {
+        "rows": rows[0]["rows"],
+        "rounds": rows[0]["rounds"],
+        "table": simple(
+            rows, "job | rows/s: | peak, MiB: | beside it | times as long:", lambda each: f"{each['median']:,.0f}",
+            lambda each: f"{each['peak']:.0f}", lambda each: against[each.get("beside")],
+            lambda each: f"{each['ratio']:.2f}" if "ratio" in each else "",
         ),
-    )  # fmt: skip
-    return f"""## Files
-
-Whole jobs of `cossign presign`, {rows[0]["rows"]:,} rows, {rows[0]["rounds"]} rounds, two threads at most, start and sync included.
-
-{told}"""
+    }  # fmt: skip
 
 
-def gateway(result: dict[str, Any], folder: Path) -> str:
-    rows, delayed = of(result, "gateway"), of(result, "delays")
-    told = table(
-        "server, answer | requests/s: | to a constant answer: | spread:",
-        ((each["name"], f"{each['median']:,.0f}", f"{each['ratio']:.2f}x", f"{each['spread']:.0%}") for each in rows),
-    )
-    if not delayed:
-        return f"## Gateway\n\n{told}"
+def beside(rows: Rows, folder: Path) -> dict[str, Any]:
+    return {
+        "rows": rows[0]["rows"],
+        "rounds": rows[0]["rounds"],
+        "table": simple(
+            rows, f"job | rows/s: | {' | '.join(f'{peer}:' for peer in rows[0]['peers'])} | to the best: | peak, MiB:",
+            lambda each: f"{each['median']:,.0f}",
+            *(lambda each, peer=peer: f"{each['peers'][peer]:,.0f}" for peer in rows[0]["peers"]),
+            lambda each: f"{each['ratio']:.2f}x", lambda each: f"{each['peak']:.0f}",
+        ),
+    }  # fmt: skip
+
+
+def listing(rows: Rows, folder: Path) -> dict[str, Any]:
+    def rate(number: float, each: dict[str, Any]) -> str:
+        return f"{number:,.0f} objects/s" if each["unit"] == "objects/s" else f"{number / 1e6:,.0f} MB/s"
+
+    return {
+        "table": simple(
+            rows, "what | cossign: | the SDK alone: | ratio:", lambda each: rate(each["median"], each),
+            lambda each: rate(each["alone"], each), lambda each: f"{each['ratio']:.2f}x",
+        )
+    }  # fmt: skip
+
+
+def gateway(rows: Rows, folder: Path) -> dict[str, Any]:
+    return {
+        "table": simple(
+            rows, "server, answer | requests/s: | to a constant answer:", lambda each: f"{each['median']:,.0f}",
+            lambda each: f"{each['ratio']:.2f}x",
+        )
+    }  # fmt: skip
+
+
+def delays(rows: Rows, folder: Path) -> dict[str, Any]:
     title = "Milliseconds of a redirect at half of the full rate, by percentile (log scale)"
-    redirects = {f"{each['server']}, {each['which']}": each for each in delayed if each["answer"] == "redirect"}
-    slow = by_percentile(folder, "gateway", title, "milliseconds", delayed, redirects)
-    return f"""## Gateway
-
-`cossign serve` beside an application of the same server that gives one constant answer, in turn, by wrk over loopback; one worker. The client has the
-other core. Delays are h2load's, at half of the rate that the slower of the two reached.
-
-{told}
-![Milliseconds of a redirect](gateway.svg)
-
-{slow}"""
+    redirects = {f"{each['server']}, {each['which']}": each for each in rows if each["answer"] == "redirect"}
+    return {"table": by_percentile(folder, "gateway", title, "milliseconds", rows, redirects)}
 
 
-def columns(result: dict[str, Any], folder: Path) -> str:
-    rows = of(result, "columns")
-    told = table(
-        "engine | rows/s: | a function that signs nothing / ours:",
-        ((each["name"], f"{each['median']:,.0f}", f"{each['ratio']:.2f}") for each in rows),
+def columns(rows: Rows, folder: Path) -> dict[str, Any]:
+    return {
+        "rows": rows[0]["rows"],
+        "table": simple(
+            rows, "engine | workers: | rows/s: | to a function that signs nothing:", lambda each: str(each.get("workers", 2)),
+            lambda each: f"{each['median']:,.0f}", lambda each: f"{each['ratio']:.2f}",
+        ),
+    }  # fmt: skip
+
+
+SUITES: dict[str, Callable[[Rows, Path], dict[str, Any]]] = {
+    each.__name__: each
+    for each in (
+        signers, kernels, bulk, lengths, inputs, threads, calls, clients, files, beside, memory, listing, gateway, delays,
+        columns, instructions,
     )
-    return f"""## Engines of columns
-
-{rows[0]["rows"]:,} keys, Parquet to Parquet, two workers, the engine's start left out: signing, and a function of the same shape that gives constants as
-long as a URL. 1 means that signing costs nothing beside what the engine does anyway.
-
-{told}"""
-
-
-def loses(result: dict[str, Any]) -> str:
-    """Where cossign is slower than something that a reader may have in mind; of this report's own numbers."""
-    said = []
-    rate = {each["name"]: each["median"] for each in of(result, "signers")}
-    hashlibs = [value for name, value in rate.items() if name.endswith("many, hashlib")]
-    if hashlibs and BY_HAND in rate:
-        said.append(
-            f"Where no native engine runs, `presign_many` is {hashlibs[0] / rate[BY_HAND]:.1f} times the loop by hand, not "
-            f"{rate['cossign presign_many'] / rate[BY_HAND]:.1f} times."
-        )
-    arrow = max((value for name, value in rate.items() if "presign_arrow" in name), default=0)
-    if arrow:
-        said.append(
-            f"Lists of str cost {arrow / rate['cossign presign_many']:.1f} times what Arrow columns do: making a str takes longer than signing it."
-        )
-    shares = [each["share"] for each in of(result, "lengths") if "share" in each]
-    if shares:
-        said.append(
-            f"Signing reaches {min(shares):.2f} of what SHA-1 alone would allow, at worst over all engines and lengths of keys: the faster an engine "
-            "hashes, the more the rest of the work counts."
-        )
-    more = of(result, "threads")
-    if len(more) > 1:
-        said.append(
-            f"{more[-1]['name']} threads are {more[-1]['median'] / more[0]['median']:.2f} times one, not {more[-1]['name']} times."
-        )
-    single = {each["name"]: each["median"] for each in of(result, "calls")}
-    if single:
-        said.append(
-            f"One call of `COS.getObjectUrl` takes {single['cossign COS.getObjectUrl']:.1f} microseconds, "
-            f"{single['cossign COS.getObjectUrl'] / single['cossign Signer.presign']:.1f} times `Signer.presign`, and "
-            f"{single['cossign COS.getObjectUrl'] * arrow / 1e6:.0f} times a row of a batch."
-        )
-    slow = [each for each in of(result, "files") if each.get("beside") == "cp" and each["ratio"] > 1]
-    said += [f"`{each['name']}` takes {each['ratio']:.1f} times as long as `cp` of its output." for each in slow]
-    behind = [each for each in of(result, "gateway") if each["ratio"] < 1]
-    if behind:
-        worst = min(behind, key=lambda each: each["ratio"])
-        said.append(f"The gateway reaches {worst['ratio']:.2f} of a constant answer at worst ({worst['name']}).")
-    behind = [each for each in of(result, "columns") if each["ratio"] < 0.97]
-    said += [
-        f"{each['name']} writes {each['ratio']:.2f} of the rows that it would if nothing were signed."
-        for each in behind
-    ]
-    said.append(
-        "cossign is a package with a compiled core: where there is no wheel, it needs a C compiler, and the loop by hand needs nothing."
-    )
-    return "## Where cossign loses\n\n" + "\n".join(f"- {each}" for each in said) + "\n"
-
-
-SECTIONS: dict[str, Callable[[dict[str, Any], Path], str]] = {
-    "signers": signers, "kernels": kernels, "lengths": lengths, "inputs": inputs, "threads": threads, "calls": calls,
-    "clients": clients, "files": files, "memory": memory, "gateway": gateway, "columns": columns, "instructions": instructions,
 }  # fmt: skip
 
 
 def text(result: dict[str, Any], folder: Path) -> str:
-    """The page in Markdown; its plots are written into the folder."""
-    facts = result["machine"]
-    rates = {each["name"]: each["median"] for each in of(result, "signers")}
-    fastest = max(
-        (each for each in of(result, "signers") if "presign" in each["name"]),
-        key=lambda each: each["median"],
-        default=None,
-    )
-    first = ""
-    if fastest and SDK in rates:
-        first = (
-            f"**{si(fastest['median'])} presigned URLs a second on one core**: {fastest['median'] / rates[SDK]:,.0f} times Tencent's SDK for Python and "
-            f"{fastest['median'] / rates[BY_HAND]:,.0f} times a careful loop by hand, in the same run. Every URL is the one that the documents and the SDKs make: "
-            "the tests compare them."
-        )
-    warning = "**A quick run, to see that it works: its numbers mean nothing.**\n\n" if result.get("quick") else ""
-    about = table(
+    """The page in Markdown, of report.md.jinja; its plots are written into the folder."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False,
+    )  # fmt: skip
+    environment.filters.update(si=si, percent=percent)
+    machine = table(
         "this run | ",
         (
             (name, ", ".join(value) if isinstance(value, list) else "yes" if value is True else str(value))
-            for name, value in facts.items()
+            for name, value in result["machine"].items()
         ),
     )
-    parts = [make(result, folder) for name, make in SECTIONS.items() if of(result, name)]
-    minutes = sum(result["seconds"].values()) / 60
-    return f"""# How fast: the report
-
-{warning}{first}
-
-{about}
-Repeat it: `make report` measures all of this on your machine, with every peer that installs, in some {max(1, round(minutes)):.0f} minutes, and writes this page;
-`python -m bench compare A.json B.json` says what changed between two runs beyond their noise. Absolute numbers drift with the machine, so
-look at the ratios: all of a table was measured in turn, in one run. Medians; nothing was tuned for this machine.
-
-{chr(10).join(parts)}
-{loses(result)}"""
+    last = result.get("last")
+    worse = (
+        ((suite, name, f"{ratio:.2f}", percent(noise)) for suite, name, ratio, noise in last["worse"]) if last else ()
+    )
+    found = {name: of(result, name) for name in SUITES}
+    return environment.get_template("report.md.jinja").render(
+        suites={name: make(found[name], folder) for name, make in SUITES.items() if found[name]},
+        rows={name: {each["name"]: each for each in rows} for name, rows in found.items()},
+        left=[each for each in result["measurements"] if "left out" in each],
+        fastest=max((each["median"] for each in found["signers"] if "presign_arrow" in each["name"]), default=0),
+        worse=table("suite | measurement | after / before: | noise:", worse), cpu=result["machine"].get("cpu"),
+        machine=machine, last=last, quick=result.get("quick"), by_hand=BY_HAND, sdk=SDK,
+        minutes=max(1, round(sum(result["seconds"].values()) / 60)),
+    )  # fmt: skip
 
 
 def write(result: dict[str, Any], folder: Path) -> Path:

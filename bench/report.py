@@ -25,17 +25,19 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
+from bench import buckets, compare, gateway, instructions, jobs, pages, scale
 from bench import clients as http_clients
-from bench import gateway, instructions, pages, scale
-from bench.in_turn import contenders, in_turn, repeated, spread
+from bench.in_turn import BY_HAND, contenders, in_turn, repeated, spread
 from bench.kernels import hashing
-from bench.peers import cos_go_sdk, cos_nodejs_sdk
+from bench.peers import by_hand, cos_go_sdk, cos_nodejs_sdk
 from bench.test_signing import (
     CLIENT,
     ESCAPES,
@@ -58,6 +60,7 @@ from cossign import COS, __version__, _core, engines
 
 Measurement = dict[str, Any]
 ROOT = Path(__file__).parent.parent
+LAST = ROOT / "docs" / "benchmarks" / "report.json"
 LENGTHS = (8, 16, 35, 64, 100, 200, 400, 850)
 PERCENTILES = (50, 75, 90, 95, 99, 99.5, 99.9)
 
@@ -159,17 +162,18 @@ def signers(quick: bool, folder: Path) -> Iterator[Measurement]:
 
 def lengths(quick: bool, folder: Path) -> Iterator[Measurement]:
     """Each engine by the length of keys, each beside its own SHA-1 in the same round."""
-    source, rows = random.Random(1), 1000 if quick else 20_000
+    source = random.Random(1)
     with one_core():
         for length in LENGTHS:
+            rows = 1000 if quick else 20_000_000 // (length + 100)  # some tens of MB of URLs
             keys = ["".join(source.choices("abcdefgh0123", k=length)) for _ in range(rows)]
             column = arrow(keys)
             calls: dict[str, Any] = {}
             for engine in engines():
                 calls[engine] = partial(streamed, signer(engine), column), rows
                 if engine in NATIVE:
-                    calls[f"{engine} alone"] = repeated(*hashing(engine))
-            taken = in_turn(calls, 2 if quick else 9)
+                    calls[f"{engine} alone"] = hashing(engine, 10 if quick else 300)
+            taken = in_turn(calls, 2 if quick else 7)
             for engine in engines():
                 bound = {}
                 if engine in NATIVE:
@@ -199,6 +203,70 @@ def inputs(quick: bool, folder: Path) -> Iterator[Measurement]:
             yield measurement("inputs", name, "URLs/s", [1 / each for each in seconds])
 
 
+def with_odd_keys(rows: int) -> list[str]:
+    """Keys of 10 to 200 bytes, of which one in ten has Chinese text."""
+    source = random.Random(1)
+    keys = ["".join(source.choices("abcdefgh0123", k=source.randint(10, 200))) for _ in range(rows)]
+    keys[::10] = [f"照片/2026/11/23/腾讯云对象存储_{number:08d}.jpg" for number in range(len(keys[::10]))]
+    return keys
+
+
+def read_once(urls: Iterable[Any]) -> None:
+    for _ in urls:
+        pass
+
+
+def bulk(quick: bool, folder: Path) -> Iterator[Measurement]:
+    """Every call for many keys, in turn, beside the loop by hand, the SHA-1 that bounds them, and making the str."""
+    import pyarrow as pa
+
+    rows, million = (2000, 2000) if quick else (200_000, 1_000_000)
+    many = [f"photos/2026/11/23/img_{number:08d}.jpg" for number in range(million)]
+    typical, odd = many[:rows], with_odd_keys(rows)
+    column, kept_column = arrow(typical), arrow(many)
+    urls, text = SIGNER.presign_many(KEYS, expires=86400), SIGNER.presign(many[0]).encode()
+    expiries = {count: pa.array([60 + row % count for row in range(rows)]) for count in (1000, rows)}
+    methods = pa.array([("GET", "PUT", "HEAD", "DELETE", "POST")[row % 5] for row in range(rows)])
+    streams: dict[str, dict[str, Any]] = {
+        "a fixed method, PUT": {"method": "PUT"}, "1,000 expiries": {"expires": expiries[1000]},
+        "all expiries differ": {"expires": expiries[rows]}, "5 methods": {"method": methods},
+    }  # fmt: skip
+    hand = by_hand.make(*SECRETS, *WHERE)
+    calls: dict[str, tuple[Callable[[], Any], int]] = {
+        "SHA-1 alone": hashing(NATIVE[0], 5 if quick else 500),
+        BY_HAND: (lambda: hand(KEYS), len(KEYS)),
+        "presign_arrow, typical keys": (partial(streamed, SIGNER, column), rows),
+        "presign_arrow, keys of 10 to 200 bytes, one in ten Chinese": (partial(streamed, SIGNER, arrow(odd)), rows),
+        **{
+            f"presign_arrow, {name}": (partial(streamed, SIGNER, column, **parameters), rows)
+            for name, parameters in streams.items()
+        },
+        "presign_arrow, a million kept": (lambda: pa.chunked_array(SIGNER.presign_arrow(kept_column)), million),
+        "presign_packed, 10,000 keys, each URL read once": repeated(
+            lambda: read_once(SIGNER.presign_packed(KEYS)), len(KEYS), 20
+        ),
+        "presign_packed, a million, each URL read once": (lambda: read_once(SIGNER.presign_packed(many)), million),
+        "presign_many, 10,000 keys": repeated(lambda: SIGNER.presign_many(KEYS), len(KEYS), 10),
+        "presign_many, a million kept": (lambda: SIGNER.presign_many(many), million),
+        "making a million str alone": (lambda: [text.decode() for _ in range(million)], million),
+        "verify_many": repeated(lambda: SIGNER.verify_many(urls), len(urls), 10),
+        "verify_many with max_expires, revoked, require_headers": repeated(
+            lambda: SIGNER.verify_many(urls, max_expires=86400, revoked={"AKIDanother"}, require_headers=["host"]),
+            len(urls), 10,
+        ),
+    }  # fmt: skip
+    with one_core():
+        taken = in_turn(calls, 2 if quick else 9)
+    for name, seconds in taken.items():
+        more = {}
+        if name.startswith("presign_arrow, ") and "kept" not in name:
+            count = blocks(odd if "Chinese" in name else typical)
+            pairs = zip(taken["SHA-1 alone"], seconds, strict=True)
+            more["share"] = statistics.median(count * block / url for block, url in pairs)
+        unit = "blocks/s" if name == "SHA-1 alone" else "URLs/s"
+        yield measurement("bulk", name, unit, [1 / each for each in seconds], **more)
+
+
 def clients(quick: bool, folder: Path) -> Iterator[Measurement]:
     """What signing adds to a call of requests and httpx."""
     for client, where, credentials, (call, added, carried) in http_clients.every(2 if quick else 30):
@@ -209,14 +277,32 @@ def clients(quick: bool, folder: Path) -> Iterator[Measurement]:
         yield measurement("clients", name, "us", signed, "less", **about)
 
 
+def side_by_side(work: list[Callable[[], None]]) -> None:
+    """Each in a thread of its own."""
+    started = [threading.Thread(target=each) for each in work]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join()
+
+
 def threads(quick: bool, folder: Path) -> Iterator[Measurement]:
-    """presign_arrow, streamed, by more and more threads."""
+    """presign_arrow, streamed, by more and more threads, beside threads of C that only hash: what the cores can do."""
     column = arrow([f"photos/2026/11/23/img_{number:08d}.jpg" for number in range(20_000 if quick else 2_000_000)])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     counts = [count for count in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32) if count <= cores]
-    calls = {str(count): (partial(streamed, SIGNER, column, threads=count), len(column)) for count in counts}
-    for name, seconds in in_turn(calls, 2 if quick else 9).items():
-        yield measurement("threads", name, "URLs/s", [1 / each for each in seconds], threads=int(name))
+    calls: dict[Any, tuple[Callable[[], Any], int]] = {}
+    for count in counts:
+        calls[count] = partial(streamed, SIGNER, column, threads=count), len(column)
+        works = [hashing(NATIVE[0], 10 if quick else 5000) for _ in range(count)]
+        calls["alone", count] = partial(side_by_side, [call for call, _ in works]), sum(size for _, size in works)
+    taken = in_turn(calls, 2 if quick else 15)
+    for count in counts:
+        ours = statistics.median(one / more for one, more in zip(taken[1], taken[count], strict=True))
+        alone = zip(taken["alone", 1], taken["alone", count], strict=True)
+        cores_ratio = statistics.median(one / more for one, more in alone)
+        rates = [1 / each for each in taken[count]]
+        yield measurement("threads", str(count), "URLs/s", rates, threads=count, ratio=ours, cores=cores_ratio)
 
 
 def one_key(presign: Callable[[list[str]], list[str]], key: str) -> list[str]:
@@ -225,8 +311,17 @@ def one_key(presign: Callable[[list[str]], list[str]], key: str) -> list[str]:
 
 def calls(quick: bool, folder: Path) -> Iterator[Measurement]:
     """Single calls, each timed alone."""
+    urls = {key: SIGNER.presign(key, expires=86400) for key in KEYS[:500]}
+    verifier = SIGNER.verifier(max_expires=86400, revoked={"AKIDanother"}, require_headers=["host"])
+    message = b"x" * 110
     ours: dict[str, Callable[[str], Any]] = {
+        "hashlib.sha1, 110 bytes": lambda key: sha1(message).digest(),
         "cossign Signer.presign": SIGNER.presign,
+        "cossign Signer.presign, PUT": lambda key: SIGNER.presign(key, method="PUT"),
+        "cossign Signer.presign, expires=": lambda key: SIGNER.presign(key, expires=3600),
+        "cossign Signer.authorization": lambda key: SIGNER.authorization("GET", key),
+        "cossign Signer.verify": lambda key: SIGNER.verify(urls[key]),
+        "cossign Verifier.verify, with terms": lambda key: verifier.verify(urls[key]),
         "cossign COS.getObjectUrl": lambda key: CLIENT.getObjectUrl(Bucket=WHERE[0], Region=WHERE[1], Key=key),
         "cossign COS.getAuthorization": lambda key: COS.getAuthorization(
             SecretId=SECRETS[0], SecretKey=SECRETS[1], Key=key
@@ -281,6 +376,37 @@ def files(quick: bool, folder: Path) -> Iterator[Measurement]:
         yield measurement("files", f"{source} to {output}", "rows/s", rates, rows=rows, peak=peak, **more)
 
 
+def beside(quick: bool, folder: Path) -> Iterator[Measurement]:
+    """Whole jobs on one core, in turn with DuckDB and Polars, which write text of the same length and sign nothing."""
+    rows, rounds = (2000, 1) if quick else (2_000_000, 3)
+    for (source, output), uses in in_jobs(
+        "--folder", str(folder), "--rows", str(rows), "--rounds", str(rounds), "--peers"
+    ):
+        peers = {peer: rows / statistics.median(cpu for _, cpu, _ in uses[peer]) for peer in jobs.PEERS}
+        more = {
+            "peers": peers,
+            "ratio": jobs.ratio_to_best(uses),
+            "rows": rows,
+            "peak": max(use[2] for use in uses["cossign"]),
+        }
+        yield measurement(
+            "beside", f"{source} to {output}", "rows/s", [rows / cpu for _, cpu, _ in uses["cossign"]], **more
+        )
+
+
+def listing(quick: bool, folder: Path) -> Iterator[Measurement]:
+    """Listing and reading a bucket beside Tencent's SDK alone, over loopback."""
+    for name, objects, delay, rounds in (
+        ("list, an answer at once", 2000 if quick else 50_000, 0.0, 5),
+        ("list, an answer in 50 ms", 2000 if quick else 50_000, buckets.DELAY, 3),
+        ("read 100 MB", 0, 0.0, 5),
+    ):
+        alone, ours = buckets.compare(objects, delay, 1 if quick else rounds)
+        pairs = zip(alone, ours, strict=True)
+        more = {"ratio": statistics.median(one / other for other, one in pairs), "alone": statistics.median(alone)}
+        yield measurement("listing", name, "objects/s" if objects else "bytes/s", ours, **more)
+
+
 def served(quick: bool, folder: Path) -> Iterator[Measurement]:
     """The gateway beside a constant answer of the same server."""
     if not shutil.which("wrk"):
@@ -301,15 +427,16 @@ def served(quick: bool, folder: Path) -> Iterator[Measurement]:
 
 
 def columns(quick: bool, folder: Path) -> Iterator[Measurement]:
-    """Engines of columns, Parquet to Parquet on two workers: ours, and a function that signs nothing."""
-    rows, rounds = (2000, 1) if quick else (3_000_000, 2)
+    """Engines of columns, Parquet to Parquet: ours, and one that signs nothing. Ray and Spark have two workers."""
+    rows = 2000 if quick else 2_000_000
     given = scale.make(folder, rows)
     for engine in ("polars",) if quick else ("polars", "duckdb", "pandas", "ray", "spark"):
+        workers, rounds = (1, 1) if quick else (2, 2) if engine in ("ray", "spark") else (1, 5)
         took: dict[str, list[float]] = {"noop,write": [], "sign,write": []}
         try:
             for _ in range(rounds):
                 for how, seconds in took.items():
-                    seconds.append(scale.run(engine, 2, given, how)["job"])
+                    seconds.append(scale.run(engine, workers, given, how)["job"])
         except SystemExit as error:
             yield {"suite": "columns", "name": engine, "left out": str(error).strip().splitlines()[-1]}
             continue
@@ -317,13 +444,13 @@ def columns(quick: bool, folder: Path) -> Iterator[Measurement]:
             noop / ours for noop, ours in zip(took["noop,write"], took["sign,write"], strict=True)
         )
         rates = [rows / seconds for seconds in took["sign,write"]]
-        yield measurement("columns", engine, "rows/s", rates, rows=rows, ratio=ratio)
+        yield measurement("columns", engine, "rows/s", rates, rows=rows, ratio=ratio, workers=workers)
 
 
 SUITES: dict[str, Callable[[bool, Path], Iterator[Measurement]]] = {
-    "kernels": kernels, "signers": signers, "lengths": lengths, "inputs": inputs, "threads": threads, "calls": calls,
-    "clients": clients, "instructions": counted, "memory": memory, "files": files, "gateway": served,
-    "columns": columns,
+    "kernels": kernels, "signers": signers, "bulk": bulk, "lengths": lengths, "inputs": inputs, "threads": threads,
+    "calls": calls, "clients": clients, "instructions": counted, "memory": memory, "files": files, "beside": beside,
+    "listing": listing, "gateway": served, "columns": columns,
 }  # fmt: skip
 
 
@@ -333,6 +460,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="a minute, to see that it works: no numbers to quote")
     parser.add_argument("--only", type=lambda text: text.split(","), help=f"some of {', '.join(SUITES)}")
     parser.add_argument("--kept", action="store_true", help="make the page of what FOLDER/report.json has")
+    parser.add_argument("--last", type=Path, default=LAST, help="the report to compare with (default: the kept one)")
     given = parser.parse_args(arguments)
     given.folder.mkdir(parents=True, exist_ok=True)
     kept = given.folder / "report.json"
@@ -347,9 +475,25 @@ def main(arguments: list[str]) -> int:
         suites = {each["suite"] for each in found}
         result["measurements"] = [each for each in result["measurements"] if each["suite"] not in suites] + found
         result["seconds"][name] = round(time.perf_counter() - began, 1)
-        lines = ",\n".join(f"  {json.dumps(each)}" for each in result["measurements"])
-        head = json.dumps({key: value for key, value in result.items() if key != "measurements"}, indent=1)
-        kept.write_text(f'{head[:-2]},\n "measurements": [\n{lines}\n ]\n}}\n')
+        write(result, kept)
         print(f"    {result['seconds'][name]} s", flush=True)
+    if given.last.exists() and given.last.resolve() != kept.resolve():
+        result["last"] = since(given.last, result)
+        write(result, kept)
     print(f"The page is {pages.write(result, given.folder)}")
     return 0
+
+
+def write(result: dict[str, Any], path: Path) -> None:
+    lines = ",\n".join(f"  {json.dumps(each)}" for each in result["measurements"])
+    head = json.dumps({key: value for key, value in result.items() if key != "measurements"}, indent=1)
+    path.write_text(f'{head[:-2]},\n "measurements": [\n{lines}\n ]\n}}\n')
+
+
+def since(path: Path, result: dict[str, Any]) -> dict[str, Any]:
+    """What got worse since another report, and how much got better."""
+    last = json.loads(path.read_text())
+    facts = {name: last["machine"].get(name) for name in ("commit", "when", "cpu")}
+    changes = compare.compared(last, result, facts["cpu"] == result["machine"].get("cpu"))
+    worse = [[each.suite, each.name, each.ratio, each.noise] for each in changes if each.told == "WORSE"]
+    return {**facts, "both": len(changes), "better": sum(each.told == "better" for each in changes), "worse": worse}
