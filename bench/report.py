@@ -431,12 +431,13 @@ def columns(quick: bool, folder: Path) -> Iterator[Measurement]:
     rows = 2000 if quick else 2_000_000
     given = scale.make(folder, rows)
     for engine in ("polars",) if quick else ("polars", "duckdb", "pandas", "ray", "spark"):
-        workers, rounds = (1, 1) if quick else (2, 2) if engine in ("ray", "spark") else (1, 5)
+        workers, rounds = (1, 1) if quick else (2, 2) if engine in ("ray", "spark") else (1, 7)
         took: dict[str, list[float]] = {"noop,write": [], "sign,write": []}
         try:
-            for _ in range(rounds):
-                for how, seconds in took.items():
-                    seconds.append(scale.run(engine, workers, given, how)["job"])
+            with one_core() if workers == 1 else contextlib.nullcontext():
+                for _ in range(rounds):
+                    for how, seconds in took.items():
+                        seconds.append(scale.run(engine, workers, given, how)["job"])
         except SystemExit as error:
             yield {"suite": "columns", "name": engine, "left out": str(error).strip().splitlines()[-1]}
             continue
