@@ -1027,7 +1027,7 @@ def pack_many(
     cdef list block
     if threads > 1:
         keys = keys if isinstance(keys, list) else list(keys)
-        shares = [(batch.part(), urls.memory, keys, start) for start in range(0, len(keys), SHARE)]
+        shares = [(batch, urls.memory, keys, start) for start in range(0, len(keys), SHARE)]
         for part, bad_rows in in_threads(_pack_share, shares, threads):
             urls.extend(part)
             if bad_rows:
@@ -1045,6 +1045,7 @@ def pack_many(
 def _pack_share(Batch batch not None, Memory memory not None, list keys not None, Py_ssize_t start):
     cdef PackedUrls part = PackedUrls(batch.template, memory)
     cdef Py_ssize_t i
+    batch = batch.part()
     for i in range(start, min(start + SHARE, len(keys)), BLOCK):
         part.add(batch, keys[i:i + BLOCK], i)
     return part, batch.errors

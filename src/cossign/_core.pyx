@@ -1053,7 +1053,7 @@ def sign_many(
     cdef list result = []
     if threads > 1:
         keys = keys if isinstance(keys, list) else list(keys)
-        shares = [(batch.part(), keys, start) for start in range(0, len(keys), SHARE)]
+        shares = [(batch, keys, start) for start in range(0, len(keys), SHARE)]
         for texts, bad_rows in in_threads(_sign_share, shares, threads):
             result += texts
             if bad_rows:
@@ -1069,10 +1069,10 @@ def sign_many(
 
 def _sign_share(Batch batch not None, list keys not None, Py_ssize_t start):
     cdef list result = []
-    cdef Py_ssize_t i
+    cdef Batch part = batch.part()
     for i in range(start, min(start + SHARE, len(keys)), BLOCK):
-        batch.append(keys[i:i + BLOCK], i, result)
-    return result, batch.errors
+        part.append(keys[i:i + BLOCK], i, result)
+    return result, part.errors
 
 
 cdef class Batch:
