@@ -1094,7 +1094,7 @@ cdef class Batch:
 
     cdef int finish(self) except -1:
         """Keep the workspace for the next batch."""
-        if self.work.width == 0 and self.work.text_size <= 1 << 20 and not SPARE:
+        if self.work.width == 0 and max(self.work.text_size, self.work.http_size) <= 1 << 20 and not SPARE:
             SPARE.append(self.work)
         return 0
 
