@@ -204,7 +204,7 @@ def inputs(quick: bool, folder: Path) -> Iterator[Measurement]:
 
 
 def with_odd_keys(rows: int) -> list[str]:
-    """Keys of 10 to 200 bytes, of which one in ten has Chinese text."""
+    """Keys of 10 to 200 bytes. One in ten has Chinese text."""
     source = random.Random(1)
     keys = ["".join(source.choices("abcdefgh0123", k=source.randint(10, 200))) for _ in range(rows)]
     keys[::10] = [f"照片/2026/11/23/腾讯云对象存储_{number:08d}.jpg" for number in range(len(keys[::10]))]

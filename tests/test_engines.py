@@ -72,6 +72,15 @@ def test_rows_that_share_their_beginning_or_end(native: _core.Engine, begin: int
     check(native, [source.choice((start, tail, start + tail)) + b"x" * source.randrange(3) for _ in range(70)])
 
 
+@pytest.mark.parametrize("longer", [1, 5, 16, 32, 50])
+def test_rows_that_hold_the_last_block_of_others(native: _core.Engine, longer: int) -> None:
+    """All rows have one second block. It is the last one of some, with their padding, and not of the others."""
+    source = random.Random(longer)
+    last = b"x" * 20 + b"\x80" + bytes(35) + (8 * (64 + 20)).to_bytes(8, "big")
+    short = [source.randbytes(64) + last[:20] for _ in range(64 - longer)]
+    check(native, [*short, *(source.randbytes(64) + last + source.randbytes(30) for _ in range(longer))])
+
+
 def test_every_length_of_key_time(native: _core.Engine) -> None:
     http_strings = [b"get\n/%d\n\n\n" % number for number in range(33)]
     for first in range(1, 16):

@@ -6,6 +6,8 @@ import copy
 import gc
 import pickle
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -437,6 +439,41 @@ def test_packed_urls_larger_than_a_chunk(signer: Signer, threads: int) -> None:
     packed = signer.presign_packed(keys, query={"a": values}, key_time=TIMES, threads=threads)
     assert list(packed) == signer.presign_many(keys, query={"a": values}, key_time=TIMES)
     assert len(packed[2]) > 1_200_000
+
+
+@pytest.mark.long
+def test_packed_urls_with_many_large_values(signer: Signer) -> None:
+    """The bound of a block is more than a chunk may have, and no row's is."""
+    values = ["x" * 1_500_000] * 480
+    assert len(signer.presign_packed(["a"] * 480, query={"a": values})) == 480
+
+
+def test_few_packed_urls_take_little_memory(signer: Signer) -> None:
+    code = f"""
+import resource
+from cossign import Credentials, Signer
+signer = Signer(Credentials("AKID", "key"), bucket="{BUCKET}", region="{REGION}", engine="{signer.engine}")
+signer.presign_packed(["a"] * 20_000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+kept = [signer.presign_packed(keys) for _ in range(200) for keys in (["a"] * 10, iter(["a"] * 10))]
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 30_000 * (1 if sys.platform == "linux" else 1024)
+
+
+def test_a_packed_iterator_needs_its_urls(signer: Signer) -> None:
+    packed = signer.presign_packed(["a", "b"])
+    with pytest.raises(TypeError):
+        type(iter(packed))()  # type: ignore[call-arg]
+    for row in (2**64, -(2**64)):
+        with pytest.raises(IndexError):
+            packed[row]
+    match packed:
+        case [first, _]:
+            assert first == packed[0]
+        case _:
+            pytest.fail("it is no sequence to a match statement")
 
 
 def test_packed_urls_are_searched_as_a_list(signer: Signer) -> None:

@@ -4,10 +4,12 @@
 What reads an array and what keeps the memory of results is C (native/columns).
 """
 
+cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.number cimport PyNumber_AsSsize_t
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.errno cimport EINVAL
@@ -85,10 +87,12 @@ from cossign._native cimport (
     schema_export,
     slot_add,
     slot_compact,
+    slot_copy,
     slot_drop,
     slot_export,
     slot_fitting_rows,
     slot_new,
+    slot_unused,
 )
 
 import os
@@ -879,6 +883,7 @@ cdef class ReadyChunk:
 
 # --- Lists ------------------------------------------------------------------------------------------------------------
 
+@cython.collection_type("sequence")
 cdef class PackedUrls:
     """The URLs of `Signer.presign_packed`: a sequence of str, in the order of the keys.
 
@@ -889,7 +894,7 @@ cdef class PackedUrls:
         errors: with ``on_error="null"``, ``(index, reason)`` for each bad row, which is None.
     """
 
-    cdef Template template
+    cdef bint is_ascii
     cdef Memory memory
     cdef list chunks  # ReadyChunks
     cdef list firsts  # the first row of each
@@ -900,52 +905,72 @@ cdef class PackedUrls:
     index = Sequence.index
     count = Sequence.count
 
-    def __init__(self, Template template not None, Memory memory not None):
-        self.template = template
+    def __cinit__(self, bint is_ascii, Memory memory not None):
+        self.is_ascii = is_ascii
         self.memory = memory
         self.chunks = []
         self.firsts = []
         self.errors = []
 
     cdef int add(self, Batch batch, list block, Py_ssize_t start) except -1:
-        """Sign a block's keys, of which the first is row `start` of the whole."""
+        """Sign a block's keys. The first of them is row `start` of the whole."""
         cdef Workspace work = batch.work
         cdef Slot* slot = (<ReadyChunk>self.chunks[-1]).slot if self.chunks else NULL
-        cdef size_t bound = batch.read(block, start)
         cdef Py_ssize_t done = 0
         cdef Py_ssize_t end
+        cdef size_t bound
         cdef uint8_t* out
-        if slot != NULL and slot.single:
-            slot = NULL
+        batch.read(block, start)
         while done < batch.count:
             if slot == NULL or slot.most - slot.rows < batch.count - done:
                 slot = self.next_slot(0)
             out = slot.data + slot.data_size
             end = batch.sign(done, &out, <uint8_t*>slot + slot.size)
-            if end == done and slot.rows == 0:
+            if end > done:
+                slot_add(slot, &work.faults[done], &work.texts[done], <size_t>(end - done))
+                self.rows += end - done
+                done = end
+            elif slot.rows:
+                slot = NULL
+            else:  # a row larger than a slot
+                bound = batch.row_bound(done)
                 if slot.single or bound > INT32_MAX:
                     raise MemoryError(f"row {start + done}: its URL does not fit into memory")
-                self.chunks.pop()
-                self.firsts.pop()
-                slot = self.next_slot(bound)  # a row larger than a slot, and those that follow in its block
-                continue
-            slot_add(slot, &work.faults[done], &work.texts[done], <size_t>(end - done))
-            self.rows += end - done
-            done = end
-            if done < batch.count:
-                slot = NULL
+                self.drop_last()
+                slot = self.next_slot(bound)
         return batch.check()
 
     cdef Slot* next_slot(self, size_t single) except NULL:
-        """A new chunk's memory; with `single`, of so many bytes for one block's texts."""
-        cdef ReadyChunk chunk = ReadyChunk()
+        """A new chunk's memory; with `single`, its own, with so many bytes for texts."""
         cdef size_t rows = BLOCK if single else max(<size_t>BLOCK, pool_slot(self.memory.pool) // POOL_ROW)
-        chunk.slot = slot_new(self.memory.pool, single, rows, False)
-        if chunk.slot == NULL:
+        return self.append(slot_new(self.memory.pool, single, rows, False))
+
+    cdef Slot* append(self, Slot* slot) except NULL:
+        """Add a chunk, whose first row is the next one."""
+        cdef ReadyChunk chunk = ReadyChunk()
+        if slot == NULL:
             raise MemoryError
+        chunk.slot = slot
         self.chunks.append(chunk)
         self.firsts.append(self.rows)
-        return chunk.slot
+        return slot
+
+    cdef int drop_last(self) except -1:
+        self.chunks.pop()
+        self.firsts.pop()
+        return 0
+
+    cdef int trim(self) except -1:
+        """Put the last chunk into memory of its own size, if it wastes much for each row of the whole."""
+        cdef ReadyChunk last = self.chunks[-1] if self.chunks else None
+        cdef Slot* copy
+        if last is None or last.slot.single or slot_unused(last.slot) <= <size_t>self.rows * POOL_ROW:
+            return 0
+        copy = slot_copy(last.slot)
+        if copy != NULL:
+            slot_drop(last.slot)
+            last.slot = copy
+        return 0
 
     cdef int extend(self, PackedUrls part) except -1:
         self.firsts += [self.rows + first for first in part.firsts]
@@ -957,20 +982,18 @@ cdef class PackedUrls:
         return self.rows
 
     def __iter__(self):
-        cdef PackedIterator iterator = PackedIterator()
-        iterator.urls = self
-        return iterator
+        return PackedIterator(self)
 
     def __getitem__(self, index):
         cdef Py_ssize_t row, chunk
         if isinstance(index, slice):
             return [self[row] for row in range(*index.indices(self.rows))]
-        row = index
+        row = PyNumber_AsSsize_t(index, IndexError)
         row += self.rows if row < 0 else 0
         if not 0 <= row < self.rows:
             raise IndexError(f"there are {self.rows} URLs, and none has the index {index}")
         chunk = bisect_right(self.firsts, row) - 1
-        return slot_str(self.template, (<ReadyChunk>self.chunks[chunk]).slot, row - <Py_ssize_t>self.firsts[chunk])
+        return slot_str(self.is_ascii, (<ReadyChunk>self.chunks[chunk]).slot, row - <Py_ssize_t>self.firsts[chunk])
 
     def __repr__(self):
         return f"<PackedUrls: {self.rows} URLs>"
@@ -983,30 +1006,33 @@ cdef class PackedIterator:
     """One pass over PackedUrls."""
 
     cdef PackedUrls urls
-    cdef Py_ssize_t chunk  # the next one
-    cdef Slot* slot
-    cdef int64_t row       # the next one of the slot
+    cdef Py_ssize_t next_chunk
+    cdef ReadyChunk chunk
+    cdef int64_t row  # the next one of the chunk
+
+    def __cinit__(self, PackedUrls urls not None):
+        self.urls = urls
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        while self.slot == NULL or self.row == self.slot.rows:
-            if self.chunk == len(self.urls.chunks):
+        while self.chunk is None or self.row == self.chunk.slot.rows:
+            if self.next_chunk == len(self.urls.chunks):
                 raise StopIteration
-            self.slot = (<ReadyChunk>self.urls.chunks[self.chunk]).slot
-            self.chunk += 1
+            self.chunk = self.urls.chunks[self.next_chunk]
+            self.next_chunk += 1
             self.row = 0
         self.row += 1
-        return slot_str(self.urls.template, self.slot, self.row - 1)
+        return slot_str(self.urls.is_ascii, self.chunk.slot, self.row - 1)
 
 
-cdef object slot_str(Template template, const Slot* slot, int64_t row):
+cdef object slot_str(bint is_ascii, const Slot* slot, int64_t row):
     """A row of a slot with offsets as a str; None for a null."""
     if slot.nulls and not slot.valid[row >> 3] >> (row & 7) & 1:
         return None
     return text_str(
-        template, Text(slot.data + slot.offsets[row], <size_t>(slot.offsets[row + 1] - slot.offsets[row]))
+        is_ascii, Text(slot.data + slot.offsets[row], <size_t>(slot.offsets[row + 1] - slot.offsets[row]))
     )
 
 
@@ -1022,7 +1048,7 @@ def pack_many(
     Returns:
         The PackedUrls.
     """
-    cdef PackedUrls urls = PackedUrls(template, Memory() if memory is None else memory)
+    cdef PackedUrls urls = PackedUrls(template.is_ascii, Memory() if memory is None else memory)
     cdef Batch batch = Batch(template, columns, names, differences, errors)
     cdef list block
     if threads > 1:
@@ -1038,12 +1064,13 @@ def pack_many(
             urls.add(batch, block, urls.rows)
             PyErr_CheckSignals()
     batch.finish()
+    urls.trim()
     urls.errors = [] if errors is None else errors
     return urls
 
 
 def _pack_share(Batch batch not None, Memory memory not None, list keys not None, Py_ssize_t start):
-    cdef PackedUrls part = PackedUrls(batch.template, memory)
+    cdef PackedUrls part = PackedUrls(batch.template.is_ascii, memory)
     cdef Py_ssize_t i
     batch = batch.part()
     for i in range(start, min(start + SHARE, len(keys)), BLOCK):

@@ -223,11 +223,12 @@ cdef class Batch:
     cdef Batch part(self)
     cdef int append(self, list block, Py_ssize_t start, list result) except -1
     cdef size_t read(self, list block, Py_ssize_t start) except? 0
+    cdef size_t row_bound(self, Py_ssize_t i) noexcept
     cdef Py_ssize_t sign(self, Py_ssize_t done, uint8_t** place, const uint8_t* end) except -1
     cdef int check(self) except -1
 
 
-cdef object text_str(Template template, Text text)
+cdef object text_str(bint is_ascii, Text text)
 cdef object key_error(Template template, Fault fault, object key, object index)
 cdef bytes put_frame(Frame* frame, list texts)
 cdef list in_threads(function, list arguments, int threads)

@@ -665,9 +665,9 @@ cdef int set_pieces(Template template, list http, list text) except -1:
     return 0
 
 
-cdef object text_str(Template template, Text text):
+cdef object text_str(bint is_ascii, Text text):
     """A row's output text as a str."""
-    if not template.is_ascii:
+    if not is_ascii:
         return PyUnicode_DecodeUTF8(<const char*>text.data, <Py_ssize_t>text.size, NULL)
     result = PyUnicode_New(<Py_ssize_t>text.size, 127)
     memcpy(PyUnicode_DATA(result), text.data, text.size)
@@ -1018,7 +1018,7 @@ def sign_one(Template template not None, key):
             raise key_error(template, fault, key, None)
         if template.form.signs:
             hash_rows(template.engine, template.sign_key, &row, 1)
-        return text_str(template, text)
+        return text_str(template.is_ascii, text)
     finally:
         if buffer != small:
             PyMem_RawFree(buffer)
@@ -1103,9 +1103,8 @@ cdef class Batch:
         return Batch(self.template, self.columns, self.names, self.differences, None if self.errors is None else [])
 
     cdef int append(self, list block, Py_ssize_t start, list result) except -1:
-        """Append the texts of a block's keys, of which the first is row `start`, to a list."""
+        """Append the texts of a block's keys to a list. The first key is row `start`."""
         cdef Workspace work = self.work
-        cdef Template template = self.template
         cdef Py_ssize_t i
         cdef uint8_t* out
         hold(&work.text, &work.text_size, self.read(block, start))
@@ -1115,15 +1114,13 @@ cdef class Batch:
             raise MemoryError(f"row {start + done}: its URL does not fit into the memory that it was given")
         self.check()
         for i in range(self.count):
-            result.append(text_str(template, work.texts[i]) if work.faults[i] == FAULT_NONE else None)
+            result.append(text_str(self.template.is_ascii, work.texts[i]) if work.faults[i] == FAULT_NONE else None)
         return 0
 
     cdef size_t read(self, list block, Py_ssize_t start) except? 0:
         """Read a block's keys and their columns' values; returns the most bytes of their texts."""
         cdef Workspace work = self.work
-        cdef const Form* form = &self.template.form
         cdef Py_ssize_t i
-        cdef Py_ssize_t width = work.width
         cdef Fault fault
         cdef size_t bound = TEXT_SLACK
         cdef list alive = []
@@ -1132,31 +1129,35 @@ cdef class Batch:
             work.keys[i] = Text(NULL, 0)
             keys_soon(block, i)
             fault = key_text(block[i], &work.keys[i], alive)
-            if fault == FAULT_NULL_ROW and form.rules & RULE_NO_NULL:
+            if fault == FAULT_NULL_ROW and self.template.form.rules & RULE_NO_NULL:
                 fault = FAULT_MISSING
-            if width:
-                memset(&work.values[i * width], 0, <size_t>width * sizeof(Text))
+            if work.width:
+                memset(&work.values[i * work.width], 0, <size_t>work.width * sizeof(Text))
                 if fault == FAULT_NONE:
                     try:
-                        column_texts(self, start + i, &work.values[i * width])
+                        column_texts(self, start + i, &work.values[i * work.width])
                     except ParameterError as error:
                         fault = FAULT_BAD_VALUE
                         self.refused[i] = error
             work.faults[i] = fault
-            bound += form_text_bound(form, work.keys[i], &work.values[i * width])
-        return bound if self.differences is None else bound + <size_t>self.count * ROW_FORM_SLACK
+            bound += self.row_bound(i)
+        return bound
+
+    cdef size_t row_bound(self, Py_ssize_t i) noexcept:
+        """The most bytes that are written for a row's text."""
+        cdef Workspace work = self.work
+        return form_text_bound(&self.template.form, work.keys[i], &work.values[i * work.width]) + ROW_FORM_SLACK
 
     cdef Py_ssize_t sign(self, Py_ssize_t done, uint8_t** place, const uint8_t* end) except -1:
         """Sign the rows from `done` on that were read; returns the first one that does not fit before `end`."""
         cdef Template template = self.template
         cdef RowDifferences differences = self.differences
         cdef Workspace work = self.work
-        cdef Py_ssize_t count = self.count
         with nogil:
             if differences is None:
-                done = sign_rows(template, work, done, count, place, end)
+                done = sign_rows(template, work, done, self.count, place, end)
             else:
-                done = sign_row_forms(differences, work, done, count, place, end)
+                done = sign_row_forms(differences, work, done, self.count, place, end)
         return done
 
     cdef int check(self) except -1:
@@ -1167,15 +1168,14 @@ cdef class Batch:
             fault = self.work.faults[i]
             if fault == FAULT_NONE or fault == FAULT_NULL_ROW:
                 continue
-            row = self.start + i
             if fault == FAULT_BAD_TEMPLATE:
                 refusal = self.differences.template_of(self.work, i)
-                self.refused[i] = type(refusal)(refusal.parameter, refusal.reason, row)
+                self.refused[i] = type(refusal)(refusal.parameter, refusal.reason, self.start + i)
             is_value = i in self.refused
-            error = self.refused[i] if is_value else key_error(self.template, fault, self.block[i], row)
+            error = self.refused[i] if is_value else key_error(self.template, fault, self.block[i], self.start + i)
             if self.errors is None:
                 raise error
-            self.errors.append((row, f"{error.parameter} {error.reason}" if is_value else error.reason))
+            self.errors.append((self.start + i, f"{error.parameter} {error.reason}" if is_value else error.reason))
         return 0
 
 

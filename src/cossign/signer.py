@@ -258,8 +258,8 @@ class Signer(ShortCuts):
     ) -> PackedUrls[Any]:
         """As `presign_many`, with the URLs packed in memory: a str is made when one is looked at.
 
-        For who reads each URL once, or few of them: most of the time of `presign_many` goes into making the str, and
-        into memory for those that are kept.
+        Use it where each URL is read once, or where few are read. `presign_many` spends most of its time on making the
+        str, and on memory for them.
 
         Args:
             keys, method, expires, query, headers, key_time, on_error, threads: as in `presign_many`. All keys are read,

@@ -152,6 +152,10 @@ def test_comparing_tells_what_changed_beyond_noise() -> None:
     assert told(base, report(8e6, 500e3, spread=0.2)) == {}  # so noisy that nobody knows
     assert told(base, report(10e6, 500e3, instructions=1020)) == {"instructions, ours": "WORSE"}
     assert told(base, report(5e6, 250e3, instructions=1005)) == {}
+    other = report(8e6, 500e3)
+    for each in other["measurements"]:  # type: ignore[attr-defined]
+        each["rows"] = 5
+    assert told(base, other) == {}  # of other numbers of rows
 
 
 def test_comparing_ends_with_1_if_something_got_worse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -476,11 +476,41 @@ static const char *check_start(void)
     return check_pool();
 }
 
+/* Pools that begin after another ended, with its memory: no two have the same. */
+static const char *check_spare(void)
+{
+    enum { POOLS = 3 };
+    const char *wrong = NULL;
+    for (size_t most_idle = 0; most_idle < 3; most_idle++) {
+        Pool *pools[POOLS] = {pool_new(POOL_SLOT, most_idle)};
+        Slot *slots[POOLS] = {slot_new(pools[0], 0, 1, 0)};
+        memset(slots[0]->data, 'a', 1000);
+        slot_drop(slots[0]);
+        pool_close(pools[0]);
+        for (int i = 0; i < POOLS; i++) {
+            pools[i] = pool_new(POOL_SLOT, most_idle);
+            slots[i] = slot_new(pools[i], 0, 1, 0);
+            wrong = slots[i]->nulls || slots[i]->rows || slots[i]->data_size ? "a slot that is not new" : wrong;
+            memset(slots[i]->data, i, 1000);
+        }
+        for (int i = 0; i < POOLS; i++) {
+            Slot *copy = slot_copy(slots[i]);
+            wrong = slots[i]->data[999] != i ? "two pools with the same memory" : wrong;
+            wrong = !copy || copy == slots[i] || copy->rows ? "a copy" : wrong;
+            slot_drop(copy);
+            slot_drop(slots[i]);
+            pool_close(pools[i]);
+        }
+    }
+    return wrong;
+}
+
 static const char *check_round(void)
 {
     static const char *(*const checks[])(void) = {check_column, check_lines};
     const char *wrong = check_all(checks, 2);
-    return wrong || below(2000) ? wrong : check_pool();
+    wrong = wrong || below(2000) ? wrong : check_pool();
+    return wrong || below(2000) ? wrong : check_spare();
 }
 
 static void check_report(void)

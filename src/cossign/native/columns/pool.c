@@ -98,6 +98,7 @@ struct Pool {
     size_t most_idle;
     size_t slot;
     int closed;
+    int forgot;     /* memory of a slot was returned: its pages are small ones from then on */
     uint64_t forks; /* as they were when it was made, or revived */
     int stays;      /* it is never freed, as we cannot know what the memory of before a fork is used for: */
     Slab *lost;
@@ -194,7 +195,7 @@ static void pool_free(Pool *pool)
     while (pool->slabs) {
         Slab *slab = pool->slabs;
         pool->slabs = slab->next;
-        if (pool->most_idle == 0 || !spare_put(slab)) { /* what was forgotten has small pages */
+        if (pool->forgot || !spare_put(slab)) {
             pages_free(slab->pages, slab->size);
             free(slab);
         }
@@ -313,6 +314,7 @@ void slot_drop(Slot *slot)
     if (slot) {
         if (pool->idle >= pool->most_idle) {
             pages_forget(slot, pool->slot);
+            pool->forgot = 1;
         }
         slot->next = pool->waiting;
         pool->waiting = slot;
@@ -362,15 +364,16 @@ void slot_add(Slot *slot, const Fault *faults, const Text *texts, size_t count)
     slot->rows += (int64_t)count;
 }
 
-Slot *slot_compact(Slot *slot)
+size_t slot_unused(const Slot *slot)
 {
-    size_t unused = (size_t)((uint8_t *)slot + slot->size - slot->data) - slot->data_size;
-    if (slot->single || slot->others < KEPT_SLOTS || unused <= slot->size / 16) {
-        return slot;
-    }
+    return (size_t)((const uint8_t *)slot + slot->size - slot->data) - slot->data_size;
+}
+
+Slot *slot_copy(const Slot *slot)
+{
     Slot *copy = slot_new(slot->pool, slot->data_size + 1, (size_t)slot->rows, slot->views);
     if (!copy) {
-        return slot;
+        return NULL;
     }
     memcpy(copy->valid, slot->valid, (size_t)(slot->rows + 7) / 8);
     memcpy(copy->offsets, slot->offsets, places_size((size_t)slot->rows, slot->views));
@@ -378,6 +381,18 @@ Slot *slot_compact(Slot *slot)
     copy->rows = slot->rows;
     copy->nulls = slot->nulls;
     copy->data_size = slot->data_size;
+    return copy;
+}
+
+Slot *slot_compact(Slot *slot)
+{
+    if (slot->single || slot->others < KEPT_SLOTS || slot_unused(slot) <= slot->size / 16) {
+        return slot;
+    }
+    Slot *copy = slot_copy(slot);
+    if (!copy) {
+        return slot;
+    }
     slot_drop(slot);
     return copy;
 }
