@@ -132,7 +132,8 @@ setup(
     ext_modules=cythonize(
         extensions,
         annotate=os.environ.get("COSSIGN_ANNOTATE") == "1",
-        compiler_directives={"linetrace": linetrace},
+        # A class that is pickled asks for it: most hold secrets or memory, and the code for it is large.
+        compiler_directives={"linetrace": linetrace, "auto_pickle": False},
         force=linetrace,
     ),
 )

@@ -171,6 +171,16 @@ def test_unsigned_parameters_are_told(signer: Signer) -> None:
         signer.verify(signer.presign("k", query={"a": "1"}) + "&A=2")
 
 
+def test_a_verified_signature_is_copied_whole(signer: Signer) -> None:
+    verified = signer.verify(signer.presign("a.jpg", query={"versionId": "7"}) + "&later=1")
+    copied = pickle.loads(pickle.dumps(verified))
+    attributes = [name for name in dir(verified) if not name.startswith("_")]
+    assert {"key", "http_string", "string_to_sign", "unsigned_params"} <= set(attributes)
+    assert {name: getattr(copied, name) for name in attributes} == {
+        name: getattr(verified, name) for name in attributes
+    }
+
+
 def test_plus_is_a_space_in_a_query_and_not_in_a_path(signer: Signer) -> None:
     url = signer.presign("a+b", query={"name": "x y"})
     assert signer.verify(url.replace("name=x%20y", "name=x+y").replace("a%2Bb", "a+b")).key == "a+b"

@@ -87,6 +87,7 @@ from cossign.errors import (
 )
 
 
+@cython.auto_pickle(True)
 cdef class Verified:
     """What a right signature says: who signed what, and for how long.
 
