@@ -171,7 +171,7 @@ cdef class ArrowChunk:
 
 
 cdef class ArrowColumn:
-    """A column of text, chunk by chunk: whatever has ``__arrow_c_stream__`` or ``__arrow_c_array__``."""
+    """A column of text, chunk by chunk: any object with ``__arrow_c_stream__`` or ``__arrow_c_array__``."""
 
     cdef ArrowArrayStream stream
     cdef ArrowChunk chunk
@@ -960,16 +960,21 @@ cdef class PackedUrls:
         self.firsts.pop()
         return 0
 
-    cdef int trim(self) except -1:
-        """Put the last chunk into memory of its own size, if it wastes much for each row of the whole."""
+    cdef int trim(self, bint is_own) except -1:
+        """Put the last chunk into memory of its own size, if it wastes much for each row of the whole. `is_own`: nobody
+        else uses the memory, so that it is freed with its only chunk."""
         cdef ReadyChunk last = self.chunks[-1] if self.chunks else None
+        cdef Memory memory = self.memory
         cdef Slot* copy
         if last is None or last.slot.single or slot_unused(last.slot) <= <size_t>self.rows * POOL_ROW:
             return 0
-        copy = slot_copy(last.slot)
+        if is_own and len(self.chunks) == 1:
+            memory = Memory()
+        copy = slot_copy(memory.pool, last.slot)
         if copy != NULL:
             slot_drop(last.slot)
             last.slot = copy
+            self.memory = memory
         return 0
 
     cdef int extend(self, PackedUrls part) except -1:
@@ -1064,7 +1069,7 @@ def pack_many(
             urls.add(batch, block, urls.rows)
             PyErr_CheckSignals()
     batch.finish()
-    urls.trim()
+    urls.trim(memory is None)
     urls.errors = [] if errors is None else errors
     return urls
 

@@ -254,7 +254,7 @@ cdef extern from "columns/pool.h" nogil:
     void slot_drop(Slot* slot) noexcept
     void slot_add(Slot* slot, const Fault* faults, const Text* texts, size_t count) noexcept
     size_t slot_unused(const Slot* slot) noexcept
-    Slot* slot_copy(const Slot* slot) noexcept
+    Slot* slot_copy(Pool* pool, const Slot* slot) noexcept
     Slot* slot_compact(Slot* slot) noexcept
     int64_t slot_fitting_rows(const Slot* slot) noexcept
     void slot_export(Slot* slot, ArrowArray* array) noexcept

@@ -494,7 +494,7 @@ static const char *check_spare(void)
             memset(slots[i]->data, i, 1000);
         }
         for (int i = 0; i < POOLS; i++) {
-            Slot *copy = slot_copy(slots[i]);
+            Slot *copy = slot_copy(slots[i]->pool, slots[i]);
             wrong = slots[i]->data[999] != i ? "two pools with the same memory" : wrong;
             wrong = !copy || copy == slots[i] || copy->rows ? "a copy" : wrong;
             slot_drop(copy);

@@ -369,9 +369,9 @@ size_t slot_unused(const Slot *slot)
     return (size_t)((const uint8_t *)slot + slot->size - slot->data) - slot->data_size;
 }
 
-Slot *slot_copy(const Slot *slot)
+Slot *slot_copy(Pool *pool, const Slot *slot)
 {
-    Slot *copy = slot_new(slot->pool, slot->data_size + 1, (size_t)slot->rows, slot->views);
+    Slot *copy = slot_new(pool, slot->data_size + 1, (size_t)slot->rows, slot->views);
     if (!copy) {
         return NULL;
     }
@@ -389,7 +389,7 @@ Slot *slot_compact(Slot *slot)
     if (slot->single || slot->others < KEPT_SLOTS || slot_unused(slot) <= slot->size / 16) {
         return slot;
     }
-    Slot *copy = slot_copy(slot);
+    Slot *copy = slot_copy(slot->pool, slot);
     if (!copy) {
         return slot;
     }

@@ -64,8 +64,8 @@ void slot_add(Slot *slot, const Fault *faults, const Text *texts, size_t count);
 /* Bytes of its data's place that hold nothing. */
 size_t slot_unused(const Slot *slot);
 
-/* The same rows in memory of their own size; NULL without memory. */
-Slot *slot_copy(const Slot *slot);
+/* The same rows in memory of their own size, counted by a pool; NULL without memory. */
+Slot *slot_copy(Pool *pool, const Slot *slot);
 
 /* A slot that is far from full in memory of its own size, where readers keep many; otherwise the slot itself. */
 Slot *slot_compact(Slot *slot);
