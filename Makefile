@@ -7,7 +7,7 @@ CORE := $(wildcard src/cossign/*.pyx src/cossign/*.pxd src/cossign/*/*.pyx src/c
 BUILT := $(foreach name,$(EXTENSIONS),src/cossign/$(name).c src/cossign/$(name).*.so)
 NODE_MODULES := tests/oracles/node_modules
 
-.PHONY: demo demo-bucket test test-long check bench docs dist release-check platforms lock report man soak soak-gateway attack-gateway coverage fuzz fuzz-c fuzz-python agree golden clean
+.PHONY: demo demo-bucket test test-long check bench docs dist release-check platforms lock report man pages soak soak-gateway attack-gateway coverage fuzz fuzz-c fuzz-python agree golden clean
 
 # Keys of this machine's own files become presigned URLs, and every one verifies.
 demo: $(VENV)/demo.stamp
@@ -36,7 +36,8 @@ OUT ?= build/report
 report: $(VENV)/check.stamp oracles
 	$(BIN)/python -m bench report $(OUT)
 
-# What can be found without running anything: format, lint, types, C, spelling, packaging's files, the documentation.
+# What can be found without running the code: format, lint, types, C, spelling, plain English, packaging's files, the
+# documentation, which is also looked at in a browser.
 C := $(wildcard src/cossign/native/*.[ch] src/cossign/native/*/*.[ch])
 GENERATED := $(foreach name,$(EXTENSIONS),src/cossign/$(name).c)
 CHECKS := $(wildcard tests/native/*.[ch] bench/*.c)
@@ -53,6 +54,8 @@ check: $(VENV)/check.stamp
 	$(CC) $(WARNINGS) -Werror -Isrc/cossign/native -I$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("include"))') \
 	  $(GENERATED)
 	$(BIN)/codespell
+	$(BIN)/python -m share.prose
+	$(BIN)/python -m share.make check
 	$(BIN)/yamllint --strict .github .pre-commit-config.yaml CITATION.cff docs/*.yaml
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
@@ -60,12 +63,12 @@ check: $(VENV)/check.stamp
 	$(BIN)/kubernetes-validate --strict --quiet docs/kubernetes.yaml
 	$(BIN)/zizmor --offline --quiet .github
 	$(BIN)/validate-pyproject pyproject.toml
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/e2e/test_site.py
 
 # The documentation as a site, in build/site; it needs no network.
 docs: $(VENV)/docs.stamp
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-	@echo "The site is in build/site: open build/site/index.html, or, to search it, $(BIN)/mkdocs serve"
+	@echo "The site is in build/site: open build/site/index.html"
 
 # An sdist of this commit, and the wheel of it. Both are built twice, and their bytes must be equal.
 dist: $(VENV)/check.stamp
@@ -94,9 +97,13 @@ lock: $(VENV)/check.stamp
 	$(RESOLVE) -c requirements/test.txt --extra batch --extra cli --group build --group wheel -o requirements/wheel.txt
 	$(RESOLVE) --resolution lowest-direct --extra all --extra spark --extra ray -o requirements/lowest.txt
 
-# The man page, made from the command line's own parser.
+# The man page, from the command line's parser.
 man: $(VENV)/check.stamp
 	$(BIN)/python -m share.make
+
+# The pages of docs/ that programs write: commands, gateway.toml, causes, the kept report.
+pages: $(VENV)/check.stamp
+	$(BIN)/python -m share.make pages
 
 # Batch jobs of every format, ended by signals at random moments, resumed, and compared byte by byte: some ten minutes.
 soak: $(VENV)/test.stamp

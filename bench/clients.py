@@ -1,6 +1,6 @@
 """What signing adds to a call of an HTTP client: `python -m bench.clients [--rounds 60]`.
 
-The same call with and without `auth`, in turn. First with a transport that answers at once, so that nothing but the
+The same call with and without `auth`, in turn. First with a transport that answers at once, so that only the
 client and the signature is measured; then over loopback, to a process that answers when it sees the headers' end.
 Microseconds a call: medians of the rounds, and of their differences. What it takes to carry the headers alone, made
 before, is a part of what signing adds, and shown beside it.

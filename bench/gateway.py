@@ -1,7 +1,7 @@
 """The gateway beside a constant answer of the same server: `python -m bench.gateway [--rounds 7] [--seconds 2]`.
 
-wrk asks both in turn for a redirect and for an authorization: the gateway, and an application that does nothing but
-answer alike. Ratios are medians of the rounds' ratios. Delays are measured by h2load at half of the rate that the
+wrk asks both in turn for a redirect and for an authorization: the gateway, and an application that always gives
+the same answer. Ratios are medians of the rounds' ratios. Delays are measured by h2load at half of the rate that the
 slower of the two reached. Bulk is curl sending a file of keys and dropping the URLs. nginx is measured with
 auth_request and without it, with connections to the gateway kept alive and not.
 """

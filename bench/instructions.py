@@ -1,6 +1,6 @@
 """Instructions of one URL, counted by valgrind's callgrind: `python -m bench.instructions`.
 
-They are the same on every run of the same build, whatever else the machine does, so that a change of the code shows
+They are the same on every run of the same build, on a busy machine too, so that a change of the code shows
 where a clock would not tell it from noise. Each call is counted for FEW and for MANY keys; the difference is what its
 rows cost. valgrind has AVX2 at most.
 """

@@ -119,7 +119,7 @@ def lines(folder: Path, name: str, title: str, drawn: dict[str, list[tuple[float
 
 
 def hashed(url: str, once: bool = False) -> str:
-    """What a signature of this URL hashes, whoever makes it; with SignKey and padded keys `once` for all URLs."""
+    """The bytes that a signature of this URL hashes, in any signer; with SignKey and padded keys `once` for all URLs."""
     path, _, query = url.partition("://")[2].partition("?")
     host, _, key = path.partition("/")
     if "X-Amz-Signature" in query:

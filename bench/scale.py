@@ -185,8 +185,11 @@ def show_growth(results: Results) -> dict[str, Model]:
         cells = []
         for workers in (1, 2):
             seconds = median(growth, engine=engine, workers=workers, rows=HELD_OUT)
-            said = s + HELD_OUT * (a + b / workers)
-            cells.append("" if seconds is None else f"{said:.1f} said, {seconds:.1f} was: {said / seconds - 1:+.0%}")
+            predicted = s + HELD_OUT * (a + b / workers)
+            told = (
+                f"{predicted:.1f} predicted, {seconds:.1f} measured: {predicted / seconds - 1:+.0%}" if seconds else ""
+            )
+            cells.append(told)
         print(f"| {engine} | {s:.2f} | {a * 1e9:,.0f} | {b * 1e9:,.0f} | {' | '.join(cells)} |")
     return models
 

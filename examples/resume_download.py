@@ -1,4 +1,4 @@
-"""Download an object in pieces, and go on where an earlier run ended.
+"""Download an object in pieces, and continue where an earlier run ended.
 
     export COS_SECRET_ID=AKID... COS_SECRET_KEY=...
     export COS_BUCKET=examplebucket-1250000000 COS_REGION=ap-beijing

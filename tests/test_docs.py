@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import gzip
+import hashlib
 import json
 import os
 import re
@@ -25,7 +27,7 @@ import cossign
 from cossign import COS, Credentials, KeyNameError, ParameterError, Signer, UnsignedHeaderWarning
 from cossign.gateway import Gateway
 from tests.conftest import BUCKET, REGION, SECRET_ID, SECRET_KEY
-from tests.cos_server import CosServer, running
+from tests.cos_server import CosServer, Store, running
 from tests.credentials.test_services import serving, sts_answer
 from tests.integrations.conftest import ODD, inventory
 from tests.waiting import PATIENCE
@@ -37,6 +39,7 @@ else:
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = sorted(page.name for page in DOCS.glob("*.md"))
+DOCUMENTED = ("AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q", "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz", None)
 SECRETS = [(SECRET_ID, SECRET_KEY, None), ("AKIDtmp", "hidden", "hidden2"), ("AKID...", "...", "...")]
 LEAST = {  # requests that must have arrived
     "credentials.md": 4, "clients.md": 6, "uploads.md": 1, "caching.md": 1, "gateway.md": 0, "security.md": 0,
@@ -75,14 +78,46 @@ def test_examples_run(page: str, server: CosServer) -> None:
 
 SHELL = """
 set -euo pipefail
-cossign() {{ if [ "$1" = serve ]; then set -- "$@" --check; fi; {python} -m cossign "$@" || test "$1" = explain; }}
+cossign() {{
+  case "$*" in
+    serve*) set -- "$@" --check ;;
+    *cos://*) if [ "$1" = presign ]; then set -- "$@" --endpoint {endpoint}; fi ;;
+  esac
+  {python} -m cossign "$@" || test "$1" = explain
+}}
 curl() {{ printf '> GET /a.jpg HTTP/1.1\\n> Host: examplebucket-1250000000.cos.ap-beijing.myqcloud.com\\n>\\n'; }}
 """
 
 
+def daily_report(folder: Path) -> None:
+    """An inventory of a bucket with versions: two keys, and an old version and a delete marker."""
+    rows = [
+        ("a.jpg", "v2", True, False),
+        ("a.jpg", "v1", False, False),
+        ("b.jpg", "v4", True, False),
+        ("c", "v3", True, True),
+    ]
+    lines = [
+        f'"1250000000","examplebucket","{key}","{version}","{is_latest}","{is_deleted}"\n'
+        for key, version, is_latest, is_deleted in rows
+    ]
+    data = gzip.compress("".join(lines).encode())
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "1.csv.gz").write_bytes(data)
+    key = "reports/1250000000/examplebucket/daily/data/1.csv.gz"
+    manifest = {
+        "sourceAppid": "1250000000", "sourceBucket": "examplebucket", "fileFormat": "CSV", "listObjectCount": str(len(rows)),
+        "fileSchema": "Appid, Bucket, Key, VersionId, IsLatest, IsDeleteMarker",
+        "files": [{"key": key, "size": str(len(data)), "md5Checksum": hashlib.md5(data).hexdigest()}],
+    }  # fmt: skip
+    (folder / "20260601").mkdir()
+    (folder / "20260601" / "manifest.json").write_text(json.dumps(manifest))
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "sh") and page != "clusters.md"])
 def test_shell_examples_run(page: str, tmp_path: Path) -> None:
-    """Explaining a request that is wrong ends with 1; a gateway is checked, as it would not end."""
+    """Explaining a request that is wrong ends with 1; a gateway is checked, as it would not end. The buckets are on a server."""
+    daily_report(tmp_path / "daily")
     (tmp_path / "docs").symlink_to(DOCS)
     (tmp_path / "request.txt").write_text(
         "GET /a.jpg HTTP/1.1\nHost: examplebucket-1250000000.cos.ap-beijing.myqcloud.com\n\n"
@@ -91,9 +126,20 @@ def test_shell_examples_run(page: str, tmp_path: Path) -> None:
     (tmp_path / "entry.har").write_text(
         json.dumps({"request": {"method": "GET", "url": "https://b-1.cos.x.myqcloud.com/a"}})
     )
-    script = SHELL.format(python=shlex.quote(sys.executable)) + "\n".join(blocks(page, "sh"))
-    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    with running(lambda: [DOCUMENTED]) as server:
+        server.buckets = {BUCKET: Store()}
+        server.buckets[BUCKET].objects.update({b"photos/a.jpg": b"a", b"photos/b c.jpg": b"b"})
+        script = SHELL.format(python=shlex.quote(sys.executable), endpoint=server.url) + "\n".join(blocks(page, "sh"))
+        done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert server.refusals == []
     assert done.returncode == 0, done.stdout + done.stderr
+    if page == "cookbook.md":
+        keys = [
+            urlsplit(url).path
+            for name in ("photos", "latest")
+            for url in (tmp_path / f"{name}.txt").read_text().split()
+        ]
+        assert keys == ["/photos/a.jpg", "/photos/b%20c.jpg", "/a.jpg", "/b.jpg"]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "js")])
@@ -114,6 +160,15 @@ def test_javascript_examples_run(page: str, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         assert not whole or "q-signature=" in done.stdout
+
+
+@pytest.mark.parametrize("english, chinese", [("README.md", "README.zh-CN.md"), ("docs/start.md", "docs/zh/start.md")])
+def test_chinese_pages_have_the_same_code(english: str, chinese: str) -> None:
+    ours, theirs = (
+        re.findall(r"^```.*?^```", (DOCS.parent / name).read_text(), re.S | re.M) for name in (english, chinese)
+    )
+    assert ours
+    assert ours == theirs
 
 
 def test_credentials_md_signs_with_what_it_says(server: CosServer) -> None:
@@ -187,14 +242,15 @@ def test_what_migrating_md_says_of_the_javascript_sdks(tmp_path: Path) -> None:
 
 
 def test_pages_are_linked_and_know_what_is_there() -> None:
-    readme = (DOCS.parent / "README.md").read_text()
     site = (DOCS.parent / "mkdocs.yml").read_text()
     text = "".join((DOCS / page).read_text() for page in PAGES)
     for page in PAGES:
         assert f": {page}\n" in site
-        assert f"docs/{page}" in readme or page in ("index.md", "changes.md")
-    for target in re.findall(r"\]\(([\w./-]+)\)", readme):
-        assert (DOCS.parent / target).exists(), target
+    for name in ("README.md", "README.zh-CN.md"):
+        for target in re.findall(r"\]\(([\w./-]+)\)", (DOCS.parent / name).read_text()):
+            assert (DOCS.parent / target).exists(), target
+    fields = (DOCS / "gateway-toml.md").read_text()
+    assert all(f"| `{each}` |" in fields for each in ("listen", "prefixes", "temporary_keys", "key_env"))
     languages = set(re.findall(r"^```(\w+)", text, re.M))
     assert languages == {"python", "sh", "js", "toml"}  # each has a test that runs it
     for name in re.findall(r"`([A-Z]\w+Credentials)\(", text):
@@ -227,7 +283,8 @@ def test_an_inventory_becomes_urls_every_night(program: str, tmp_path: Path) -> 
     )
     assert done.returncode == 0, done.stderr
     assert SECRET_KEY not in done.stdout + done.stderr
-    urls = pq.read_table(tmp_path / f"urls-{program}")["url"].to_pylist()
+    [folder] = tmp_path.glob(f"urls-{program}*")
+    urls = pq.read_table(folder)["url"].to_pylist()
     start = int(urls[0].partition("q-sign-time=")[2][:10])
     signer = cossign.Signer(cossign.Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION, expires=7 * 86400)
     assert sorted(urls) == sorted(signer.at(start).presign_many(keys))

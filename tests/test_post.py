@@ -301,7 +301,7 @@ def test_parameters_are_checked(signer: Signer, named: Any, said: str) -> None:
 def test_terms(signer: Signer) -> None:
     form = signer.post_policy("k", expires=1000).fields
     assert signer.verify_post(form, max_expires=1000)
-    with pytest.raises(SignatureRefused, match="holds for 1000 s, and may for 999 s"):
+    with pytest.raises(SignatureRefused, match="valid for 1000 s; the limit is 999 s"):
         signer.verify_post(form, max_expires=999)
     for revoked in ({SECRET_ID}, [form["q-signature"]], lambda verified: verified.key == "k"):
         with pytest.raises(SignatureRevoked, match="revoked"):

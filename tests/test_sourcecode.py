@@ -81,7 +81,7 @@ def test_no_two_files_import_each_other() -> None:
 
 def test_the_page_of_the_house_names_places_that_are_there() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text()
-    floors, places = re.findall(r"(?:^\|.*\n)+", page, re.M)
+    floors, places, *_ = re.findall(r"(?:^\|.*\n)+", page, re.M)
     for column in (
         re.findall(r"^\| \d+ \| (.*?) \|", floors, re.M),
         re.findall(r"^\| [^|`]* \| (.*?) \|$", places, re.M),
@@ -481,7 +481,7 @@ README = (ROOT / "README.md").read_text()
 def test_readme_python(tmp_path: Path) -> None:
     """All Python of the README, from top to bottom, as one program."""
     blocks = re.findall(r"```python\n(.*?)```", README, re.S)
-    assert len(blocks) >= 2
+    assert blocks
     program = tmp_path / "readme.py"
     program.write_text("\n".join(blocks))
     done = run(sys.executable, str(program), cwd=tmp_path)

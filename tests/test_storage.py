@@ -464,9 +464,9 @@ def test_what_is_refused(server: CosServer, bucket: Bucket, store: Store) -> Non
 def test_a_list_that_does_not_go_on(server: CosServer, bucket: Bucket) -> None:
     text = b"<ListBucketResult><IsTruncated>true</IsTruncated><NextMarker>a</NextMarker></ListBucketResult>"
     server.plan = failing(10, Fault((200, text, {"Content-Type": "application/xml"})))
-    with pytest.raises(StorageError, match="does not go on after 'a'"):
+    with pytest.raises(StorageError, match="does not continue after 'a'"):
         list(bucket.pages())
-    with pytest.raises(StorageError, match="does not go on after 'b'"):
+    with pytest.raises(StorageError, match="does not continue after 'b'"):
         list(bucket.pages(after="b"))
 
 
@@ -475,7 +475,7 @@ def test_versions_whose_list_has_no_marker(server: CosServer, bucket: Bucket) ->
     entry = "<Version><Key>b</Key><VersionId>1</VersionId><IsLatest>true</IsLatest></Version>"
     text = f"<ListVersionsResult><IsTruncated>true</IsTruncated>{entry}</ListVersionsResult>"
     server.plan = lambda request: Fault((200, text.encode(), {"Content-Type": "application/xml"}))
-    with pytest.raises(StorageError, match="does not go on after ''"):
+    with pytest.raises(StorageError, match="does not continue after ''"):
         list(bucket.objects(versions=True))
 
 

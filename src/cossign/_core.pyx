@@ -92,7 +92,7 @@ cdef bytes percent_encode(bytes data, int where):
 
 
 def encode_component(data: bytes, /) -> bytes:
-    """Percent-encode a name or a value: all but ``A-Z a-z 0-9 - _ . ~`` become ``%XX``, upper-case.
+    """Percent-encode a name or a value: all bytes except ``A-Z a-z 0-9 - _ . ~`` become ``%XX``, upper-case.
 
     >>> encode_component(b"a b/c")
     b'a%20b%2Fc'
@@ -714,7 +714,7 @@ cdef int hash_by_hashlib(SignKey key, const sha1_row* rows, Py_ssize_t count) ex
     cdef bytes digest
     cdef bytes tail = PyBytes_FromStringAndSize(NULL, 41)  # ours alone, so that each row may write it anew
     cdef uint8_t* text = <uint8_t*>PyBytes_AS_STRING(tail)
-    cdef bytes http = b""  # likewise, for as long as HttpStrings have the same length
+    cdef bytes http = b""  # kept in the same way, while HttpStrings have the same length
     text[40] = c"\n"
     key.prepare_hashlib()
     inner, outer = key.states

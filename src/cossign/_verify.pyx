@@ -98,7 +98,7 @@ cdef class Verified:
         key_time: ``(start, end)``, Unix seconds: the time in which both q-sign-time and q-key-time hold.
         signature: q-signature, 40 hex digits; no secret any more, once it was sent.
         header_list: the signed headers' names, encoded and lower-case as they are signed.
-        url_param_list: the signed parameters' names, likewise.
+        url_param_list: the signed parameters' names, encoded and lower-case.
         unsigned_params: the names of the URL's parameters that the signature does not cover, decoded. Anybody may
             have added those.
         http_string: the HttpString.
@@ -359,7 +359,7 @@ def check_time(tuple span not None, long long now, long long skew=0):
     """Whether a KeyTime, ``(start, end)``, holds now, to within `skew` seconds; if not, raise the BadSignature."""
     by = f" with {skew} s of allowance" if skew else ""
     if now < span[0] - skew:
-        raise SignatureNotYetValid(f"the signature holds from {span[0]} on, and it is {now} now{by} (Unix seconds)")
+        raise SignatureNotYetValid(f"the signature is valid from {span[0]}, and it is {now} now{by} (Unix seconds)")
     if now > span[1] + skew:
         raise SignatureExpired(f"the signature held until {span[1]}, and it is {now} now{by} (Unix seconds)")
 
@@ -413,7 +413,7 @@ cdef class Terms:
         """The same for a VerifiedPost, whose policy signs neither headers nor parameters."""
         start, end = verified.key_time
         if self.longest is not None and end - start > self.longest:
-            raise SignatureRefused(f"the signature holds for {end - start} s, and may for {self.longest} s at most")
+            raise SignatureRefused(f"the signature is valid for {end - start} s; the limit is {self.longest} s")
         if self.is_function:
             if self.revoked(verified):
                 raise SignatureRevoked("the signature was revoked")

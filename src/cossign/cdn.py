@@ -61,13 +61,13 @@ class CdnSigner:
         key: the configuration's key: 6 to 40 letters and digits. It is never shown.
         host: the CDN's host.
         scheme: "https" or "http".
-        validity: how long a link holds after it was made, as the CDN's configuration says; a number of seconds, a
+        validity: how long a link is valid after it was made, as in the CDN's configuration; a number of seconds, a
             timedelta, or text such as "30m". It is what `verify` goes by.
         backup_key: the configuration's second key; `verify` takes links of both.
         sign_name: the parameter of the digest, for kinds A and D.
         time_name: the parameter of the time, for kind D.
         hex_time: whether the time of kind D is written in hex; in decimal otherwise.
-        uid: the user's number in kind A; "0" unless the CDN's documents say otherwise.
+        uid: the user's number in kind A; usually "0".
 
     Raises:
         ParameterError: a parameter is not of its form; the message names it, and shows no key.

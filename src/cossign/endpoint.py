@@ -99,7 +99,7 @@ def endpoint(
 
     Args:
         bucket: ``<BucketName>-<APPID>``; None only with a `domain` that does not need it.
-        region: for example ``ap-beijing``; likewise.
+        region: for example ``ap-beijing``; None with a domain.
         domain: a host of your own, with or without a scheme; a template of {Bucket}, {BucketName}, {AppId} and
             {Region}, in single or double braces ({{Bucket}} is the name without the APPID), in any case. Unknown
             names are removed.

@@ -108,12 +108,12 @@ class UnsignedHeaderWarning(UserWarning):
 
 
 class BadSignature(CosSignError):
-    """A URL or a request whose signature does not hold.
+    """A URL or a request whose signature is not valid.
 
     Attributes:
         http_string: the HttpString that the URL or request amounts to, or None where it could not be read.
-        string_to_sign: the StringToSign, likewise.
-        key_time: ``(start, end)`` in Unix seconds, likewise.
+        string_to_sign: the StringToSign, or None.
+        key_time: ``(start, end)`` in Unix seconds, or None.
     """
 
     def __init__(

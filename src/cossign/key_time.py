@@ -1,4 +1,4 @@
-"""KeyTime: from when to when a signature holds, as numbers and as text; and how long something lasts."""
+"""KeyTime: the start and the end of a signature's validity, as numbers and as text; and durations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class KeyTime(NamedTuple):
-    """From when to when a signature holds, in Unix seconds; as text it is what is signed.
+    """The start and the end of a signature's validity, in Unix seconds; its text is what is signed.
 
     Source: Tencent Cloud, COS, "Request Signature" (product 436, page 7778).
 
@@ -56,7 +56,7 @@ class Times(NamedTuple):
 
     Attributes:
         start: Unix seconds at which they begin.
-        expires: seconds that a signature holds, unless its call gives another time.
+        expires: seconds for which a signature is valid, unless its call gives another time.
         round_to: seconds of the window that they begin with, or None.
         early: seconds of `backdate` beyond the usual one: a KeyTime is that much longer.
     """

@@ -34,7 +34,7 @@ __all__ = ["PostPolicy", "VerifiedPost"]
 
 _TOKEN = "x-cos-security-token"  # noqa: S105
 _SIGNATURE_FIELDS = ("policy", "q-sign-algorithm", "q-ak", "q-key-time", "q-signature")
-# What a form may hold that is no subject of a policy's conditions.
+# Fields of a form that a policy's conditions do not cover.
 _EXEMPT_FIELDS = frozenset((*_SIGNATURE_FIELDS, _TOKEN, "file"))
 _FILENAME = "${filename}"
 _RANGE = "content-length-range"
@@ -350,7 +350,7 @@ def broken_conditions(
         conditions: as `read_policy` gives them.
         form: the form's fields, their names in lower case, with ``key`` as the file gets it.
         bucket: the bucket, or None if that is not known.
-        size: the file's size in bytes, or None likewise.
+        size: the file's size in bytes, or None if it is not known.
     """
     for operator, name, value in conditions:
         if operator == _RANGE:

@@ -114,7 +114,7 @@ class SigningRequest(NamedTuple):
         method: its HTTP method.
         query, headers: what is signed of them.
         credentials: the signer's.
-        key_time: from when to when the signature holds; or the text that stands for it.
+        key_time: the start and the end of the validity; or the text that stands for it.
         base: a URL up to the object's path, without a last slash.
         rules: what is done with keys; see `Template`.
         engine: what signs.

@@ -51,7 +51,7 @@ _OBJECT_URL = frozenset((
     "Bucket", "Region", "Key", "Sign", "Method", "Query", "QueryString", "Headers", "Expires", "Protocol",
     "Domain", "UseAccelerate", "ForceSignHost",
 ))  # fmt: skip
-_BULK = frozenset(("Keys", "RoundTo"))  # RoundTo is no parameter of the SDK's
+_BULK = frozenset(("Keys", "RoundTo"))  # the SDK does not have RoundTo
 _OPTIONS = frozenset((
     "SecretId", "SecretKey", "SecurityToken", "XCosSecurityToken", "StartTime", "ExpiredTime", "Domain",
     "Protocol", "UseAccelerate", "ForceSignHost", "SystemClockOffset", "getAuthorization", "getSTS",
@@ -143,7 +143,7 @@ def _seconds(value: Any, name: str) -> int | None:
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise ParameterError(name, f"must be a number of seconds, not {type(value).__name__}")
     if not math.isfinite(number) or number != int(number):
-        raise ParameterError(name, "must be a whole, finite number of seconds: KeyTime holds Unix seconds")
+        raise ParameterError(name, "must be a whole, finite number of seconds: KeyTime is in Unix seconds")
     if number < 0:
         raise ParameterError(name, "must be greater than 0 seconds")
     return int(number) or None
@@ -455,7 +455,7 @@ class _Answer:
             answer = {"Authorization": answer}
         if not isinstance(answer, Mapping):
             raise ParameterError(
-                source, f"callback params format error: {type(answer).__name__} is no mapping and no str"
+                source, f"callback params format error: {type(answer).__name__} is not a mapping or a str"
             )
         self.scope = scope
         self.scope_limit = bool(answer.get("ScopeLimit"))
@@ -536,7 +536,7 @@ class COS:
         SystemClockOffset: milliseconds to add to the clock.
         getAuthorization: ``provider(options, callback)``; it calls ``callback`` at once or later, from any thread, with
             an Authorization or with {TmpSecretId, TmpSecretKey, SecurityToken, StartTime, ExpiredTime}.
-        getSTS: likewise, for temporary credentials only.
+        getSTS: a function of the same kind, for temporary credentials only.
 
     The SDK's options that concern transfers are accepted and have no effect.
 

@@ -77,11 +77,11 @@ class Signer(ShortCuts):
         region: for example ``ap-beijing``.
         domain: a host of your own instead of the default one; see `cossign.endpoint.endpoint` for templates.
         scheme: "https" or "http".
-        expires: how long a signature holds, unless a call gives another time: seconds, a timedelta, or text such as
+        expires: how long a signature is valid, unless a call gives another time: seconds, a timedelta, or text such as
             "15m".
         round_to: the length of a window in which a key's URL stays the same, so that browsers and CDNs keep what it
             leads to: KeyTime begins with the window, and ends `expires` after it. None for a new URL each second.
-        sign_host: sign the Host header, so that a signature holds for this bucket alone.
+        sign_host: sign the Host header, so that a signature is valid for this bucket alone.
         accelerate: use the global acceleration host.
         strict: check keys by COS's naming rules, and refuse what HTTP clients would change on the way.
         engine: "auto", or one of `engines()`. The environment variable COSSIGN_ENGINE overrides "auto".
@@ -203,7 +203,7 @@ class Signer(ShortCuts):
         Args:
             keys: any iterable of str; None in it gives None.
             method: as in `presign`, or a sequence as long as `keys`.
-            expires: likewise.
+            expires: as in `presign`, or a sequence as long as `keys`.
             query: as in `presign`; a value may be a sequence as long as `keys`, in which None leaves out the parameter.
             headers: as in `presign`.
             key_time: as in `presign`.
@@ -427,7 +427,7 @@ class Signer(ShortCuts):
             url: the URL, or the request's target, percent-encoded as it is sent.
             headers: the request's headers, as a mapping or as pairs. Host is taken from the URL unless it is given.
             expires: as in `presign`.
-            key_time: likewise.
+            key_time: as in `presign`.
 
         Returns:
             ``Authorization``, and ``x-cos-security-token`` when the credentials have a token.
@@ -490,7 +490,7 @@ class Signer(ShortCuts):
             fields: form fields and their values: ``Content-Type``, ``success_action_status``, ``x-cos-meta-...``.
             starts_with: form fields that the form adds, and what each must begin with (which may be empty).
             expires: as in `presign`.
-            key_time: likewise.
+            key_time: as in `presign`.
 
         Returns:
             PostPolicy: ``url``, where the form is sent, and ``fields``, to be put before the file.

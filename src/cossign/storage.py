@@ -205,7 +205,7 @@ class Bucket:
         def fetch(markers: Fields) -> tuple[list[Object], Fields | None]:
             entries, following = self._page(action, prefix, parameters, markers)
             objects = [_object_of(name, each) for name, each in entries if name in _OBJECTS]
-            return sorted(objects, key=lambda entry: entry.key), following  # delete markers may come behind versions
+            return sorted(objects, key=lambda entry: entry.key), following  # delete markers may come after versions
 
         return _ParallelList(fetch, prefix, markers, last).pages()
 
@@ -348,7 +348,7 @@ class Bucket:
         if not following[name] and len(markers) == 1:
             following[name] = max((each.get("Key") or each.get("Prefix", "") for _, each in entries), default="")
         if following == markers or following[name] < markers[name]:
-            raise self._error(action, prefix, f"the list does not go on after {markers[name]!r}")
+            raise self._error(action, prefix, f"the list does not continue after {markers[name]!r}")
         return entries, following
 
     def _list(self, action: str, prefix: str, parameters: Fields) -> tuple[Fields, list[tuple[str, Fields]]]:
@@ -471,7 +471,7 @@ class Bucket:
 
 
 class _Range:
-    """A part of a list: what comes behind its markers, up to the key `last`, or to the list's end.
+    """A part of a list: what comes after its markers, up to the key `last`, or to the list's end.
 
     Attributes:
         markers: the next page begins after these.
@@ -499,12 +499,12 @@ class _ParallelList:
     """A list that comes in the order of its keys, and whose parts are fetched at the same time.
 
     The last pages show how far keys go on in a page: from ``photos/0100`` to ``photos/0140``, say. So the list is cut
-    some pages further, behind ``photos/0300``, ``photos/0460``..., and behind all keys that begin as these do. No
+    some pages further, after ``photos/0300``, ``photos/0460``..., and after all keys that begin as these do. No
     request is needed to find such places. Wherever the list is cut, no key is lost or comes twice: a range ends with
     one key, and the next range begins after it.
 
     Args:
-        fetch: gives a page behind markers, and the next page's markers.
+        fetch: returns a page after markers, and the next page's markers.
         prefix: what all keys begin with.
         markers: the list begins after these.
         last: the last key; "" for all.
@@ -622,7 +622,7 @@ class _ParallelList:
 
     @staticmethod
     def _has_passed(markers: Fields, last: str) -> bool:
-        """Whether nothing up to a key comes behind these markers; of the key itself there may be more versions."""
+        """Whether nothing up to a key comes after these markers; of the key itself there may be more versions."""
         key = next(iter(markers.values()))
         return bool(last) and (key > last or (key == last and len(markers) == 1))
 
@@ -666,7 +666,7 @@ def _cuts(prefix: str, starts: Sequence[str], end: str) -> Iterator[str]:
 
 
 def _behind(start: str, step: int = 1) -> str:
-    """A text behind all that begin so: the last character is one that comes some steps later.
+    """A text after all that begin so: the last character is one that comes some steps later.
 
     >>> _behind("photos/12/")
     'photos/120'
@@ -778,7 +778,7 @@ class _ObjectFile(io.RawIOBase):
             return 0
         reader = self._reader
         if reader is None or reader.place != self._place or (reader.end is not None and reader.place >= reader.end):
-            # What is read from the beginning, or goes on where it was, is likely to be read to the end.
+            # What is read from the beginning, or from where reading stopped, is likely to be read to the end.
             goes_on = self._place == 0 if reader is None else reader.place == self._place
             if reader is not None:
                 reader.close()

@@ -39,7 +39,7 @@ class Verifier:
             or a mapping of SecretId to Credentials.
         skew: seconds by which the signer's clock may differ from this one's.
         require_headers: names of headers that must be signed, such as ``("host",)``; of requests, as a form signs none.
-        require_params: names of parameters that must be signed; likewise.
+        require_params: names of parameters that must be signed, of requests too.
         max_expires: how long a signature may hold at most, from KeyTime's start to its end: seconds, a timedelta, or
             text such as "15m".
         revoked: SecretIds and signatures that are not accepted any more; or a function, which is called with each
@@ -118,7 +118,7 @@ class Verifier:
         Args:
             urls: any iterable of str.
             method: as in `verify`, for all of them.
-            headers: likewise.
+            headers: as in `verify`, for all of them.
             threads: how many share the work.
 
         Returns:

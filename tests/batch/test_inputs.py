@@ -365,7 +365,7 @@ def test_odd_ends_are_counted(signer: Signer) -> None:
     assert keys_of(signer) == keys
     assert report.counts == {"blank_ends": 3, "inner_crs": 1}
     assert "3 keys end with a blank, which is signed as a part of the key" in report.warnings
-    assert any(text.startswith("1 keys hold a CR") for text in report.warnings)
+    assert any(text.startswith("1 keys contain a CR") for text in report.warnings)
     assert done(signer, write("k.parquet", keys)).counts == report.counts
 
 
@@ -374,7 +374,7 @@ def test_plus_signs_of_inventories(signer: Signer) -> None:
     report = done(signer, "day")
     assert keys_of(signer) == ["a+b", "a+b", "c"]
     assert report.counts == {"plus_signs": 1}
-    assert any(text.startswith("1 keys of the inventory have a plus sign") for text in report.warnings)
+    assert any(text.startswith("1 keys of the inventory contain a plus sign") for text in report.warnings)
 
 
 def test_odd_keys_of_lists_are_shown_by_kind(signer: Signer) -> None:

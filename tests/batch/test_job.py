@@ -335,8 +335,8 @@ def test_without_pyarrow_text_is_text(signer: Signer, monkeypatch: pytest.Monkey
     Path("k.csv").write_text("key\na\n")
     Path("k.txt.zst").write_bytes(b"")
     for inputs, output, said in (
-        ("k.csv", "u.txt", "all but text to text"),
-        ("k.txt.gz", "u.csv", "all but text to text"),
+        ("k.csv", "u.txt", "every format except text to text"),
+        ("k.txt.gz", "u.csv", "every format except text to text"),
         ("k.txt.zst", "u.txt", "k.txt.zst: zstd"),
         ("k.txt.gz", "u.txt.zst", "zstd"),
     ):
@@ -909,7 +909,7 @@ def test_which_keys_are_looked_at() -> None:
     for block in range(1, 1025):
         oddities.look(lambda block=block: looked.append(block) or [b"a%20b" if block > 700 else b"a"] * 900)  # type: ignore[misc]
     assert looked == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 768]
-    assert said[0].startswith("of 9900 keys looked at, some may not be meant so: 900 percent-encoded, such as 'a%20b'")
+    assert said[0].startswith("900 of 9900 sampled keys look like a mistake: 900 percent-encoded, such as 'a%20b'")
 
 
 def test_credentials_that_end_before_the_urls_do(monkeypatch: pytest.MonkeyPatch) -> None:

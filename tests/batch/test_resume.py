@@ -310,7 +310,7 @@ def test_another_job_is_refused(changes: dict[str, Any], said: str, signer: Sign
     job = a_job(signer)
     begun(job)
     before = text()
-    with pytest.raises(ParameterError, match="cannot go on with another job than the one that was begun") as caught:
+    with pytest.raises(ParameterError, match="cannot continue another job than the one that was begun") as caught:
         run(replace(job, resume=True, **changes))
     assert said in str(caught.value)
     assert "SecretKey" not in str(caught.value)

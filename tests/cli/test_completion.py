@@ -98,9 +98,9 @@ def test_without_shtab(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.M
 @pytest.mark.skipif(not shutil.which("man"), reason="man is not installed")
 def test_the_man_page_is_one(tmp_path: Path) -> None:
     pytest.importorskip("argparse_manpage")
-    from share.make import page
+    from share.make import man_page
 
-    (tmp_path / "cossign.1").write_text(page())
+    (tmp_path / "cossign.1").write_text(man_page())
     done = subprocess.run(
         ["man", "-l", "cossign.1"], cwd=tmp_path, capture_output=True, text=True, check=True,
         env={**os.environ, "MANWIDTH": "100"},

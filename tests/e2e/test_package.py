@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from share.make import page
+from share.make import man_page
 
 from cossign import engines
 
@@ -52,7 +52,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (tree / "COMMIT").write_text("0123456789ab\n")
     pytest.importorskip("argparse_manpage")
     (tree / "share" / "man" / "man1").mkdir(parents=True, exist_ok=True)
-    (tree / "share" / "man" / "man1" / "cossign.1").write_text(page())  # as `make dist` does
+    (tree / "share" / "man" / "man1" / "cossign.1").write_text(man_page())  # as `make dist` does
     yield tree
     shutil.rmtree(tree)
 

@@ -369,9 +369,7 @@ def test_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "--catalogue")
     document = Path(__file__).parent.parent.parent / "docs" / "signature-does-not-match.md"
     assert (status, out) == (0, page())
-    assert document.read_text() == page(), (
-        "write it again: cossign explain --catalogue > docs/signature-does-not-match.md"
-    )
+    assert document.read_text() == page(), "write it again: make pages"
     for cause in CATALOGUE.values():
         assert f"### {cause.code}\n" in out
         assert cause.title

@@ -252,7 +252,7 @@ def signatures(shuffle: random.Random) -> Iterator[Attack]:
     )
     for length in range(0, 40, 3):
         yield attack(kind, "/img/carol/a", {"Authorization": good[:-40] + good[-40:][:length]}, None)
-    kind = "signatures out of their time"
+    kind = "signatures at a wrong time"
     for start, seconds in (
         (-101, 100),
         (-1000, 999),

@@ -157,10 +157,10 @@ def test_all_problems_are_told_in_the_order_of_the_file(tmp_path: Path) -> None:
 
 def test_files_that_are_none(tmp_path: Path) -> None:
     for content, what in (
-        (b"listen = ", "is no TOML"),
-        (b"a = 1\na = 2\n", "is no TOML"),
+        (b"listen = ", "is not TOML"),
+        (b"a = 1\na = 2\n", "is not TOML"),
         (b"\xff", "is not UTF-8"),
-        (b"[[route]\n", "is no TOML"),
+        (b"[[route]\n", "is not TOML"),
         (b"workers = " + b"9" * 5000, "cannot be read as TOML"),
         (b"a = " + b"[" * 3000, "cannot be read as TOML"),
     ):

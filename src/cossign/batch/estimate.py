@@ -99,7 +99,7 @@ def check_space(plan: Plan, bytes_before: int) -> None:
     try:
         expected = estimate(plan, None, _SHORT_SAMPLE)
     except InputError:
-        return  # which is said where it is met
+        return  # the reader reports it
     if expected.written is None or expected.free is None:
         return
     more_bytes = expected.written - bytes_before

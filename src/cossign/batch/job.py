@@ -24,14 +24,14 @@ class Job:
         output: a file; a directory, of parts; "-" for stdout; a pipe or a device; ``cos://BUCKET/KEY``, or of parts
             ``cos://BUCKET/PREFIX/``.
         signer: what signs.
-        expires: how long the signatures hold, in seconds.
+        expires: how long the signatures are valid, in seconds.
         start: when they begin, Unix seconds; None for now, or, when resumed, for when the job began.
         method: as in `Signer.presign`.
         query: as in `Signer.presign`: the same for all rows.
         headers: as in `Signer.presign`.
         query_columns: parameters whose values are columns of the input: parameter to column.
         method_column: the column of the methods, which then differ by row.
-        expires_column: the column of the seconds that a row's signature holds.
+        expires_column: the column with the seconds for which a row's signature is valid.
         input_format: "txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory", "list" (a bucket's objects) or
             "versions" (all of them, and delete markers);
             None to go by each suffix.
@@ -55,7 +55,7 @@ class Job:
             2026-01-31T12:00:00Z) and true or false are compared as such, also where a column holds texts. Any other
             value is a text, for ``=`` and ``!=``; in quotes for ``<`` and the others, too.
         rows_per_part: how many rows a part has, fewer where bad ones are left out; the output is then a directory.
-        resume: go on with the job that was begun in the output directory, if one was.
+        resume: continue the job that was begun in the output directory, if there is one.
         new_credentials: whether a job may be resumed with other credentials than it was begun with, as temporary ones
             end; the journal has the SecretId of each part.
         on_error: what a bad row does: "fail" ends the job, "skip" leaves the row out, "null" writes it without a URL.
@@ -192,7 +192,7 @@ class Estimate:
     Attributes:
         urls: the first three.
         rows: how many rows it would write.
-        exact: whether the inputs say so.
+        exact: whether the inputs give the number.
         seconds: how long that would take.
         written: how many bytes it would write.
         free: how many bytes the disk has; None for a stream.

@@ -114,7 +114,7 @@ class Journal:
         self._digest = ""  # of all lines
 
     def begin(self, record: dict[str, Any]) -> None:
-        """Write what the job is; once more, if it goes on with other credentials, or with inputs that were moved."""
+        """Write the job's description; again, if it continues with other credentials or with moved inputs."""
         self.record = record
         self.is_done = False
         self._add_line({"job": record})
@@ -225,7 +225,7 @@ class FolderJournal(Journal):
         self._descriptor = own_file(path, create=True)
         try:
             lock(self._descriptor, str(folder), warn)
-            # A job that was ended before its first part has left nothing but hidden files: there is nothing to lose.
+            # A job that was ended before its first part has left only hidden files: there is nothing to lose.
             # The systems of desktops put files of their own into every directory that somebody looks at.
             names = [name for name in os.listdir(folder) if not _NOT_OUTPUT.fullmatch(name)]
             if not resume and not names:

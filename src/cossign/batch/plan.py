@@ -40,7 +40,7 @@ class Plan:
         source: the inputs.
         format: the output's format.
         has_filters: whether some rows may be left out.
-        is_plain: whether lines of text become lines of text, and nothing but keys is read.
+        is_plain: whether lines of text become lines of text, and only keys are read.
     """
 
     def __init__(self, job: Job) -> None:
@@ -68,7 +68,7 @@ class Plan:
         # One SecretKey for all rows: what a provider has later would be another job's.
         signer = job.signer.replace(credentials=job.signer.valid_credentials(), expires=job.expires)
         self.begin_at(replace(job, signer=signer), job.start)
-        # What is wrong with a parameter is said before a byte is read or written.
+        # A wrong parameter is reported before a byte is read or written.
         self.job.signer.presign(
             "check", method=job.method, query=job.query, headers=job.headers, key_time=self.key_time
         )
@@ -150,7 +150,7 @@ class Plan:
         """The versions of what has a part in the output's bytes."""
         versions = {"cossign": __version__}
         if not self.is_plain:
-            versions["pyarrow"] = pyarrow("all but text to text").__version__
+            versions["pyarrow"] = pyarrow("every format except text to text").__version__
         if self.format.packing == ".gz":
             versions["gzip"] = GZIP.__name__
         return versions

@@ -85,7 +85,7 @@ def _check_job(plan: Plan, journal: Journal, report: Report) -> None:
         how = ". If only the credentials are new, use `new_credentials=True`" if is_credentials else ""
         raise ParameterError(
             "resume",
-            f"cannot go on with another job than the one that was begun; what changed: {'; '.join(differences)}{how}",
+            f"cannot continue another job than the one that was begun; what changed: {'; '.join(differences)}{how}",
         )
 
 

@@ -32,7 +32,7 @@ def run(
     """Do a job: presign all keys at one instant.
 
     Reading, signing and writing overlap; memory stays the same however many rows there are. A file gets its name when
-    it is complete and on the disk. A directory of parts has a journal: a job that was ended, by whatever, goes on with
+    it is complete and on the disk. A directory of parts has a journal: a job that was ended in any way continues with
     ``resume=True``, and gives the same bytes as one that was not.
 
     Args:
@@ -135,7 +135,7 @@ def _output(plan: Plan, path: str, warn: Callable[[str], object]) -> contextlib.
 
 
 def _bad_rows(plan: Plan, warn: Callable[[str], object], last: Part | None, parts: int) -> BadRows | BucketBadRows:
-    """The list of bad rows, which goes on after the last complete part."""
+    """The list of bad rows, which continues after the last complete part."""
     list_before = (last.errors, last.errors_crc32) if last else (0, 0)
     if plan.address is None or plan.job.errors is not None:
         return BadRows(plan.errors_file, warn, *list_before, plan.job.errors is not None)

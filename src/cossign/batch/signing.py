@@ -72,7 +72,7 @@ class RowSigner:
         return self._rest is not None
 
     def total(self) -> int | None:
-        """How many rows there are, if the inputs say so without being read."""
+        """The number of rows, if the inputs give it without being read."""
         return None
 
     def part(self, limit: int | None) -> Iterator[Piece]:

@@ -31,7 +31,7 @@ _END = object()
 
 
 class TableSigner(RowSigner):
-    """All but text to text: batches of columns are read ahead, and signed here; what has columns is written behind."""
+    """Every format except text to text: batches of columns are read ahead and signed here, and a thread writes them."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Warnings: whether a job's keys and times are what its user means."""
+"""Warnings about keys that look like a mistake, and about times that end too early."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from cossign.signer import Signer
 
-Keys = Callable[[], list[bytes]]  # some keys, for whoever looks at them
+Keys = Callable[[], list[bytes]]  # some keys, for a check of them
 
 _ODD_PATTERNS = {
     "percent-encoded": re.compile(rb"%[0-9A-Fa-f]{2}"),
@@ -23,7 +23,7 @@ class Warnings:
     """A job's warnings, each once.
 
     Args:
-        tell: called with each as soon as it is known; None if nobody wants that.
+        tell: called with each warning at once, or None.
 
     Attributes:
         texts: the warnings.
@@ -41,9 +41,9 @@ class Warnings:
 
 
 class Oddities:
-    """Looks at some of the keys, and warns if more than 1 % of them look like a mistake.
+    """Samples the keys, and warns if more than 1 % of them look like a mistake.
 
-    It is shown every block of them, and looks at the first, the second, the fourth and so on, later at one in 256.
+    It gets every block of keys, and reads the first, the second, the fourth and so on, later one in 256.
     """
 
     def __init__(self, warn: Callable[[str], object]) -> None:
@@ -76,8 +76,7 @@ class Oddities:
             for kind, keys in self._odd_keys.items()
         )
         self._warn(
-            f"of {self._key_count} keys looked at, some may not be meant so: {kinds}: their URLs name "
-            "just these objects"
+            f"{odd_count} of {self._key_count} sampled keys look like a mistake: {kinds}; they are signed as they are"
         )
 
 
@@ -98,7 +97,7 @@ def credentials_warning(signer: Signer, end: int) -> str:
 
 
 def count_warnings(counts: Mapping[str, int], latest: bool, has_version: bool) -> Iterator[str]:
-    """The warnings about what was counted.
+    """The warnings about the counts of a job.
 
     Args:
         counts: as in `Report.counts`.
@@ -116,11 +115,11 @@ def count_warnings(counts: Mapping[str, int], latest: bool, has_version: bool) -
         yield f"{markers:,} rows are delete markers, which cannot be read: use `latest=True` to leave them out"
     for name, text in (
         ("blank_ends", "keys end with a blank, which is signed as a part of the key"),
-        ("inner_crs", "keys hold a CR, which is signed as a part of the key: do lines end with CR alone?"),
-        ("lone_crs", "places of CSV hold a CR alone, which ends a row where no quotes are around it"),
+        ("inner_crs", "keys contain a CR, which is signed as a part of the key: do lines end with CR alone?"),
+        ("lone_crs", "places of CSV contain a CR alone, which ends a row outside quotes"),
         (
             "plus_signs",
-            "keys of the inventory have a plus sign, which is signed as one: some services mean a blank by it",
+            "keys of the inventory contain a plus sign, which is signed as a plus: some services write it for a blank",
         ),
     ):
         if counts.get(name):

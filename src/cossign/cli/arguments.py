@@ -88,13 +88,13 @@ def header(text: str) -> tuple[str, str]:
 def add_bucket(parser: argparse.ArgumentParser, defaults: bool = True) -> None:
     """-b, -r, --profile, --domain, --accelerate. `defaults`: whether `bucket.resolve` reads them."""
     default = " (default: {}, or the configured one)" if defaults else ""
-    group = parser.add_argument_group("where the object is")
+    group = parser.add_argument_group("bucket")
     bucket = "<BucketName>-<APPID>, or coscli's alias" + default.format("COS_BUCKET")
     group.add_argument("-b", "--bucket", type=nonempty_text, help=bucket)
     group.add_argument("-r", "--region", type=nonempty_text, help="such as ap-beijing" + default.format("COS_REGION"))
     add_profile(group, "take the secrets and the region from this profile of tccli or of the SDKs")
     group.add_argument(
-        "--domain", type=nonempty_text, help="a host of your own; may hold {Bucket}, {BucketName}, {AppId}, {Region}"
+        "--domain", type=nonempty_text, help="a host of your own; may contain {Bucket}, {BucketName}, {AppId}, {Region}"
     )
     group.add_argument("--accelerate", action="store_true", help="use the global acceleration host")
 
@@ -106,7 +106,7 @@ def add_profile(group: Any, text: str) -> None:
 
 def add_request(parser: argparse.ArgumentParser) -> Any:
     """--expires, --round-to, --start, --query, -H, --no-strict; returns their group."""
-    group = parser.add_argument_group("what is signed")
+    group = parser.add_argument_group("signature")
     group.add_argument(
         "--expires",
         type=seconds,
@@ -118,11 +118,14 @@ def add_request(parser: argparse.ArgumentParser) -> Any:
         "--round-to",
         type=seconds,
         metavar="DURATION",
-        help="the same URL for a window of this length, so that it can be cached; the signature is valid for up to "
-        "--expires plus this",
+        help="keep the URL the same for windows of this length, so that caches work; the signature is valid for up "
+        "to --expires plus this",
     )
     group.add_argument(
-        "--start", type=unix_seconds, metavar="UNIX_SECONDS", help="when it becomes valid (default: now)"
+        "--start",
+        type=unix_seconds,
+        metavar="UNIX_SECONDS",
+        help="the time from which the signature is valid (default: now)",
     )
     group.add_argument(
         "--query",

@@ -10,8 +10,9 @@ from cossign.cli import arguments as options
 from cossign.errors import ParameterError
 
 EPILOG = """\
-example:
-  cossign authorization PUT picture.jpg -b examplebucket-1250000000 -r ap-beijing -H 'Content-Type: image/jpeg'
+examples:
+  cossign authorization PUT a.jpg -b examplebucket-1250000000 -r ap-beijing
+  cossign authorization PUT a.jpg -H 'Content-Type: image/jpeg' -r ap-beijing
 """
 
 

@@ -12,7 +12,7 @@ def add(commands: Any) -> None:
     """Add the command to the parser."""
     command = options.command(commands, "engines", run, "", "list the signing engines of this machine, fastest first")
     command.add_argument(
-        "--why", action="store_true", help="list all that were built, with the reason why each signs or does not"
+        "--why", action="store_true", help="list all engines of this build, with the reason why each one is used or not"
     )
 
 

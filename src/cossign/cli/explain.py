@@ -39,20 +39,23 @@ def add(commands: Any) -> None:
         "request",
         nargs="?",
         metavar="REQUEST",
-        help="a URL; or a file, or - for stdin, with a URL, curl -v's output, a HAR entry, raw HTTP or a log's line; "
-        "or a cause's code",
+        help="a URL; a file, or - for stdin, with a URL, the output of curl -v, a HAR entry, raw HTTP or a line of a "
+        "log; or the code of a cause",
     )
-    parser.add_argument("--catalogue", action="store_true", help="print the page of all causes, and end")
-    options.add_method(parser, None, "the request's method (default: what the request says, or GET)")
+    parser.add_argument("--catalogue", action="store_true", help="print the page of all causes")
+    options.add_method(parser, None, "the request's method (default: as in the request, or GET)")
     options.add_header(parser, "a header of the request; may be repeated")
     options.add_bucket(parser, defaults=False)
-    parser.add_argument("--error", metavar="FILE", help="the service's answer: its XML, JSON, or a log's line")
+    parser.add_argument("--error", metavar="FILE", help="the answer of COS: XML, JSON, or a line of a log")
     parser.add_argument(
-        "--at", type=options.unix_seconds, metavar="UNIX_SECONDS", help="judge it at this time (default: now)"
+        "--at",
+        type=options.unix_seconds,
+        metavar="UNIX_SECONDS",
+        help="check the times against this one (default: now)",
     )
-    parser.add_argument("--no-key", action="store_true", help="do not look for a SecretKey")
-    parser.add_argument("--json", action="store_true", help="print what was found as JSON")
-    parser.add_argument("--html", metavar="FILE", help="also write it as a page, in one file")
+    parser.add_argument("--no-key", action="store_true", help="do not use a SecretKey")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--html", metavar="FILE", help="also write the result as a page in one file")
     parser.add_argument("--show-secrets", action="store_true", help="show SignKey, tokens and whole signatures")
 
 

@@ -27,9 +27,9 @@ EPILOG = """\
 examples:
   cossign presign keys.txt -o urls.txt -b examplebucket-1250000000 -r ap-beijing
   cossign presign inventory/manifest.json -o urls.csv.gz --expires 7d
-  cossign presign cos://examplebucket-1250000000/photos/ -r ap-beijing -o cos://reports-1250000000/urls/
+  cossign presign cos://examplebucket-1250000000/photos/ -r ap-beijing -o urls/
   find . -type f -printf '%P\\n' | cossign presign - | head
-  cossign presign files.csv --key-column path --query-column response-content-type=type -o urls.jsonl
+  cossign presign files.csv --key-column path --where 'size>=1MiB' -o urls.jsonl
 """
 
 
@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
         nargs="*",
         metavar="FILE",
         help="files, directories, patterns, an inventory's manifest.json, or - for stdin; in a bucket: "
-        "cos://BUCKET/KEY for a file, cos://BUCKET/PREFIX/ for the objects whose keys begin so, or the newest report",
+        "cos://BUCKET/KEY for a file, cos://BUCKET/PREFIX/ for the objects with this prefix, or for the newest report",
     )
     options.add_bucket(parser)
     signing = options.add_request(parser)
@@ -63,9 +63,9 @@ def add(commands: Any) -> None:
         metavar="NAME=COLUMN",
         help="a parameter whose value is a column; may be repeated",
     )
-    _add_reading(parser.add_argument_group("what is read"))
-    _add_writing(parser.add_argument_group("what is written"))
-    _add_doing(parser.add_argument_group("how it is done"))
+    _add_reading(parser.add_argument_group("input"))
+    _add_writing(parser.add_argument_group("output"))
+    _add_doing(parser.add_argument_group("the run"))
 
 
 def _add_reading(reading: argparse._ArgumentGroup) -> None:
@@ -76,15 +76,17 @@ def _add_reading(reading: argparse._ArgumentGroup) -> None:
         help="the format of FILE (default: by the suffix; .gz and .zst are unpacked)",
     )
     reading.add_argument(
-        "--delimiter", metavar="CHARACTER", help="what is between the fields of CSV (default: a comma; a tab in .tsv)"
+        "--delimiter", metavar="CHARACTER", help="the character between fields of CSV (default: a comma; a tab in .tsv)"
     )
     reading.add_argument(
         "--endpoint",
         metavar="HOST",
-        help="where a bucket that is read or written is asked, such as cos-internal.ap-beijing.tencentcos.cn "
+        help="the host for reading and writing buckets, such as cos-internal.ap-beijing.tencentcos.cn "
         "(default: cos.REGION.myqcloud.com)",
     )
-    reading.add_argument("--encoding", help="of text, CSV and JSON lines, such as gbk or utf-16 (default: utf-8)")
+    reading.add_argument(
+        "--encoding", help="the encoding of text, CSV and JSON lines, such as gbk or utf-16 (default: utf-8)"
+    )
     reading.add_argument(
         "--latest",
         action="store_true",
@@ -101,21 +103,21 @@ def _add_reading(reading: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="PATTERN",
-        help="only keys with this prefix, or that match this pattern (*.jpg); may be repeated",
+        help="only keys with this prefix, or keys that match this pattern, such as *.jpg; may be repeated",
     )
     reading.add_argument(
         "--exclude",
         action="append",
         default=[],
         metavar="PATTERN",
-        help="no keys with this prefix, or that match this pattern; may be repeated",
+        help="no keys with this prefix, and no keys that match this pattern; may be repeated",
     )
     reading.add_argument(
         "--where",
         action="append",
         default=[],
         metavar="CONDITION",
-        help="only rows with Size>=1MiB, StorageClass=STANDARD, LastModifiedDate<2026-01-31...; may be repeated",
+        help="only rows that fit: Size>=1MiB, StorageClass=STANDARD, LastModifiedDate<2026-01-31; may be repeated",
     )
 
 
@@ -139,7 +141,7 @@ def _add_writing(writing: argparse._ArgumentGroup) -> None:
         type=options.names,
         default=[],
         metavar="A,B,...|all",
-        help="the input's columns to keep beside the URL",
+        help="the columns of the input to copy to the output",
     )
     writing.add_argument("--url-column", metavar="COLUMN", help="the name of the column with the URLs (default: url)")
     writing.add_argument(
@@ -152,7 +154,7 @@ def _add_writing(writing: argparse._ArgumentGroup) -> None:
     writing.add_argument(
         "--abort",
         action="store_true",
-        help="do nothing but give up what a job that was killed was uploading to OUT, which costs storage otherwise",
+        help="only delete the unfinished upload that a killed job has left in OUT; it costs storage",
     )
     writing.add_argument(
         "--new-credentials", action="store_true", help="with --resume: continue with other credentials than before"
@@ -161,28 +163,34 @@ def _add_writing(writing: argparse._ArgumentGroup) -> None:
         "--on-error",
         choices=("fail", "skip", "null"),
         default="fail",
-        help="a bad row ends the job (default), is left out, or gets no URL",
+        help="for a bad row: end the job (default), leave the row out, or write it without a URL",
     )
     writing.add_argument(
         "--errors", metavar="FILE", help="the list of bad rows (default: errors.jsonl in OUT, or OUT.errors.jsonl)"
     )
-    writing.add_argument("--no-space-check", action="store_true", help="begin even if the disk seems too small")
+    writing.add_argument("--no-space-check", action="store_true", help="do not check the free space of the disk")
 
 
 def _add_doing(doing: argparse._ArgumentGroup) -> None:
     doing.add_argument(
-        "--dry-run", action="store_true", help="write nothing: print three URLs, and what the job would take"
+        "--dry-run", action="store_true", help="write nothing; print three URLs, and estimate the job's size and time"
     )
-    doing.add_argument("--threads", type=int, metavar="N", help="threads that sign (default: one per core, at most 4)")
+    doing.add_argument(
+        "--threads", type=int, metavar="N", help="the number of threads that sign (default: one per core, at most 4)"
+    )
     doing.add_argument(
         "--progress",
         choices=("auto", "json", "none"),
         default="auto",
-        help="a bar on a terminal (default), a JSON object per second on stderr, or nothing",
+        help="auto: a bar if stderr is a terminal (default); json: one JSON object a second on stderr; none: nothing",
     )
-    doing.add_argument("--no-progress", dest="progress", action="store_const", const="none", help="the same as none")
-    doing.add_argument("-q", "--quiet", action="store_true", help="no bar, and no line at the end")
-    doing.add_argument("--report", metavar="FILE", help="write what was done as JSON; may be cos://BUCKET/KEY")
+    doing.add_argument(
+        "--no-progress", dest="progress", action="store_const", const="none", help="the same as --progress none"
+    )
+    doing.add_argument("-q", "--quiet", action="store_true", help="print no bar, and no line at the end")
+    doing.add_argument(
+        "--report", metavar="FILE", help="write counts, times and warnings as JSON; may be cos://BUCKET/KEY"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ def add(commands: Any) -> None:
         commands, "serve", run, "--config FILE [--check]", "sign, redirect and authorize requests over HTTP"
     )
     parser.add_argument("--config", required=True, metavar="FILE", help="the gateway's TOML file")
-    parser.add_argument("--check", action="store_true", help="check the file, print what would be served, and end")
+    parser.add_argument("--check", action="store_true", help="check the file and print what it would serve")
 
 
 def run(arguments: argparse.Namespace) -> int:

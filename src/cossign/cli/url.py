@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
     group = options.add_request(parser)
     options.add_method(group, "GET", "the method that the URL is for (default: GET)")
     group.add_argument("--scheme", choices=("https", "http"), default="https", help="the URL's scheme (default: https)")
-    group.add_argument("--no-sign-host", action="store_true", help="leave Host out, for a domain or a CDN in front")
+    group.add_argument("--no-sign-host", action="store_true", help="do not sign Host, for a CDN in front of the bucket")
 
 
 def run(arguments: argparse.Namespace) -> int:

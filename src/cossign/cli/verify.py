@@ -17,7 +17,7 @@ from cossign.errors import BadSignature, ParameterError
 
 EPILOG = """\
 examples:
-  cossign verify 'https://examplebucket-1250000000.cos.ap-beijing.myqcloud.com/a.jpg?q-sign-algorithm=...'
+  cossign verify 'https://...&q-signature=...'
   cossign verify urls.txt
   cossign presign keys.txt | cossign verify -
 """

@@ -19,9 +19,9 @@ _log = logging.getLogger("cossign.credentials")
 class ChainCredentials:
     """Credentials from the first provider that has some, and from the same one from then on.
 
-    A place that has none, or none that can be used (encrypted, a library is missing), is passed over, and its reason is
-    kept. A place whose credentials are broken or half there is an error, so that a typing error does not make another
-    identity sign.
+    A place without credentials is skipped. So is one that cannot be used: it is encrypted, or a library is missing. The
+    reason is kept. A place whose credentials are broken or incomplete is an error, so that a typing error does not make
+    another identity sign.
 
     Args:
         providers: in the order to ask. By default: the environment (`EnvironmentCredentials`), TKE's service account

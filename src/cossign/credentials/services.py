@@ -141,7 +141,7 @@ class StsCredentials(RefreshingCredentials):
         endpoint: the API's host, or a URL up to it.
         seconds: how long one request may take.
         refresh_before, attempts, timeout: as in `RefreshingCredentials`.
-        clock: likewise; it learns from the Date header of STS. If STS refuses a call for its time, it is asked again.
+        clock: the clock; it learns from the Date header of STS. If STS refuses a call for its time, it is repeated.
 
     Source: Tencent Cloud, STS, "GetFederationToken" and "AssumeRole" (API version 2018-08-13).
 

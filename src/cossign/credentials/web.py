@@ -1,4 +1,4 @@
-"""One HTTP request that ends in time, whatever the server does: to STS, or to the metadata service."""
+"""One HTTP request that ends in time, even if the server does not answer: to STS, or to the metadata service."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Case(NamedTuple):
         return len(self.reading.fields) == len(FIELDS)
 
     def span(self) -> tuple[int, int] | None:
-        """From when to when the signature holds."""
+        """The start and the end of the signature's validity."""
         spans = []
         for text in self.reading.times():
             span = KeyTime.read(text)

@@ -6,19 +6,27 @@ from cossign.explain.causes import CATALOGUE, GROUPS
 from cossign.explain.findings import SURENESS
 
 _HEAD = """\
-# SignatureDoesNotMatch, cause by cause
+# Causes of SignatureDoesNotMatch
 
-COS answers `403 SignatureDoesNotMatch` when the signature that it computes from a request is not the one that the request has. It does not
-say why. `cossign explain` computes what known mistakes would have signed, alone and two at a time, and names those that give the signature
-that was sent. If none does, it lists what remains possible, and what to give next. It reads the service's answer, too: AccessDenied, a wrong
-clock, NoSuchKey. It asks nobody, and shows no SecretKey, SignKey, token or whole signature unless `--show-secrets` asks for them.
+COS answers `403 SignatureDoesNotMatch` when it computes another signature than the request has. It does not tell the reason.
+
+`cossign explain` computes the signatures of known mistakes, alone and two at a time. It names the mistakes that give the signature that was sent, with the fix. If
+none does, it lists the remaining possibilities, and the information that would decide. It also reads other answers of the service, such as AccessDenied,
+a wrong clock, or NoSuchKey.
+
+It never uses the network. It shows no SecretKey, SignKey, token or whole signature, except with `--show-secrets`.
 
 ```sh
-cossign explain 'https://...&q-signature=...'                          # a presigned URL
-curl -v 'https://...' 2>&1 | cossign explain - --error answer.xml      # a request as curl shows it, and COS's answer
-cossign explain entry.har --json                                       # a browser's request, for a program
-cossign explain request.txt -X PUT -H 'Content-Type: image/png' --html why.html   # a page to attach to a ticket
-cossign explain plus-for-space                                         # an entry of this page; --catalogue for all of it
+# a presigned URL
+cossign explain 'https://...&q-signature=...'
+# a request as curl shows it, and the answer of COS
+curl -v 'https://...' 2>&1 | cossign explain - --error answer.xml
+# a browser's request, for a program
+cossign explain entry.har --json
+# a page to attach to a ticket
+cossign explain request.txt -X PUT --html why.html
+# one entry of this page
+cossign explain plus-for-space
 ```
 
 From Python:
@@ -26,13 +34,18 @@ From Python:
 ```python
 from cossign import Credentials, Signer
 
-signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="examplebucket-1250000000", region="ap-beijing")
-explanation = signer.explain(signer.presign("a b.txt").replace("%20", "+"), method="HEAD")
+signer = Signer(
+    Credentials("AKIDEXAMPLE", "example-key"),
+    bucket="examplebucket-1250000000",
+    region="ap-beijing",
+)
+broken = signer.presign("a b.txt").replace("%20", "+")
+explanation = signer.explain(broken, method="HEAD")
 print(explanation.codes)  # ('method-changed', 'plus-for-space')
-print(explanation)  # step by step; .json() and .html() give the same
+print(explanation)  # also .json() and .html()
 ```
 
-How sure it is:
+Each cause has one of these marks:
 
 """
 
@@ -44,7 +57,7 @@ def entry(code: str) -> str:
 
 
 def page() -> str:
-    """The catalogue as a page in Markdown, which docs/signature-does-not-match.md is."""
+    """The catalogue as a page in Markdown: docs/signature-does-not-match.md."""
     lines = [_HEAD + "\n".join(f"- **{sureness}**: {meaning}" for sureness, meaning in SURENESS.items()), "", _TAIL]
     for group in GROUPS:
         lines += [f"## {group.title}", "", *(entry(cause.code) for cause in group.causes)]
@@ -52,12 +65,16 @@ def page() -> str:
 
 
 _TAIL = """\
-Without the SecretKey nothing can be recomputed: then only what the request or the service's answer shows is called a cause, and the rest is
-called possible. With it, a value that changed to something unusual cannot be found either: the signed headers and parameters, the host and
-the path are then listed before the SecretKey, as it is the last thing to suspect.
+Without the SecretKey, nothing can be recomputed. Then only mistakes that the request or the service's answer shows are called causes, and the others are
+called possible. Even with the SecretKey, a value that changed to something unusual cannot be found. Then the signed headers and parameters, the host and
+the path are listed before the SecretKey, which is the last thing to suspect.
 
-**What cannot be told apart.** Some mistakes leave the same bytes: a form's encoder and a `+` for the only special character of a key;
-values that were not encoded and those whose `/` alone was left; one empty parameter that was signed without its `=`, or not at all. One
-is named, and the other with it, as likely. What was signed of a header or parameter that is not there any more is not known, so a second mistake
-beside it is found only if it had a usual value, or stands in the service's answer. A wrong SecretKey hides everything else.
+Some mistakes cannot be told apart, because they leave the same bytes:
+
+- an encoder for forms, and a `+` for the only special character of a key
+- values that were not encoded, and values with only `/` left unencoded
+- an empty parameter that was signed without its `=`, and one that was not signed
+
+One of them is named, and the other one with it, as equally likely. If a header or parameter is missing from the request, its signed value is not known. A second
+mistake is then found only if the value was a usual one, or if the service's answer shows it. A wrong SecretKey hides everything else.
 """

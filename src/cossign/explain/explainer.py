@@ -264,7 +264,7 @@ def _steps(
     mask: Mask,
     keyring: Mapping[str, Credentials],
 ) -> Iterator[Step]:
-    """The signature's steps, for the request and for whoever signed."""
+    """The signature's steps, for the request and for the signer."""
     if not case.is_whole:
         return
     request = case.signing

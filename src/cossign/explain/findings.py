@@ -36,7 +36,7 @@ class Step(NamedTuple):
     Attributes:
         name: KeyTime, SignKey, HttpString, StringToSign, Signature; FormatString, if the service had another.
         request: what it is for the request as it was received.
-        signed: what it was for whoever signed; None if nobody knows.
+        signed: the signer's value; None if it is not known.
     """
 
     name: str
@@ -65,7 +65,7 @@ def instant(seconds: int) -> str:
         local = time.localtime(seconds)
         return f"{utc} ({time.strftime('%Y-%m-%d %H:%M:%S %z', local)})" if local.tm_gmtoff else utc
     except (ValueError, OverflowError, OSError):
-        return f"{seconds}, which is no instant of a calendar"
+        return f"{seconds}, which is not an instant of a calendar"
 
 
 def format_duration(seconds: int) -> str:

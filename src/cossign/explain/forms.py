@@ -87,7 +87,7 @@ def _unescape(url: str) -> str:
     return html.unescape(url) if re.search(r"&(amp|#0*38|#x0*26);", url, re.I) else url
 
 
-# A pasted text may be long: a pattern here takes a time in proportion to its length, whatever it holds.
+# A pasted text may be long: a pattern here takes a time in proportion to its length, for any content.
 
 _MAX_REPAIRED_TWICE = 4096  # characters of a URL that two repairs at once are tried on
 _BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))
@@ -176,7 +176,7 @@ _REPAIRS: tuple[tuple[str, str, Callable[[str], str]], ...] = (
     ("url-edited", "the query's '&' and '=' are percent-encoded", _decode_names),
     ("url-cuts-key", "the key's '#' is not percent-encoded, so what follows it is not sent", _encode_hash),
     ("url-cuts-key", "the key's '?' is not percent-encoded, so the key ends there", _encode_question_mark),
-    ("question-mark", "the query does not begin with one '?', and go on with '&'", _fix_question_mark),
+    ("question-mark", "the query does not begin with one '?', and continue with '&'", _fix_question_mark),
 )
 
 
@@ -472,7 +472,7 @@ def _signature(value: bytes) -> tuple[bytes, list[Evidence]]:
     if beginning:
         rest = bare_value[40:]
         return beginning[0], [
-            Evidence("url-edited", f"q-signature has {len(rest)} more characters behind its 40: {show(rest[:20])!r}")
+            Evidence("url-edited", f"q-signature has {len(rest)} more characters after its 40: {show(rest[:20])!r}")
         ]
     return b"", [Evidence("signature-form", f"q-signature is not 40 hex digits: it has {len(value)} characters")]
 
@@ -571,7 +571,7 @@ def name_hint(method: bytes, name: bytes) -> str:
     """What those want who sign Content-Disposition for a download; "" for other headers."""
     if name != b"content-disposition" or method != b"get":
         return ""
-    return ". For a download's name, sign the parameter response-content-disposition, which the URL holds"
+    return ". For a download's name, sign the parameter response-content-disposition, which is then a part of the URL"
 
 
 def _missing_entry(reading: Reading, kind: str, field: str, name: bytes) -> Evidence:

@@ -51,7 +51,7 @@ class Mask:
             self.hide(secret_id, f"{secret_id[:4]}...")
 
     def hide_signature(self, signature: str) -> None:
-        """Show where it begins, which tells two of them apart, and is no signature."""
+        """Show the beginning, which tells two of them apart, and does not reveal a signature."""
         if len(signature) > 8:
             self.hide(signature, f"{signature[:8]}... ({len(signature)} characters)")
 

@@ -88,7 +88,7 @@ def read(text: str, method: str | None = None, headers: tuple[tuple[str, str], .
 
     Args:
         text: a URL; or what curl -v, a browser ("Copy as cURL", HAR), a server's log or the wire shows.
-        method: what it is, whatever the text says.
+        method: the method, which overrides the text.
         headers: more headers; those of the same name are replaced.
 
     Raises:

@@ -14,7 +14,7 @@ _MAX_HTTP_STRING = 8192  # bytes of HttpString, and
 _MAX_ENTRIES = 8  # parameters or headers, beyond which less is tried, as it takes longer
 _BATCH_SIZE = 8192  # candidates that are computed together
 _FIRST_LIMIT = 30  # changes of a slot that another of the same slot is tried behind
-_SECOND_CODES = frozenset(["parameter-changed", "header-changed", "unicode-form", "not-utf8"])  # only behind others
+_SECOND_CODES = frozenset(["parameter-changed", "header-changed", "unicode-form", "not-utf8"])  # only after others
 _PAIR_LIMIT = 80  # changes of a slot that are tried together with others
 
 
@@ -47,7 +47,7 @@ def search(base: Signing, target: bytes, clues: Clues, max_changes: int = 2) -> 
         max_changes: how many changes at once.
 
     Returns:
-        SearchResult: without matches if none explains it. With a match of no changes, the signature holds.
+        SearchResult: without matches if none explains it. With a match of no changes, the signature is valid.
     """
     if len(target) < _MIN_HEX:
         return SearchResult((), 0)

@@ -140,7 +140,7 @@ class Signing(NamedTuple):
         return self.method, self.path, self.params.text(), self.headers.text()
 
     def signature(self) -> bytes:
-        """Its signature, whatever the recipe."""
+        """Its signature, by any recipe."""
         return self.recipe.signature(self.key, self.times, self.lines())
 
 
@@ -177,7 +177,7 @@ def _decode_entry(part: bytes) -> Entry:
 
 
 def percent_decode(data: bytes, plus: bool = False) -> bytes:
-    """Percent-decoded; what is no escape stays."""
+    """Percent-decoded; a % that does not begin an escape stays."""
     return unquote_to_bytes(data.replace(b"+", b" ") if plus else data)
 
 

@@ -142,7 +142,7 @@ cdef Reason decode_path(const uint8_t* raw, size_t size, uint8_t* out, size_t* l
 
 
 cdef Reason judge_path(const uint8_t* path, size_t size, bint unusual) noexcept nogil:
-    """Whether what follows a path's first slash means one key to everybody, and not another to whoever tidies paths up."""
+    """Whether a path after its first slash means one key to everybody, also to programs that tidy paths up."""
     cdef PathFault fault = path_fault(path, size, unusual)
     # Reasons from CONTROL on have the order of PathFault.
     return OK if fault == PATH_FINE else <Reason>(<int>CONTROL + <int>fault - <int>PATH_CONTROL)
@@ -217,7 +217,7 @@ cdef class Route:
         methods: the methods that it takes.
         params: the names of the parameters that it takes; a star at the end stands for any rest.
         signer: the Signer of its bucket.
-        expires: seconds that its signatures hold.
+        expires: seconds for which its signatures are valid.
         unusual: whether keys with two slashes in a row, a backslash, or what looks percent-encoded, are taken.
         is_public: whether caches may share the redirects of the anonymous caller.
         origin: the Host that is signed in place of the URL's, or "".
@@ -421,7 +421,7 @@ cdef class Caller:
         rate: requests a second, or 0 for any number.
         burst: how many of them may come at once.
         board: where it is noted how many came.
-        anonymous: whether it is whoever does not say who he is.
+        anonymous: whether requests without any identity are this caller's.
     """
 
     cdef readonly str name
@@ -523,7 +523,7 @@ cdef class Request:
     cdef bytes subject
     cdef bytes verification
     cdef bytes host
-    cdef readonly long long held_seconds  # seconds that a caller's own signature holds
+    cdef readonly long long held_seconds  # seconds for which a caller's own signature is valid
     cdef readonly long long until   # when it ends, or 0
     cdef readonly long long seconds # that the answer's signature shall hold
     cdef int64_t retry              # nanoseconds
@@ -838,8 +838,8 @@ cdef class Gate(RequestJudge):
         anonymous: the Caller of requests without credentials, or None.
         hosts: the hosts that callers may sign requests for, or an empty set for any.
         trusts: a function: whether a client's address, or "" for a Unix socket, is a proxy's that is trusted.
-        nginx: whether a sub-request's answer must be 401 or 403 whatever the reason, and signatures are told in headers of
-            the gateway's own rather than in those that go to COS.
+        nginx: whether a sub-request's answer must be 401 or 403 for any reason, and signatures are sent in the gateway's
+            own headers instead of those that go to COS.
         board: where requests are counted.
         log: a function: the line that is written down of a request, by its scope and fields; None for none.
         lines: where lines wait to be written. A Gate that takes the place of another has the same list: requests of that
@@ -1102,11 +1102,11 @@ cdef class Gate(RequestJudge):
             query: its parameters, or None.
             header_names: the names of the headers that are signed and need a rule, in lower case.
             lists: whether keys are listed.
-            seconds: how long the signature shall hold, or None for as long as it may.
+            seconds: how long the signature shall be valid, or None for as long as it may.
 
         Returns:
-            The code: "ok", or why it is refused; `request.seconds` is then how long the signature holds, or may hold at
-            most if the code is "expires".
+            The code: "ok", or why it is refused; `request.seconds` is then how long the signature is valid, or the
+            most that is allowed if the code is "expires".
         """
         cdef Reason reason
         cdef long long longest
@@ -1144,7 +1144,7 @@ cdef class Gate(RequestJudge):
         self.note(request, scope, reason, elapsed_ns, 200 if reason == OK else TABLE[<int>reason][1], signature_count)
 
     def refusal(self, Request request not None, str code not None, str more=""):
-        """The answer that refuses a request, as ASGI's two events; `more` is said behind what the code means."""
+        """The answer that refuses a request, as ASGI's two events; `more` follows the meaning of the code."""
         start, body = self.refuse(request, <Reason><int>CODES[code])
         if more:
             text = json.dumps({"error": code, "message": f"{TABLE[CODES[code]][2]}: {more}"}).encode() + b"\n"

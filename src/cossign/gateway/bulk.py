@@ -143,7 +143,7 @@ class Bulk:
 
 
 class _Answer:
-    """The answer's events; their order is kept by whoever calls."""
+    """The answer's events; the caller keeps their order."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

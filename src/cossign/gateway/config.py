@@ -1,4 +1,4 @@
-"""The gateway's TOML file: what it may say, and where it is wrong."""
+"""The gateway's TOML file: its tables and fields, and the line of each error. docs/gateway-toml.md lists them."""
 
 from __future__ import annotations
 
@@ -125,7 +125,21 @@ class _Table(BaseModel):
 
 
 class CredentialsTable(_Table):
-    """Where SecretId and SecretKey come from."""
+    """Where SecretId and SecretKey come from.
+
+    Attributes:
+        source: `chain` tries the sources of [Credentials](credentials.md) in their order. `environment` reads
+            environment variables, `file` a credentials file, `role` the role of a CVM instance. `sts` asks STS for
+            temporary credentials with the credentials of the chain.
+        path: for `file`: the file. Default: the usual places.
+        profile: for `file`: the profile in it.
+        role: for `role`: the role's name. Default: the instance's only role.
+        role_arn: for `sts`: the role to assume. Default: a federation token.
+        policy: for `sts`: the policy of the temporary credentials, as JSON.
+        duration: for `sts`: how long temporary credentials are valid.
+        region: for `sts`: the region of STS.
+        endpoint: for `sts`: the host of STS.
+    """
 
     source: Literal["chain", "environment", "file", "role", "sts"] = "chain"
     path: str | None = None
@@ -139,7 +153,21 @@ class CredentialsTable(_Table):
 
 
 class CdnTable(_Table):
-    """A CDN that checks links by itself: what `CdnSigner` takes, and where its key is."""
+    """A CDN that checks links by itself. The values must be those of the CDN's configuration; see [CDN](cdn.md).
+
+    Attributes:
+        kind: the kind of the CDN's URL authentication.
+        host: the CDN's host.
+        key_env: the environment variable that holds the CDN's key. Give this or `key_file`.
+        key_file: the file that holds the CDN's key.
+        scheme: the scheme of links.
+        validity: how long the CDN accepts a link.
+        sign_name: kinds A and D: the name of the parameter with the digest.
+        time_name: kind D: the name of the parameter with the time.
+        hex_time: kind D: whether the time is hexadecimal.
+        uid: kind A: the user ID in links.
+        authorize: whether `/authorize` and `/sign` accept a request whose URL is a valid link of this route.
+    """
 
     kind: Literal["A", "B", "C", "D"]
     host: str
@@ -155,7 +183,28 @@ class CdnTable(_Table):
 
 
 class Route(_Table):
-    """Requests whose paths begin alike, and the bucket that they lead to."""
+    """Requests whose paths begin with the same text, and their bucket.
+
+    Attributes:
+        name: the name that rules and `?route=` use.
+        path: the beginning of the request paths. It begins and ends with a slash. The longest path that matches
+            decides.
+        bucket: `<BucketName>-<APPID>`. Needed unless `domain` is given.
+        region: such as `ap-beijing`. Needed unless `domain` is given.
+        domain: a host of your own, instead of the bucket's.
+        accelerate: whether URLs use the global acceleration host.
+        prefix: the beginning of the keys. A key is this prefix and the part of the request path after `path`.
+        methods: the methods that the route accepts.
+        expires: how long a URL is valid.
+        round_to: the length of a window in which a URL stays the same; see [Caching](caching.md).
+        params: the parameters that requests may have. `*` at the end of a name stands for any rest.
+        unusual_keys: whether keys may hold backslashes, two slashes in a row, or percent signs.
+        sign_host: `true` signs the URL's host, `false` none, a text that host.
+        cdn: makes redirects to links that a CDN checks.
+        cors: the origins whose pages may read answers, such as `https://app.example.com`; `*` is any page.
+        cache: `public` lets caches share the redirects of the anonymous caller.
+        credentials: other credentials than those of the top level.
+    """
 
     name: Name
     path: Annotated[str, BeforeValidator(_route_path)] = "/"
@@ -177,12 +226,24 @@ class Route(_Table):
 
 
 def _longer_prefix(one: str, other: str) -> str | None:
-    """What keys begin with that begin with both prefixes; None if no key does."""
+    """The longer of two prefixes, if keys can begin with both; otherwise None."""
     return one if one.startswith(other) else other if other.startswith(one) else None
 
 
 class Allow(_Table):
-    """What a caller may do: all that it says at once."""
+    """A rule: one set of requests that the caller may make. All fields of a rule must match.
+
+    Attributes:
+        routes: the names of routes; `["*"]` is all of them.
+        prefixes: the beginnings of whole keys, with the route's prefix. End them with a slash.
+        methods: the methods.
+        params: the parameters, as far as the route accepts them. `*` at the end of a name stands for any rest.
+        max_expires: the longest validity of a URL, and of a caller's own signature.
+        headers: for SDKs: headers that may be signed, in lower case. `*` at the end stands for any rest.
+        bulk: whether `POST /presign` is allowed.
+        lists: for SDKs: whether lists of the keys below `prefixes` are allowed.
+        temporary_keys: for SDKs: whether `POST /sdk/credentials` is allowed.
+    """
 
     routes: tuple[str, ...] = Field(min_length=1, strict=False)
     prefixes: tuple[str, ...] = Field(min_length=1, strict=False)
@@ -195,7 +256,7 @@ class Allow(_Table):
     temporary_keys: bool = False
 
     def prefixes_in(self, route: Route) -> Iterator[str]:
-        """What keys begin with that both the rule and a route allow."""
+        """The beginnings of keys that both the rule and a route allow."""
         for prefix in self.prefixes:
             both = _longer_prefix(prefix, route.prefix)
             if both is not None:
@@ -210,7 +271,21 @@ class Allow(_Table):
 
 
 class Caller(_Table):
-    """Somebody who may ask, how he is known, and what he may do."""
+    """A caller: how the gateway recognizes it, and what it may do. Give one of `token_sha256`, `certificate`,
+    `secret_id` and `anonymous`, or several.
+
+    Attributes:
+        name: the name in logs and in `X-Cossign-Caller`.
+        token_sha256: the SHA-256 of the bearer token, 64 hexadecimal digits.
+        certificate: the subject of the client certificate, as the trusted proxy sends it.
+        secret_id: the SecretId with which the caller signs its requests for the gateway's host.
+        secret_key_env: the environment variable that holds the SecretKey of `secret_id`.
+        secret_key_file: the file that holds it.
+        anonymous: whether requests without any identity are this caller's.
+        rate: requests a second. Default: no limit.
+        burst: requests that may come at once. Default: those of one second.
+        allow: the rules, `[[caller.allow]]`. Without any, the caller may do nothing.
+    """
 
     name: Name
     token_sha256: Annotated[bytes, BeforeValidator(_digest)] | None = None
@@ -225,14 +300,26 @@ class Caller(_Table):
 
 
 class ClientCertificate(_Table):
-    """The headers in which a trusted proxy tells who has shown which certificate."""
+    """The headers in which a trusted proxy sends the client certificate.
+
+    Attributes:
+        subject_header: the header with the certificate's subject.
+        verified_header: the header that must be `SUCCESS`. Otherwise the subject is ignored.
+    """
 
     subject_header: Header = "x-client-subject"
     verified_header: Header = "x-client-verify"
 
 
 class Bulk(_Table):
-    """Limits of POST /presign."""
+    """Limits of `POST /presign`.
+
+    Attributes:
+        max_rows: the most rows of a request.
+        max_bytes: the most bytes of a request's body.
+        concurrent: requests at the same time, for each worker. One place stays free for other callers.
+        threads: threads that sign, for each request.
+    """
 
     max_rows: int = Field(default=10_000_000, ge=1)
     max_bytes: int = Field(default=1 << 30, ge=1)
@@ -241,14 +328,25 @@ class Bulk(_Table):
 
 
 class Tls(_Table):
-    """The certificate that the gateway shows, and its key: paths of PEM files."""
+    """HTTPS, with TLS 1.2 or newer. Workers read the files when they start.
+
+    Attributes:
+        certificate: the PEM file of the certificate, with its chain.
+        key: the PEM file of its private key, without a password.
+    """
 
     certificate: FilePath
     key: FilePath
 
 
 class SdkTable(_Table):
-    """Where POST /sdk/credentials has its temporary keys from."""
+    """Where `POST /sdk/credentials` gets temporary keys.
+
+    Attributes:
+        role_arn: the role to assume. Default: a federation token.
+        sts_region: the region of STS.
+        sts_endpoint: the host of STS.
+    """
 
     role_arn: str | None = None
     sts_region: str = "ap-guangzhou"
@@ -256,7 +354,18 @@ class SdkTable(_Table):
 
 
 class Endpoints(_Table):
-    """The paths of what is no object."""
+    """Other paths for the gateway's own endpoints.
+
+    Attributes:
+        authorize: answers the sub-request of a proxy.
+        sign: the same, with a signature.
+        presign: presigns many keys.
+        sdk_authorization: signs one request of an SDK.
+        sdk_credentials: returns temporary keys for an SDK.
+        healthz: 200 while the worker runs.
+        readyz: 200 while it has credentials.
+        metrics: metrics for Prometheus.
+    """
 
     authorize: EndpointPath = "/authorize"
     sign: EndpointPath = "/sign"
@@ -269,7 +378,29 @@ class Endpoints(_Table):
 
 
 class Config(_Table):
-    """A gateway's configuration."""
+    """Fields before the first table.
+
+    Attributes:
+        listen: `HOST:PORT`, or `unix:/PATH`. A change needs a restart.
+        workers: the number of processes. A change needs a restart.
+        graceful_timeout: how long requests may take to end after SIGTERM. A change needs a restart.
+        trusted_proxies: addresses of proxies that may use `/authorize` and `/sign` and send client certificates:
+            addresses, networks such as `10.0.0.0/8`, or `"unix"` for the peer of a Unix socket.
+        metrics_from: addresses that may read the metrics.
+        hosts: hosts that callers may sign requests for. Default: any.
+        forward_auth: the proxy, which decides the names of headers. `nginx` sends X-Original-URI and X-Original-Method,
+            `traefik` and `caddy` send X-Forwarded-Uri, X-Forwarded-Method and X-Forwarded-Host.
+        access_log: a file, or `"-"` for stdout. Default: no log.
+        explain_url: the address of [the catalogue of causes](signature-does-not-match.md), which refusals link to.
+        credentials: the table `[credentials]`.
+        client_certificate: the table `[client_certificate]`.
+        tls: the table `[tls]`. Without it the gateway speaks plain HTTP.
+        bulk: the table `[bulk]`.
+        sdk: the table `[sdk]`.
+        endpoints: the table `[endpoints]`.
+        route: the tables `[[route]]`. There must be at least one.
+        caller: the tables `[[caller]]`.
+    """
 
     listen: Annotated[str, BeforeValidator(_listen)] = "127.0.0.1:8080"
     workers: int = Field(default=1, ge=1, le=256)
@@ -293,16 +424,16 @@ class Config(_Table):
 
     @property
     def text(self) -> str:
-        """What its file says."""
+        """The text of its file."""
         return self._text
 
     def rules(self, caller: Caller) -> Iterator[tuple[Allow, tuple[Route, ...]]]:
-        """A caller's rules, each with the routes it speaks of."""
+        """A caller's rules, each with its routes."""
         for rule in caller.allow:
             yield rule, tuple(route for route in self.route if "*" in rule.routes or route.name in rule.routes)
 
     def make_error(self, problems: list[tuple[Place, str]]) -> ConfigError:
-        """The error that tells what is wrong, and in which lines of its file."""
+        """The error for these problems, with the line of each."""
         return _error(self._source, self._text, problems)
 
 
@@ -397,7 +528,7 @@ def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]
 
 
 def warnings_of(config: Config) -> Iterator[str]:
-    """What is of its form and never takes effect, in words for whoever starts the gateway."""
+    """Warnings about fields that are valid but never take effect."""
     used_names = {name for caller in config.caller for rule in caller.allow for name in rule.routes}
     for route in config.route:
         has_links = route.cdn is not None and route.cdn.authorize
@@ -428,10 +559,10 @@ def _field(place: Place) -> str:
 
 
 def parse_config(data: Mapping[str, Any], source: str = "config", text: str = "") -> Config:
-    """A configuration from what its file says.
+    """A configuration from the parsed file.
 
     Raises:
-        ConfigError: it cannot be used; all that is wrong is told at once.
+        ConfigError: it cannot be used. The message lists all problems.
     """
     try:
         config = Config.model_validate(dict(data))
@@ -475,7 +606,7 @@ def load(path: str | os.PathLike[str]) -> Config:
     except tomllib.TOMLDecodeError as error:
         match = re.search(r"line (\d+)", str(error))
         line = int(match[1]) if match else text.count("\n") + 1
-        raise ConfigError(os.fspath(path), [(line, "", f"is no TOML: {error}")]) from None
+        raise ConfigError(os.fspath(path), [(line, "", f"is not TOML: {error}")]) from None
     except (ValueError, RecursionError) as error:  # a number of thousands of digits; brackets within brackets
         raise ConfigError(os.fspath(path), [(0, "", f"cannot be read as TOML: {error}")]) from None
     return parse_config(data, os.fspath(path), text)

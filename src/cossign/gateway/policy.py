@@ -41,7 +41,7 @@ _FORWARD_HEADERS = {
 
 
 class CredentialsHolder:
-    """Credentials as the provider gave them last: whoever signs never waits.
+    """The latest credentials of the provider: signing never waits.
 
     Args:
         provider: where they come from.

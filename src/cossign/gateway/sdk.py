@@ -25,7 +25,7 @@ __all__ = ["answer"]
 _LOG = logging.getLogger("cossign.gateway")
 _LONGEST_BODY = 64 << 10  # bytes
 _PATIENCE = 10  # seconds that a body may take
-# Headers that change nothing but the request that they are in. What else is signed must be in a rule's `headers`.
+# Headers that change only the request that they are in. Others must be in a rule's `headers` to be signed.
 _HARMLESS_HEADERS = frozenset(
     {
         "cache-control", "content-disposition", "content-encoding", "content-length", "content-md5", "content-type",
@@ -299,7 +299,9 @@ async def _temporary_keys(policy: Policy, request: Request) -> dict[str, Any]:
     if keys.lent.longest is not None and request.held_seconds > keys.lent.longest:
         raise Refusal("expires")
     if request.until and request.until < now + keys.lent.duration:
-        raise Refusal("expires", f"the keys hold {keys.lent.duration} seconds, longer than the caller's own signature")
+        raise Refusal(
+            "expires", f"the keys are valid for {keys.lent.duration} s, longer than the caller's own signature"
+        )
     try:
         credentials = await get_credentials(keys.provider)
     except CredentialsError as error:

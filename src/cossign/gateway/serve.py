@@ -196,7 +196,7 @@ class _Master:
         try:
             config = load_usable_config(self.path)
             self._adopt(config)
-        except Exception as error:  # whatever the file has, the next reload must come
+        except Exception as error:  # the next reload must come, even if this file is bad
             self.board.add(b"refused_reloads", 1)
             kind = "" if isinstance(error, (ConfigError, OSError)) else f"{type(error).__name__}: "
             _say(f"the configuration is refused, the old one stays:\n{kind}{error}")

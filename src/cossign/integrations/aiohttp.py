@@ -29,7 +29,7 @@ class CosAuth:
     Args:
         signer: one for a bucket signs for that bucket's host alone. A request to another bucket is an error; other
             requests are left as they are, as a session may also talk to other services. A Signer without a bucket signs
-            for whatever host is asked.
+            for any host.
     """
 
     def __init__(self, signer: Signer) -> None:

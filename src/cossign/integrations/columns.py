@@ -151,7 +151,7 @@ class ColumnSigning:
 
     Attributes:
         signer: a Signer, pickled: without a secret, as none can be.
-        start: Unix seconds at which all signatures begin, unless the Signer or the call says so.
+        start: Unix seconds at which all signatures begin, unless the Signer or the call gives another time.
         columns: the names of columns by the parameter of `Signer.presign_arrow` that they give: "keys", "method",
             "expires", "query['versionId']".
         query_cols: the parameters that columns give, in order.
@@ -251,7 +251,7 @@ class ColumnSigning:
 
         Raises:
             ParameterError: a row is bad; it names the column, the partition and the row, from 0.
-            CredentialsError: there are none here; it names them likewise.
+            CredentialsError: there are none here; it names the places that were tried.
         """
         keys = arrow_columns["keys"]
         signer, memory = _at_worker(self.signer)

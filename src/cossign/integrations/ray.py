@@ -58,7 +58,7 @@ def presign(
     concurrency: int | tuple[int, int] | None = None,
     **options: Any,
 ) -> Dataset:
-    """A Dataset with a column of presigned URLs behind its own columns, all of this call's instant.
+    """A Dataset with a column of presigned URLs after its own columns, all of this call's instant.
 
     A block that is made again, after an actor has died, has the same bytes, as long as its provider gives the same
     credentials. The other columns are passed on as they are, without a copy. An actor keeps the memory of its URLs for
@@ -182,7 +182,7 @@ def read_inventory(manifest: str, *, filesystem: Any = None, **options: Any) -> 
         The Dataset; of CSV reports, all columns are strings, but for Size, an int64.
 
     Raises:
-        ParameterError: it is no manifest, or a data file is missing or of another size than it says.
+        ParameterError: it is not a manifest, or a data file is missing or of another size than the manifest gives.
 
     Source: Tencent Cloud, COS, "Inventory Overview" (product 436, page 30622).
     """

@@ -31,7 +31,7 @@ class CosAuth(AuthBase):
 
     Args:
         signer: one for a bucket signs for that bucket's host alone, and any other URL is an error; one without a bucket
-            signs for whatever host is asked.
+            signs for any host.
     """
 
     def __init__(self, signer: Signer) -> None:

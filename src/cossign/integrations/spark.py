@@ -346,7 +346,7 @@ def read_inventory(spark: SparkSession, manifest: str) -> DataFrame:
         The DataFrame; of CSV reports, all columns are strings, but for Size, a bigint.
 
     Raises:
-        ParameterError: it is no manifest, or a data file is missing or of another size than it says.
+        ParameterError: it is not a manifest, or a data file is missing or of another size than the manifest gives.
 
     Source: Tencent Cloud, COS, "Inventory Overview" (product 436, page 30622).
     """

@@ -21,11 +21,11 @@ def verify_cos_signature(signer: Signer, **terms: Any) -> Callable[[Request], Aw
     Args:
         signer: whose credentials are accepted.
         terms: what `Signer.verify` takes besides: ``credentials``, ``skew``, ``require_headers`` (by default Host,
-            without which a signature holds for any server), ``require_params``, ``max_expires``, ``revoked``.
+            without which a signature is valid for any server), ``require_params``, ``max_expires``, ``revoked``.
 
     Returns:
-        A dependency: an async function of a Request that returns the Verified, or raises HTTPException: 401 where there
-        is no good signature, 403 where it is good but not as the terms want it. The answer says which kind of error.
+        A dependency: an async function of a Request that returns the Verified, or raises HTTPException: 401 without a
+        valid signature, 403 if the signature is valid but the terms refuse it. The answer names the kind of error.
 
     >>> from fastapi import Depends, FastAPI
     >>> from cossign import Credentials, Signer

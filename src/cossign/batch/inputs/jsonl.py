@@ -225,7 +225,7 @@ def _json_rows(block: bytes, schema: pa.Schema, key: str, is_strict: bool) -> tu
         for column, value in zip(columns, values, strict=True):
             column.append(value)
         rows += 1
-    # Keys stay bytes, so that what is no UTF-8 is found by whoever looks at all keys.
+    # Keys stay bytes, so that the check of all keys finds those that are not UTF-8.
     arrays = [pa.array(column, field.type) for column, field in zip(columns, schema, strict=True)]
     return pa.record_batch(arrays, schema.names), faults
 

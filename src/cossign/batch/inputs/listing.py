@@ -32,7 +32,7 @@ def list_prefix(key: str, include: Sequence[str]) -> str:
 
 
 def place(key: str, version_id: str | None) -> str:
-    """Where a list goes on behind a row: its key, and of a version its VersionId."""
+    """Where a list continues after a row: its key, and of a version its VersionId."""
     return key if version_id is None else f"{key}\0{version_id}"
 
 
@@ -49,7 +49,7 @@ def read(each: Input, choice: ColumnChoice, prefix: str, at: Position, last: str
         each: the input.
         choice: the columns.
         prefix: what the keys begin with.
-        at: where they begin: behind so many rows, and a `place`.
+        at: where they begin: after so many rows, and a `place`.
         last: the place of the last one; "" for all.
     """
     assert each.bucket is not None

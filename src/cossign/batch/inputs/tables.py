@@ -102,7 +102,7 @@ class Batch(NamedTuple):
         return self._replace(keys=self.keys.take(places), table=table)
 
     def _place(self, row: int) -> str:
-        """Where a bucket's list goes on behind a row."""
+        """Where a bucket's list continues after a row."""
         has_versions = "\0" in self.last
         return listing.place(str(self.keys[row]), str(self.table.column("VersionId")[row]) if has_versions else None)
 
@@ -331,7 +331,7 @@ def _etag_is_right(each: Input) -> bool | None:
 
 
 def _last_place(each: Input, table: pa.RecordBatch) -> str:
-    """Where a bucket's list goes on behind some rows."""
+    """Where a bucket's list continues after some rows."""
     version_id = str(table.column("VersionId")[-1]) if each.form == "versions" else None
     return listing.place(str(table.column("Key")[-1]), version_id)
 

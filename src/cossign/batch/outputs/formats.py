@@ -48,7 +48,7 @@ def output_format(output: str, format_name: str | None, directory: bool) -> Form
 
 
 class CountedFile:
-    """A file that is written, whose bytes are counted, and which whoever it is lent to cannot close.
+    """A file that is written, whose bytes are counted, and which the code that borrows it cannot close.
 
     Args:
         raw: the file; None for nowhere.
@@ -76,7 +76,7 @@ class CountedFile:
         return size
 
     def give_up(self) -> None:
-        """Write nothing more, whatever writers say when they are closed."""
+        """Write nothing more, even if writers write when they are closed."""
         self._raw = None
 
     def tell(self) -> int:

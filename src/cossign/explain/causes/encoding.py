@@ -22,7 +22,7 @@ unicode_form = ENCODING.cause(
     "unicode-form",
     title="The same letters in another Unicode form",
     why="File names on macOS are often in form NFD, and keyboards give NFC. They look alike, and are different bytes.",
-    fix='key = unicodedata.normalize("NFC", key)  # the same form where it is stored and where it is signed',
+    fix='# the same form where it is stored and where it is signed\nkey = unicodedata.normalize("NFC", key)',
 )
 not_utf8 = ENCODING.cause(
     "not-utf8",
@@ -102,7 +102,8 @@ encoder_differs = ENCODING.cause(
     "encoders for forms write '+' for a space, Java's URLEncoder also %7E for '~', and some write lower-case hex. A name "
     "without a value is signed with its '=': 'acl='.",
     fix='urllib.parse.quote(value, safe="-_.~")\n'
-    r"encodeURIComponent(value).replace(/[!'()*]/g, (c) => '%' + c.charCodeAt(0).toString(16).toUpperCase())",
+    "const hex = (c) => '%' + c.charCodeAt(0).toString(16).toUpperCase()\n"
+    "encodeURIComponent(value).replace(/[!'()*]/g, hex)",
 )
 
 
@@ -162,7 +163,7 @@ names_differ = ENCODING.cause(
     title="Names were signed in another case or order",
     why="Names of headers and parameters are percent-encoded, put in lower case, and sorted: where they are signed, and in "
     "the lists.",
-    fix="sorted((quote(name, safe='').lower(), quote(value, safe='')) for name, value in pairs)",
+    fix="encode = lambda text: quote(text, safe='')\nsorted((encode(name).lower(), encode(value)) for name, value in pairs)",
 )
 
 

@@ -109,7 +109,7 @@ content_type_changed = ENTRIES.cause(
     "content-type-changed",
     title="Another Content-Type was signed",
     why="Clients send their own Content-Type (fetch, form posts), add a charset, or send none without a body.",
-    fix='requests.put(url, data=data, headers={"Content-Type": "image/jpeg"})  # the one that was signed',
+    fix='# the Content-Type that was signed\nrequests.put(url, data=data, headers={"Content-Type": "image/jpeg"})',
 )
 
 
@@ -294,7 +294,7 @@ ENTRIES.cause(
     title="A signed parameter is not in the request",
     why='The signature names it (q-url-param-list). A client, a cache or a CDN ("ignore the query") dropped it, or it '
     "was never added to the URL.",
-    fix='signer.presign(key, query={"versionId": version})  # signs it and puts it into the URL',
+    fix='signer.presign(key, query={"versionId": version})  # signs it and adds it',
 )
 ENTRIES.cause(
     "sent-twice",
@@ -308,7 +308,7 @@ list_differs = ENTRIES.cause(
     title="The list names other headers or parameters than were signed",
     why="q-header-list and q-url-param-list must name all that is signed, in lower case and sorted. Here the list and the "
     "text that was signed were made of two different sets. An empty parameter counts, too.",
-    fix='q_header_list = ";".join(sorted(name.lower() for name in headers))  # of the dict that is signed',
+    fix='# of the mapping that is signed\nq_header_list = ";".join(sorted(name.lower() for name in headers))',
 )
 
 

@@ -12,7 +12,7 @@ KEYS.cause(
     why="The SecretKey does not belong to the SecretId in q-ak. It was rotated or mistyped, or it is of another account "
     "or environment. A signature alone cannot show this: a changed header, parameter, path or host looks the same. It "
     "is certain only if COS computed the same StringToSign.",
-    fix='Credentials(os.environ["COS_SECRET_ID"], os.environ["COS_SECRET_KEY"])  # both from one place',
+    fix="credentials = EnvironmentCredentials()  # both values from one place",
 )
 KEYS.cause(
     "unknown-secret-id",
@@ -57,7 +57,7 @@ secret_key_edited = KEYS.cause(
     title="The SecretKey that signed was damaged, or was empty",
     why="A file's line ends with a line's end, a copy takes a space with it, an environment file keeps its quotes, a "
     "variable was not set where the signer ran.",
-    fix='secret_key = os.environ["COS_SECRET_KEY"].strip()  # raises if it is not set, where .get() gives None',
+    fix='secret_key = os.environ["COS_SECRET_KEY"].strip()  # an error if it is not set',
 )
 
 
@@ -118,7 +118,7 @@ KEYS.cause(
     "token-changed",
     title="The token is not the one of these credentials",
     why="The token was replaced, cut or encoded again, or belongs to an earlier set of temporary credentials.",
-    fix='Credentials(sts["TmpSecretId"], sts["TmpSecretKey"], token=sts["Token"])  # all three of one answer',
+    fix='# all three values from one answer\nCredentials(sts["TmpSecretId"], sts["TmpSecretKey"], token=sts["Token"])',
 )
 KEYS.cause(
     "token-refused",

@@ -248,7 +248,7 @@ bucket_in_path = PATHS.cause(
     "bucket-in-path",
     title="The bucket stands in the path",
     why="COS has the bucket in the host. Clients that use S3's path style put it before the key.",
-    fix='Signer(credentials, bucket="examplebucket-1250000000", region="ap-beijing")  # the host holds the bucket',
+    fix='# the host contains the bucket\nSigner(credentials, bucket="examplebucket-1250000000", region="ap-beijing")',
 )
 
 
@@ -266,7 +266,7 @@ path_missing = PATHS.cause(
     "path-missing",
     title="The path '/' was signed, without the key",
     why="getAuthorization without Key, or with an empty Pathname, signs a request for the bucket.",
-    fix='COS.getAuthorization(SecretId=..., SecretKey=..., Method="get", Key="picture.jpg")',
+    fix='COS.getAuthorization(SecretId=..., SecretKey=..., Key="picture.jpg")',
 )
 
 
@@ -281,7 +281,7 @@ path_rewritten = PATHS.cause(
     "path-rewritten",
     title="The path was rewritten on the way",
     why="A proxy, a CDN or a rewrite rule added something to the path, or took a part of it away.",
-    fix="proxy_pass http://cos_upstream;  # nginx: without a path after the name, it sends the request's own",
+    fix="# nginx sends the request's own path if the name has none\nproxy_pass http://cos_upstream;",
 )
 
 

@@ -19,14 +19,14 @@ TIMES.cause(
     "not-yet-valid",
     title="The signature is not valid yet: a clock is wrong",
     why="KeyTime begins in the future: the signer's clock is fast, or this one is slow.",
-    fix="cossign.Clock()  # learns the service's time from its answers: Signer(..., clock=...)",
+    fix="Signer(..., clock=cossign.Clock())  # learns the time from the service's answers",
 )
 TIMES.cause(
     "clock-skew",
     title="A clock is wrong",
     why="COS compares the request's time with its own clock. A machine whose clock is wrong makes signatures that have "
     "ended, or that begin later.",
-    fix="cossign.Clock()  # learns the service's time from its answers: Signer(..., clock=...)",
+    fix="Signer(..., clock=cossign.Clock())  # learns the time from the service's answers",
 )
 
 milliseconds = TIMES.cause(
@@ -60,7 +60,7 @@ key_time_changed = TIMES.cause(
     title="Another KeyTime was signed than is sent",
     why="The clock was read twice, once for the signature and once for its fields; or ';' was percent-encoded before it "
     "was signed; or q-sign-time and q-key-time differ, which are the same in every SDK.",
-    fix='q_sign_time = q_key_time = f"{start};{end}"  # one value; only in a URL is it written with %3B',
+    fix='q_sign_time = q_key_time = f"{start};{end}"  # with %3B in a URL only',
 )
 
 

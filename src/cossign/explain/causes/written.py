@@ -86,7 +86,7 @@ WRITTEN.cause(
     "aws-sigv4",
     title="It is signed by AWS's Signature Version 4",
     why="boto3 and the AWS SDKs sign so. COS takes it on its S3-compatible interface; cossign cannot check it.",
-    fix='Signer(Credentials(...), bucket="examplebucket-1250000000", region="ap-beijing").presign(key)',
+    fix='Signer(credentials, bucket=bucket, region="ap-beijing").presign(key)',
 )
 WRITTEN.cause(
     "other-service",

@@ -10,7 +10,7 @@
 /* What is done with a key, or-ed. */
 enum {
     RULE_DROP_SLASH = 1, /* one leading slash of the key is dropped (as the documented calls do) */
-    RULE_KEEP_SLASH = 2, /* no slash is put before a key that begins with one (likewise) */
+    RULE_KEEP_SLASH = 2, /* no slash is put before a key that begins with one (as they do) */
     RULE_REQUIRED = 4,   /* an empty key is a missing parameter */
     RULE_STRICT = 8,     /* COS's naming rules are checked */
     RULE_NO_NULL = 16,   /* None is a missing parameter */

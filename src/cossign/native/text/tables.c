@@ -25,7 +25,7 @@ typedef struct {
 
 /* What is known of some keys. */
 typedef struct {
-    uint32_t seconds[KEY_WAYS];   /* how long their signatures hold */
+    uint32_t seconds[KEY_WAYS];   /* how long their signatures are valid */
     uint32_t last_tile[KEY_WAYS]; /* the last tile with this key; 0 if there is none yet */
 } KeySet;
 

@@ -19,7 +19,7 @@ typedef struct {
 /* How rows differ. */
 typedef struct {
     const Form *form; /* of a row that differs in nothing; it has end_back, and its head is a method and a line end */
-    const sha1_key *key;    /* likewise */
+    const sha1_key *key;    /* of a row that differs in nothing */
     const sha1_key *secret; /* prepared with the SecretKey and no head */
     sha1_compressor *compress;
     ptrdiff_t method; /* the number of the value that is a row's method, and of the one that is its seconds; or -1 */

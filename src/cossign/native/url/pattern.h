@@ -1,4 +1,4 @@
-/* What the URLs of one batch have in common: all but their keys and signatures.
+/* What the URLs of one batch have in common: everything except their keys and signatures.
 
    A URL that fits needs not be taken apart: its HttpString differs from the others' by its key alone. */
 #ifndef COSSIGN_PATTERN_H
@@ -23,7 +23,7 @@ typedef struct {
     const Text *keys; /* percent-encoded, of the URLs that fit */
     size_t count;
     sha1_row *rows;
-    uint8_t *wrong; /* 1 for a key that cannot be one: its signature is not right, whatever is hashed */
+    uint8_t *wrong; /* 1 for a key that cannot be one: its signature is not right, for any hash */
     Text *texts;    /* for the layer's use */
 } Fitting;
 
