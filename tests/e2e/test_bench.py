@@ -87,8 +87,8 @@ def test_the_report_has_all_suites_and_stands_alone(quick: Path) -> None:
     absent |= set() if shutil.which("valgrind") else {"instructions"}
     assert suites == kept - absent
     text = (quick / "report.md").read_text()
-    assert "its numbers mean nothing" in text
-    assert f"Both have {result['last']['both']} measurements" in text
+    assert "This was a quick run" in text
+    assert f"The two share {result['last']['both']} measurements" in text
     assert result["last"]["both"] > 100
     assert all(f"| {suite} | {name} |" in text for suite, name, *_ in result["last"]["worse"])
     assert {each.stem for each in quick.glob("*.svg")} >= {

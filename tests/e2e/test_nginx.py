@@ -308,5 +308,5 @@ def test_client_certificates(tmp_path: Path, origin: CosServer) -> None:
 def test_every_recipe_is_run_and_documented() -> None:
     names = {recipe.name for recipe in RECIPES.iterdir()}
     assert names == {"auth-request.conf", "signed-proxy.conf", "cached-redirects.conf", "client-certificates.conf"}
-    page = (RECIPES.parent / "gateway.md").read_text()
+    page = (RECIPES.parent / "deploying.md").read_text()
     assert all(f"nginx/{name}" in page for name in names)

@@ -416,8 +416,8 @@ def test_a_client_that_reads_nothing_is_cut_off(tmp_path: Path) -> None:
 def embedded() -> dict[str, Any]:
     """The names that the page's first Python example makes."""
     names: dict[str, Any] = {"__name__": "docs"}
-    block = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "gateway.md").read_text(), re.S)[0]
-    exec(compile(block, "gateway.md", "exec"), names)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "gateway.md").read_text(), re.S)
+    exec(compile("\n".join(blocks[:3]), "gateway.md", "exec"), names)
     return names
 
 
@@ -438,22 +438,22 @@ class AppClient:
 
 def test_the_pages_example_in_fastapi() -> None:
     names = embedded()
-    client = AppClient(names["app"], names["signer"].host)
+    client = AppClient(names["app"], names["caller"].host)
     answer = client.get("/objects/public/a%20b")
     assert answer.status_code == 302
     assert SIGNER.verify(answer.headers["location"]).key == "public/a b"
     assert client.get("/objects/private/a").status_code == 403
     assert client.get("/objects/public/%2e%2e/a").status_code == 400
-    signed = names["signer"].presign("files/a b", expires=600)
+    signed = names["caller"].presign("files/a b", expires=600)
     assert client.get(signed).json() == {"key": "files/a b", "caller": SECRET_ID}
-    authorization = names["signer"].authorization("GET", "files/a", expires=600)
+    authorization = names["caller"].authorization("GET", "files/a", expires=600)
     assert client.get("/files/a", headers={"Authorization": authorization}).json()["key"] == "files/a"
     for url, status, kind in (
         (signed.replace("a%20b", "b"), 401, "SignatureMismatch"),
-        (names["signer"].presign("files/a", expires=3601), 403, "SignatureRefused"),
-        (names["signer"].presign("files/a", key_time=(1, 2)), 401, "SignatureExpired"),
+        (names["caller"].presign("files/a", expires=3601), 403, "SignatureRefused"),
+        (names["caller"].presign("files/a", key_time=(1, 2)), 401, "SignatureExpired"),
         (
-            Signer(Credentials("AKIDx", "k"), domain=f"https://{names['signer'].host}").presign("files/a"),
+            Signer(Credentials("AKIDx", "k"), domain=f"https://{names['caller'].host}").presign("files/a"),
             401,
             "UnknownSecretId",
         ),
