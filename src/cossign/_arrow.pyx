@@ -887,11 +887,11 @@ cdef class ReadyChunk:
 cdef class PackedUrls:
     """The URLs of `Signer.presign_packed`: a sequence of str, in the order of the keys.
 
-    All are signed when it is made, and lie one after the other in memory. A str is made each time one is looked at. A
-    slice is a list; so is what is pickled.
+    All URLs are signed at once and lie one after the other in memory. Each access makes a str. A slice is a list, and
+    pickling makes a list.
 
     Attributes:
-        errors: with ``on_error="null"``, ``(index, reason)`` for each bad row, which is None.
+        errors: with ``on_error="null"``, ``(index, reason)`` of each bad row. Its URL is None.
     """
 
     cdef bint is_ascii

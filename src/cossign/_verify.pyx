@@ -500,7 +500,7 @@ cdef class Judge:
         return 0
 
     def verify(self, str url not None, long long now):
-        """Judge a presigned URL, or a request by its Authorization.
+        """Check a presigned URL, or a request with an Authorization.
 
         Args:
             url: an absolute http(s) URL, or a request target that begins with "/".

@@ -1,4 +1,4 @@
-"""Many keys at a time: sequences and columns of Arrow, whose method, expiry and parameters may differ by row."""
+"""Many keys in one call, as sequences or Arrow columns. Method, expiry and parameters may differ by row."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Sequence.register(PackedUrls)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class BulkResult(list[str | None]):
-    """What a bulk call with ``on_error="null"`` returns: the list, and what was wrong with the rows that are None.
+    """The result of a bulk call with ``on_error="null"``: a list, with the reasons for the rows that are None.
 
     Attributes:
         errors: ``(index, reason)`` for each bad row.

@@ -37,12 +37,12 @@ _DOT_SEGMENT = re.compile(r"(?:^|/)\.\.?(?:/|$)")
 
 
 class VerifiedLink(NamedTuple):
-    """A link whose digest is right and whose time is not over.
+    """A link with the right digest, which has not expired.
 
     Attributes:
         path: the path, decoded, with its leading slash.
-        timestamp: Unix seconds at which it was made; of kind B, the beginning of that minute.
-        expires_at: Unix seconds from which on the CDN refuses it.
+        timestamp: the time in the link, Unix seconds. In kind B it is the beginning of a minute.
+        expires_at: Unix seconds from which the CDN refuses it.
     """
 
     path: str
@@ -53,24 +53,24 @@ class VerifiedLink(NamedTuple):
 class CdnSigner:
     """Makes and checks links for one host of a CDN.
 
-    A path is given as it is, not percent-encoded, and its leading slash may be left out. The digest is of the path as
-    it is sent, percent-encoded. Parameters of the query are not part of it.
+    Give a path as it is, not percent-encoded, with or without its first slash. The digest covers the percent-encoded
+    path. It does not cover the query.
 
     Args:
-        kind: "A", "B", "C" or "D", as the CDN's configuration says.
+        kind: "A", "B", "C" or "D", as in the CDN's configuration.
         key: the configuration's key: 6 to 40 letters and digits. It is never shown.
         host: the CDN's host.
         scheme: "https" or "http".
         validity: how long a link is valid after it was made, as in the CDN's configuration; a number of seconds, a
-            timedelta, or text such as "30m". It is what `verify` goes by.
-        backup_key: the configuration's second key; `verify` takes links of both.
+            timedelta, or text such as "30m". `verify` uses it.
+        backup_key: the configuration's second key. `verify` accepts links of both.
         sign_name: the parameter of the digest, for kinds A and D.
         time_name: the parameter of the time, for kind D.
         hex_time: whether the time of kind D is written in hex; in decimal otherwise.
         uid: the user's number in kind A; usually "0".
 
     Raises:
-        ParameterError: a parameter is not of its form; the message names it, and shows no key.
+        ParameterError: a parameter is not valid; the message names it, and shows no key.
 
     Source: Tencent Cloud CDN, "Authentication" (product 228, pages 35222 to 35225); EdgeOne (product 1552, pages 109329
     to 109332).
@@ -152,18 +152,18 @@ class CdnSigner:
         """One link.
 
         Args:
-            path: such as ``photos/头像.jpg``, with a leading slash or without.
-            timestamp: Unix seconds at which it is made; None for now.
-            rand: of kind A: 0 to 100 letters and digits; None for random ones. With the same, a link stays the same.
-            query: further parameters, which the CDN sees, and does not check.
-            is_encoded: whether the path is percent-encoded already, and is signed as it is.
+            path: such as ``photos/头像.jpg``, with or without a slash at its beginning.
+            timestamp: the time in the link, Unix seconds. None: now.
+            rand: for kind A: 0 to 100 letters and digits. None: random ones. With the same text, a link stays the same.
+            query: more parameters, which the CDN does not check.
+            is_encoded: whether the path is already percent-encoded.
 
         Returns:
             The URL.
 
         Raises:
-            ParameterError: a parameter is not of its form.
-            KeyNameError: no client sends such a path: it has dot segments, or is not valid Unicode.
+            ParameterError: a parameter is not valid.
+            KeyNameError: clients cannot send such a path: it has dot segments, or is not valid Unicode.
 
         >>> signer = CdnSigner("A", key="DvYmqE81E1F9R791H6lmht", host="cdn.example.com")
         >>> signer.sign("foo.jpg", timestamp=1721029907, rand="1").partition("-1-0-")[0]
@@ -179,14 +179,14 @@ class CdnSigner:
         return self._links([raw_path], timestamp, rand, rest)[0]
 
     def sign_many(self, paths: Iterable[str], *, timestamp: float | None = None) -> list[str]:
-        """A link for each path, all of one instant.
+        """A link for each path, all with the same time.
 
         Args:
             paths: as in `sign`.
             timestamp: Unix seconds; None for now.
 
         Returns:
-            The URLs, in the order of the paths. Those of kind A have a random part each.
+            The URLs, in the order of the paths. Each link of kind A has another random part.
 
         Raises:
             ParameterError, KeyNameError: as in `sign`; the error has the path's place.
@@ -237,16 +237,16 @@ class CdnSigner:
         """Check a link as the CDN does.
 
         Args:
-            url: the link, or its path and query alone.
+            url: the link, or only its path and query.
             now: Unix seconds; None for this machine's clock.
-            validity: how long it holds after it was made; None for the signer's.
+            validity: how long it is valid after its time. None: the signer's validity.
 
         Returns:
-            VerifiedLink. A time that lies ahead is accepted, as it is by the CDN.
+            VerifiedLink. A time in the future is accepted, as by the CDN.
 
         Raises:
-            MalformedSignature: the digest or the time is missing, doubled or not of its form, or the host is another.
-            SignatureMismatch: the digest is of another path, time or key.
+            MalformedSignature: the digest or the time is missing, doubled or malformed, or the host is another.
+            SignatureMismatch: the digest belongs to another path, time or key.
             SignatureExpired: its time is over.
 
         >>> signer = CdnSigner("B", key="DvYmqE81E1F9R791H6lmht", host="cdn.example.com")

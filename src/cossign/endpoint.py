@@ -108,7 +108,7 @@ def endpoint(
         names: what to call bucket, region and domain in an error.
 
     Raises:
-        ParameterError: a part is missing, or not of its form.
+        ParameterError: a part is missing, or not valid.
 
     >>> endpoint("examplebucket-1250000000", "ap-beijing").host
     'examplebucket-1250000000.cos.ap-beijing.myqcloud.com'

@@ -1,4 +1,4 @@
-"""Which engine signs, and how many threads: chosen by the caller, the environment or this machine."""
+"""The choice of the engine and of the number of threads: by the caller, the environment or the machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _START, _END = 1557989753, 1557996953
 
 
 def engines() -> tuple[str, ...]:
-    """The engines of this machine, fastest first; "hashlib" is always last and always there.
+    """The engines of this machine, fastest first. The last one is always "hashlib".
 
     >>> engines()[-1]
     'hashlib'

@@ -1,4 +1,4 @@
-"""The exceptions: one ladder, so that a handler can catch as much or as little as it wants; and the warnings.
+"""The exceptions and warnings. All exceptions have one base, so that a handler can catch all or some.
 
 No message, and no attribute, ever holds a SecretKey, a SignKey, a token or an expected signature.
 """
@@ -28,15 +28,15 @@ __all__ = [
 
 
 class CosSignError(ValueError):
-    """The root of everything that cossign raises on purpose."""
+    """The base of all errors of cossign."""
 
 
 class ParameterError(CosSignError):
-    """A parameter is missing, unknown, or of a wrong type or shape; the message names it.
+    """A parameter is missing, unknown, or has a wrong type or form. The message names it.
 
     Attributes:
-        parameter: the parameter's name, as the caller spells it (``"Expires"``, ``"query['a']"``).
-        index: in bulk calls the row's position in the input, counted from 0; otherwise None.
+        parameter: the name of the parameter, in the caller's spelling (``"Expires"``, ``"query['a']"``).
+        index: in bulk calls the number of the row, from 0; otherwise None.
         reason: the message without the parameter and the row.
     """
 
@@ -52,12 +52,12 @@ class ParameterError(CosSignError):
 
 
 class StorageError(CosSignError):
-    """A bucket cannot be listed, read or written; the message names the object, the request, and what to do.
+    """A bucket cannot be listed, read or written. The message names the object, the request, and what to do.
 
     Attributes:
         action: the permission that the request needs, such as ``name/cos:GetObject``.
         bucket: the bucket.
-        key: the object, or what the listed keys begin with.
+        key: the object, or the prefix of a list.
         status: COS's HTTP status; 0 if COS did not answer.
         code: COS's code, such as NoSuchKey.
         was_repeated: whether the request was sent more than once.
@@ -79,7 +79,7 @@ class StorageError(CosSignError):
 
 
 class MissingParameter(ParameterError):
-    """A documented parameter was not given; worded as the official SDKs word it."""
+    """A documented parameter is missing. The message has the words of the official SDKs."""
 
     def __init__(self, parameter: str, reason: str, index: int | None = None) -> None:
         super().__init__(parameter, reason, index)
@@ -88,30 +88,30 @@ class MissingParameter(ParameterError):
 
 
 class KeyNameError(ParameterError):
-    """An object key that COS cannot hold, or that no client can send; in bulk calls ``index`` is its row."""
+    """A key that COS does not allow, or that clients cannot send. In bulk calls ``index`` is its row."""
 
 
 class CredentialsError(CosSignError):
-    """No usable SecretId and SecretKey; the message says where they were looked for."""
+    """There are no usable SecretId and SecretKey. The message lists the places that were tried."""
 
 
 class CredentialsNotFound(CredentialsError):
-    """A place holds no credentials, or none that can be used, so that a chain looks at the next one."""
+    """A source has no usable credentials. A chain tries the next source."""
 
 
 class CredentialsWarning(UserWarning):
-    """Credentials with which COS will refuse what is signed; the message says why."""
+    """COS will refuse signatures of these credentials. The message gives the reason."""
 
 
 class UnsignedHeaderWarning(UserWarning):
-    """The documented facade was given a header that the SDK does not sign, and leaves it unsigned, too."""
+    """A documented call got a header that the SDK does not sign. It is not signed here either."""
 
 
 class BadSignature(CosSignError):
     """A URL or a request whose signature is not valid.
 
     Attributes:
-        http_string: the HttpString that the URL or request amounts to, or None where it could not be read.
+        http_string: the HttpString of the URL or request, or None if it could not be read.
         string_to_sign: the StringToSign, or None.
         key_time: ``(start, end)`` in Unix seconds, or None.
     """
@@ -134,31 +134,31 @@ class BadSignature(CosSignError):
 
 
 class MalformedSignature(BadSignature):
-    """The signature's parameters are missing, doubled, or not of their documented form."""
+    """Fields of the signature are missing, doubled or malformed."""
 
 
 class SignatureMismatch(BadSignature):
-    """The signature is of another request, or was made with another SecretKey."""
+    """The signature belongs to another request or another SecretKey."""
 
 
 class SignatureExpired(BadSignature):
-    """The signature is right, and its KeyTime has ended."""
+    """The signature is right, but its KeyTime has ended."""
 
 
 class SignatureNotYetValid(BadSignature):
-    """The signature is right, and its KeyTime has not begun."""
+    """The signature is right, but its KeyTime has not started."""
 
 
 class SignatureRefused(BadSignature):
-    """The signature is right, but not as this verifier wants it: it leaves something unsigned, or holds too long."""
+    """The signature is right, but this verifier refuses it: it does not sign something, or is valid for too long."""
 
 
 class SignatureRevoked(SignatureRefused):
-    """The signature is right, but it, or its SecretId, was revoked."""
+    """The signature is right, but the signature or its SecretId is revoked."""
 
 
 class UnknownSecretId(BadSignature):
-    """The SecretId (q-ak) is none of those that the verifier holds."""
+    """The verifier has no credentials for this SecretId (q-ak)."""
 
 
 def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:

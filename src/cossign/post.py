@@ -1,4 +1,4 @@
-"""POST Object: a form's policy, made and judged.
+"""POST Object: making and checking the policy of a form.
 
 Its signature is not that of other requests: StringToSign is the SHA-1 of the policy's text alone.
 Source: Tencent Cloud, COS, "POST Object" (product 436, page 14690), "Signature protection".
@@ -270,7 +270,7 @@ def read_policy(encoded_policy: str) -> tuple[bytes, int, list[tuple[Any, ...]]]
         The policy's text, its expiration in Unix seconds, and its conditions as `VerifiedPost` has them.
 
     Raises:
-        MalformedSignature: it is not of its form.
+        MalformedSignature: it is malformed.
     """
     try:
         policy = base64.b64decode(encoded_policy, validate=True)

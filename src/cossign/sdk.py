@@ -340,7 +340,7 @@ def getAuthorization(parameters: Mapping[str, Any] | None = None, /, **keywords:
         The value of the Authorization header; percent-encoded whole, of the URL parameter ``sign``.
 
     Raises:
-        ParameterError: a parameter is missing, unknown or not of its form; the message names it.
+        ParameterError: a parameter is missing, unknown or not valid; the message names it.
 
     Source: product 436, page 36162; cos-wx-sdk-v5, src/util.js, getAuth.
 
@@ -358,7 +358,7 @@ def getAuthorization(parameters: Mapping[str, Any] | None = None, /, **keywords:
 
 
 def getAuthorizations(parameters: Mapping[str, Any] | None = None, /, **keywords: Any) -> list[str]:
-    """`getAuthorization` for each of ``Keys``, at one instant; every other parameter is the same.
+    """`getAuthorization` for each of ``Keys``, all with the same start and the same other parameters.
 
     ``RoundTo``, in seconds, is `Signer`'s `round_to`.
 
@@ -523,14 +523,14 @@ class _Answer:
 
 
 class COS:
-    """The documented client, as far as it signs.
+    """The documented client. It signs; it does not transfer files.
 
     Args (keywords or one mapping):
         SecretId, SecretKey: permanent or temporary credentials.
-        SecurityToken (or XCosSecurityToken): the token of temporary ones; stands in the URL as it is given.
-        StartTime, ExpiredTime: when those begin and end, Unix seconds of 10 digits.
+        SecurityToken (or XCosSecurityToken): the token of temporary credentials. The URL contains it as you give it.
+        StartTime, ExpiredTime: the start and the end of temporary credentials, Unix seconds with 10 digits.
         Domain: a host or a template, as in `cossign.endpoint.endpoint`.
-        Protocol: accepted as the Mini Program SDK accepts it: URLs are https unless Domain names a scheme.
+        Protocol: accepted without effect, as in the Mini Program SDK: URLs are https, unless Domain has a scheme.
         UseAccelerate: use the global acceleration host.
         ForceSignHost: False not to sign Host.
         SystemClockOffset: milliseconds to add to the clock.
@@ -538,7 +538,7 @@ class COS:
             an Authorization or with {TmpSecretId, TmpSecretKey, SecurityToken, StartTime, ExpiredTime}.
         getSTS: a function of the same kind, for temporary credentials only.
 
-    The SDK's options that concern transfers are accepted and have no effect.
+    Options for transfers are accepted without effect.
 
     >>> cos = COS({"SecretId": "AKIDEXAMPLE", "SecretKey": "example-key"})
     >>> cos.getObjectUrl(Bucket="examplebucket-1250000000", Region="ap-beijing", Key="picture.jpg", Sign=False)
@@ -614,8 +614,8 @@ class COS:
             Key: the object's key, required; one leading slash is dropped.
             Sign: False for a URL without a signature; True when missing.
             Method: "GET" when missing.
-            Query: parameters that are signed and stand in the URL.
-            QueryString: put after those as it is, not signed.
+            Query: parameters of the URL, which are signed.
+            QueryString: added to the URL as it is, unsigned.
             Headers: headers to sign. Empty ones are left out; so are Content-Type, Cache-Control and others that the
                 SDK does not sign, with an `UnsignedHeaderWarning`.
             Expires: seconds; 900 when missing, 0 or empty.
@@ -623,11 +623,11 @@ class COS:
             callback: ``callback(err, data)``; ``data.Url`` is the URL.
 
         Returns:
-            The URL. With a provider that has not answered yet, the unsigned one, and the signed one goes to the
-            callback. None if the callback got an error.
+            The URL. If a provider has not answered yet, the unsigned URL, and the callback gets the signed one. None if
+            the callback got an error.
 
         Raises:
-            ParameterError: a parameter is missing, unknown or not of its form; only where there is no callback.
+            ParameterError: a parameter is missing, unknown or not valid; only where there is no callback.
 
         Source: product 436, page 36162; cos-wx-sdk-v5, src/base.js, getObjectUrl.
 
@@ -664,7 +664,7 @@ class COS:
     def getObjectUrls(
         self, parameters: Mapping[str, Any] | None = None, callback: Callback | None = None, /, **keywords: Any
     ) -> list[str] | None:
-        """`getObjectUrl` for each of ``Keys``, at one instant; every other parameter is the same.
+        """`getObjectUrl` for each of ``Keys``, all with the same start and the same other parameters.
 
         ``RoundTo``, in seconds, is `Signer`'s `round_to`.
 

@@ -1,4 +1,4 @@
-"""What a Signer is made with: parameters that are checked once and never change; copies with other ones; its clock."""
+"""The parameters of a Signer: checked once, never changed; copies with other parameters; the clock."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class Settings:
         return None if self._endpoint is None else self._endpoint.host
 
     def where(self) -> Endpoint:
-        """Where its URLs lead; a ParameterError if it was made for no bucket."""
+        """The endpoint of its URLs; a ParameterError if it has no bucket."""
         if self._endpoint is None:
             missing = [name for name in ("bucket", "region") if getattr(self, name) is None]
             how = "is missing: give it" if len(missing) == 1 else "are missing: give them"
@@ -176,7 +176,7 @@ class Settings:
             A Signer. If this one was made by `at`, its signatures begin at the same instant.
 
         Raises:
-            ParameterError: a parameter is not one of `Signer`, or is not of its form.
+            ParameterError: a parameter is not one of `Signer`, or is not valid.
 
         >>> from cossign import Credentials, Signer
         >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
@@ -192,14 +192,14 @@ class Settings:
         return signer
 
     def at(self, start: int | None = None) -> Self:
-        """The same Signer, whose signatures all begin at one instant, however many calls and processes share the work.
+        """The same Signer with a fixed start, so that several calls, processes and machines make the same signatures.
 
         Args:
-            start: Unix seconds at which KeyTime begins; None for that of now, or the one that this Signer has already.
+            start: Unix seconds at which KeyTime starts. None: now, or the start that this Signer already has.
 
         Returns:
-            A Signer, whose `start` is that instant. It signs after its signatures have ended, too: they are reproduced,
-            byte for byte.
+            A Signer with this `start`. It also signs after its signatures have ended, and then reproduces them byte for
+            byte.
 
         Raises:
             ParameterError: `start` is not a whole number of Unix seconds.

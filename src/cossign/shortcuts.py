@@ -1,4 +1,4 @@
-"""A Signer's short cuts: verify what it signed, judge a form, explain why a signature does not match."""
+"""Short cuts of a Signer: verify, check a form, explain a signature that does not match."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ class ShortCuts(Settings):
         max_expires: Duration | None = None,
         revoked: Revoked | None = None,
     ) -> Verified:
-        """Judge a presigned URL, or a request by its Authorization, as COS would.
+        """Check a presigned URL, or a request with an Authorization, as COS does.
 
-        Takes both URL forms (percent-encoded or as the SDKs write them), the ``sign=`` parameter, and lists and
-        parameters in any order and case. The comparison takes constant time.
+        It accepts both forms of URLs (percent-encoded, or as the SDKs write them) and the ``sign=`` parameter. Lists
+        and parameters may have any order and case. The comparison takes constant time.
 
         Args:
             url: the URL as it was requested; or its target (``/key?...``) with Host among the headers.
@@ -63,19 +63,19 @@ class ShortCuts(Settings):
             skew: seconds by which the signer's clock may differ from this one's.
             require_headers: names of headers that must be signed, such as ``("host",)``.
             require_params: names of parameters that must be signed.
-            max_expires: seconds that the signature may hold at most, from KeyTime's start to its end.
-            revoked: SecretIds and signatures that are no longer good, or a function that is asked about a Verified.
+            max_expires: the longest validity in seconds, from KeyTime's start to its end.
+            revoked: SecretIds and signatures to refuse; or a function of a Verified that returns whether it is revoked.
 
         Returns:
             Verified: who signed what, and for how long.
 
         Raises:
-            MalformedSignature: there is no signature, or it is not of its form.
+            MalformedSignature: there is no signature, or it is malformed.
             UnknownSecretId: signed with a SecretId that is not in `credentials`.
             SignatureMismatch: another request was signed, or with another SecretKey.
-            SignatureNotYetValid, SignatureExpired: right, but not now.
-            SignatureRefused: right, but something that must be signed is not, or it holds too long.
-            SignatureRevoked: right, but revoked.
+            SignatureNotYetValid, SignatureExpired: the signature is right, but not valid now.
+            SignatureRefused: it is right, but does not sign something that it must, or is valid for too long.
+            SignatureRevoked: it is right, but revoked.
 
         >>> from cossign import Credentials, Signer
         >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
@@ -111,14 +111,14 @@ class ShortCuts(Settings):
         revoked: Revoked | None = None,
         threads: int = 1,
     ) -> Judgement:
-        """Judge many URLs at one instant; a bad one gives its BadSignature instead of raising it.
+        """Check many URLs at the same time. A bad one becomes a BadSignature, which is not raised.
 
-        Args: as in `verify`, for all of `urls`; and `threads`, how many share the work. A function as `revoked` is
-        asked about each URL.
+        Args: as in `verify`, for all of `urls`; and `threads`, the number of threads. A function as `revoked` is
+        called for each URL.
 
         Returns:
-            A sequence with a Verified or a BadSignature for each URL, in order, built when it is looked at; its ``bad``
-            lists the rows of the bad ones.
+            A sequence with a Verified or a BadSignature for each URL, in order, made when you read it. ``bad`` lists
+            the rows of the bad ones.
 
         >>> from cossign import Credentials, Signer, Verified
         >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
@@ -146,22 +146,22 @@ class ShortCuts(Settings):
         max_expires: Duration | None = None,
         revoked: Revoked | None = None,
     ) -> VerifiedPost:
-        """Judge the form of a POST Object by its policy, as COS would.
+        """Check the form of a POST Object by its policy, as COS does.
 
         A form with a ``Signature`` field instead of a policy, as the Mini Program SDK's ``postObject`` sends it, is a
         request to ``/`` with that Authorization: give it to `verify`.
 
         Args:
-            fields: the form's fields, but for the file.
+            fields: the form's fields, without the file.
             size: the file's size in bytes; needed if the policy limits it.
             filename: the file's name; needed if the key has ``${filename}``.
             credentials, skew, max_expires, revoked: as in `verify`.
 
         Returns:
-            VerifiedPost: who signed what, for how long, and which fields the policy does not speak of.
+            VerifiedPost: who signed what, for how long, and the fields that the policy does not cover.
 
         Raises:
-            MalformedSignature: a field is missing, or the policy is not of its form.
+            MalformedSignature: a field is missing, or the policy is malformed.
             SignatureMismatch: another policy was signed, or with another SecretKey; or a field breaks a condition.
             UnknownSecretId, SignatureNotYetValid, SignatureExpired, SignatureRefused, SignatureRevoked: as in `verify`.
 
@@ -184,21 +184,21 @@ class ShortCuts(Settings):
         error: str | None = None,
         show_secrets: bool = False,
     ) -> Explanation:
-        """Find out why a signature does not match: the causes, confirmed by recomputing.
+        """Find out why a signature does not match. The causes are confirmed by recomputing it.
 
         Args:
-            request: a presigned URL; or what curl -v, a browser (HAR, "Copy as cURL"), a log or the wire shows.
-            method: the request's, if it is not said there; GET for a bare URL.
-            headers: the request's, where they are not said there.
+            request: a presigned URL; or a request from curl -v, a browser (HAR, "Copy as cURL"), a log or the wire.
+            method: the request's method, if `request` does not contain it. Default: GET.
+            headers: the request's headers, if `request` does not contain them.
             credentials: as in `verify`; all are tried.
-            error: the service's answer: its XML or JSON, or a log's line that shows its code.
-            show_secrets: let the result have SignKey, tokens and whole signatures.
+            error: the answer of COS: XML, JSON, or a line of a log with its code.
+            show_secrets: show SignKey, tokens and whole signatures.
 
         Returns:
-            Explanation: its findings, each with a fix; printed, or by ``.json()`` and ``.html()``.
+            Explanation: the findings, each with a fix. Print it, or call ``.json()`` or ``.html()``.
 
         Raises:
-            ParameterError: the request or the error is none.
+            ParameterError: the text is not a request, or not an answer.
 
         >>> from cossign import Credentials, Signer
         >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")

@@ -69,7 +69,7 @@ def memory_for_few(memory: Memory, keys: Any) -> Memory | None:
 
 
 class Signer(ShortCuts):
-    """Signs and verifies for one bucket; immutable, and safe to share between threads.
+    """Signs and verifies for one bucket. It never changes, and threads can share it.
 
     Args:
         credentials: Credentials, a provider with ``get() -> Credentials``, or a function that returns Credentials.
@@ -79,21 +79,21 @@ class Signer(ShortCuts):
         scheme: "https" or "http".
         expires: how long a signature is valid, unless a call gives another time: seconds, a timedelta, or text such as
             "15m".
-        round_to: the length of a window in which a key's URL stays the same, so that browsers and CDNs keep what it
-            leads to: KeyTime begins with the window, and ends `expires` after it. None for a new URL each second.
+        round_to: the length of a window in which a key's URL stays the same, so that browsers and CDNs can cache the
+            object. KeyTime starts with the window, and ends `expires` after its end. None: a new URL each second.
         sign_host: sign the Host header, so that a signature is valid for this bucket alone.
         accelerate: use the global acceleration host.
-        strict: check keys by COS's naming rules, and refuse what HTTP clients would change on the way.
+        strict: check keys by COS's naming rules, and refuse keys that HTTP clients would change.
         engine: "auto", or one of `engines()`. The environment variable COSSIGN_ENGINE overrides "auto".
-        backdate: seconds before now at which KeyTime begins, for a machine whose clock is ahead of COS's. More than 1
-            make KeyTime longer, so that it ends when it does with 1.
-        clock: what tells the time, where this machine's own clock may be wrong; see `Clock`.
+        backdate: how many seconds before now KeyTime starts, for a machine whose clock is ahead of COS's. The end of
+            KeyTime stays the same.
+        clock: another clock, if this machine's clock may be wrong; see `Clock`.
 
     Raises:
-        ParameterError: a parameter is not of its form; the message names it.
+        ParameterError: a parameter is not valid; the message names it.
 
     Warns:
-        UserWarning: a region is not one of COS's, but nearly is.
+        UserWarning: a region is not one of COS's, but its name is similar to one.
 
     Source: Tencent Cloud, COS, "Request Signature" (product 436, page 7778).
 
@@ -126,23 +126,22 @@ class Signer(ShortCuts):
         headers: Headers | None = None,
         key_time: Span | None = None,
     ) -> str:
-        """A presigned URL, every value percent-encoded as the page asks.
+        """A presigned URL, with every value percent-encoded.
 
         Args:
             key: the object's key, not encoded, without a leading slash.
             method: the method that the URL is for.
-            expires: how long it holds from now on: seconds, a timedelta, or text such as "15m"; the Signer's own when
-                None.
-            query: parameters that are signed and stand in the URL.
-            headers: headers that are signed; users of the URL must send them.
+            expires: how long it is valid from now: seconds, a timedelta, or text such as "15m". None: the Signer's own.
+            query: parameters of the URL, which are signed.
+            headers: headers that are signed. Clients that use the URL must send them.
             key_time: ``(start, end)`` in Unix seconds, instead of `expires`.
 
         Returns:
             The URL.
 
         Raises:
-            ParameterError: a parameter is not of its form.
-            KeyNameError: COS cannot hold such a key, or no client can send it.
+            ParameterError: a parameter is not valid.
+            KeyNameError: COS does not allow such a key, or clients cannot send it.
             CredentialsError: there are no credentials, or they have expired.
 
         >>> from cossign import Credentials, Signer
@@ -198,10 +197,10 @@ class Signer(ShortCuts):
         on_error: Literal["raise", "null"] = "raise",
         threads: int = 1,
     ) -> list[Any]:
-        """Presigned URLs for many keys, all at one instant.
+        """Presigned URLs for many keys. All start at the same time.
 
         Args:
-            keys: any iterable of str; None in it gives None.
+            keys: any iterable of str. None becomes None.
             method: as in `presign`, or a sequence as long as `keys`.
             expires: as in `presign`, or a sequence as long as `keys`.
             query: as in `presign`; a value may be a sequence as long as `keys`, in which None leaves out the parameter.
@@ -209,14 +208,14 @@ class Signer(ShortCuts):
             key_time: as in `presign`.
             on_error: "raise" at the first bad row, returning nothing; or "null": bad rows become None, and the result
                 (a `BulkResult`) has the list ``errors`` of (index, reason).
-            threads: how many threads share the signing; making the str takes turns under Python's global lock.
+            threads: how many threads sign. Only one at a time can make str, because of Python's global lock.
 
         Returns:
             A list of URLs, in the order of `keys`.
 
         Raises:
             KeyNameError: a key cannot be signed; ``index`` is its row, from 0.
-            ParameterError: a parameter is not of its form.
+            ParameterError: a parameter is not valid.
             CredentialsError: there are no credentials, or they have expired.
 
         >>> from cossign import Credentials, Signer
@@ -256,14 +255,14 @@ class Signer(ShortCuts):
         on_error: Literal["raise", "null"] = "raise",
         threads: int = 1,
     ) -> PackedUrls[Any]:
-        """As `presign_many`, with the URLs packed in memory: a str is made when one is looked at.
+        """As `presign_many`, with the URLs packed in memory. A str is made when you read an element.
 
-        Use it where each URL is read once, or where few are read. `presign_many` spends most of its time on making the
-        str, and on memory for them.
+        Use it if each URL is read once, or if few are read. `presign_many` spends most of its time on making str and
+        allocating their memory.
 
         Args:
-            keys, method, expires, query, headers, key_time, on_error, threads: as in `presign_many`. All keys are read,
-                and all is signed, before it returns.
+            keys, method, expires, query, headers, key_time, on_error, threads: as in `presign_many`. All keys are read
+                and signed before it returns.
 
         Returns:
             A sequence of str (`PackedUrls`), in the order of `keys`, with the list ``errors`` of (index, reason).
@@ -296,29 +295,29 @@ class Signer(ShortCuts):
         on_error: Literal["raise", "null"] = "raise",
         threads: int = 1,
     ) -> SignedColumn:
-        """Presigned URLs for an Arrow column of keys, chunk by chunk as they are asked for, all at one instant.
+        """Presigned URLs for an Arrow column of keys, chunk by chunk. All start at the same time.
 
         Args:
             keys: a column of strings with ``__arrow_c_stream__`` or ``__arrow_c_array__``: of pyarrow, polars, DuckDB,
-                pandas or nanoarrow; plain, view, dictionary or run-end encoded, sliced, chunked. A null gives a null.
+                pandas or nanoarrow; plain, view, dictionary or run-end encoded, sliced, chunked. A null becomes a null.
             method: as in `presign`, or an Arrow column of strings as long as `keys`.
             expires: as in `presign`, or an Arrow column of integers; a null is the Signer's own.
             query: as in `presign`; a value may be an Arrow column of strings or integers. A null leaves out the
                 parameter in its row.
             headers: as in `presign`.
             key_time: as in `presign`.
-            on_error: "raise" when a chunk with a bad row is asked for; or "null": bad rows become null, and the
-                result's ``errors`` has (index, reason) for each that was read.
-            threads: how many threads sign; the reader of the chunks is one of them, the others work ahead.
+            on_error: "raise" when you read a chunk with a bad row; or "null": bad rows become null, and the result's
+                ``errors`` lists (index, reason) of those that were read.
+            threads: how many threads sign. The reader of the chunks is one of them; the others work ahead.
 
         Returns:
-            An iterable of chunks that speaks the Arrow PyCapsule interface: of strings, or of string views if `keys`
-            are. A chunk's memory is used again when its reader drops it: at most a few MiB are alive, however many rows
-            there are.
+            An iterable of chunks with the Arrow PyCapsule interface: strings, or string views if `keys` are views. The
+            memory of a chunk is used again when its reader drops it. At most a few MiB are in use, for any number of
+            rows.
 
         Raises:
-            ParameterError: a parameter is not of its form.
-            KeyNameError: while reading; through another library, as that library's error with the same text.
+            ParameterError: a parameter is not valid.
+            KeyNameError: while you read; in another library, as that library's error with the same text.
             CredentialsError: there are no credentials, or they have expired.
 
         Source: https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
@@ -351,11 +350,11 @@ class Signer(ShortCuts):
         headers: Headers | None = None,
         key_time: Span | None = None,
     ) -> SignedColumn:
-        """As `presign_arrow`, for what reads and writes columns itself.
+        """As `presign_arrow`, for code that reads and writes columns itself.
 
         Args:
             keys, method, expires, query, headers, key_time: as in `presign_arrow`.
-            chunks: how the URLs come.
+            chunks: the form of the URLs.
         """
         checked_threads(chunks.threads)
         columns = Columns(query, method, expires if key_time is None else None, arrow_column)
@@ -373,7 +372,7 @@ class Signer(ShortCuts):
     ) -> str:
         """The value of the Authorization header for a request.
 
-        Args and raises: as in `presign`; every header given is signed, and Host is added.
+        Args and raises: as in `presign`. Every header is signed, and Host is added.
 
         >>> from cossign import Credentials, Signer
         >>> signer = Signer(Credentials("AKIDEXAMPLE", "example-key"), bucket="b-1250000000", region="ap-beijing")
@@ -417,10 +416,10 @@ class Signer(ShortCuts):
         expires: Duration | None = None,
         key_time: Span | None = None,
     ) -> dict[str, str]:
-        """The headers to add to a request, by the SDKs' rules, as it goes over the wire.
+        """The headers to add to a request, by the SDKs' rules, for the request as it is sent.
 
-        For HTTP clients: see cossign.integrations. The path and all parameters are signed as the server decodes them.
-        Of the headers those are signed that the SDKs sign; but Transfer-Encoding, which may change on the way, is not.
+        For HTTP clients: see cossign.integrations. It signs the path and all parameters as the server decodes them, and
+        the headers that the SDKs sign. Transfer-Encoding is not signed, because it may change on the way.
 
         Args:
             method: the request's method.
@@ -430,7 +429,7 @@ class Signer(ShortCuts):
             key_time: as in `presign`.
 
         Returns:
-            ``Authorization``, and ``x-cos-security-token`` when the credentials have a token.
+            ``Authorization``, and ``x-cos-security-token`` if the credentials have a token.
 
         Raises:
             ParameterError, CredentialsError: as in `presign`.
@@ -481,19 +480,19 @@ class Signer(ShortCuts):
         expires: Duration | None = None,
         key_time: Span | None = None,
     ) -> PostPolicy:
-        """What an HTML form, or a Mini Program's ``wx.uploadFile``, needs to upload a file by POST Object.
+        """The fields that an HTML form, or a Mini Program's ``wx.uploadFile``, needs to upload a file (POST Object).
 
         Args:
-            key: the object's key; ``${filename}`` in it becomes the name of the file that is sent.
-            key_prefix: instead of `key`: what the key must begin with, which the form adds.
+            key: the object's key. ``${filename}`` in it becomes the name of the file.
+            key_prefix: instead of `key`: the beginning of the key. The form adds the whole key.
             size: (least, most) bytes that the file may have.
             fields: form fields and their values: ``Content-Type``, ``success_action_status``, ``x-cos-meta-...``.
-            starts_with: form fields that the form adds, and what each must begin with (which may be empty).
+            starts_with: fields that the form fills in, and the beginning of each value (which may be empty).
             expires: as in `presign`.
             key_time: as in `presign`.
 
         Returns:
-            PostPolicy: ``url``, where the form is sent, and ``fields``, to be put before the file.
+            PostPolicy: the form's ``url``, and the ``fields`` that come before the file.
 
         Raises:
             ParameterError, KeyNameError, CredentialsError: as in `presign`.
@@ -527,7 +526,7 @@ class Signer(ShortCuts):
         )
 
     async def ready(self) -> Self:
-        """Wait, without blocking the event loop, until there are credentials: then a call signs without waiting.
+        """Wait until there are credentials, without blocking the event loop. Then calls sign without waiting.
 
         Returns:
             This Signer.
@@ -554,7 +553,7 @@ class Signer(ShortCuts):
         headers: Headers | None = None,
         key_time: Span | None = None,
     ) -> SigningRequest:
-        """All that a URL is signed with but its key, checked, for what signs many.
+        """The checked parameters of a URL without its key, for code that signs many.
 
         Args and raises: as in `presign`; a value of `query` may be a `Column`.
         """

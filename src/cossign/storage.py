@@ -1,4 +1,4 @@
-"""A bucket as a place: its objects are listed, read by ranges, and written whole, by Tencent's own SDK."""
+"""A bucket: list its objects, read them by ranges, and write them as a whole, with Tencent's own SDK."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def is_address(path: str) -> bool:
 
 
 class Address(NamedTuple):
-    """What ``cos://BUCKET/KEY`` names: an object, or what a key begins with."""
+    """The parts of ``cos://BUCKET/KEY``, which names an object or a prefix."""
 
     bucket: str
     key: str
 
     @classmethod
     def parse(cls, text: str, parameter: str = "address") -> Address:
-        """An address taken apart. The key is as it is written: nothing is decoded.
+        """Parse an address. The key is not decoded.
 
         Raises:
             ParameterError: it is not ``cos://BUCKET/KEY``.
@@ -123,14 +123,16 @@ class Bucket:
     Args:
         name: ``<BucketName>-<APPID>``.
         region: such as ``ap-beijing``.
-        credentials: gives Credentials that are valid now; it is asked before each request, by several threads.
-        endpoint: where requests go instead of ``cos.REGION.myqcloud.com``: ``cos-internal.ap-beijing.tencentcos.cn``,
+        credentials: a function that returns Credentials that are valid now. Several threads call it, before each
+            request.
+        endpoint: the host for requests, instead of ``cos.REGION.myqcloud.com``:
+            ``cos-internal.ap-beijing.tencentcos.cn``,
             ``cos.accelerate.myqcloud.com``..., with a scheme if that is http. Requests to an address such as
-            ``http://127.0.0.1:8000`` still have the bucket's own Host.
-        attempts: how often a request is sent at most.
+            ``http://127.0.0.1:8000`` still contain the bucket's own Host.
+        attempts: how often a request is sent, at most.
 
     Raises:
-        ParameterError: a parameter is not of its form.
+        ParameterError: a parameter is not valid.
         StorageError: Tencent's SDK is not installed.
     """
 
@@ -167,10 +169,10 @@ class Bucket:
     # --- What is there
 
     def pages(self, prefix: str = "", *, after: str = "", delimiter: str = "") -> Iterator[Page]:
-        """The objects whose keys begin so, in the order of their keys in UTF-8, by one request after the other.
+        """The objects with a prefix, in the order of their keys in UTF-8, with one request after the other.
 
         Args:
-            prefix: what the keys begin with.
+            prefix: the beginning of the keys.
             after: only keys after this one.
             delimiter: such as a slash. A key that has it after the prefix is not listed; `prefixes` has its beginning
                 up to there, once for all such keys.
@@ -186,14 +188,14 @@ class Bucket:
     def objects(
         self, prefix: str = "", *, after: str = "", last: str = "", versions: bool = False, after_version: str = ""
     ) -> Iterator[list[Object]]:
-        """The objects whose keys begin so, in the order of their keys in UTF-8, by several requests at a time.
+        """The objects with a prefix, in the order of their keys in UTF-8, with several requests at a time.
 
         Args:
-            prefix: what the keys begin with.
+            prefix: the beginning of the keys.
             after: only keys after this one.
             last: only keys up to this one; "" for all.
             versions: whether all versions and delete markers are listed, those of one key from new to old.
-            after_version: of the key `after`, only versions after this one.
+            after_version: for the key `after`, only versions after this one.
 
         Raises:
             StorageError: the bucket cannot be listed.
@@ -213,7 +215,7 @@ class Bucket:
         """An object; None if it is not there.
 
         Raises:
-            StorageError: it cannot be asked for.
+            StorageError: the request failed.
         """
         try:
             return self.look(key)
@@ -226,7 +228,7 @@ class Bucket:
         """An object, by HEAD.
 
         Raises:
-            StorageError: it is not there, or cannot be asked for.
+            StorageError: there is no such object, or the request failed.
         """
         answer = self._call("HeadObject", key, "head_object", Key=key)
         headers = _lower(answer)
@@ -245,7 +247,7 @@ class Bucket:
         Args:
             key: the object's key.
             start: the first byte.
-            size: how many; None for all that follow.
+            size: the number of bytes. None: all that follow.
             etag: the ETag that the object must have.
 
         Raises:
@@ -257,24 +259,24 @@ class Bucket:
             return reader.read_all()
 
     def open(self, entry: Object) -> IO[bytes]:
-        """An object as a file that is read, and in which can be sought. It must stay the one that was listed.
+        """An object as a file that you can read and seek. It must stay the object that was listed.
 
-        The object is asked for from the place where reading begins, to its end if reading goes on; a connection that
-        is cut is begun again at the same byte.
+        A request reads from the current place, to the end if reading continues. After a lost connection, the next
+        request continues at the same byte.
 
         Raises:
-            StorageError: when it is read: it cannot be read, or was written again.
+            StorageError: while reading: it cannot be read, or was replaced.
         """
         return io.BufferedReader(_ObjectFile(self, entry), 1 << 17)
 
     # --- Writing
 
     def write(self, key: str, *, replace: bool = True) -> Upload:
-        """A file that becomes an object when its ``with`` block ends, whole; or leaves nothing if that fails.
+        """A file that becomes an object at the end of its ``with`` block. If the block fails, nothing of it stays.
 
         Args:
             key: the object's key.
-            replace: whether an object of this key may be replaced. COS looks at this in buckets without versions alone.
+            replace: whether an object of this key may be replaced. COS checks this only in buckets without versions.
         """
         return Upload(self, key, replace)
 
@@ -282,7 +284,7 @@ class Bucket:
         """Write a small object at once; returns its ETag.
 
         Raises:
-            StorageError: it cannot be written; its `status` is 409 if it is there and may not be replaced.
+            StorageError: it cannot be written. `status` is 409 if the object exists and may not be replaced.
         """
         headers = {} if replace else _FORBID_OVERWRITE
         try:
@@ -296,7 +298,7 @@ class Bucket:
         return str(_lower(answer).get("etag", ""))
 
     def remove(self, key: str) -> None:
-        """Remove an object; it need not be there.
+        """Remove an object. If there is none, nothing happens.
 
         Raises:
             StorageError: it cannot be removed.
@@ -304,7 +306,7 @@ class Bucket:
         self._call("DeleteObject", key, "delete_object", Key=key)
 
     def unfinished(self, prefix: str = "") -> Iterator[tuple[str, str]]:
-        """The uploads of parts that were not completed, as (key, UploadId), of the keys that begin so.
+        """The unfinished uploads of keys with a prefix, as (key, UploadId).
 
         Raises:
             StorageError: they cannot be listed.
@@ -314,7 +316,7 @@ class Bucket:
             yield from [(each["Key"], each["UploadId"]) for name, each in entries if name == "Upload"]
 
     def abort(self, key: str, upload_id: str) -> None:
-        """Give an upload up, and free what its parts take; it need not be there any more.
+        """Abort an upload, and delete its parts. If there is no such upload, nothing happens.
 
         Raises:
             StorageError: COS refuses it.
@@ -798,10 +800,10 @@ class _ObjectFile(io.RawIOBase):
 class Upload(io.RawIOBase):
     """A file that becomes an object at the end of its ``with`` block. If the block fails, nothing of it stays.
 
-    It is sent in parts while it is written, by a thread of its own; at most two parts wait in memory.
+    A separate thread sends it in parts while it is written. At most two parts wait in memory.
 
     Attributes:
-        etag: the object's ETag, once it is there.
+        etag: the object's ETag, when it is complete.
     """
 
     def __init__(self, bucket: Bucket, key: str, replace: bool) -> None:
@@ -854,10 +856,10 @@ class Upload(io.RawIOBase):
         super().close()
 
     def complete(self) -> None:
-        """Make the object of what was written.
+        """Complete the object.
 
         Raises:
-            StorageError: it cannot be made.
+            StorageError: it cannot be completed.
         """
         if not self._upload_id:
             self.etag = self._bucket.put(self._key, bytes(self._buffer), replace=self._replace)
@@ -889,7 +891,7 @@ class Upload(io.RawIOBase):
         return (entry.size, entry.crc64) == (self._size, self._crc64)
 
     def discard(self) -> None:
-        """Leave nothing of it; what cannot be given up now is found by `Bucket.unfinished`."""
+        """Delete it. If that fails now, `Bucket.unfinished` lists it."""
         with contextlib.suppress(BaseException):
             self._wait()
         upload_id, self._upload_id = self._upload_id, ""

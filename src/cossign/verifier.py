@@ -1,4 +1,4 @@
-"""Verifier: requests judged as COS would, by terms that are checked once."""
+"""Verifier: checks requests as COS does, with terms that are prepared once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Sequence.register(Judgement)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 class Verifier:
-    """Judges presigned URLs, requests and forms; immutable, and safe to share between threads.
+    """Checks presigned URLs, requests and forms. It never changes, and threads can share it.
 
     It accepts both forms of a URL (percent-encoded, or as the SDKs write it), the ``sign=`` parameter, and lists and
     parameters in any order and case. The comparison takes constant time.
@@ -40,15 +40,15 @@ class Verifier:
         skew: seconds by which the signer's clock may differ from this one's.
         require_headers: names of headers that must be signed, such as ``("host",)``; of requests, as a form signs none.
         require_params: names of parameters that must be signed, of requests too.
-        max_expires: how long a signature may hold at most, from KeyTime's start to its end: seconds, a timedelta, or
-            text such as "15m".
+        max_expires: the longest validity of a signature, from KeyTime's start to its end: seconds, a timedelta, or text
+            such as "15m".
         revoked: SecretIds and signatures that are not accepted any more; or a function, which is called with each
             Verified and returns whether it is revoked.
         engine: "auto", or one of `engines()`.
-        clock: what tells the time, where this machine's own clock may be wrong; see `Clock`.
+        clock: another clock, if this machine's clock may be wrong; see `Clock`.
 
     Raises:
-        ParameterError: a parameter is not of its form; the message names it.
+        ParameterError: a parameter is not valid; the message names it.
 
     Source: Tencent Cloud, COS, "Request Signature" (product 436, page 7778).
 
@@ -82,7 +82,7 @@ class Verifier:
         self._last: tuple[list[Credentials], str, Judge] | None = None
 
     def verify(self, url: str, *, method: str = "GET", headers: Mapping[str, Any] | None = None) -> Verified:
-        """Judge a presigned URL, or a request by its Authorization.
+        """Check a presigned URL, or a request with an Authorization.
 
         Args:
             url: the URL as it was requested; or its target (``/key?...``) with Host among the headers.
@@ -93,12 +93,12 @@ class Verifier:
             Verified: who signed what, and for how long.
 
         Raises:
-            MalformedSignature: the signature is missing, or is not of its form.
+            MalformedSignature: the signature is missing or malformed.
             UnknownSecretId: signed with a SecretId that is not accepted.
             SignatureMismatch: another request was signed, or with another SecretKey.
-            SignatureNotYetValid, SignatureExpired: right, but not now.
-            SignatureRefused: right, but something that must be signed is not, or it holds too long.
-            SignatureRevoked: right, but revoked.
+            SignatureNotYetValid, SignatureExpired: the signature is right, but not valid now.
+            SignatureRefused: it is right, but does not sign something that it must, or is valid for too long.
+            SignatureRevoked: it is right, but revoked.
 
         >>> from cossign import Credentials
         >>> Verifier(Credentials("AKIDEXAMPLE", "example-key")).verify("https://b/a.txt")  # doctest: +ELLIPSIS
@@ -113,17 +113,17 @@ class Verifier:
     def verify_many(
         self, urls: Iterable[str], *, method: str = "GET", headers: Mapping[str, Any] | None = None, threads: int = 1
     ) -> Judgement:
-        """Judge many URLs at one instant; a bad one gives its BadSignature instead of raising it.
+        """Check many URLs at the same time. A bad one becomes a BadSignature, which is not raised.
 
         Args:
             urls: any iterable of str.
             method: as in `verify`, for all of them.
             headers: as in `verify`, for all of them.
-            threads: how many share the work.
+            threads: the number of threads.
 
         Returns:
-            A sequence with a Verified or a BadSignature for each URL, in order, built when it is looked at; its ``bad``
-            lists the rows of the bad ones.
+            A sequence with a Verified or a BadSignature for each URL, in order, made when you read it. ``bad`` lists
+            the rows of the bad ones.
 
         >>> from cossign import Credentials
         >>> Verifier(Credentials("AKIDEXAMPLE", "example-key")).verify_many(["https://b/a.txt"]).bad
@@ -142,16 +142,16 @@ class Verifier:
         size: int | None = None,
         filename: str | None = None,
     ) -> VerifiedPost:
-        """Judge the form of a POST Object by its policy; as `Signer.verify_post`.
+        """Check the form of a POST Object by its policy; as `Signer.verify_post`.
 
         Args:
-            fields: the form's fields, but for the file.
+            fields: the form's fields, without the file.
             bucket: the bucket that the form is sent to, for a policy that names one.
             size: the file's size in bytes; needed if the policy limits it.
             filename: the file's name; needed if the key has ``${filename}``.
 
         Returns:
-            VerifiedPost: who signed what, for how long, and which fields the policy does not name.
+            VerifiedPost: who signed what, for how long, and the fields that the policy does not cover.
 
         >>> from cossign import Credentials, Signer
         >>> credentials = Credentials("AKIDEXAMPLE", "example-key")

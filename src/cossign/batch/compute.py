@@ -1,4 +1,4 @@
-"""pyarrow.compute, imported when a function of it is first asked for: it takes a tenth of a short job's time."""
+"""pyarrow.compute, imported at the first use of a function: the import takes a tenth of a short job's time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job raises beside the errors that all of cossign has."""
+"""The errors of jobs."""
 
 from __future__ import annotations
 

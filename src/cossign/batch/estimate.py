@@ -1,4 +1,4 @@
-"""What a job would take, by its first rows."""
+"""An estimate of a job's size and time, from its first rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job is: what is asked for, how far it is, what was done, and what it would take."""
+"""The values of a job: its parameters, its progress, its report, and its estimate."""
 
 from __future__ import annotations
 
@@ -15,59 +15,59 @@ from cossign.signer import Signer
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What to presign, how, and where to.
+    """The parameters of a job: what to presign, how, and where to write it.
 
     Args:
         inputs: files, directories, patterns, inventory manifests, folders that hold an inventory report, or "-" for
-            stdin; see `Source`. In the place of a key they may have an address of the Signer's bucket:
+            stdin; see `Source`. Instead of a key, a row may contain an address in the Signer's bucket:
             ``cos://BUCKET/KEY`` or ``https://HOST/KEY``.
-        output: a file; a directory, of parts; "-" for stdout; a pipe or a device; ``cos://BUCKET/KEY``, or of parts
-            ``cos://BUCKET/PREFIX/``.
-        signer: what signs.
+        output: a file; a directory for parts; "-" for stdout; a pipe or a device; ``cos://BUCKET/KEY``, or
+            ``cos://BUCKET/PREFIX/`` for parts.
+        signer: the Signer.
         expires: how long the signatures are valid, in seconds.
-        start: when they begin, Unix seconds; None for now, or, when resumed, for when the job began.
+        start: the start of the signatures, Unix seconds. None: now, or the start of the job that is resumed.
         method: as in `Signer.presign`.
         query: as in `Signer.presign`: the same for all rows.
         headers: as in `Signer.presign`.
         query_columns: parameters whose values are columns of the input: parameter to column.
-        method_column: the column of the methods, which then differ by row.
+        method_column: the column with the methods.
         expires_column: the column with the seconds for which a row's signature is valid.
         input_format: "txt", "csv", "jsonl", "parquet", "arrow", "orc", "inventory", "list" (a bucket's objects) or
             "versions" (all of them, and delete markers);
-            None to go by each suffix.
-        output_format: "txt", "csv", "jsonl", "parquet" or "arrow", with ".gz" or ".zst" after it or not; None to go
-            by the suffix. Text has the URLs alone; all others have columns.
-        delimiter: what is between the fields of CSV that is read, one character; None for a comma, and for a tab in
-            ``.tsv``.
-        encoding: of text, CSV and JSON lines that are read, such as "gbk" or "utf-16"; None for UTF-8.
+            None: by the suffix of each file.
+        output_format: "txt", "csv", "jsonl", "parquet" or "arrow", with ".gz" or ".zst" after it or not; None: by the
+            suffix. Text contains only the URLs; all others have columns.
+        delimiter: the character between the fields of CSV inputs. None: a comma, or a tab in ``.tsv``.
+        encoding: the encoding of text, CSV and JSON lines inputs, such as "gbk" or "utf-16". None: UTF-8.
         latest: whether old versions and delete markers are left out, by the columns IsLatest and IsDeleteMarker of an
             inventory or of another table.
-        key_column: the column of the keys, None for ``key``; ``meta.key`` is the field of a struct. An inventory's is
-            always Key.
-        columns: the columns' names in CSV without a header.
-        keep_columns: which of the input's columns stay beside the URL; ("all",) for all.
-        url_column: the name of the URLs' column; None for ``url``.
-        include: prefixes, or patterns with ``*``, ``?`` and ``[...]`` of whole keys: rows whose key matches none are
-            left out.
-        exclude: the same: rows whose key matches one are left out.
+        key_column: the column with the keys. None: ``key``. ``meta.key`` is the field of a struct. In an inventory it
+            is always Key.
+        columns: the names of the columns of CSV without a header.
+        keep_columns: the columns of the input to copy to the output; ("all",) for all.
+        url_column: the name of the column with the URLs. None: ``url``.
+        include: prefixes, or patterns of whole keys with ``*``, ``?`` and ``[...]``. Rows whose key matches none of
+            them are left out.
+        exclude: the same. Rows whose key matches one of them are left out.
         where: conditions such as "Size>=1MiB", "StorageClass=STANDARD", "LastModifiedDate<2026-01-01", "IsLatest=true",
-            which must all hold. A number (5000), a size (10KB, 1MiB), a date (2026-01-31, a whole day in UTC;
+            all of which must be true. A number (5000), a size (10KB, 1MiB), a date (2026-01-31, a whole day in UTC;
             2026-01-31T12:00:00Z) and true or false are compared as such, also where a column holds texts. Any other
             value is a text, for ``=`` and ``!=``; in quotes for ``<`` and the others, too.
-        rows_per_part: how many rows a part has, fewer where bad ones are left out; the output is then a directory.
+        rows_per_part: the number of rows of a part, fewer if bad ones are left out. The output is then a directory.
         resume: continue the job that was begun in the output directory, if there is one.
-        new_credentials: whether a job may be resumed with other credentials than it was begun with, as temporary ones
-            end; the journal has the SecretId of each part.
-        on_error: what a bad row does: "fail" ends the job, "skip" leaves the row out, "null" writes it without a URL.
-        errors: the file, pipe or device that lists bad rows, as JSON lines; None for ``errors.jsonl`` in a directory
-            and ``OUT.errors.jsonl`` beside a file. A file appears only if there are any; an earlier one becomes empty.
-        report: the file, pipe or device, or address, that gets the report as JSON when the job is done.
-        endpoint: where a bucket that is read or written is asked, instead of ``cos.REGION.myqcloud.com``; as in
+        new_credentials: whether a job may be resumed with other credentials, because temporary ones end. The journal
+            contains the SecretId of each part.
+        on_error: for a bad row: "fail" ends the job, "skip" leaves the row out, "null" writes it without a URL.
+        errors: the file, pipe or device for the list of bad rows, as JSON lines. None: ``errors.jsonl`` in a directory,
+            and ``OUT.errors.jsonl`` next to a file. The file is made only if there are bad rows; an earlier one becomes
+            empty.
+        report: the file, pipe, device or address for the report, as JSON, at the end of the job.
+        endpoint: the host for reading and writing buckets, instead of ``cos.REGION.myqcloud.com``; as in
             `storage.Bucket`.
-        threads: how many threads sign; None for one a core, at most 4.
-        check_space: whether a job that would fill the disk is refused.
+        threads: the number of threads that sign. None: one for each core, at most 4.
+        check_space: whether to refuse a job that would fill the disk.
 
-    The signatures' KeyTime is one for all rows, but for those with a column of their own.
+    All rows have the same KeyTime, except with `expires_column`.
     """
 
     inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -130,24 +130,24 @@ class Progress(NamedTuple):
 
 @dataclass
 class Report:
-    """What a job did.
+    """The result of a job.
 
     Attributes:
-        rows: rows that no filter has left out.
-        read: all rows that were read.
+        rows: the rows that the filters kept.
+        read: all rows of the inputs.
         bad: rows without a URL.
-        first_error: what was wrong with the first of those, or None.
-        counts: what else was counted, by name. "empty_lines" are left out. "old_versions" and "delete_markers" are
-            rows, which `latest` leaves out. There are warnings about keys with "blank_ends", "inner_crs" and, in
-            inventories, "plus_signs", and about "lone_crs" in CSV.
+        first_error: the reason of the first bad row, or None.
+        counts: other counts, by name. "empty_lines" are left out. "old_versions" and "delete_markers" are rows that
+            `latest` leaves out. Warnings tell about keys with "blank_ends", "inner_crs" and, in inventories,
+            "plus_signs", and about "lone_crs" in CSV.
         written: bytes of output.
-        parts: how many parts there are; 0 for a single file or a stream.
-        resumed: how many of the rows were there before the job was resumed.
-        secret_ids: how many parts each SecretId has signed.
-        seconds: how long it took, since it was resumed.
+        parts: the number of parts; 0 for a single file or a stream.
+        resumed: the number of rows from before the job was resumed.
+        secret_ids: the number of parts that each SecretId has signed.
+        seconds: the duration, since it was resumed.
         key_time: ``(start, end)``, Unix seconds.
-        complete: whether there were as many rows as the inventories' manifests say.
-        warnings: what may not be as it was meant.
+        complete: whether the number of rows is that of the inventories' manifests.
+        warnings: texts about possible mistakes.
         errors: the file that lists the bad rows, if there are any.
         output, engine, threads, versions: of the job.
     """
@@ -199,7 +199,7 @@ class Estimate:
         sample: how many rows were tried.
         bad: how many of those have no URL.
         first_error: what is wrong with the first of those.
-        warnings: what may not be as it was meant.
+        warnings: texts about possible mistakes.
     """
 
     urls: list[str]

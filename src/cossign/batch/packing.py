@@ -1,4 +1,4 @@
-"""gzip and zstd, for what is read and what is written; and pyarrow, or an error that names it."""
+"""gzip and zstd for inputs and outputs; and pyarrow, or an error that names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job that was checked: what it reads and writes, what it signs, and what its journal says of it."""
+"""A checked job: its inputs and outputs, its signing, and its description in the journal."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Plan:
 
     Raises:
         InputError: an input does not exist.
-        ParameterError: a parameter is not of its form, or does not go with another one.
+        ParameterError: a parameter is not valid, or does not go with another one.
 
     Attributes:
         job: the job; its Signer has one SecretKey for all rows.

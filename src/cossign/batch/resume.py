@@ -1,4 +1,4 @@
-"""Resuming a job: is it the one that was begun, and is what it did whole? Damaged parts are written again."""
+"""Resuming a job: checks that it is the same job, and writes damaged parts again."""
 
 from __future__ import annotations
 

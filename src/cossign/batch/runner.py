@@ -1,4 +1,4 @@
-"""Doing a job: from inputs to outputs, part by part."""
+"""Running a job: from inputs to outputs, part by part."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from cossign.storage import Address, is_address
 def run(
     job: Job, *, progress: Callable[[Progress], object] | None = None, warn: Callable[[str], object] | None = None
 ) -> Report:
-    """Do a job: presign all keys at one instant.
+    """Run a job: presign all keys with the same start.
 
-    Reading, signing and writing overlap; memory stays the same however many rows there are. A file gets its name when
-    it is complete and on the disk. A directory of parts has a journal: a job that was ended in any way continues with
-    ``resume=True``, and gives the same bytes as one that was not.
+    Reading, signing and writing overlap. Memory stays constant for any number of rows. A file gets its name when it is
+    complete and on the disk. A directory of parts has a journal: after any interruption, ``resume=True`` continues the
+    job, and writes the same bytes.
 
     Args:
         job: what to do.
-        progress: called some times a second.
-        warn: called with each of the report's warnings, as soon as it is known.
+        progress: a function that is called some times a second.
+        warn: a function that is called with each warning at once.
 
     Returns:
-        What was done.
+        The report.
 
     Raises:
         RowError: a row is bad, and `on_error` is "fail".
         InputError: an input cannot be read, or lacks a column.
         SpaceError: the output would not fit on the disk.
-        ParameterError: a parameter is not of its form; or the output is one of the inputs, a directory that is not
+        ParameterError: a parameter is not valid; or the output is one of the inputs, a directory that is not
             empty, or is being written by another job; or a job to resume is another than this one.
 
     >>> import os, tempfile

@@ -1,4 +1,4 @@
-"""A job's rows, signed: text by its lines, where they were read."""
+"""Signing the lines of a text, in the buffer where they were read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job's rows, signed: batches of Arrow columns, which are read ahead, and written behind."""
+"""Signing batches of Arrow columns. One thread reads ahead, and another one writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads of a pipeline: one that reads ahead, one that writes behind; both bounded, so that memory stays the same."""
+"""Threads of a pipeline: one reads ahead, one writes. Both are bounded, so memory stays constant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: one file a command. Its words are here and nowhere else."""
+"""The command line: one module for each command, with its texts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands' arguments have in common: the parser, its short errors, shared options, types of values."""
+"""The common part of all commands: the parser with its short errors, shared options, types of values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which bucket and region are meant: options, the environment, and the files of coscmd, coscli and tccli."""
+"""The bucket and region of a command: from options, the environment, and files of coscmd, coscli and tccli."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def resolve(
         (bucket, region); None for what a domain of one's own makes unnecessary.
 
     Raises:
-        ParameterError: one is missing, or is not of its form.
+        ParameterError: one is missing, or is not valid.
     """
     if bucket and arguments.bucket and bucket != arguments.bucket:
         raise ParameterError("-b", f"is {arguments.bucket}, and the address is of the bucket {bucket}: leave one out")

@@ -1,4 +1,4 @@
-"""`cossign engines`: what can sign on this machine, and why."""
+"""`cossign engines`: the engines of this machine, and the reasons."""
 
 from __future__ import annotations
 

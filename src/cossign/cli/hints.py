@@ -1,4 +1,4 @@
-"""What was probably meant: commands and options of other tools, and near misses, each with the right spelling."""
+"""Hints after a typing error: the right spelling for options of other tools, and for near misses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credentials that are given: as values, by a function, or in the environment; and what every provider looks like."""
+"""Credentials as values, from a function, or from the environment; and the interface of every provider."""
 
 from __future__ import annotations
 
@@ -168,9 +168,9 @@ def _six_digits(match: re.Match[str]) -> str:
 
 
 class Credentials:
-    """One SecretId with its SecretKey, permanent or temporary; its own provider.
+    """One SecretId with its SecretKey, permanent or temporary. It is also a provider.
 
-    A temporary SecretId without its token is warned of (`CredentialsWarning`): COS refuses what it signs.
+    A temporary SecretId without its token gives a `CredentialsWarning`, because COS refuses what it signs.
 
     Args:
         secret_id: SecretId, ``AKID...``.

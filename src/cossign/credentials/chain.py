@@ -1,4 +1,4 @@
-"""Credentials from the first place that has some."""
+"""Credentials from the first source that has them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A clock that a server's Date header corrects: what KeyTime begins at, and expiry is judged by."""
+"""A clock that a server's Date header corrects. KeyTime and expiry use it."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class _State(NamedTuple):
 
 
 class Clock:
-    """The time that signatures begin at: this machine's, corrected by what a server's Date header said.
+    """The time at which signatures start: this machine's clock, corrected by a server's Date header.
 
     A Signer and its credentials may share one. The SDKs call the correction SystemClockOffset (in milliseconds there).
-    Once it has learnt the time from a server, it keeps to it: if somebody sets the machine's clock, the offset changes
-    by as much.
+    After it has learnt the time from a server, changes of the machine's clock have no effect: the offset changes by the
+    same amount.
 
     Args:
         offset: seconds to add to this machine's clock.
@@ -85,17 +85,17 @@ class Clock:
         return server_time
 
     def learn(self, date: str, *, within: float = 0) -> float:
-        """Take the time from a Date header, unless it says, to its second, what this clock says already.
+        """Learn the time from a Date header, if it differs from this clock by more than its precision of one second.
 
         Args:
             date: the header's value.
-            within: seconds that the answer took: the date may be as old as that.
+            within: the duration of the request in seconds; the date may be that old.
 
         Returns:
             The offset from now on, in seconds.
 
         Raises:
-            ParameterError: that is not a date.
+            ParameterError: it is not a date.
         """
         import logging
         from email.utils import parsedate_to_datetime

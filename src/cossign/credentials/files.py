@@ -25,9 +25,9 @@ _PLAIN_ID = re.compile("(AKID|IKID)[!-~]+")  # as coscli's encryption does not m
 
 
 class FileCredentials:
-    """Credentials from a file of coscli, coscmd, tccli or the SDKs, read again when it has changed.
+    """Credentials from a file of coscli, coscmd, tccli or the SDKs, which is read again after a change.
 
-    Without a path, the first of these files that has credentials which can be used:
+    Without a path, it uses the first of these files with usable credentials:
 
     1. ``~/.cos.yaml`` (coscli). Secrets that coscli has encrypted cannot be used. It needs PyYAML.
     2. ``~/.cos.conf`` (coscmd).
@@ -38,8 +38,8 @@ class FileCredentials:
     Args:
         path: one file: coscli's YAML (``.yaml``), tccli's JSON (``.credential``, ``.json``), or else the INI file of
             coscmd (``[common]``) or of the SDKs.
-        profile: of tccli and of the SDKs; TCCLI_PROFILE, TENCENTCLOUD_PROFILE or "default" when None. With one, the
-            files that have no profiles are not looked for.
+        profile: of tccli and of the SDKs; TCCLI_PROFILE, TENCENTCLOUD_PROFILE or "default" when None. With a profile,
+            files without profiles are skipped.
 
     Source: coscmd (cos_cmd.py, load_conf), tccli (action_caller.py), coscli (util/types.go),
     tencentcloud-sdk-python-common (credential.py, ProfileCredential), tencentcloud-sdk-go (common/profile_provider.go).
@@ -63,12 +63,12 @@ class FileCredentials:
             raise ParameterError("profile", "must not be given with this path: its file has no profiles")
 
     def get(self) -> Credentials:
-        """The credentials that the file holds now.
+        """The credentials in the file now.
 
         Raises:
             CredentialsNotFound: no file exists, or each one cannot be used (encrypted, PyYAML missing).
-            CredentialsError: a file cannot be read, is half there, or has credentials that have ended; the message says
-                why, and shows no value.
+            CredentialsError: a file cannot be read or is incomplete, or its credentials have ended. The message gives
+                the reason, and shows no value.
         """
         provider = self.provider()
         try:

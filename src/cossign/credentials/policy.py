@@ -1,4 +1,4 @@
-"""The policies of temporary keys: what STS is asked to allow, built and checked before anything is sent."""
+"""The policies of temporary keys: built and checked before they are sent to STS."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def sts_policy(
     *,
     condition: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
-    """The policy of temporary keys, in the form that Tencent's SDKs for STS make of allow_prefix and allow_actions.
+    """The policy of temporary keys, in the form of Tencent's SDKs for STS (allow_prefix, allow_actions).
 
     Args:
         bucket: <BucketName>-<APPID>.
         region: its region, such as ap-beijing.
-        prefixes: keys, or patterns of keys, that are allowed: ``photos/a.jpg``, ``photos/*``, or ``*`` for all.
-        actions: what is allowed, such as ``name/cos:PutObject``; ``PutObject`` alone is understood.
+        prefixes: the allowed keys, or patterns of keys: ``photos/a.jpg``, ``photos/*``, or ``*`` for all.
+        actions: the allowed actions, such as ``name/cos:PutObject`` or ``PutObject``.
         condition: conditions by operator and key, such as ``{"ip_equal": {"qcs:ip": "10.0.0.0/24"}}``.
 
     Returns:
         The policy, for `StsCredentials` or any other client of STS.
 
     Raises:
-        ParameterError: a parameter is not of its form, or is empty; nothing is allowed by mistake.
+        ParameterError: a parameter is not valid, or is empty; nothing is allowed by mistake.
 
     Source: qcloud-python-sts (sts.py), qcloud-cos-sts; STS, GetFederationToken.
 
@@ -90,7 +90,7 @@ def check_policy(policy: Mapping[str, Any] | str) -> None:
         policy: a mapping, or JSON text.
 
     Raises:
-        ParameterError: it is not one that STS understands; the message names the place within it.
+        ParameterError: STS would not understand it. The message names the place.
 
     Source: COS, "Access Policy Language" and "Condition Keys" (product 436, pages 46205 and 46206).
 

@@ -1,4 +1,4 @@
-"""Temporary credentials that renew themselves: who asks for new ones, when, how often, and what serves meanwhile."""
+"""Temporary credentials that renew themselves in the background, before the old ones end."""
 
 from __future__ import annotations
 
@@ -53,21 +53,21 @@ class _State(NamedTuple):
 
 
 class RefreshingCredentials:
-    """Temporary credentials from a function, renewed in the background ahead of their expiry.
+    """Temporary credentials from a function, renewed in the background before they end.
 
-    However many threads and tasks ask, one call of the function is under way at most, in a thread of its own. While it
-    is, or fails, the credentials that there are serve for as long as they hold; expired ones never do. After a failure
-    the next call waits, longer each time and by chance, up to half a minute.
+    The function never runs twice at the same time, for any number of threads and tasks. It runs in a separate thread.
+    Meanwhile, and after a failure, the current credentials are used until they end. After a failure the next call waits
+    up to half a minute, with jittered exponential backoff.
 
     Args:
         fetch: a function without parameters that returns Credentials with `expires_at`, or the answer of STS, of one of
             its SDKs, or of a getAuthorization callback, as a mapping or as JSON text: TmpSecretId, TmpSecretKey, Token
             (SessionToken, SecurityToken), ExpiredTime or Expiration. It may be a coroutine function, which runs in an
-            event loop of that thread. It should end by itself within seconds.
-        refresh_before: how many seconds ahead of their expiry new ones are asked for; at most half of their lifetime.
-        attempts: how often the function is called before those who wait for it get an error.
-        timeout: how many seconds `get` and `get_async` wait at most for the first or for new ones.
-        clock: by which expiry is judged; see `Clock`.
+            event loop of that thread. It should end within seconds.
+        refresh_before: how many seconds before the end new ones are requested, at most half of the lifetime.
+        attempts: how often the function is called before waiting callers get an error.
+        timeout: the most seconds that `get` and `get_async` wait for credentials.
+        clock: the clock for the expiry; see `Clock`.
 
     >>> provider = RefreshingCredentials(lambda: Credentials("AKIDEXAMPLE", "key", "token", expires_at=4102444800))
     >>> provider.get().secret_id
@@ -116,7 +116,7 @@ class RefreshingCredentials:
     # --- Asking
 
     def get(self) -> Credentials:
-        """The credentials to use now; blocks only while there are none that hold.
+        """The credentials to use now. It blocks only if there are none that are valid.
 
         Raises:
             CredentialsError: there are none, and none could be fetched; the message says why.
@@ -132,7 +132,7 @@ class RefreshingCredentials:
         return self._outcome(error)
 
     async def get_async(self) -> Credentials:
-        """As `get`, without blocking the event loop; they hold for a moment more: `get` will not have to wait."""
+        """As `get`, without blocking the event loop. The next `get` will not have to wait."""
         credentials, refresh = self._get_or_refresh(_MOMENT)
         if credentials is not None:
             return credentials

@@ -27,11 +27,11 @@ __all__ = ["CvmRoleCredentials", "StsCredentials", "WebIdentityCredentials"]
 
 
 class CvmRoleCredentials(RefreshingCredentials):
-    """Credentials of the role that a CVM instance has, from its metadata service.
+    """Credentials of the role of a CVM instance, from its metadata service.
 
     Args:
-        role: the role's name; None to ask the service for it.
-        endpoint: where the service is.
+        role: the role's name. None: ask the service for it.
+        endpoint: the address of the service.
         seconds: how long one request may take.
         refresh_before, attempts, timeout, clock: as in `RefreshingCredentials`.
 
@@ -131,13 +131,13 @@ class StsCredentials(RefreshingCredentials):
     """Temporary credentials from STS: GetFederationToken, or with `role_arn` AssumeRole.
 
     Args:
-        source: whose permission is lent: Credentials, or a provider.
-        policy: what the temporary credentials may do, as a mapping or as JSON text; GetFederationToken needs one.
+        source: the credentials that ask STS: Credentials, or a provider.
+        policy: the policy of the temporary credentials, as a mapping or as JSON text. GetFederationToken needs one.
         role_arn: the role to assume, ``qcs::cam::uin/...:roleName/...``.
-        name: what the session is called in the account's logs: letters, digits, underscores.
+        name: the name of the session in the account's logs: letters, digits, underscores.
         external_id: the role's external id, if it has one.
-        duration: seconds for which they hold; STS allows 7,200 for a main account's federation token.
-        region: the region that answers.
+        duration: the lifetime in seconds. STS allows 7,200 for a main account's federation token.
+        region: the region of STS.
         endpoint: the API's host, or a URL up to it.
         seconds: how long one request may take.
         refresh_before, attempts, timeout: as in `RefreshingCredentials`.
@@ -312,16 +312,16 @@ def _call_sts(
 class WebIdentityCredentials(RefreshingCredentials):
     """Temporary credentials of a role for a pod of TKE, by its service account: AssumeRoleWithWebIdentity.
 
-    What is not given comes from the environment that TKE makes for the pod: TKE_REGION, TKE_PROVIDER_ID,
-    TKE_WEB_IDENTITY_TOKEN_FILE and TKE_ROLE_ARN. The token's file is read at each call, as TKE renews it.
+    Missing parameters come from the environment that TKE sets in the pod: TKE_REGION, TKE_PROVIDER_ID,
+    TKE_WEB_IDENTITY_TOKEN_FILE and TKE_ROLE_ARN. The token's file is read at each call, because TKE renews it.
 
     Args:
-        region: the region that answers.
+        region: the region of STS.
         provider_id: the identity provider's name.
         token_file: the file with the service account's token (OIDC).
         role_arn: the role, ``qcs::cam::uin/...:roleName/...``.
-        name: what the session is called in the account's logs.
-        duration: seconds for which the credentials hold, at most 43,200.
+        name: the name of the session in the account's logs.
+        duration: the lifetime in seconds, at most 43,200.
         endpoint: the API's host, or a URL up to it.
         seconds: how long one request may take.
         refresh_before, attempts, timeout, clock: as in `RefreshingCredentials`.

@@ -1,4 +1,4 @@
-"""Why a signature does not match: the causes, found by recomputing, and confirmed."""
+"""The causes of a signature that does not match, found by recomputing it."""
 
 from cossign.explain.causes import CATALOGUE, Cause
 from cossign.explain.explainer import explain

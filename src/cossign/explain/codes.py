@@ -1,4 +1,4 @@
-"""The codes of COS's answers, and what each says of a request.
+"""The codes of COS's answers, and the meaning of each.
 
 Source: Tencent Cloud, COS, "Error codes" (product 436, page 7730) and its earlier editions; read in November 2026.
 """

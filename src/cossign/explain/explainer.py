@@ -1,4 +1,4 @@
-"""`explain`: read a request, diagnose it, and put together what was found."""
+"""`explain`: read a request, diagnose it, and collect the findings."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def explain(
     """Find out why a signature does not match.
 
     Args:
-        request: a presigned URL; or what curl -v, a browser (HAR, "Copy as cURL"), a log or the wire shows.
-        method: the request's, if it is not said there; GET for a bare URL.
-        headers: the request's, where they are not said there.
-        credentials: those that may have signed it; without any, nothing can be recomputed.
-        error: the service's answer: its XML or JSON, or a log's line that shows its code.
-        now: Unix seconds; the present when None.
+        request: a presigned URL; or a request from curl -v, a browser (HAR, "Copy as cURL"), a log or the wire.
+        method: the request's method, if `request` does not contain it. Default: GET.
+        headers: the request's headers, if `request` does not contain them.
+        credentials: credentials that may have signed it. Without any, nothing can be recomputed.
+        error: the answer of COS: XML, JSON, or a line of a log with its code.
+        now: Unix seconds. None: the current time.
         hosts: hosts that it may have been signed for.
         bucket: ``<BucketName>-<APPID>``, if it is known.
         show_secrets: show SignKey, tokens and whole signatures.
@@ -55,7 +55,7 @@ def explain(
         Explanation.
 
     Raises:
-        ParameterError: the request or the error is none, or is too long.
+        ParameterError: the text is not a request or not an answer, or is too long.
 
     >>> from cossign import Credentials, Signer
     >>> credentials = Credentials("AKIDEXAMPLE", "example-key")

@@ -1,4 +1,4 @@
-"""An explanation: all that was found for one request, as text for a terminal, as JSON, and as a page."""
+"""An explanation: the findings for one request, as text for a terminal, as JSON, and as a page."""
 
 from __future__ import annotations
 
@@ -23,25 +23,24 @@ STEPS_INTRODUCTION = (
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """What `explain` has found for one request: `str()` of it is for a reader.
+    """The result of `explain` for one request. `str()` makes a text for a reader.
 
     Attributes:
-        holds: whether the signature is right and holds now. The service may refuse the request all the same.
-        findings: the causes, the strongest evidence first; each of "confirmed", "evident" and "service" is one of
-            what is wrong together; those that are "possible" are a list of what cannot be excluded, the likeliest
-            first.
-        others: causes that would look the same, or that are possible, too.
-        next_steps: what to give or to try next, so that more is known.
+        holds: whether the signature is right and valid now. The service may still refuse the request.
+        findings: the causes, the strongest evidence first. All of "confirmed", "evident" and "service" apply together.
+            "possible" ones cannot be excluded; the likeliest is first.
+        others: causes that would look the same, or that are also possible.
+        next_steps: information that would help, and things to try.
         steps: the signature, step by step.
-        difference: where the two HttpStrings part; None if they do not, or if one is unknown.
-        url: the request's URL, its signature and token masked.
+        difference: the first difference of the two HttpStrings; None if they are equal, or if one is unknown.
+        url: the request's URL, with its signature and token masked.
         method: the request's method.
-        source: what it was read from.
+        source: the kind of input.
         key_time: (start, end) in Unix seconds, or None.
-        now: Unix seconds at which it was looked at.
-        checked: whether a SecretKey was there to recompute with.
-        tried: how many signatures were recomputed.
-        seconds: how long that took.
+        now: the time of the check, Unix seconds.
+        checked: whether there was a SecretKey for recomputing.
+        tried: the number of recomputed signatures.
+        seconds: the duration of the search.
     """
 
     holds: bool
@@ -133,7 +132,7 @@ class Explanation:
         return "\n".join(lines) + "\n"
 
     def json(self) -> dict[str, Any]:
-        """Plain values for `json.dumps`, masked as the text is."""
+        """Plain values for `json.dumps`, masked like the text."""
         return {
             "holds": self.holds,
             "verdict": self.verdict,
@@ -154,7 +153,7 @@ class Explanation:
         }
 
     def html(self) -> str:
-        """A page that stands alone, for a browser or a ticket."""
+        """A page in one file, for a browser or a ticket."""
         times: tuple[tuple[str, str], ...] = ()
         if self.key_time is not None:
             start, end = self.key_time

@@ -17,12 +17,12 @@ SURENESS: dict[Sureness, str] = {
 
 
 class Finding(NamedTuple):
-    """A cause, as this request has it.
+    """A cause in this request.
 
     Attributes:
         cause: the catalogue's entry.
-        detail: what is the matter here.
-        sureness: why it is believed; see `SURENESS`.
+        detail: the details in this request.
+        sureness: how certain it is; see `SURENESS`.
     """
 
     cause: Cause
@@ -35,7 +35,7 @@ class Step(NamedTuple):
 
     Attributes:
         name: KeyTime, SignKey, HttpString, StringToSign, Signature; FormatString, if the service had another.
-        request: what it is for the request as it was received.
+        request: its value for the request that was received.
         signed: the signer's value; None if it is not known.
     """
 

@@ -1,4 +1,4 @@
-"""What must not be shown: secrets, tokens and whole signatures, in every form that they may have in a request."""
+"""Hiding secrets, tokens and whole signatures, in every form that they may have in a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user has, read as a request: a URL, curl's output or command, HAR, raw HTTP, a log line."""
+"""Reading a request from a URL, curl's output or command, HAR, raw HTTP, or a line of a log."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Request(NamedTuple):
         method: as it was told, or None if nobody said.
         url: an absolute URL, or a target that begins with "/".
         headers: (name, value) pairs in their order.
-        source: what it was read from.
+        source: the kind of input.
         error: the answer's XML, if it stands beside the request.
         form: its body, if that is a form and the text shows it.
     """

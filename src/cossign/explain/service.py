@@ -1,4 +1,4 @@
-"""What the service's answer shows: what its code means here, and where the request that arrived differs."""
+"""The findings from the service's answer: the meaning of its code, and differences in the request that arrived."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What cannot be excluded when no recomputed signature fits: a ranked list, the SecretKey last."""
+"""The possible causes if no recomputed signature fits: a ranked list, the SecretKey last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The access log: its lines, and where they are written."""
+"""The access log: its lines, and the thread that writes them."""
 
 from __future__ import annotations
 

@@ -24,11 +24,11 @@ _UPKEEP_INTERVAL = 0.1  # seconds between two looks at what else is due
 
 
 class Gateway:
-    """Signs, redirects, authorizes and presigns in bulk, by a policy: an ASGI application.
+    """An ASGI application that signs, redirects, authorizes and presigns in bulk, by a policy.
 
     Args:
-        config: a TOML file's path, a mapping of what it would say, or a Config.
-        credentials: Credentials or a provider, instead of those that the configuration names.
+        config: the path of a TOML file, a mapping with the same content, or a Config.
+        credentials: Credentials or a provider, instead of those in the configuration.
         memory: a writable buffer that worker processes share, for their counters and rate limits; None for one process.
 
     Raises:
@@ -65,10 +65,10 @@ class Gateway:
         return f"Gateway({routes=}, {callers=})"
 
     async def reload(self, config: str | os.PathLike[str] | Mapping[str, Any] | Config | None = None) -> None:
-        """Judge by another configuration from the next request on; requests under way end by the old one.
+        """Use another configuration from the next request on. Running requests end with the old one.
 
         Args:
-            config: as in the constructor; None to read the same file again.
+            config: as in the constructor. None: read the same file again.
 
         Raises:
             ConfigError: it cannot be used; the old one stays.
@@ -103,7 +103,7 @@ class Gateway:
     # --- Its life
 
     async def start(self) -> None:
-        """Ask for credentials, and keep them fresh from now on. The first request does it if nothing else did."""
+        """Get credentials, and keep them fresh. Otherwise the first request does this."""
         if not self._tasks:
             loop = asyncio.get_running_loop()
             self._tasks = (loop.create_task(self._renew_credentials()), loop.create_task(self._run_upkeep()))
@@ -125,7 +125,7 @@ class Gateway:
             self._answer = _not_yet
 
     def problems(self) -> list[str]:
-        """Which routes have no credentials, and why: what answers 503. Empty before they were asked for."""
+        """The routes without credentials, and the reasons. They answer 503. Empty before `start`."""
         return [
             f"there are no credentials for {routes}: {holder.problem}"
             for routes, holder in self._policy.sources()
@@ -133,7 +133,7 @@ class Gateway:
         ]
 
     async def stop(self) -> None:
-        """Write down what is not yet, and stop what `start` began."""
+        """Write the rest of the log, and stop what `start` began."""
         self._bulk.stop()
         tasks, self._tasks, self._answer = self._tasks, (), _not_yet
         for task in tasks:

@@ -1,4 +1,4 @@
-"""POST /presign: many keys in, as many URLs out, streamed both ways, signed in a thread beside the event loop."""
+"""POST /presign: a URL for each key, streamed both ways, signed in a thread outside the event loop."""
 
 from __future__ import annotations
 

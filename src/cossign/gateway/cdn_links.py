@@ -1,4 +1,4 @@
-"""Sub-requests for a CDN's links: a proxy of one's own may let them through as the CDN does."""
+"""Sub-requests for a CDN's links: a proxy may accept them as the CDN does."""
 
 from __future__ import annotations
 

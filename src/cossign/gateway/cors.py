@@ -1,4 +1,4 @@
-"""CORS: what lets pages of other origins fetch through the gateway."""
+"""CORS: headers that allow pages of other origins to read answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the worker processes have counted, for Prometheus."""
+"""The counts of all worker processes, for Prometheus."""
 
 from __future__ import annotations
 

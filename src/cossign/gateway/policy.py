@@ -1,4 +1,4 @@
-"""From a configuration to a Gate that judges by it."""
+"""From a configuration to the Gate that enforces it."""
 
 from __future__ import annotations
 

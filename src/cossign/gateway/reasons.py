@@ -1,4 +1,4 @@
-"""Why the gateway refuses: each reason's code and status, what it means, and the answer that says it."""
+"""The reasons of refusals: code, status and meaning of each, and the answer."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TABLE = (
     ("untrusted", 403, "only a trusted proxy may ask this"),
     ("no_original", 400, "the proxy does not say which request it asks for"),
     ("unavailable", 503, "there are no credentials to sign with now"),
-    ("bad_body", 400, "the body is not of its form"),
+    ("bad_body", 400, "the body does not have the form of its Content-Type"),
     ("too_large", 413, "the body has too many rows or bytes"),
     ("media_type", 415, "the body's Content-Type is not one that can be read"),
     ("stalled", 408, "the client neither sends nor reads any more"),

@@ -1,4 +1,4 @@
-"""POST /sdk/authorization and /sdk/credentials: what the callbacks of Tencent's SDKs ask a developer's server for."""
+"""POST /sdk/authorization and /sdk/credentials: the answers for the callbacks of Tencent's SDKs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Temporary keys for a caller: a policy that allows what the caller's rules allow and nothing more, and keys of STS."""
+"""Temporary keys for a caller: keys of STS with a policy that allows exactly what the caller's rules allow."""
 
 from __future__ import annotations
 

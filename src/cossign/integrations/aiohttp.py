@@ -21,15 +21,14 @@ __all__ = ["CosAuth"]
 class CosAuth:
     """Signs requests: ``aiohttp.ClientSession(middlewares=(CosAuth(signer),))``, from aiohttp 3.12 on.
 
-    What aiohttp really sends is signed, the credentials' token goes with it, and waiting for credentials does not block
-    the event loop. aiohttp asks for each request of a chain of redirects: those to other hosts go without signature and
-    token. With ``Signer(clock=Clock())`` a request that was refused because this machine's clock is wrong is signed by
-    the server's time, and sent once more.
+    It signs the request that aiohttp really sends, and adds the credentials' token. Waiting for credentials does not
+    block the event loop. Each request of a chain of redirects is signed; those to other hosts go without signature and
+    token. With ``Signer(clock=Clock())``, if COS refuses a request because this machine's clock is wrong, the request
+    is signed with the server's time and sent once more.
 
     Args:
-        signer: one for a bucket signs for that bucket's host alone. A request to another bucket is an error; other
-            requests are left as they are, as a session may also talk to other services. A Signer without a bucket signs
-            for any host.
+        signer: a Signer. With a bucket, it signs only for that bucket's host. A request to another bucket is an error.
+            Requests to other services are sent as they are. Without a bucket, it signs for any host.
     """
 
     def __init__(self, signer: Signer) -> None:

@@ -1,4 +1,4 @@
-"""What the engines of columns share: signing that travels to workers without a secret, and errors that say where."""
+"""The common part of frames and clusters: signing at workers without a secret in the plan, and errors with a place."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ class ColumnSigning:
         """What was asked for, checked without credentials: those are at the workers.
 
         Raises:
-            ParameterError: a parameter is not of its form, or the Signer has literal credentials.
+            ParameterError: a parameter is not valid, or the Signer has literal credentials.
         """
         import pyarrow as pa
 

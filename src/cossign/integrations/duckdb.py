@@ -60,23 +60,23 @@ def register(
     query_cols: Sequence[str] = (),
     on_error: OnErrorOfColumn = "raise",
 ) -> None:
-    """A function of SQL, for a connection: all URLs of a query are of its transaction's instant.
+    """A SQL function for a connection. All URLs of a query start at the start of its transaction.
 
     Args:
-        connection: where it is registered, outside a transaction; a cursor of it needs it again. Before a cursor is
+        connection: the connection, outside a transaction. A cursor of it needs `register` again. Before a cursor is
             closed, call `unregister`: otherwise DuckDB keeps its function until the database is closed.
         signer: a Signer.
-        name: the function's. Its key is a VARCHAR, an ENUM, or a BLOB of UTF-8. A BLOB of other bytes ends the query.
+        name: the name of the function. Its key is a VARCHAR, an ENUM, or a BLOB of UTF-8. A BLOB of other bytes ends
+            the query.
         method, expires, query, headers, key_time: as in `Signer.presign`.
-        query_cols: parameters of the query that the function takes after the key, in this order, strings or integers:
+        query_cols: parameters that are arguments of the function after the key, in this order, strings or integers:
             ``("versionId",)`` for ``cos_presign(key, version_id)``.
-        on_error: "raise" at a bad key; "null": its URL is NULL; or "struct": the function gives a
-            ``STRUCT(url VARCHAR, error VARCHAR)``, and ``error`` says what is wrong with a key.
+        on_error: "raise" at a bad key; "null": its URL is NULL; or "struct": the function returns a ``STRUCT(url
+            VARCHAR, error VARCHAR)``, and ``error`` is the reason.
 
     Raises:
-        ParameterError: `signer`, `name`, `query_cols` or `on_error` is not of its form. Other parameters, keys and
-            credentials are looked at by the query, which ends with DuckDB's InvalidInputException: it has the key, and
-            what is wrong.
+        ParameterError: `signer`, `name`, `query_cols` or `on_error` is not valid. The query checks other parameters,
+            keys and credentials. It ends with DuckDB's InvalidInputException, which has the key and the reason.
     """
     if not isinstance(signer, Signer):
         raise ParameterError("signer", f"must be a Signer, not {type(signer).__name__}")
@@ -183,7 +183,7 @@ def unregister(connection: duckdb.DuckDBPyConnection, name: str = "cos_presign")
     """Remove a function that `register` made for this connection.
 
     Raises:
-        ParameterError: this connection has none of this name.
+        ParameterError: this connection has no function of this name.
     """
     _check_no_transaction(connection)
     function = _function_of(connection, name)

@@ -25,16 +25,16 @@ _TOKEN = "x-cos-security-token"  # noqa: S105
 class CosAuth(httpx.Auth):
     """Signs requests: ``httpx.Client(auth=CosAuth(signer))``, or the ``auth`` of one call.
 
-    What httpx really sends is signed: its own form of the path and the parameters, and the headers that the SDKs sign.
-    The credentials' token goes with it. With an AsyncClient, waiting for credentials does not block the event loop.
-    The signature is an Authorization header like any other; httpx takes it off a request that follows a redirect to
-    another host. No copy has the token. A request that follows a redirect to the same host, which refuses it, is signed
-    for its own path and sent again. With ``Signer(clock=Clock())`` a request that
-    was refused because this machine's clock is wrong is signed by the server's time, and sent once more.
+    It signs the request that httpx really sends: its form of the path and the parameters, and the headers that the SDKs
+    sign. It adds the credentials' token. With an AsyncClient, waiting for credentials does not block the event
+    loop. The signature is an ordinary Authorization header, which httpx removes after a redirect to another host.
+    No copy has the token. After a redirect to the same host, the first answer is a refusal; the request is then
+    signed for its own path and sent again. With ``Signer(clock=Clock())``, if COS refuses a request because this
+    machine's clock is wrong, the request is signed with the server's time and sent once more.
 
     Args:
-        signer: one for a bucket signs for that bucket's host alone, and any other URL is an error; one without a bucket
-            signs for any host.
+        signer: a Signer. With a bucket, it signs only for that bucket's host, and any other URL is an error. Without a
+            bucket, it signs for any host.
     """
 
     def __init__(self, signer: Signer) -> None:
@@ -42,7 +42,7 @@ class CosAuth(httpx.Auth):
         self._host = None if signer.host is None else signer.host.lower().encode()
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Sign a request, and what follows from it; httpx calls it."""
+        """Sign a request and its repetitions; httpx calls it."""
         self._sign(request)
         response = yield request
         if response.status_code in (401, 403):

@@ -52,25 +52,26 @@ def presign(
     on_error: OnErrorOfColumn = "raise",
     threads: int = 1,
 ) -> Any:
-    """Presigned URLs of keys, all at one instant, with the keys' index and name.
+    """Presigned URLs of keys, with the keys' index and name. All start at the same time.
 
     Args:
-        keys: a Series of strings; a null gives a null. Strings that Arrow does not hold (object, ``string[python]``)
+        keys: a Series of strings. A null becomes a null. Strings that are not in Arrow memory (object,
+            ``string[python]``)
             are copied first.
         signer: a Signer.
-        method, expires, query: as in `Signer.presign`; a method, an expiry and a query's value may be Series: a key
-            has the row with the same label of the index.
+        method, expires, query: as in `Signer.presign`; method, expires and values of query may be Series, which are
+            matched by the labels of the index.
         headers, key_time: as in `Signer.presign`.
         on_error: "raise" at a bad row; "null": it has no URL; or "struct": the result is a DataFrame with the columns
-            ``url`` and ``error``, which says what is wrong with a row.
+            ``url`` and ``error``, which is the reason.
         threads: how many threads sign.
 
     Returns:
-        A Series. Its dtype is that of the keys; for objects and categories ``string[pyarrow]``; for a dtype of Arrow's
-        the URLs' own.
+        A Series. Its dtype is that of the keys. For objects and categories it is ``string[pyarrow]``, for a dtype of
+        Arrow that of the URLs.
 
     Raises:
-        ParameterError: a parameter is not of its form, or a row is bad; ``index`` is its number, from 0, and the
+        ParameterError: a parameter is not valid, or a row is bad; ``index`` is its number, from 0, and the
             message has its column, label and key.
         CredentialsError: there are no credentials, or they have expired.
     """

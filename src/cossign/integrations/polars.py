@@ -39,24 +39,24 @@ def presign(
     on_error: OnErrorOfColumn = "raise",
     threads: int = 1,
 ) -> pl.Expr:
-    """Presigned URLs of keys, all of this call's instant, however often and in how many parts they are computed.
+    """Presigned URLs of keys. All start at the time of this call, however often they are computed.
 
     Args:
-        keys: a column's name, or an expression of strings; a null gives a null.
+        keys: the name of a column, or an expression of strings. A null becomes a null.
         signer: a Signer.
         method, expires, query: as in `Signer.presign`; a method, an expiry and a query's value may be expressions.
         headers, key_time: as in `Signer.presign`.
         on_error: "raise" at a bad row; "null": it has no URL; or "struct": each row has the fields ``url`` and
-            ``error``, which says what is wrong with it.
-        threads: how many sign one part of a column. Lazy frames sign several parts at once as it is.
+            ``error``, which is the reason.
+        threads: the number of threads for one part of a column. Lazy frames already sign several parts at once.
 
     Returns:
         An expression of strings, or of structs.
 
     Raises:
-        ParameterError: a parameter is not of its form.
-        CosSignError: while it is computed: what is wrong, with its column and key. Polars computes a column in parts,
-            and does not say which row of the frame a part begins with.
+        ParameterError: a parameter is not valid.
+        CosSignError: while it is computed: the reason, with the column and the key. Polars computes a column in parts,
+            and does not tell at which row of the frame a part begins.
         CredentialsError: while it is computed: credentials are missing, or have expired.
     """
     if not isinstance(keys, (str, pl.Expr)):
@@ -187,7 +187,7 @@ class _Series:
         """As `presign`, of these keys, at once; a method, an expiry and a query's value may be Series as long as this.
 
         Raises:
-            ParameterError: a parameter is not of its form, or a row is bad; ``index`` is its number, from 0.
+            ParameterError: a parameter is not valid, or a row is bad; ``index`` is its number, from 0.
             CredentialsError: credentials are missing, or have expired.
         """
         signing = _Signing(signer, **keywords)

@@ -58,33 +58,32 @@ def presign(
     concurrency: int | tuple[int, int] | None = None,
     **options: Any,
 ) -> Dataset:
-    """A Dataset with a column of presigned URLs after its own columns, all of this call's instant.
+    """A Dataset with a column of presigned URLs after its own columns. All start at the time of this call.
 
-    A block that is made again, after an actor has died, has the same bytes, as long as its provider gives the same
-    credentials. The other columns are passed on as they are, without a copy. An actor keeps the memory of its URLs for
-    the next ones, up to 256 MiB.
+    A block that is made again after an actor has died has the same bytes, if its provider returns the same credentials.
+    The other columns are not copied. An actor keeps the memory of its URLs for the next ones, up to 256 MiB.
 
     Args:
         ds: any Dataset.
-        key_col: its column of keys, strings; a null gives a null.
+        key_col: its column of keys, strings. A null becomes a null.
         url_col: the name of the new column.
         signer_config: a Signer whose credentials come from a provider; or a mapping of a Signer's parameters, with
-            `ChainCredentials` unless it names others. They are asked for where the rows are.
+            `ChainCredentials` unless it names others. The workers ask for the credentials.
         method, expires, query, headers, key_time: as in `Signer.presign`.
-        method_col, expires_col: columns that say it by row: strings, and whole numbers of seconds.
-        query_cols: parameters of the query, and the columns of strings or whole numbers that they are taken from.
+        method_col, expires_col: columns with the method (strings) and the validity (whole seconds) of each row.
+        query_cols: parameters, and the columns of strings or whole numbers with their values.
         on_error: "raise" at a bad row; or "null": it has no URL.
-        error_col: with "null", the name of a further column that says what is wrong with a row.
-        concurrency: how many actors there are, or the least and the most; None leaves it to Ray. Fewer than there are
-            CPUs: actors that keep all leave none to what reads and writes.
-        options: further ones of `Dataset.map_batches`, such as ``num_cpus``. With those of the reading before it, both
-            are done by the same actor, without a copy between them.
+        error_col: with "null", the name of another column with the reasons.
+        concurrency: the number of actors, or the least and the most. None: Ray decides. Use fewer actors than CPUs,
+            because reading and writing need CPUs too.
+        options: more options of `Dataset.map_batches`, such as ``num_cpus``. With the options of the reading before it,
+            one actor does both, without a copy.
 
     Returns:
         The Dataset, not yet computed.
 
     Raises:
-        ParameterError: a parameter is not of its form. A column that is missing or of another type, a bad row, or an
+        ParameterError: a parameter is not valid. A column that is missing or of another type, a bad row, or an
             actor without credentials, ends the job with an error that names the column, the block and the row.
     """
     for name in _OWN_OPTIONS & options.keys():
@@ -170,16 +169,16 @@ class Presign:
 
 
 def read_inventory(manifest: str, *, filesystem: Any = None, **options: Any) -> Dataset:
-    """A COS inventory report as a Dataset: its columns, with the keys as they are, not URL-encoded.
+    """A COS inventory report as a Dataset: its columns, with decoded keys.
 
     Args:
-        manifest: where its ``manifest.json`` is: a path, or a URL that pyarrow knows, such as ``s3://bucket/...``. Data
-            files are looked for beside a local manifest, or else where the manifest says, in its bucket.
-        filesystem: one of pyarrow or fsspec that knows the URL, if pyarrow does not.
-        options: further ones of `ray.data.read_csv`, `read_parquet` or `read_orc`.
+        manifest: its ``manifest.json``: a path, or a URL that pyarrow knows, such as ``s3://bucket/...``. Data files
+            are next to a local manifest, or else in the manifest's bucket.
+        filesystem: a file system of pyarrow or fsspec, for URLs that pyarrow does not know.
+        options: more options of `ray.data.read_csv`, `read_parquet` or `read_orc`.
 
     Returns:
-        The Dataset; of CSV reports, all columns are strings, but for Size, an int64.
+        The Dataset. In CSV reports, all columns are strings, except Size, an int64.
 
     Raises:
         ParameterError: it is not a manifest, or a data file is missing or of another size than the manifest gives.

@@ -24,14 +24,14 @@ __all__ = ["CosAuth"]
 class CosAuth(AuthBase):
     """Signs requests: ``requests.get(url, auth=CosAuth(signer))``, or a Session's ``auth``.
 
-    What requests really sends is signed: its own form of the path and the parameters, and the headers that the SDKs
-    sign. The credentials' token goes with it. After a redirect to the same host the next request is signed for its own
-    path; to another host it goes without signature and token. With ``Signer(clock=Clock())`` a request that was refused
-    because this machine's clock is wrong is signed by the server's time, and sent once more.
+    It signs the request that requests really sends: its form of the path and the parameters, and the headers that the
+    SDKs sign. It adds the credentials' token. After a redirect to the same host, the next request is signed for its
+    own path. To another host it goes without signature and token. With ``Signer(clock=Clock())``, if COS refuses a
+    request because this machine's clock is wrong, the request is signed with the server's time and sent once more.
 
     Args:
-        signer: one for a bucket signs for that bucket's host alone, and any other URL is an error; one without a bucket
-            signs for any host.
+        signer: a Signer. With a bucket, it signs only for that bucket's host, and any other URL is an error. Without a
+            bucket, it signs for any host.
     """
 
     def __init__(self, signer: Signer) -> None:

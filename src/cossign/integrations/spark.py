@@ -77,29 +77,29 @@ def presign(
     on_error: OnError = "raise",
     error_col: str | None = None,
 ) -> DataFrame:
-    """A DataFrame with a column of presigned URLs after its own columns, all of this call's instant.
+    """A DataFrame with a column of presigned URLs after its own columns. All start at the time of this call.
 
-    A task that is tried again, or twice at once, gives the same bytes, as long as its provider gives the same
-    credentials. All columns of `df` pass through Python: select those that you need.
+    A task that is repeated, or runs twice, gives the same bytes, if its provider returns the same credentials. All
+    columns of `df` pass through Python: select those that you need.
 
     Args:
         df: any DataFrame.
-        key_col: its column of keys, strings; a null gives a null. Columns are found in any case, unless
+        key_col: its column of keys, strings. A null becomes a null. Names of columns match in any case, unless
             ``spark.sql.caseSensitive`` is true.
         url_col: the name of the new column.
         signer_config: a Signer whose credentials come from a provider; or a mapping of a Signer's parameters, with
-            `ChainCredentials` unless it names others. They are asked for where the rows are.
+            `ChainCredentials` unless it names others. The workers ask for the credentials.
         method, expires, query, headers, key_time: as in `Signer.presign`.
-        method_col, expires_col: columns that say it by row: strings, and whole numbers of seconds.
-        query_cols: parameters of the query, and the columns of strings or whole numbers that they are taken from.
+        method_col, expires_col: columns with the method (strings) and the validity (whole seconds) of each row.
+        query_cols: parameters, and the columns of strings or whole numbers with their values.
         on_error: "raise" at a bad row; or "null": it has no URL.
-        error_col: with "null", the name of a further column that says what is wrong with a row.
+        error_col: with "null", the name of another column with the reasons.
 
     Returns:
         The DataFrame, not yet computed.
 
     Raises:
-        ParameterError: a parameter is not of its form, or a column is missing or of another type. A bad row, or an
+        ParameterError: a parameter is not valid, or a column is missing or of another type. A bad row, or an
             executor without credentials, ends the job with an error that names column, partition and row.
     """
     signing = ColumnSigning.plan(
@@ -215,20 +215,20 @@ def register(
     query_cols: Sequence[str] = (),
     on_error: OnErrorOfColumn = "raise",
 ) -> Callable[..., Column]:
-    """A function of SQL: ``SELECT cos_presign(key) FROM inventory``.
+    """A SQL function: ``SELECT cos_presign(key) FROM inventory``.
 
-    All URLs of a query are of the query's instant. Spark 3.5 cannot tell its functions that: there they are of the
-    instant of this call; register it again before its URLs have ended.
+    All URLs of a query start at the start of the query. On Spark 3.5 they start at the time of this call; register the
+    function again before its URLs have ended.
 
     Args:
-        spark: where it is registered, until the session ends.
+        spark: the session.
         signer_config: as in `presign`.
-        name: the function's.
+        name: the name of the function.
         method, expires, query, headers, key_time: as in `Signer.presign`.
-        query_cols: parameters of the query that the function takes after the key, in this order:
+        query_cols: parameters that are arguments of the function after the key, in this order:
             ``("versionId",)`` for ``cos_presign(key, version_id)``.
-        on_error: "raise" at a bad row; "null": its URL is NULL; or "struct": the function gives structs of ``url`` and
-            ``error``, which says what is wrong with a row.
+        on_error: "raise" at a bad row; "null": its URL is NULL; or "struct": the function returns structs of ``url``
+            and ``error``, which is the reason.
 
     Returns:
         The function for DataFrames: ``df.select(cos_presign("key"))``.
@@ -335,15 +335,15 @@ def _run_on_pandas(function: Callable[[Iterator[Any]], Iterator[Any]], batches: 
 
 
 def read_inventory(spark: SparkSession, manifest: str) -> DataFrame:
-    """A COS inventory report as a DataFrame: its columns, with the keys as they are, not URL-encoded.
+    """A COS inventory report as a DataFrame: its columns, with decoded keys.
 
     Args:
         spark: the session.
-        manifest: where its ``manifest.json`` is: a path, or a URL such as ``cosn://bucket-1250000000/.../manifest.json``.
-            Data files are looked for beside a local manifest, or else where the manifest says, in its bucket.
+        manifest: its ``manifest.json``: a path, or a URL such as ``cosn://bucket-1250000000/.../manifest.json``.
+            Data files are next to a local manifest, or else in the manifest's bucket.
 
     Returns:
-        The DataFrame; of CSV reports, all columns are strings, but for Size, a bigint.
+        The DataFrame. In CSV reports, all columns are strings, except Size, a bigint.
 
     Raises:
         ParameterError: it is not a manifest, or a data file is missing or of another size than the manifest gives.

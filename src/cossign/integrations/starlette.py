@@ -16,11 +16,11 @@ __all__ = ["verify_cos_signature"]
 
 
 def verify_cos_signature(signer: Signer, **terms: Any) -> Callable[[Request], Awaitable[Verified]]:
-    """A function that judges a request as `Signer.verify` does, by its URL or its Authorization.
+    """A function that checks a request as `Signer.verify` does, by its URL or its Authorization.
 
     Args:
-        signer: whose credentials are accepted.
-        terms: what `Signer.verify` takes besides: ``credentials``, ``skew``, ``require_headers`` (by default Host,
+        signer: a Signer; its credentials are accepted.
+        terms: other parameters of `Signer.verify`: ``credentials``, ``skew``, ``require_headers`` (by default Host,
             without which a signature is valid for any server), ``require_params``, ``max_expires``, ``revoked``.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What the HTTP clients' files share: for which host a request is signed, and when it is signed again."""
+"""The common part of the HTTP clients: the host of a signature, and when a request is signed again."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a job reads: the files, and one file for each format."""
+"""The inputs of a job: its files, and one module for each format."""

@@ -1,4 +1,4 @@
-"""Addresses of objects in place of keys: ``cos://BUCKET/KEY`` and ``https://HOST/KEY`` are taken apart."""
+"""Addresses of objects instead of keys: ``cos://BUCKET/KEY`` and ``https://HOST/KEY``."""
 
 from __future__ import annotations
 

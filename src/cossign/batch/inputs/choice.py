@@ -1,4 +1,4 @@
-"""Which columns of an input are wanted, and the rows that could not be read."""
+"""The columns that a job reads of an input, and the rows that could not be read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows are wanted: patterns of keys, and conditions on columns."""
+"""The choice of rows: patterns of keys, and conditions on columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of a bucket's objects, or of their versions, as the rows of an inventory that is of now."""
+"""The list of a bucket's objects, or of their versions, as rows with the columns of an inventory."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read(each: Input, choice: ColumnChoice, prefix: str, at: Position, last: str
     Args:
         each: the input.
         choice: the columns.
-        prefix: what the keys begin with.
+        prefix: the beginning of the keys.
         at: where they begin: after so many rows, and a `place`.
         last: the place of the last one; "" for all.
     """

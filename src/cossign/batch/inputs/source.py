@@ -1,4 +1,4 @@
-"""Inputs: which files a job reads, and their bytes."""
+"""The files that a job reads, and their bytes."""
 
 from __future__ import annotations
 

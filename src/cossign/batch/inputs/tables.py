@@ -1,4 +1,4 @@
-"""Rows with columns of every format, as batches of Arrow columns; and only those that are wanted."""
+"""Rows with columns of every format, as batches of Arrow columns, filtered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text: blocks of whole lines, or in a buffer that is used again; and whether a text is a list of keys at all."""
+"""Text: blocks of whole lines, in a buffer that is used again; and the check that a text is a list of keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Old versions and delete markers, which a report of all versions lists beside the objects."""
+"""Old versions and delete markers, which a report of all versions also lists."""
 
 from __future__ import annotations
 

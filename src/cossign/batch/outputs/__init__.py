@@ -1,1 +1,1 @@
-"""What a job writes: paths and files, and one file for each format."""
+"""The outputs of a job: paths and files, and one module for each format."""

@@ -1,4 +1,4 @@
-"""CSV with a header: a sink that quotes fields where they must be."""
+"""CSV with a header: a sink that quotes fields if they need it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that get their names when they are complete, and are never another user's."""
+"""Files that get their names when they are complete, and that never replace another user's file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The formats of outputs, and the sink of each: what writes rows into a file."""
+"""The formats of outputs, and their sinks, which write rows into a file."""
 
 from __future__ import annotations
 

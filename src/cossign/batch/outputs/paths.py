@@ -1,4 +1,4 @@
-"""Paths that are written: what they are, and which are refused before the work."""
+"""The paths that a job writes, and the checks before the work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sinks of rows with columns: what all formats have in common."""
+"""The common part of all sinks of rows with columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The causes: one file for each group of them."""
+"""The causes: one module for each group."""
 
 from cossign.explain.causes.after import AFTER
 from cossign.explain.causes.cause import Cause, Group

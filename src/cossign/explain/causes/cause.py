@@ -1,4 +1,4 @@
-"""What a cause is: its words, together with what it would have signed. The other files here declare one group each.
+"""A cause: its texts, and what it would have signed. Each of the other modules declares one group.
 
 A cause is declared once, and needs nothing anywhere else to be searched for, told and printed:
 
