@@ -947,7 +947,7 @@ def test_replace(credentials: Credentials) -> None:
     assert (other.expires, other.strict, signer.strict) == (60, True, False)
     assert "q-key-time=1764000000%3B1764000060&" in other.presign("a")
     assert "q-ak=AKIDnew&" in signer.replace(Credentials("AKIDnew", "k")).presign("a")
-    with pytest.raises(ParameterError, match="buckets is not a parameter of Signer: there are bucket, region"):
+    with pytest.raises(ParameterError, match="buckets is not a parameter of Signer: use one of bucket, region"):
         signer.replace(buckets="x")
 
 
@@ -974,7 +974,7 @@ def test_backdate(credentials: Credentials) -> None:
     [("beijing", "ap-beijing"), ("bj", "ap-beijing"), ("ap-bejing", "ap-beijing"), ("ap-guangzho", "ap-guangzhou")],
 )
 def test_a_region_that_looks_wrong(credentials: Credentials, region: str, near: str) -> None:
-    with pytest.warns(UserWarning, match=f"region '{region}' is not one that COS is known to have: .*'{near}'") as seen:
+    with pytest.warns(UserWarning, match=f"region '{region}' is not a known region of COS: .*'{near}'") as seen:
         Signer(credentials, bucket=BUCKET, region=region)
     assert seen[0].filename == __file__
     for fine in (near, "cn-north", "sg", "my-cloud-1", "tce"):

@@ -300,7 +300,7 @@ def test_an_object_that_is_written_again(server: CosServer, bucket: Bucket, stor
         file.read(10)
         store.objects[b"a"] = b"x" * 2_000_000
         file.seek(1_900_000)
-        with pytest.raises(StorageError, match="cos://examplebucket-1250000000/a: the object was written again"):
+        with pytest.raises(StorageError, match="cos://examplebucket-1250000000/a: the object was replaced"):
             file.read(10)
 
 
@@ -333,7 +333,7 @@ def test_what_is_there_stays(server: CosServer, bucket: Bucket, store: Store) ->
     store.objects = {b"a": b"first"}
     for size in (3, 9_000_000):
         with (
-            pytest.raises(StorageError, match="it is there already") as caught,
+            pytest.raises(StorageError, match="the object already exists") as caught,
             bucket.write("a", replace=False) as file,
         ):
             file.write(bytes(size))
@@ -384,7 +384,7 @@ def test_other_bytes_than_were_sent(server: CosServer, bucket: Bucket, store: St
         server.plan = failing(
             1, Fault((200, b"", {"ETag": '"1"', "x-cos-hash-crc64ecma": "1"})), lambda request: request.method == b"PUT"
         )
-        with pytest.raises(StorageError, match="COS had other bytes than were sent"), bucket.write("a") as file:
+        with pytest.raises(StorageError, match="COS received other bytes than were sent"), bucket.write("a") as file:
             file.write(bytes(size))
         assert (store.objects, store.uploads) == ({}, {})
 
@@ -437,7 +437,7 @@ def test_what_is_refused(server: CosServer, bucket: Bucket, store: Store) -> Non
     store.objects = {b"a": b"1"}
     server.regions[BUCKET] = "ap-beijing"
     asked: list[tuple[Bucket, str]] = [
-        (at(server, region="ap-guangzhou"), "the bucket lies in ap-beijing, not in ap-guangzhou"),
+        (at(server, region="ap-guangzhou"), "the bucket is in ap-beijing, not in ap-guangzhou"),
         (at(server, "other-1250000000"), "no bucket other-1250000000 in ap-beijing"),
     ]
     for found, message in asked:

@@ -149,7 +149,7 @@ cdef ColumnType* read_schema(const ArrowSchema* schema, str parameter) except NU
     if fault == SCHEMA_NO_MEMORY:
         raise MemoryError
     if fault == SCHEMA_TOO_DEEP:
-        raise ParameterError(parameter, "is a column within columns within columns: give the column of strings itself")
+        raise ParameterError(parameter, "is nested too deeply: give the column of strings itself")
     if fault == SCHEMA_NO_RUN_ENDS:
         raise ParameterError(parameter, "is a malformed Arrow schema: run ends without a type")
     name = as_text(culprit.format)
@@ -218,7 +218,7 @@ cdef class ArrowColumn:
             self.ended = True
         else:
             raise ParameterError(
-                parameter, f"must speak the Arrow PyCapsule interface, which {type(source).__name__} does not: "
+                parameter, f"must have the Arrow PyCapsule interface, which {type(source).__name__} does not have: "
                 "give a pyarrow, polars, DuckDB or pandas column"
             )
 

@@ -529,9 +529,9 @@ cpdef list signatures(Engine engine, SignKey key, list http_strings):
 cdef dict REASONS = {
     FAULT_SURROGATE: "is not valid UTF-8: it holds a lone surrogate",
     FAULT_NOT_UTF8: "is not valid UTF-8",
-    FAULT_EMPTY: "is empty: an empty key signs for the whole bucket; if you mean that, use `strict=False`",
+    FAULT_EMPTY: "is empty: an empty key signs for the whole bucket; if you want that, use `strict=False`",
     FAULT_TOO_LONG: "is longer than the 850 bytes of UTF-8 that COS allows",
-    FAULT_LEADING: "begins with '/' or '\\': no object of COS has such a name: drop it, or use `strict=False` if you mean it",
+    FAULT_LEADING: "begins with '/' or '\\', which COS does not allow: remove it, or use `strict=False` to sign it",
     FAULT_CONTROL: "holds one of the control bytes 18-1B hex (CAN, EM, SUB, ESC), which COS forbids",
     FAULT_DOT_SEGMENT: "has a '.' or '..' segment, which HTTP clients remove before they send: the URL would reach another path",
 }

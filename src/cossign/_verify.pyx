@@ -96,7 +96,7 @@ cdef class Verified:
         method: upper-case.
         key: the object's key: the path without its first slash, decoded.
         key_time: ``(start, end)``, Unix seconds: the time in which both q-sign-time and q-key-time hold.
-        signature: q-signature, 40 hex digits; no secret any more, once it was sent.
+        signature: q-signature, 40 hex digits. After it was sent, it is not a secret.
         header_list: the signed headers' names, encoded and lower-case as they are signed.
         url_param_list: the signed parameters' names, encoded and lower-case.
         unsigned_params: the names of the URL's parameters that the signature does not cover, decoded. Anybody may
@@ -241,7 +241,7 @@ cdef class RequestSigner:
         if self.sign_host and not has_host:
             host = target_host(target) or self.host
             if host is None:
-                raise ParameterError("headers", "must have a Host, as the URL names none")
+                raise ParameterError("headers", "must have a Host, because the URL has no host")
             pairs.append((b"host", percent_encode(host, COMPONENT)))
         return sort_by_name(pairs)
 
@@ -361,7 +361,7 @@ def check_time(tuple span not None, long long now, long long skew=0):
     if now < span[0] - skew:
         raise SignatureNotYetValid(f"the signature is valid from {span[0]}, and it is {now} now{by} (Unix seconds)")
     if now > span[1] + skew:
-        raise SignatureExpired(f"the signature held until {span[1]}, and it is {now} now{by} (Unix seconds)")
+        raise SignatureExpired(f"the signature was valid until {span[1]}, and it is {now} now{by} (Unix seconds)")
 
 
 cdef tuple header_texts(list headers):
@@ -867,7 +867,7 @@ cdef class JudgingSpace:
 cdef class Judgement:
     """What `Signer.verify_many` found: a sequence with a Verified or a BadSignature for each URL, in order.
 
-    All is judged when it is made; a Verified is built when it is looked at.
+    All URLs are checked at once. Each Verified is made when you read it.
 
     Attributes:
         bad: the rows, from 0, of the URLs whose signature is not right, in order.

@@ -264,7 +264,7 @@ class CdnSigner:
             raise SignatureMismatch(f"the digest is not that of {path!r} at this time, by this key")
         expires_at = timestamp + (self.validity if validity is None else seconds_of(validity, "validity"))
         if _whole_seconds(now, "now") >= expires_at:
-            raise SignatureExpired("the link's time is over", key_time=(timestamp, expires_at))
+            raise SignatureExpired("the link has expired", key_time=(timestamp, expires_at))
         return VerifiedLink(unquote_to_bytes(path).decode("utf-8", "surrogateescape"), timestamp, expires_at)
 
     def _target(self, url: Any) -> str:
@@ -361,7 +361,7 @@ def _as_sent(path: Any) -> str:
 
 def _refuse_dots(path: str, place: int | None) -> None:
     if _DOT_SEGMENT.search(path):
-        reason = "has a dot segment, '/./' or '/../', which clients take out before they send it"
+        reason = "has a dot segment, '/./' or '/../', which HTTP clients remove before they send it"
         raise KeyNameError("path", reason, place)
 
 

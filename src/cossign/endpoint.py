@@ -74,7 +74,7 @@ def check_bucket(bucket: Any, parameter: str = "bucket") -> str:
 
 
 def check_region(region: Any, parameter: str = "region") -> str:
-    """The region, if it is one by its form; otherwise a ParameterError."""
+    """The region, if it has the form of a region; otherwise a ParameterError."""
     if not isinstance(region, str):
         raise ParameterError(parameter, f"must be a str, not {type(region).__name__}")
     if "cos." in region:
@@ -105,7 +105,7 @@ def endpoint(
             names are removed.
         scheme: "https" or "http", unless `domain` names one.
         accelerate: use the global acceleration host.
-        names: what to call bucket, region and domain in an error.
+        names: the names of bucket, region and domain in errors.
 
     Raises:
         ParameterError: a part is missing, or not valid.
@@ -152,7 +152,7 @@ def endpoint(
         form = _WHOLE_HOST
     if not form.fullmatch(host):
         raise ParameterError(
-            names[2], "must be a host name, with a port if need be, in ASCII (an international name in its xn-- form)"
+            names[2], "must be a host name in ASCII, with or without a port; write an international name as xn--..."
         )
     if not re.fullmatch(r"[!-~]*", url) or "?" in url or "#" in url:
         raise ParameterError(names[2], "must not hold spaces, control characters, '?' or '#'")

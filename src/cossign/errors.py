@@ -92,7 +92,7 @@ class KeyNameError(ParameterError):
 
 
 class CredentialsError(CosSignError):
-    """There are no usable SecretId and SecretKey. The message lists the places that were tried."""
+    """There are no usable SecretId and SecretKey. The message names the source and the reason."""
 
 
 class CredentialsNotFound(CredentialsError):

@@ -35,7 +35,7 @@ class KeyTime(NamedTuple):
     def validate(cls, start: int, end: int, parameter: str) -> KeyTime:
         """A KeyTime whose end is after its start, if both are Unix seconds; otherwise a ParameterError."""
         if not 0 <= start <= _LATEST or not 0 <= end <= _LATEST:
-            raise ParameterError(parameter, f"must keep KeyTime within 0 and {_LATEST} Unix seconds")
+            raise ParameterError(parameter, f"must give a KeyTime from 0 to {_LATEST} Unix seconds")
         if end <= start:
             raise ParameterError(parameter, "must end after it starts: KeyTime is (start, end)")
         return cls(start, end)
@@ -129,6 +129,6 @@ def seconds_of(value: Any, parameter: str) -> int:
         try:
             return duration(value)
         except ValueError:
-            what = "must be whole seconds, and more than none" if isinstance(value, timedelta) else None
+            what = "must be a whole number of seconds, at least 1" if isinstance(value, timedelta) else None
             raise ParameterError(parameter, what or f"{value!r} is not a duration: write 900, 15m, 2h or 7d") from None
     return whole_seconds(value, parameter)

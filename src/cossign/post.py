@@ -70,7 +70,7 @@ class VerifiedPost:
         signature: q-signature.
         conditions: the policy's, as ``(operator, name, value)``: ``("eq", "acl", "private")``,
             ``("starts-with", "key", "a/")``, ``("content-length-range", 1, 1000)``.
-        unsigned_fields: the names of the form's fields that no condition speaks of. Anybody may have added those.
+        unsigned_fields: the names of the form's fields without a condition. Anybody may have added them.
         policy: the policy's text.
     """
 
@@ -206,7 +206,7 @@ def judge_form(
             raise MalformedSignature(f"the field {name!r} is there twice")
         form[name.lower()] = value
     if "policy" not in form and "signature" in form:
-        raise MalformedSignature("there is no policy: a Signature is the Authorization of a POST to /, for verify()")
+        raise MalformedSignature("there is no policy: pass the Signature to verify() as Authorization of POST /")
     for name in _SIGNATURE_FIELDS:
         if name not in form:
             raise MalformedSignature(f"the field {name!r} is missing")
@@ -292,7 +292,7 @@ def read_policy(encoded_policy: str) -> tuple[bytes, int, list[tuple[Any, ...]]]
         elif isinstance(each, list) and len(each) == 3 and each[0] == _RANGE and all(map(_is_whole, each[1:])):
             conditions.append((_RANGE, int(each[1]), int(each[2])))
         else:
-            raise MalformedSignature("the policy has a condition that is none: they are exact, starts-with, or a range")
+            raise MalformedSignature("the policy has an invalid condition: use exact, starts-with or range ones")
     try:
         return policy, calendar.timegm(expiration.utctimetuple()), conditions
     except OverflowError:
@@ -355,14 +355,14 @@ def broken_conditions(
     for operator, name, value in conditions:
         if operator == _RANGE:
             if size is not None and not name <= size <= value:
-                yield f"the file has {size} bytes, and the policy wants {name} to {value}"
+                yield f"the file has {size} bytes, and the policy allows {name} to {value}"
             continue
         field = bucket if name.lower() == "bucket" else form.get(name.lower())
         if name.lower() == "bucket" and bucket is None:
             continue  # a verifier that is not for one bucket alone
         if field is None:
-            yield f"the field {name!r} is missing, and the policy speaks of it"
+            yield f"the field {name!r} is missing, and the policy has a condition for it"
         elif operator == "eq" and field != value:
-            yield f"the field {name!r} is not what the policy says"
+            yield f"the field {name!r} does not have the value that the policy requires"
         elif operator == "starts-with" and not field.startswith(value):
-            yield f"the field {name!r} does not begin as the policy says"
+            yield f"the field {name!r} does not begin with the text that the policy requires"

@@ -382,7 +382,7 @@ class _Request:
         self.now = _now(options)
         for required_name in ("Bucket", "Region"):
             if not parameters.get(required_name):
-                raise MissingParameter(required_name, "which getObjectUrl needs")
+                raise MissingParameter(required_name, "getObjectUrl needs it")
         if _text({**options, **parameters}, "Protocol") not in ("", "https", "http", "https:", "http:"):
             raise ParameterError("Protocol", 'must be "https:" or "http:"')
         settings = {**options, **parameters}

@@ -185,7 +185,7 @@ class Settings:
         """
         for name in changes:
             if name not in _PARAMETERS:
-                raise ParameterError(name, f"is not a parameter of Signer: there are {', '.join(_PARAMETERS)}")
+                raise ParameterError(name, f"is not a parameter of Signer: use one of {', '.join(_PARAMETERS)}")
         provider = self.credentials if credentials is None else credentials
         signer = self._create(provider, {**self._parameters(), **changes}, self.start)
         _warn_of_region(changes.get("region"))
@@ -244,7 +244,7 @@ class Settings:
 def _warn_of_region(region: str | None) -> None:
     """Warn the caller of a public call of a region that is nearly one of COS's."""
     if region is not None and (near := nearest_region(region)):
-        warn_caller(f"region {region!r} is not one that COS is known to have: did you mean {near!r}?")
+        warn_caller(f"region {region!r} is not a known region of COS: did you mean {near!r}?")
 
 
 def _where(parameters: Mapping[str, Any]) -> Endpoint | None:

@@ -86,7 +86,7 @@ class Signer(ShortCuts):
         strict: check keys by COS's naming rules, and refuse keys that HTTP clients would change.
         engine: "auto", or one of `engines()`. The environment variable COSSIGN_ENGINE overrides "auto".
         backdate: how many seconds before now KeyTime starts, for a machine whose clock is ahead of COS's. The end of
-            KeyTime stays the same.
+            KeyTime is the same for 1 and more.
         clock: another clock, if this machine's clock may be wrong; see `Clock`.
 
     Raises:

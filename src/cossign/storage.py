@@ -85,13 +85,13 @@ class Address(NamedTuple):
 
 
 class Object(NamedTuple):
-    """An object, or a version of one, as a list or HEAD tells it.
+    """An object or a version of an object, from a list or a HEAD request.
 
     Attributes:
         key: its key.
         size: bytes.
         etag: its ETag, in quotes.
-        modified: when it was written, as COS words it.
+        modified: when it was written, in the words of COS.
         storage_class: such as STANDARD.
         version_id: its version; "" in a bucket without versions.
         is_latest: whether it is the newest version.
@@ -111,7 +111,7 @@ class Object(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A part of a list: objects in the order of their keys; and what keys begin with that a delimiter ends."""
+    """A part of a list: objects in the order of their keys, and the common prefixes up to a delimiter."""
 
     objects: list[Object]
     prefixes: list[str]
@@ -125,10 +125,9 @@ class Bucket:
         region: such as ``ap-beijing``.
         credentials: a function that returns Credentials that are valid now. Several threads call it, before each
             request.
-        endpoint: the host for requests, instead of ``cos.REGION.myqcloud.com``:
-            ``cos-internal.ap-beijing.tencentcos.cn``,
-            ``cos.accelerate.myqcloud.com``..., with a scheme if that is http. Requests to an address such as
-            ``http://127.0.0.1:8000`` still contain the bucket's own Host.
+        endpoint: the host for requests, instead of ``cos.REGION.myqcloud.com``; for example
+            ``cos-internal.ap-beijing.tencentcos.cn`` or ``cos.accelerate.myqcloud.com``; with a scheme if that is http.
+            Requests to an address such as ``http://127.0.0.1:8000`` still contain the bucket's own Host.
         attempts: how often a request is sent, at most.
 
     Raises:
@@ -431,15 +430,15 @@ class Bucket:
         if status == _MISDIRECTED:
             region = getattr(self._redirect, "region", "")
             where = f"in {region}" if region else "in another region"
-            text = f"the bucket lies {where}, not in {self.region}: name its region"
+            text = f"the bucket is {where}, not in {self.region}: give the bucket's region"
         elif code == "NoSuchBucket":
             text = f"there is no bucket {self.name} in {self.region}: check its name and its region"
         elif status == 404:
             text = "there is no such object" if code != "NoSuchUpload" else "the upload has ended already"
         elif status == 412:
-            text = "the object was written again while it was read"
+            text = "the object was replaced while it was read: try again"
         elif status == 409:
-            text = f"it is there already ({answer})"
+            text = f"the object already exists ({answer})"
         elif code in ("InvalidAccessKeyId", "SignatureDoesNotMatch"):
             text = f"COS does not accept the credentials ({answer}): check SecretId and SecretKey"
         elif code in ("ExpiredToken", "InvalidToken"):
@@ -462,7 +461,7 @@ class Bucket:
                     self.remove(key)
                 except StorageError as error:
                     outcome = f"they are still there, as {error}"
-            raise self._error(action, key, f"COS had other bytes than were sent (CRC-64), and {outcome}")
+            raise self._error(action, key, f"COS received other bytes than were sent (CRC-64), and {outcome}")
 
     def _field(self, action: str, key: str, answer: Any, name: str) -> str:
         """A header or a field that an answer must have."""
@@ -939,7 +938,7 @@ def _import_sdk() -> Any:
     try:
         sdk = importlib.import_module("qcloud_cos")
     except ImportError:
-        raise StorageError("a bucket is read and written by Tencent's SDK: pip install cos-python-sdk-v5") from None
+        raise StorageError("buckets need Tencent's SDK: pip install cos-python-sdk-v5") from None
     logger = logging.getLogger("qcloud_cos")
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())  # errors are raised; the SDK would print each attempt

@@ -38,8 +38,8 @@ class Verifier:
         credentials: whose signatures are accepted: Credentials, a provider, several of them (while keys are rotated),
             or a mapping of SecretId to Credentials.
         skew: seconds by which the signer's clock may differ from this one's.
-        require_headers: names of headers that must be signed, such as ``("host",)``; of requests, as a form signs none.
-        require_params: names of parameters that must be signed, of requests too.
+        require_headers: names of headers that must be signed, such as ``("host",)``. Not checked for forms.
+        require_params: names of parameters that must be signed. Not checked for forms.
         max_expires: the longest validity of a signature, from KeyTime's start to its end: seconds, a timedelta, or text
             such as "15m".
         revoked: SecretIds and signatures that are not accepted any more; or a function, which is called with each

@@ -125,8 +125,12 @@ def test_nothing_is_there(server: CosServer, store: Store, signer: Signer) -> No
     assert done(server, signer, f"cos://{BUCKET}/none/").rows == 0
     assert Path("urls.txt").read_bytes() == b""
     for path, named, message in (
-        (f"cos://{BUCKET}/none.txt", {}, "none.txt is not there: check the bucket and the region. To sign the objects"),
-        (f"cos://{BUCKET}/photos/1.jpg", {}, "its suffix does not tell its format"),
+        (
+            f"cos://{BUCKET}/none.txt",
+            {},
+            "none.txt does not exist: check the bucket and the region. To sign all objects",
+        ),
+        (f"cos://{BUCKET}/photos/1.jpg", {}, "its suffix does not show the format"),
         (f"cos://{BUCKET}/none/", {"input_format": "csv"}, "holds no objects"),
         (f"cos://{BUCKET}/", {"input_format": "inventory"}, r"holds no manifest\.json"),
         ("keys.txt", {"input_format": "list"}, "is not a bucket's list"),
@@ -136,12 +140,12 @@ def test_nothing_is_there(server: CosServer, store: Store, signer: Signer) -> No
     with pytest.raises(ParameterError, match="inputs must be <BucketName>-<APPID>"):
         done(server, signer, "cos://b/a")
     Path("keys.txt").write_text("a\n")
-    with pytest.raises(ParameterError, match="endpoint is for what lies in a bucket"):
+    with pytest.raises(ParameterError, match="endpoint is for buckets"):
         done(server, signer, "keys.txt")
 
 
 def test_two_buckets_are_not_signed_at_once(server: CosServer, store: Store, signer: Signer) -> None:
-    with pytest.raises(InputError, match="sign each alone"):
+    with pytest.raises(InputError, match="use one job for each bucket"):
         done(server, signer, [f"cos://{BUCKET}/", f"cos://{REPORTS}/"])
     other = signer.replace(bucket="other-1250000000")
     report = done(server, other, f"cos://{BUCKET}/")
@@ -244,7 +248,7 @@ def test_an_object_that_is_written_again(server: CosServer, reports: Store, sign
         return None
 
     server.plan = plan
-    with pytest.raises(StorageError, match=r"keys\.txt: the object was written again"):
+    with pytest.raises(StorageError, match=r"keys\.txt: the object was replaced"):
         done(server, signer, f"cos://{REPORTS}/keys.txt")
     assert not Path("urls.txt").exists()
 
@@ -252,7 +256,7 @@ def test_an_object_that_is_written_again(server: CosServer, reports: Store, sign
 def test_a_job_goes_on_if_the_objects_are_the_same(server: CosServer, reports: Store, signer: Signer) -> None:
     text = b"".join(b"%d\n" % number for number in range(10))
     address = f"cos://{REPORTS}/keys.txt"
-    for content, message in ((text, ""), (text.replace(b"1", b"x"), "an input was moved or written since")):
+    for content, message in ((text, ""), (text.replace(b"1", b"x"), "an input was moved or written")):
         reports.objects[b"keys.txt"] = text
         output = f"{len(message)}/"
         assert done(server, signer, address, output, rows_per_part=4).parts == 3
@@ -550,7 +554,7 @@ def test_uploads_of_a_killed_job_are_given_up(
     assert abort(job) == 0
     where = ["-r", REGION, "--endpoint", server.url]
     assert main(["presign", "-o", f"cos://{REPORTS}/urls.txt", "--abort", *where]) == 0
-    assert capfd.readouterr().err == f"cossign: 1 unfinished upload given up in cos://{REPORTS}/urls.txt\n"
+    assert capfd.readouterr().err == f"cossign: 1 unfinished upload aborted in cos://{REPORTS}/urls.txt\n"
     assert [key for key, _ in reports.uploads.values()] == [b"urls/mine", b"urls.txt.2"]
     with pytest.raises(ParameterError, match="is not in a bucket"):
         abort(Job(inputs="none", output="urls.txt", signer=signer))
@@ -810,7 +814,7 @@ def test_the_command(server: CosServer, store: Store, reports: Store, capfd: pyt
     assert f"https://{BUCKET}.cos.{REGION}" in Path("urls.txt").read_text()  # which the report lists
     assert "1 URL to urls.txt in " in capfd.readouterr().err
     assert main(["presign", f"cos://{BUCKET}/photos/1.jpg", *where]) == 2
-    assert f"cossign url cos://{BUCKET}/photos/1.jpg signs it" in capfd.readouterr().err
+    assert f"cossign url cos://{BUCKET}/photos/1.jpg;" in capfd.readouterr().err
     server.plan = lambda request: Fault(error_reply(403, "AccessDenied"))
     assert main(["presign", f"cos://{BUCKET}/photos/", *where]) == 2
     assert "need the permission name/cos:" in capfd.readouterr().err

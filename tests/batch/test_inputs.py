@@ -176,7 +176,7 @@ def test_bucket_and_region_are_the_manifests(signer: Signer, capsys: pytest.Capt
     assert f"the list is of the bucket {BUCKET}, and the URLs are for other-1250000000" in capsys.readouterr().err
     other = str(inventory("other", objects("a"), sourceBucket="another"))
     assert main(["presign", manifest, other, "-r", REGION]) == 2
-    assert "sign each alone" in capsys.readouterr().err
+    assert "use one job for each bucket" in capsys.readouterr().err
     nameless = str(inventory("nameless", objects("a"), sourceBucket=None))
     assert main(["presign", nameless, "-r", REGION]) == 2
     assert "-b is missing" in capsys.readouterr().err
@@ -364,7 +364,7 @@ def test_odd_ends_are_counted(signer: Signer) -> None:
     report = done(signer, write("k.txt", keys))
     assert keys_of(signer) == keys
     assert report.counts == {"blank_ends": 3, "inner_crs": 1}
-    assert "3 keys end with a blank, which is signed as a part of the key" in report.warnings
+    assert "3 keys end with a space or a tab, which is signed as a part of the key" in report.warnings
     assert any(text.startswith("1 keys contain a CR") for text in report.warnings)
     assert done(signer, write("k.parquet", keys)).counts == report.counts
 
@@ -964,8 +964,8 @@ def test_an_integer_that_would_be_rounded_is_refused(numbers: list[float], signe
         ([1.5], [9007199254740993], "n is an integer that is too long for a double"),
         ([[1.5]], [[10**400]], "n is an integer that is too long for a double"),
         ({"x": {"y": [1.5]}}, {"x": {"y": [9007199254740993]}}, "n.x.y is an integer that is too long for a double"),
-        ({"x": 1}, {"x": 2, "y": 3}, "n has the field 'y', which the first rows have not"),
-        ([{"x": [{"z": 1}]}], [{"x": [{"y": 3}]}], "n.x has the field 'y', which the first rows have not"),
+        ({"x": 1}, {"x": 2, "y": 3}, "n has the field 'y', which the first rows do not have"),
+        ([{"x": [{"z": 1}]}], [{"x": [{"y": 3}]}], "n.x has the field 'y', which the first rows do not have"),
         ([1], [1.0], "n is not int64, as it is in the first rows"),
         ([1.5], [True], "n is not double, as it is in the first rows"),
         (["a"], "a", "n is not list<item: string>, as it is in the first rows"),

@@ -242,7 +242,7 @@ def test_a_pipe_that_its_reader_closes() -> None:
     with subprocess.Popen(job, stderr=subprocess.PIPE, env=soak.ENVIRONMENT, text=True) as process:
         with open("pipe", "rb") as reader:
             assert reader.read(10) == b"https://ex"
-        assert "pipe: its reader has closed it" in process.communicate(timeout=PATIENCE)[1]
+        assert "pipe: the program that reads it has closed it" in process.communicate(timeout=PATIENCE)[1]
         assert process.returncode == 2
 
 
@@ -349,7 +349,7 @@ def test_other_inputs_are_refused(signer: Signer) -> None:
     with pytest.raises(ParameterError, match=r"the input .*keys\.txt \(size\)"):
         run(replace(job, resume=True))
     Path("keys.txt").write_bytes(data.replace(b"key0", b"KEY0"))
-    with pytest.raises(ParameterError, match="an input was moved or written since, and has other bytes"):
+    with pytest.raises(ParameterError, match="an input was moved or written, and now has other bytes"):
         run(replace(job, resume=True))
 
 
@@ -383,7 +383,7 @@ def test_an_input_that_is_rewritten_before_its_part_is_in_the_journal(signer: Si
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BadRows, "flush", rewrite)
-        with pytest.raises(InputError, match="has changed while it was read"):
+        with pytest.raises(InputError, match="changed while it was read"):
             run(job)
     run(replace(job, resume=True))
     assert "/KEY0?" in text()
@@ -397,7 +397,7 @@ def test_the_list_of_a_finished_job_is_compared_too(signer: Signer) -> None:
     run(replace(job, resume=True))
     listed = Path("out/errors.jsonl")
     listed.write_bytes(bytes(listed.stat().st_size))
-    with pytest.raises(ParameterError, match="the list of bad rows, is not as it was written"):
+    with pytest.raises(ParameterError, match="the list of bad rows, has changed"):
         run(replace(job, resume=True))
 
 
@@ -506,7 +506,7 @@ def test_a_list_of_bad_rows_that_is_gone(signer: Signer) -> None:
     job = a_job(signer, on_error="null")
     begun(job)
     Path("out/.errors.jsonl.part").unlink()
-    with pytest.raises(ParameterError, match="the list of bad rows, is not as it was written"):
+    with pytest.raises(ParameterError, match="the list of bad rows, has changed"):
         run(replace(job, resume=True))
 
 
@@ -522,7 +522,7 @@ def test_parts_that_were_altered(signer: Signer) -> None:
         assert (report.rows, part.read_bytes()) == (25, data)
     part.unlink()
     part.mkdir()
-    with pytest.raises(ParameterError, match="is a directory, where a part belongs"):
+    with pytest.raises(ParameterError, match="is a directory, but a part needs this name"):
         run(replace(job, resume=True))
 
 
@@ -532,7 +532,7 @@ def test_a_part_that_cannot_be_written_again_as_it_was(signer: Signer, monkeypat
     Path("out/part-00000.txt").write_bytes(b"")
     monkeypatch.setattr("cossign.batch.resume._check_inputs", lambda *arguments: None)
     Path("keys.txt").write_text(Path("keys.txt").read_text().replace("key0", "KEY0"))
-    with pytest.raises(ParameterError, match=r"cannot write part-00000\.txt again: its rows are not as they were"):
+    with pytest.raises(ParameterError, match=r"cannot write part-00000\.txt again: its rows have changed"):
         run(replace(job, resume=True))
 
 
@@ -585,7 +585,7 @@ def test_a_directory_that_is_moved_between_two_parts(signer: Signer, monkeypatch
 
     with monkeypatch.context() as patch:
         patch.setattr(FolderJournal, "add", and_move)
-        with pytest.raises(ParameterError, match="was moved or removed while the job was at work"):
+        with pytest.raises(ParameterError, match="was moved or removed while the job was running"):
             run(a_job(signer))
     assert os.listdir("out") == []
     assert run(a_job(signer, output="elsewhere", resume=True)).resumed == 10
@@ -616,7 +616,7 @@ def test_a_part_with_other_rows_is_not_written_again_by_other_credentials(
     Path("k.csv").write_bytes(Path("k.csv").read_bytes().replace(b"key1\r", b"KEY0\r"))
     monkeypatch.setattr("cossign.batch.resume._check_inputs", lambda *arguments: None)
     other = Signer(Credentials("AKIDanother", "another-key"), bucket=BUCKET, region=REGION)
-    with pytest.raises(ParameterError, match="its rows are not as they were"):
+    with pytest.raises(ParameterError, match="its rows have changed"):
         run(replace(job, resume=True, new_credentials=True, signer=other))
 
 

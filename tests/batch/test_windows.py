@@ -247,7 +247,7 @@ def test_what_cmd_leaves_as_it_is(
     monkeypatch.setenv("COS_SECRET_KEY", "example-key")
     assert main(["url", "'cos://examplebucket-1250000000/a", "b.jpg'", *WHERE[2:]]) == 2
     said = capsys.readouterr()
-    assert (said.out, "begins with a single quote: cmd.exe takes only double quotes away" in said.err) == ("", True)
+    assert (said.out, "begins with a single quote: use double quotes in cmd.exe" in said.err) == ("", True)
     assert main(["url", "'a.jpg'", *WHERE]) == 0  # a key may have quotes
     url = capsys.readouterr().out
     for name in ("u1.txt", "u2.txt"):

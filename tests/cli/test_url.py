@@ -85,7 +85,7 @@ def test_what_is_signed(signer: Signer, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_odd_keys_are_refused_with_what_to_type(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "drop it, or use --no-strict" in refused(capsys, "url", "/a", *WHERE)
+    assert "remove it, or use --no-strict" in refused(capsys, "url", "/a", *WHERE)
     assert printed(capsys, "url", "/a", *WHERE, "--no-strict")[0].startswith(f"https://{HOST}//a?")
     assert "--no-strict" in refused(capsys, "authorization", "GET", "/a", *WHERE)
     assert printed(capsys, "authorization", "GET", "/a", *WHERE, "--no-strict")
@@ -226,7 +226,7 @@ def test_broken_files_of_other_tools(name: str, text: str, capsys: pytest.Captur
 def test_a_region_that_looks_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["url", "a", "-b", BUCKET, "-r", "ap-bejing"]) == 0
     told = capsys.readouterr().err
-    assert told.startswith("cossign: warning: region 'ap-bejing' is not one that COS is known to have")
+    assert told.startswith("cossign: warning: region 'ap-bejing' is not a known region of COS")
     assert told.count("\n") == 1
 
 
@@ -242,7 +242,7 @@ def test_explain_goes_on_without_a_broken_file(signer: Signer, capsys: pytest.Ca
     home("~/.cos.yaml", "cos: {base: {secretid: AKID0123456789}}\n")
     assert main(["explain", signer.presign("a")]) == 0
     said = capsys.readouterr().err
-    assert "warning: no SecretKey was taken from one place: ~/.cos.yaml: secretkey is missing or empty" in said
+    assert "warning: one source of credentials cannot be used: ~/.cos.yaml: secretkey is missing or empty" in said
 
 
 def test_explain_knows_aliases(signer: Signer, capsys: pytest.CaptureFixture[str]) -> None:

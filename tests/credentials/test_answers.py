@@ -134,7 +134,7 @@ def test_times_that_are_none(value: Any) -> None:
         ({"credentials": {"tmpSecretId": "A", "tmpSecretKey": "hidden"}, "expiredTime": IN_2100}, "no Token"),
         ({"credentials": {"tmpSecretKey": "hidden"}, "expiredTime": IN_2100}, "no TmpSecretId"), ({"credentials": None}, "no TmpSecretId"),
         ({**LOWER, "tmpSecretKey": '"hidden"', "expiredTime": IN_2100}, "TmpSecretKey begins or ends with a quote"),
-        ({**LOWER, "sessionToken": "hidden\n", "expiredTime": IN_2100}, "Token begins or ends with a line's end"),
+        ({**LOWER, "sessionToken": "hidden\n", "expiredTime": IN_2100}, "Token begins or ends with a line break"),
         ({"Code": "Success", "TmpSecretKey": "hidden"}, "no TmpSecretId"),
         ({"code": 0, "message": "hidden"}, "no TmpSecretId"),
         ("{hidden", "text that is not JSON"), (b"\xff", "text that is not JSON"), ("[" * 100_000, "text that is not JSON"), (5, "int"),

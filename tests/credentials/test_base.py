@@ -49,13 +49,13 @@ def test_credentials_hold_and_hide() -> None:
 @pytest.mark.parametrize(
     "arguments, said",
     [
-        (("", "k"), "secret_id is empty"), (("A", ""), "secret_key is empty"), (("A", "hid den"), "secret_key holds"), (("A", "hidden\n"), "secret_key begins or ends with a line's end"),
+        (("", "k"), "secret_id is empty"), (("A", ""), "secret_key is empty"), (("A", "hid den"), "secret_key holds"), (("A", "hidden\n"), "secret_key begins or ends with a line break"),
         (("A b", "k"), "secret_id holds"), ((None, "k"), "secret_id must be a str"), (("A", b"hidden"), "secret_key must be a str"),
-        (("A", ' "hidden"'), "secret_key begins or ends with a blank"), (("A", '"hidden"'), "secret_key begins or ends with a quote"), (("A", "hidden'"), "secret_key begins or ends with a quote"),
+        (("A", ' "hidden"'), "secret_key begins or ends with white space"), (("A", '"hidden"'), "secret_key begins or ends with a quote"), (("A", "hidden'"), "secret_key begins or ends with a quote"),
         (("\u201cAKID\u201d", "hidden"), "secret_id begins or ends with a quote"), (("<SecretId>", "hidden"), "secret_id is a placeholder"), (("A", "${HIDDEN}"), "secret_key is a placeholder"),
         (("A", "$hidden"), "placeholder"), (("A", "%HIDDEN%"), "placeholder"), (("A", "$(HIDDEN)"), "placeholder"), (("A", "${{secrets.HIDDEN}}"), "placeholder"), (("A", "%(hidden)s"), "placeholder"), (("A", "#{hidden}"), "placeholder"), (("{SecretId}", "hidden"), "placeholder"),
         (("[SecretId]", "hidden"), "placeholder"), (("__SECRET_ID__", "hidden"), "placeholder"), (("AKID****", "hidden"), "placeholder"), (("A", "null"), "placeholder"), (("None", "hidden"), "placeholder"), (("A", "hidden", "undefined"), "placeholder"), (("A", "{{ hidden }}"), "placeholder"), (("\ufeffAKID", "hidden"), "secret_id begins with a byte order mark"),
-        (("AKID\r\n", "hidden"), "secret_id begins or ends with a line's end"), (("\rAKID", "hidden"), "secret_id begins or ends with a line's end"), (("A", "\nhidden"), "secret_key begins or ends with a line's end"), (("A", "hidden", '"hidden"'), "token begins or ends with a quote"), (("A", "hid\u00a0den"), "secret_key holds"),
+        (("AKID\r\n", "hidden"), "secret_id begins or ends with a line break"), (("\rAKID", "hidden"), "secret_id begins or ends with a line break"), (("A", "\nhidden"), "secret_key begins or ends with a line break"), (("A", "hidden", '"hidden"'), "token begins or ends with a quote"), (("A", "hid\u00a0den"), "secret_key holds"),
         (("A", "hidden", ""), "token is empty"), (("A", "hidden", "a\ud800"), "token holds"), (("A", "hidden", None, "soon"), "expires_at"), (("A", "hidden", None, True), "expires_at"), (("A", "hidden", None, float("nan")), "expires_at"),
     ],
 )  # fmt: skip

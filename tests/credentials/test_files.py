@@ -87,7 +87,7 @@ def test_coscli_encrypts_and_the_error_says_so(home: Path) -> None:
     for plain in ("", "false"):
         coscli(home, plain=plain, secret_id="7mKyEqDJTh4A==", secret_key="hidden")
         with pytest.raises(
-            CredentialsError, match=r"coscli keeps its secrets encrypted.*--disable_encryption true"
+            CredentialsError, match=r"coscli has encrypted its secrets.*--disable_encryption true"
         ) as caught:
             FileCredentials().get()
         assert "hidden" not in str(caught.value)
@@ -386,7 +386,7 @@ def test_values_of_coscli_that_are_plain(home: Path) -> None:
 
 def test_credentials_of_tccli_that_have_ended(home: Path) -> None:
     tccli(home, type="oauth", secretId="AKIDtmp", secretKey="hidden", token="hidden2", expiresAt=1_700_000_000)
-    with pytest.raises(CredentialsError, match=r"default\.credential: its temporary credentials have ended: sign in"):
+    with pytest.raises(CredentialsError, match=r"default\.credential: its temporary credentials have expired: sign in"):
         FileCredentials().get()
 
 

@@ -236,9 +236,9 @@ def test_who_waits_too_long_is_told_so() -> None:
     service = Service()
     service.gate = threading.Event()
     provider = RefreshingCredentials(service, timeout=0.05)
-    with pytest.raises(CredentialsError, match=r"no credentials came within 0.05 s; the call still goes on"):
+    with pytest.raises(CredentialsError, match=r"no credentials within 0.05 s; the call is still running"):
         provider.get()
-    with pytest.raises(CredentialsError, match="no credentials came within"):
+    with pytest.raises(CredentialsError, match="no credentials within"):
         asyncio.run(provider.get_async())
     service.gate.set()
     until(lambda: recovered(provider))

@@ -654,7 +654,7 @@ def test_sts_refuses_a_pod(pod: Path) -> None:
         (lambda: CvmRoleCredentials("a/b"), "role"), (lambda: CvmRoleCredentials(endpoint="metadata"), "endpoint"), (lambda: StsCredentials(LONG, policy=POLICY, endpoint="https://u:hidden@h"), "endpoint must be a host or a URL, without a user"),
         (lambda: StsCredentials(LONG, policy=POLICY, endpoint=""), "endpoint"), (lambda: WebIdentityCredentials(endpoint="ftp://h"), "endpoint"), (lambda: StsCredentials(LONG, role_arn=""), "role_arn"), (lambda: StsCredentials(LONG, policy=POLICY, name=5), "name"),
         (lambda: StsCredentials(LONG, policy=POLICY, seconds="2"), "seconds"), (lambda: CvmRoleCredentials(seconds=0), "seconds"), (lambda: WebIdentityCredentials(seconds=True), "seconds"), (lambda: CvmRoleCredentials(timeout=float("inf")), "timeout"),
-        (lambda: CvmRoleCredentials(attempts=1.5), "attempts"), (lambda: StsCredentials(LONG), "policy must say"),
+        (lambda: CvmRoleCredentials(attempts=1.5), "attempts"), (lambda: StsCredentials(LONG), "policy is required"),
         (lambda: StsCredentials({}, policy=POLICY), "source"), (lambda: StsCredentials(LONG, policy="{"), "policy must be JSON"), (lambda: StsCredentials(LONG, policy=POLICY, duration=0), "duration"),
         (lambda: StsCredentials(LONG, policy=POLICY, duration=True), "duration"), (lambda: StsCredentials(LONG, policy=POLICY, attempts=0), "attempts"),
     ],

@@ -129,7 +129,7 @@ def test_a_right_signature_and_any_answer(code: str) -> None:
     """The text never ends with "right": it says what the answer means."""
     explanation = found(URL, error=answer(code))
     text = str(explanation)
-    assert "The signature is right, and holds now." not in text
+    assert "The signature is right, and it is valid now." not in text
     assert explanation.codes
     if code == "SignatureDoesNotMatch":
         assert not explanation.holds

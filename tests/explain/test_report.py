@@ -287,7 +287,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
     plain = Signer(Credentials(SECRET_ID, SECRET_KEY), bucket=BUCKET, region=REGION)
     url = plain.presign("a b.txt", key_time=TIMES)
     status, out, _ = run(capsys, url, "--at", str(NOW))
-    assert (status, "The signature is right, and holds now." in out) == (0, True)
+    assert (status, "The signature is right, and it is valid now." in out) == (0, True)
     status, out, _ = run(capsys, url)
     assert (status, "The signature has expired." in out) == (1, True)
     status, out, _ = run(capsys, "-X", "HEAD", url, "--at", str(NOW), "--json", "--html", str(tmp_path / "why.html"))

@@ -136,7 +136,7 @@ def test_what_is_signed(client: httpx.Client) -> None:
 def test_what_is_not_signed(client: httpx.Client) -> None:
     for query, status, code, more in (
         ("expires=2h", 403, "expires", "3600 seconds at most"), ("expires=soon", 400, "bad_query", "not a duration"),
-        ("method=DELETE", 403, "method_not_granted", "the route does not take it"), ("route=no", 404, "no_route", ""),
+        ("method=DELETE", 403, "method_not_granted", "the route does not accept it"), ("route=no", 404, "no_route", ""),
         ("acl=", 403, "parameter", ""),
     ):  # fmt: skip
         answer = client.post(f"/presign?{query}", content=b"p/a/1")

@@ -309,7 +309,7 @@ def test_what_never_takes_effect_is_warned_of(tmp_path: Path) -> None:
     (tmp_path / "gateway.toml").write_text(text)
     assert list(warnings_of(load(tmp_path / "gateway.toml"))) == [
         "nobody may use the route spare: no caller's rule names it",
-        "rule 1 of the caller bob never takes effect: its routes take GET, HEAD, and it allows PUT",
+        "rule 1 of the caller bob never takes effect: its routes accept GET, HEAD, and it allows PUT",
         "the caller idle may do nothing: it has no [[caller.allow]]",
     ]
     (tmp_path / "gateway.toml").write_text(ROUTE + CALLER + ALLOW)

@@ -153,7 +153,7 @@ def test_reload_drops_no_request_and_a_bad_file_changes_nothing(tmp_path: Path) 
         counted = served.metrics()
         assert counted["cossign_reloads_total"] in (1, 2)  # a worker that began late began with the second policy
         assert counted["cossign_refused_reloads_total"] == 3
-        served.reload("workers = 1\n" + two, "workers changes at the next start only")
+        served.reload("workers = 1\n" + two, "a change of workers needs a restart")
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
@@ -267,7 +267,7 @@ def test_https(tmp_path: Path) -> None:
         assert f"https://127.0.0.1:{served.port}" in served.says("serves")
         with httpx.Client(verify=context) as client:
             assert client.get(f"https://127.0.0.1:{served.port}/img/public/a").status_code == 302
-        served.reload(POLICY, "warning: tls changes at the next start only")
+        served.reload(POLICY, "warning: a change of tls needs a restart")
         with socket.create_connection(("127.0.0.1", served.port), PATIENCE) as silent:
             assert silent.recv(1) == b""  # no handshake
 

@@ -427,7 +427,7 @@ def test_a_response_followed_by_hand(server: CosServer, elsewhere: CosServer) ->
 
 @pytest.mark.parametrize("send", [by_requests, by_httpx, by_httpx_async])
 def test_another_host_is_an_error_before_anything_is_sent(send: Get, server: CosServer, elsewhere: CosServer) -> None:
-    with pytest.raises(ParameterError, match=r"url is of the host '127.0.0.1:.*nothing was sent"):
+    with pytest.raises(ParameterError, match=r"url has the host '127.0.0.1:.*nothing was sent"):
         send(signer_for(server), "GET", elsewhere.url + "/x")
     assert elsewhere.requests == []
     anywhere = Signer(Credentials(SECRET_ID, SECRET_KEY, TOKEN))

@@ -226,7 +226,7 @@ def test_parameters_that_are_checked_where_it_is_planned(odd: Dataset, provided:
         with pytest.raises(ParameterError):
             presign(odd, "key", "url", provided, **named)
     for option in ("batch_size", "compute", "batch_format"):
-        with pytest.raises(ParameterError, match=f"^{option} is cossign's own"):
+        with pytest.raises(ParameterError, match=f"^{option} cannot be given"):
             presign(odd, "key", "url", provided, **{option: None})
 
 

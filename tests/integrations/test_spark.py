@@ -345,7 +345,7 @@ def test_no_credentials_at_an_executor(spark: SparkSession, tmp_path: Path) -> N
         ({"query": {"v": "1"}, "query_cols": {"v": "version"}}, r"query\['v'\] must not be given with query_cols"),
         ({"method": "G T"}, "method must be an HTTP method"),
         ({"signer_config": {"bucket": "b", "region": "ap-beijing"}}, "bucket"),
-        ({"signer_config": {"buckets": "b"}}, "signer_config holds what Signer does not take"),
+        ({"signer_config": {"buckets": "b"}}, "signer_config has a parameter that Signer does not accept"),
         ({"signer_config": "AKID"}, "signer_config must be a Signer, or a mapping of its parameters, not str"),
         ({"signer_config": Signer(Credentials("AKID", "secret-of-the-test"), bucket=BUCKET, region=REGION)}, "pickled"),
     ],

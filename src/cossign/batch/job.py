@@ -138,7 +138,7 @@ class Report:
         bad: rows without a URL.
         first_error: the reason of the first bad row, or None.
         counts: other counts, by name. "empty_lines" are left out. "old_versions" and "delete_markers" are rows that
-            `latest` leaves out. Warnings tell about keys with "blank_ends", "inner_crs" and, in inventories,
+            `latest` leaves out. There are warnings about keys with "blank_ends", "inner_crs" and, in inventories,
             "plus_signs", and about "lone_crs" in CSV.
         written: bytes of output.
         parts: the number of parts; 0 for a single file or a stream.

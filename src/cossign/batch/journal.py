@@ -255,7 +255,7 @@ class FolderJournal(Journal):
             is_same = False
         if not is_same:
             raise ParameterError(
-                "output", f"{self.folder} was moved or removed while the job was at work: resume it where it is now"
+                "output", f"{self.folder} was moved or removed while the job was running: resume it where it is now"
             )
 
     @contextlib.contextmanager
@@ -266,7 +266,7 @@ class FolderJournal(Journal):
     def is_whole(self, part: Part) -> bool:
         path = self.folder / part.name
         if path.is_dir():
-            raise ParameterError("output", f"{path} is a directory, where a part belongs: remove it")
+            raise ParameterError("output", f"{path} is a directory, but a part needs this name: remove it")
         crc, size = 0, 0
         with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
             while block := file.read(1 << 20):

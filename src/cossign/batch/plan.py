@@ -160,7 +160,7 @@ class Plan:
         if self.job.resume:
             for each in self.source.inputs:
                 if each.size is None and each.bucket is None:
-                    raise ParameterError("resume", f"cannot read {each.name} again: only files can be gone on with")
+                    raise ParameterError("resume", f"cannot read {each.name} again: use files as inputs")
         return job_record(self.job, self.source.inputs, self.versions(), self.format.suffix)
 
     def signer_of_rows(
@@ -233,7 +233,7 @@ class Plan:
             raise ParameterError("columns", "is for CSV without a header, and no input is CSV")
         uses_bucket = self.address is not None or is_address(self.report_file or "")
         if job.endpoint is not None and not uses_bucket and not any(each.bucket for each in self.source.inputs):
-            raise ParameterError("endpoint", "is for what lies in a bucket, and nothing does: leave it out")
+            raise ParameterError("endpoint", "is for buckets, and this job uses no bucket: leave it out")
         if job.latest and "txt" in forms:
             raise ParameterError("latest", "is for inventories and tables, and an input is text, which has no columns")
 

@@ -95,7 +95,7 @@ def _check_inputs(plan: Plan, last: Part, record: dict[str, Any]) -> None:
     was_written = [each.get("etag") for each in record["inputs"]] != etags
     if was_written or plan.source.crc32(0, last.input_bytes) != last.input_crc32:
         raise ParameterError(
-            "resume", "cannot go on: an input was moved or written since, and has other bytes than those that were read"
+            "resume", "cannot continue: an input was moved or written, and now has other bytes than were read"
         )
 
 
@@ -114,6 +114,6 @@ def _write_again(plan: Plan, journal: Journal, index: int, warnings: Warnings) -
         secret_id = plan.job.signer.valid_credentials().secret_id
         is_same = (file.size, file.crc32) == (part.size, part.crc32)
         if rows.end != part.end or (not is_same and secret_id == part.secret_id):
-            raise ParameterError("resume", f"cannot write {part.name} again: its rows are not as they were")
+            raise ParameterError("resume", f"cannot write {part.name} again: its rows have changed")
     if not is_same or part.etag:
         journal.add(index, part._replace(size=file.size, crc32=file.crc32, secret_id=secret_id))

@@ -37,7 +37,7 @@ def run(
 
     Args:
         job: what to do.
-        progress: a function that is called some times a second.
+        progress: a function that is called several times a second.
         warn: a function that is called with each warning at once.
 
     Returns:
@@ -48,7 +48,7 @@ def run(
         InputError: an input cannot be read, or lacks a column.
         SpaceError: the output would not fit on the disk.
         ParameterError: a parameter is not valid; or the output is one of the inputs, a directory that is not
-            empty, or is being written by another job; or a job to resume is another than this one.
+            empty, or is being written by another job; or the job to resume is a different one.
 
     >>> import os, tempfile
     >>> from cossign import Credentials, Signer
@@ -83,7 +83,7 @@ def dry_run(job: Job) -> Estimate:
 
 
 def abort(job: Job) -> int:
-    """Give up what a job that was killed was uploading into a bucket, as COS charges for unfinished uploads.
+    """Abort the unfinished uploads of a killed job in a bucket, because COS charges for them.
 
     Parts and a journal stay, so the job can still be resumed.
 
@@ -91,7 +91,7 @@ def abort(job: Job) -> int:
         job: its `output`, `signer` and `endpoint` count.
 
     Returns:
-        How many uploads were given up.
+        How many uploads were aborted.
 
     Raises:
         ParameterError: the output is not in a bucket.

@@ -114,12 +114,12 @@ def count_warnings(counts: Mapping[str, int], latest: bool, has_version: bool) -
     elif markers and not latest:
         yield f"{markers:,} rows are delete markers, which cannot be read: use `latest=True` to leave them out"
     for name, text in (
-        ("blank_ends", "keys end with a blank, which is signed as a part of the key"),
+        ("blank_ends", "keys end with a space or a tab, which is signed as a part of the key"),
         ("inner_crs", "keys contain a CR, which is signed as a part of the key: do lines end with CR alone?"),
         ("lone_crs", "places of CSV contain a CR alone, which ends a row outside quotes"),
         (
             "plus_signs",
-            "keys of the inventory contain a plus sign, which is signed as a plus: some services write it for a blank",
+            "keys of the inventory contain a plus sign, which is signed as a plus: in some services it is a space",
         ),
     ):
         if counts.get(name):

@@ -160,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.say(words.reword(error, arguments))
         return 1 if arguments.command == "presign" and words.is_row_error(error) else 2
     except io.UnsupportedOperation:
-        words.say("stdin is closed, and - reads it")
+        words.say("stdin is closed, so - cannot read it")
         return 2
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "thread" not in str(error):
@@ -179,7 +179,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _reader_gone(arguments: argparse.Namespace) -> int:
     """The exit status where the reader of the output has closed it."""
     if getattr(arguments, "output", "-") != "-":
-        words.say(f"{arguments.output}: its reader has closed it")
+        words.say(f"{arguments.output}: the program that reads it has closed it")
         return 2
     # The reader (`head`) has read what it wanted. What is still buffered is dropped.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -55,7 +55,7 @@ def pairs(option: str, values: list[tuple[str, str]]) -> dict[str, str]:
     for name, _ in values:
         key = name.lower() if option == "-H" else name
         if key in keys:
-            raise ParameterError(option, f"{name} is there twice: give each name once")
+            raise ParameterError(option, f"{name} is given twice: give each name once")
         keys.add(key)
     return dict(values)
 

@@ -40,7 +40,7 @@ def split_address(key: str) -> tuple[str | None, str]:
             "KEY", "'-' is not stdin here: cossign presign - signs the keys of stdin; the key '-' is cos://BUCKET/-"
         )
     if re.match("(?i)'(cos|https?)://", key):
-        raise ParameterError("KEY", f"{key} begins with a single quote: cmd.exe takes only double quotes away")
+        raise ParameterError("KEY", f"{key} begins with a single quote: use double quotes in cmd.exe")
     if key.startswith("cos://"):
         bucket, slash, name = key.removeprefix("cos://").partition("/")
         if not bucket or not slash or not name:
@@ -69,7 +69,7 @@ def resolve(
         ParameterError: one is missing, or is not valid.
     """
     if bucket and arguments.bucket and bucket != arguments.bucket:
-        raise ParameterError("-b", f"is {arguments.bucket}, and the address is of the bucket {bucket}: leave one out")
+        raise ParameterError("-b", f"is {arguments.bucket}, but the address is in {bucket}: leave one out")
     entries, problems = _configured_buckets()
     region = arguments.region or _profile_region(arguments.profile, problems)
     explicit_bucket = bucket or arguments.bucket

@@ -126,7 +126,7 @@ def _all_credentials(profile: str | None) -> list[Credentials]:
         except CredentialsError as error:
             last_error = error
     if last_error is not None:
-        words.warn(f"no SecretKey was taken from one place: {last_error}")
+        words.warn(f"one source of credentials cannot be used: {last_error}")
     elif not credentials:
         try:
             credentials.append(ChainCredentials().get())

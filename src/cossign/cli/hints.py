@@ -56,7 +56,7 @@ def address(text: str) -> str:
     if not separator or not re.fullmatch("[a-z][a-z0-9+.-]*", scheme):
         return ""
     if scheme in ("http", "https"):
-        checks = "cossign verify URL checks it, cossign explain URL tells why it fails"
+        checks = "cossign verify URL checks it, cossign explain URL finds out why it fails"
         return f"is a URL: {checks}; to sign, give the key alone"
     if scheme == "cos":
         return f"is the address of one object: cossign url {shlex.quote('cos://' + rest)} signs it"

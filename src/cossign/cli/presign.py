@@ -216,7 +216,7 @@ def run(arguments: argparse.Namespace) -> int:
         **parameters,
     )
     if arguments.abort:
-        words.say(f"{words.count(batch.abort(job), 'unfinished upload')} given up in {arguments.output}")
+        words.say(f"{words.count(batch.abort(job), 'unfinished upload')} aborted in {arguments.output}")
         return 0
     if arguments.dry_run:
         for option in ("report", "errors"):
@@ -265,8 +265,8 @@ def _check_files(files: list[str], input_format: str | None) -> None:
             is_file = input_format is not None or key.endswith(".json") or format_of(key) is not None
             if key and key[-1] != "/" and not is_file:
                 raise InputError(
-                    f"{each}: its suffix does not tell its format: name it with --from. If it is an object to sign, "
-                    f"cossign url {shlex.quote(each)} signs it; --from list signs all objects whose keys begin so"
+                    f"{each}: its suffix does not show the format: give it with --from. To sign this object, use "
+                    f"cossign url {shlex.quote(each)}; --from list signs all objects with this prefix"
                 )
             continue
         if what := address(each):

@@ -25,9 +25,9 @@ _MOST_MILLISECONDS = 10**14
 
 
 class CredentialsProvider(Protocol):
-    """Anything with ``get() -> Credentials``; asked at every call or batch, so it may refresh them.
+    """Any object with ``get() -> Credentials``. It is called for each call or batch, so it may refresh them.
 
-    One that may have to wait should have ``async get_async() -> Credentials``, too; see `Signer.ready`.
+    If it may have to wait, give it ``async get_async() -> Credentials``, too; see `Signer.ready`.
     """
 
     def get(self) -> Credentials:
@@ -109,15 +109,15 @@ def _fault(value: str) -> str:
     if value[0] == "\ufeff":
         return "begins with a byte order mark, as Windows' editors write it: save the file as UTF-8 without it"
     if "\r" in ends or "\n" in ends:
-        return "begins or ends with a line's end: remove it, as by strip()"
+        return "begins or ends with a line break: remove it, for example with strip()"
     if ends[0].isspace() or ends[1].isspace():
-        return "begins or ends with a blank: remove it"
+        return "begins or ends with white space: remove it"
     if ends[0] in _QUOTES or ends[1] in _QUOTES:
         return "begins or ends with a quote: remove it (docker's --env-file and INI files keep quotes)"
     if _PLACEHOLDER.fullmatch(value):
         return "is a placeholder, such as <SecretId>, ${NAME} or null: put the real value there"
     if not _VISIBLE_TEXT.fullmatch(value):
-        return "holds a space, a line end or another character that no such value has: copy it again"
+        return "holds a space, a line break or another character that it cannot have: copy it again"
     return ""
 
 
@@ -141,7 +141,7 @@ def unix_seconds(value: Any, name: str) -> float:
                 return _iso_seconds(value)
             number = None
     if isinstance(number, bool) or not isinstance(number, (int, float)) or number != number:
-        raise CredentialsError(f"{name} must be a time: Unix seconds, milliseconds, or ISO 8601 with its zone")
+        raise CredentialsError(f"{name} must be a time: Unix seconds, milliseconds, or ISO 8601 with a time zone")
     if number in (float("inf"), float("-inf")) or abs(number) < _MILLISECONDS:
         return number
     if abs(number) < _MOST_MILLISECONDS:
@@ -176,7 +176,7 @@ class Credentials:
         secret_id: SecretId, ``AKID...``.
         secret_key: SecretKey. Kept in one place and wiped when the object dies; never shown and never pickled.
         token: the security token of temporary credentials.
-        expires_at: when temporary credentials end: Unix seconds, or milliseconds, or a text in ISO 8601 with its zone.
+        expires_at: when temporary credentials end: Unix seconds, milliseconds, or ISO 8601 text with a time zone.
             The attribute has Unix seconds.
 
     Raises:
@@ -293,7 +293,7 @@ def _named_credentials(values: Mapping[str, Any], expires_at: Any) -> Credential
 class FunctionCredentials:
     """Credentials from a function without parameters, which is called at every call.
 
-    `Signer` makes one of a function. For a function that asks a server take `RefreshingCredentials`, which keeps them.
+    `Signer` makes one from a function. If the function asks a server, use `RefreshingCredentials`: it keeps them.
 
     Args:
         function: returns Credentials.
@@ -320,7 +320,7 @@ class FunctionCredentials:
             del credentials  # who shows a frame's variables shows none
             raise CredentialsError(
                 f"{self!r} must return Credentials, not {kind}: for an answer of STS, or a "
-                "coroutine function, take RefreshingCredentials(function)"
+                "coroutine function, use RefreshingCredentials(function)"
             )
         last = self._last
         if last is not None and _values(last) == _values(credentials):

@@ -29,7 +29,7 @@ class ChainCredentials:
             instance's role (`CvmRoleCredentials`).
 
     Attributes:
-        tried: ``(provider, outcome)`` in words for each that was asked, the last time that all were.
+        tried: ``(provider, outcome)`` as text, for each provider of the last search.
 
     >>> chain = ChainCredentials(EnvironmentCredentials(), Credentials("AKIDEXAMPLE", "example-key"))
     >>> chain.get().secret_id
@@ -49,7 +49,7 @@ class ChainCredentials:
         """The credentials to use now.
 
         Raises:
-            CredentialsNotFound: no provider has any; the message says what each one said.
+            CredentialsNotFound: no provider has credentials; the message lists the reason of each.
             CredentialsError: those of one provider are broken, or could not be renewed.
         """
         if self._choice is not None:

@@ -161,7 +161,7 @@ def _check_end(place: str, provider: CredentialsProvider) -> None:
     """Refuse temporary credentials that have ended: nobody but their tool can renew them."""
     expires_at = provider.expires_at if isinstance(provider, Credentials) else None
     if expires_at is not None and time.time() >= expires_at:
-        raise CredentialsError(f"{place}: its temporary credentials have ended: sign in again (tccli auth login)")
+        raise CredentialsError(f"{place}: its temporary credentials have expired: sign in again (tccli auth login)")
 
 
 def _rebuild(path: str | None, profile: str | None) -> FileCredentials:
@@ -240,7 +240,7 @@ def _read_coscli(text: str, _: Sequence[str]) -> CredentialsProvider:
     is_plain = str(base.get("disableencryption")).lower() == "true" or _PLAIN_ID.fullmatch(secret_id) is not None
     if secret_id and not is_plain and not _has_fault(secret_id):
         raise CredentialsNotFound(
-            "coscli keeps its secrets encrypted there, and they cannot be signed with: have them written plainly by "
+            "coscli has encrypted its secrets there, so they cannot be used: store them without encryption by "
             "'coscli config set --disable_encryption true', or give COS_SECRET_ID and COS_SECRET_KEY in the environment"
         )
     return _make_credentials(base, ("secretid", "secretkey", "sessiontoken"))

@@ -166,10 +166,10 @@ class RefreshingCredentials:
             return state.credentials
         if error is not None:
             raise _copy_error(error)
-        raise CredentialsError("the credentials expired as soon as they came")
+        raise CredentialsError("the new credentials have already expired")
 
     def _timeout_error(self) -> CredentialsError:
-        return CredentialsError(f"{self!r}: no credentials came within {self._timeout:g} s; the call still goes on")
+        return CredentialsError(f"{self!r}: no credentials within {self._timeout:g} s; the call is still running")
 
     # --- Refreshing
 

@@ -170,7 +170,7 @@ class StsCredentials(RefreshingCredentials):
     ) -> None:
         provider = as_provider(source, "source")
         if policy is None and role_arn is None:
-            raise ParameterError("policy", "must say what the federation token may do; or give a role_arn to assume")
+            raise ParameterError("policy", "is required for a federation token; or give a role_arn to assume")
         if policy is not None:
             check_policy(policy)
             if not isinstance(policy, str):  # a copy: the caller may change his own

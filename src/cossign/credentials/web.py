@@ -152,7 +152,7 @@ def _route(parts: SplitResult, proxies: bool) -> _Route:
     user, _, host = proxy.netloc.rpartition("@")
     if proxy.scheme != "http" or not re.fullmatch(r"[^:]+(:[0-9]{1,5})?|\[.+\](:[0-9]{1,5})?", host):
         raise CredentialsError(
-            f"the environment's proxy for {parts.scheme} must be http://HOST:PORT: no other kind is spoken here"
+            f"the environment's proxy for {parts.scheme} must be http://HOST:PORT: other kinds are not supported"
         )
     headers = {"Proxy-Authorization": f"Basic {b64encode(unquote(user).encode()).decode()}"} if user else {}
     by = f" by the proxy {host}"

@@ -72,7 +72,7 @@ class Explanation:
         if self.holds and self.findings:  # of an answer that nobody documents
             return "The signature is right. The service refused the request for a reason that is not known."
         if self.holds:
-            return "The signature is right, and holds now."
+            return "The signature is right, and it is valid now."
         if titles:
             return titles
         if self.findings and self.tried and not self._is_recomputed():

@@ -250,7 +250,7 @@ def _har(text: str) -> Request:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise ParameterError("request", "begins like JSON and is none: a HAR file or entry was expected") from None
+        raise ParameterError("request", "is not valid JSON: a HAR file or entry was expected") from None
     log = data.get("log") if isinstance(data, dict) else None
     entries = log.get("entries") if isinstance(log, dict) else data if isinstance(data, list) else [data]
     entries = entries if isinstance(entries, list) else []

@@ -57,7 +57,7 @@ class Refusal(CosSignError):
 def refusal_of(code: str, request: Request) -> Refusal:
     """Why what a body asks for is refused, by the Gate's code."""
     if code == "method":  # of what is to be signed: the request itself is a POST as it should be
-        return Refusal("method_not_granted", "the route does not take it")
+        return Refusal("method_not_granted", "the route does not accept it")
     if code == "expires" and request.seconds:
         return Refusal(code, f"{request.seconds} seconds at most")
     return Refusal(code)
@@ -409,7 +409,7 @@ class _Work:
                         yield from _lines(pa, pc, batch)
             # pyarrow tells a short read by an OSError, and a column's name that is not UTF-8 by a UnicodeDecodeError
             except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-                raise Refusal("bad_body", f"it is no Arrow stream: {str(error)[:200]}") from None
+                raise Refusal("bad_body", f"it is not an Arrow stream: {str(error)[:200]}") from None
 
         sink = io.BytesIO()
         lines, column = self._column(blocks(), b"")
@@ -582,7 +582,7 @@ def _lines(pa: Any, pc: Any, batch: Any) -> Iterator[bytes]:
     else:
         longest = pc.max(pc.binary_length(values)).as_py() or 0
     if longest > _LONGEST_KEY:  # keys that share their bytes would take as long to validate as if they did not
-        raise Refusal("bad_body", f"a key has {longest} bytes, which is too long to be one")
+        raise Refusal("bad_body", f"a key has {longest} bytes, which is too long")
     if is_dictionary:
         column.validate(full=True)
         # Polars' categories are views, which pyarrow cannot take by their indices.

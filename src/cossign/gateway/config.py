@@ -454,7 +454,7 @@ def _contradictions(config: Config) -> Iterator[tuple[Place, str]]:
         for index in _find_duplicates([getattr(caller, field) for caller in config.caller]):
             yield ("caller", index, field), "another caller has the same"
     for index in _find_duplicates([caller.anonymous or None for caller in config.caller]):
-        yield ("caller", index, "anonymous"), "another caller is already"
+        yield ("caller", index, "anonymous"), "another caller is already anonymous"
     for index in _find_duplicates(list(config.endpoints.model_dump().values())):
         yield ("endpoints", tuple(Endpoints.model_fields)[index]), "another endpoint has the same path"
     for index, route in enumerate(config.route):
@@ -493,7 +493,7 @@ def _wrong_caller(config: Config, caller: Caller) -> Iterator[tuple[Place, str]]
     if all(value is None for value in identities):
         yield (), "needs token_sha256, certificate, secret_id or anonymous = true, or nobody can be this caller"
     if caller.certificate is not None and (config.client_certificate is None or not config.trusted_proxies):
-        yield ("certificate",), "needs [client_certificate] and trusted_proxies: who may tell it, and in which headers"
+        yield ("certificate",), "needs [client_certificate] and trusted_proxies: the headers, and who may send them"
     has_key = [name for name in ("secret_key_env", "secret_key_file") if getattr(caller, name) is not None]
     if caller.secret_id is None and has_key:
         yield (has_key[0],), "needs a secret_id"
@@ -541,7 +541,7 @@ def warnings_of(config: Config) -> Iterator[str]:
             methods = {method for route in routes for method in route.methods}
             if routes and not methods & set(rule.methods):
                 yield (
-                    f"rule {number + 1} of the caller {caller.name} never takes effect: its routes take "
+                    f"rule {number + 1} of the caller {caller.name} never takes effect: its routes accept "
                     f"{', '.join(sorted(methods))}, and it allows {', '.join(rule.methods)}"
                 )
             if rule.lists and not any(rule.takes("prefix", route) for route in routes):

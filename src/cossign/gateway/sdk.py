@@ -228,7 +228,7 @@ def _asked_route(request: Request) -> str | None:
     query = dict(request.query or {})
     name = query.pop("route", None)
     if query:
-        raise Refusal("parameter", f"the address takes route alone, not {next(iter(query))}")
+        raise Refusal("parameter", f"the URL may have only the parameter route, not {next(iter(query))}")
     return name
 
 
@@ -247,7 +247,7 @@ def _key(fields: Mapping[str, Any]) -> str:
     if path and not path.startswith("/"):
         raise Refusal("bad_path", "Pathname must begin with a slash")
     if path and key and path[1:] != key:
-        raise Refusal("ambiguous", "Pathname and Key name two keys")
+        raise Refusal("ambiguous", "Pathname and Key are different keys")
     return str(key or path[1:])
 
 
@@ -256,10 +256,10 @@ def _subject(method: str, key: str, query: Mapping[str, str]) -> tuple[str, bool
     if key:
         return key, False
     if method == "POST" and not query:  # its signature would do for every key, and for a batch delete
-        raise Refusal("no_key", "a form's key is in no signature; a form needs temporary keys: POST /sdk/credentials")
+        raise Refusal("no_key", "a signature does not cover a form's key: use temporary keys (/sdk/credentials)")
     if method == "GET" and _LIST_PARAMS.issuperset(query):
         return query.get("prefix", ""), True
-    raise Refusal("no_key", "of requests without a key, lists of keys alone can be signed")
+    raise Refusal("no_key", "without a key, only requests that list keys can be signed")
 
 
 def _seconds(fields: Mapping[str, Any]) -> int | None:

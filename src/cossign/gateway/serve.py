@@ -203,7 +203,7 @@ class _Master:
             return
         for field in ("listen", "workers", "graceful_timeout", "tls"):
             if getattr(config, field) != getattr(self.config, field):
-                _say(f"warning: {field} changes at the next start only")
+                _say(f"warning: a change of {field} needs a restart")
         self.board.add(b"generation", 1)
         for text in (*warnings_of(config), *warnings_of_keys(config)):
             _say(f"warning: {text}")

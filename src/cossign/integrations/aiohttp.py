@@ -22,7 +22,7 @@ class CosAuth:
     """Signs requests: ``aiohttp.ClientSession(middlewares=(CosAuth(signer),))``, from aiohttp 3.12 on.
 
     It signs the request that aiohttp really sends, and adds the credentials' token. Waiting for credentials does not
-    block the event loop. Each request of a chain of redirects is signed; those to other hosts go without signature and
+    block the event loop. Redirected requests to the same host are signed; those to other hosts have no signature or
     token. With ``Signer(clock=Clock())``, if COS refuses a request because this machine's clock is wrong, the request
     is signed with the server's time and sent once more.
 

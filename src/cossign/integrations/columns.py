@@ -36,7 +36,7 @@ def given_signer(signer_config: SignerConfig) -> Signer:
     try:
         return Signer(**{"credentials": ChainCredentials(), **signer_config})
     except TypeError as error:
-        raise ParameterError("signer_config", f"holds what Signer does not take: {error}") from None
+        raise ParameterError("signer_config", f"has a parameter that Signer does not accept: {error}") from None
 
 
 def named_error(

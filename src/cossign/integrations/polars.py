@@ -56,7 +56,7 @@ def presign(
     Raises:
         ParameterError: a parameter is not valid.
         CosSignError: while it is computed: the reason, with the column and the key. Polars computes a column in parts,
-            and does not tell at which row of the frame a part begins.
+            so the number of the row in the frame is not known.
         CredentialsError: while it is computed: credentials are missing, or have expired.
     """
     if not isinstance(keys, (str, pl.Expr)):

@@ -87,7 +87,7 @@ def presign(
             actor without credentials, ends the job with an error that names the column, the block and the row.
     """
     for name in _OWN_OPTIONS & options.keys():
-        raise ParameterError(name, "is cossign's own: it decides how Ray gives it rows")
+        raise ParameterError(name, "cannot be given: cossign sets it")
     signing = ColumnSigning.plan(
         signer_config,
         ray.cloudpickle.dumps,

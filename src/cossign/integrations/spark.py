@@ -221,7 +221,7 @@ def register(
     function again before its URLs have ended.
 
     Args:
-        spark: the session.
+        spark: the session; the function exists until it ends.
         signer_config: as in `presign`.
         name: the name of the function.
         method, expires, query, headers, key_time: as in `Signer.presign`.

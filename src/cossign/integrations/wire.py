@@ -33,7 +33,7 @@ def check_host(signer: Signer, host: str) -> None:
     if not signs_for(signer, host):
         raise ParameterError(
             "url",
-            f"is of the host {host!r}, and the Signer is for {signer.host!r}; nothing was sent. Use a Signer for that "
+            f"has the host {host!r}, the Signer is for {signer.host!r}; nothing was sent. Use a Signer for that "
             "bucket, signer.replace(bucket=..., region=...), or one without a bucket, which signs for any host",
         )
 

@@ -110,10 +110,10 @@ class Condition(NamedTuple):
         match = re.fullmatch(r"\s*(.+?)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*", text, re.DOTALL)
         value = Value.parse(match[3]) if match else None
         if match is None or value is None:
-            raise ParameterError("where", f"does not understand {text!r}: {_EXAMPLES}")
+            raise ParameterError("where", f"{text!r} is not a condition: {_EXAMPLES}")
         plain = value.number is None and value.dates is None
         if match[2] not in ("=", "!=") and plain and not value.is_quoted:
-            raise ParameterError("where", f"cannot tell what is {match[2]} {value.text!r} in {text!r}: {_EXAMPLES}")
+            raise ParameterError("where", f"cannot compare {match[2]} {value.text!r} in {text!r}: {_EXAMPLES}")
         return cls(match[1], match[2], value)
 
     def holds(self, values: pa.Array) -> pa.Array:

@@ -246,7 +246,7 @@ def _json_row(line: str, schema: pa.Schema, key: str, is_strict: bool) -> tuple[
         return nulls, f"{key} is not a string"
     extra_names = [name for name in row if name not in schema.names] if is_strict else []
     if extra_names:
-        return nulls, f"has the field {extra_names[0]!r}, which the first rows have not"
+        return nulls, f"has the field {extra_names[0]!r}, which the first rows do not have"
     values = []
     for field in schema:
         value = row.get(field.name)
@@ -289,7 +289,7 @@ def _misfit(name: str, value: Any, kind: pa.DataType) -> str | None:
         types = {field.name: field.type for field in kind}
         for field in value:
             if field not in types:
-                return f"{name} has the field {field!r}, which the first rows have not"
+                return f"{name} has the field {field!r}, which the first rows do not have"
         parts = ((f"{name}.{field}", value[field], types[field]) for field in value)
     elif pa.types.is_floating(kind) and type(value) is int and not _is_double(value):
         return f"{name} is an integer that is too long for a double"

@@ -293,7 +293,7 @@ class Source:
         if guess is None:
             guess = "inventory" if location.name == MANIFEST else format_of(path)
             if guess is None:
-                raise InputError(f"{path}: its suffix does not tell its format: name it with `input_format`")
+                raise InputError(f"{path}: its suffix does not show the format: give it with `input_format`")
         if guess == "inventory":
             self._add_report(location)
         else:
@@ -360,12 +360,12 @@ class Source:
         entry = bucket.find(address.key)
         if entry is None:
             raise InputError(
-                f"{address} is not there: check the bucket and the region. To sign the objects whose keys begin so, "
+                f"{address} does not exist: check the bucket and the region. To sign all objects with this prefix, "
                 "end it with a slash; for patterns use `include`"
             )
         form = form or ("inventory" if address.key.rpartition("/")[2] == MANIFEST else format_of(address.key))
         if form is None:
-            raise InputError(f"{address}: its suffix does not tell its format: name it with `input_format`")
+            raise InputError(f"{address}: its suffix does not show the format: give it with `input_format`")
         if form == "inventory":
             self._add_report_of(bucket, address.key)
         else:
@@ -388,7 +388,7 @@ class Source:
     def _check_bucket(self, name: str, bucket: str | None) -> None:
         """Refuse lists of two buckets."""
         if bucket is not None and self.bucket not in (None, bucket):
-            raise InputError(f"{name} lists the bucket {bucket}, and another input {self.bucket}: sign each alone")
+            raise InputError(f"{name} lists {bucket}, and another input {self.bucket}: use one job for each bucket")
 
     @staticmethod
     def _check_alone(folder: str, data_folders: set[str]) -> None:
@@ -487,7 +487,7 @@ def check_unchanged(each: Input, raw: IO[bytes]) -> None:
     now = os.stat(each.path) if raw.closed else os.fstat(raw.fileno())
     if (now.st_size, now.st_mtime_ns) != (each.size, each.mtime_ns):
         how = "was written again" if now.st_size == each.size else f"had {each.size:,} bytes and has {now.st_size:,}"
-        raise InputError(f"{each.name} has changed while it was read: it {how}. Begin again when nobody writes it")
+        raise InputError(f"{each.name} changed while it was read: it {how}. Begin again when no program writes it")
 
 
 @contextlib.contextmanager

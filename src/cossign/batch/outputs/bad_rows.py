@@ -184,7 +184,7 @@ def _has_changed(before: os.stat_result, now: os.stat_result) -> bool:
 def check_list(path: Path, size: int, crc: int) -> None:
     """Raise a ParameterError if a list of bad rows does not begin with the bytes that were written."""
     if size and (not path.exists() or _crc32(path, size) != crc):
-        raise ParameterError("output", f"{path}, the list of bad rows, is not as it was written: begin again")
+        raise ParameterError("output", f"{path}, the list of bad rows, has changed: begin again")
 
 
 def check_bucket_lists(bucket: Bucket, prefix: str, names: Iterable[str], size: int) -> None:

@@ -136,7 +136,7 @@ def _replace_when_closed(path: Path, final: Path) -> None:
     names = (final.with_name(f"{final.name}.new{number or ''}") for number in itertools.count())
     other = next(name for name in names if not os.path.lexists(name))
     os.rename(path, other)  # which replaces nothing on Windows
-    raise ParameterError("output", f"{final} is open in another program, or read-only: what was written is in {other}")
+    raise ParameterError("output", f"{final} is open in another program, or read-only: the output is in {other}")
 
 
 def _take_mode(descriptor: int, final: Path, mask: int = 0o7777) -> None:
@@ -243,7 +243,7 @@ def lock(descriptor: int, name: str, warn: Warn) -> bool:
     except OSError as error:
         if error.errno not in _CANNOT:
             raise OSError(error.errno, f"it cannot be locked: {error.strerror}", name) from None
-        warn(f"the file system has no locks ({error.strerror}): see that no second job writes to the same place")
+        warn(f"the file system has no locks ({error.strerror}): make sure that no other job writes to this place")
         return False
     return True
 

@@ -43,7 +43,7 @@ def output_format(output: str, format_name: str | None, directory: bool) -> Form
         return Format("txt", "")
     if suffix_format not in FORMATS:
         names = ", ".join(f".{form}" for form in FORMATS)
-        raise ParameterError("output", f"{output} ends in none of {names}: name the format with `output_format`")
+        raise ParameterError("output", f"{output} must end with one of {names}, or give `output_format`")
     return Format(suffix_format, packing_of(output))
 
 
