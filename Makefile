@@ -25,7 +25,7 @@ test: $(VENV)/test.stamp oracles
 # What takes longer: the long forms of pressure, fuzzing and scale, builds with sanitizers, benchmarks, installations;
 # and the property tests, with new examples each time.
 test-long: $(VENV)/check.stamp oracles
-	$(PYTEST) -m "long or hypothesis" --hypothesis-profile new
+	$(PYTEST) -m "long or hypothesis" --hypothesis-profile new --ignore=tests/e2e/test_site.py  # `make check` runs it
 
 # Ratios to other signers, in turn, on this machine, in a minute.
 bench: $(VENV)/test.stamp
